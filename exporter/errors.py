@@ -1,0 +1,180 @@
+"""Everything that can go wrong, as one tree.
+
+WebcastExporterError
+├── ConfigError               bad configuration: every problem at once, each with its path (exit 2)
+├── StartError                a good configuration that this machine cannot serve (exit 1)
+└── ReadError                 one call for one task gave no usable answer
+    ├── NoAnswer              the way there: nothing was answered
+    │   ├── TimedOut          reason timeout
+    │   ├── Unreachable       reason connect
+    │   └── TlsFailed         reason tls
+    ├── Refused               the API answered with an error
+    │   ├── Throttled         reason throttled, may say when to come back
+    │   ├── CredentialsRefused    reason auth, the whole account's fault
+    │   ├── AppRefused        reason auth, one app's fault
+    │   ├── NotFound          reason not_found
+    │   ├── Rejected          reason rejected
+    │   └── ServerFailed      reason server
+    └── Unreadable            the API answered something that is no reply
+        ├── NotJson           reason decode
+        └── BadSchema         reason schema
+
+A ReadError tells the vendor's Code and RequestId. It never tells the Message (it may echo the request), a URL
+or a credential.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from exporter.vocabulary import ReadFailure
+
+
+class WebcastExporterError(Exception):
+    """The root of the tree above."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a configuration: where (`accounts[0].max_qps`) and what, as a sentence."""
+
+    path: str
+    sentence: str
+
+    def __str__(self) -> str:
+        """`path: sentence`, or the sentence alone when it belongs to the whole file."""
+        return f"{self.path}: {self.sentence}" if self.path else self.sentence
+
+
+class ConfigError(WebcastExporterError):
+    """A configuration that cannot be used; `problems` holds all of them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class StartError(WebcastExporterError):
+    """The configuration is good, but a port, a file or the state cannot be had; the message says which."""
+
+
+class Fault(StrEnum):
+    """Whose fault a failed read is; polling slows down accordingly (contract, section 5)."""
+
+    WAY = "way"
+    ACCOUNT = "account"
+    APP = "app"
+    TARGET = "target"
+
+
+class ReadError(WebcastExporterError):
+    """One call for one task gave no usable answer.
+
+    `code` and `request_id` are the vendor's, empty when there was no envelope; `http_status` is 0 without an answer.
+    """
+
+    failure: ClassVar[ReadFailure]
+    fault: ClassVar[Fault]
+
+    def __init__(self, what: str, *, code: str = "", request_id: str = "", http_status: int = 0) -> None:
+        super().__init__(what)
+        self.what = what
+        self.code = code
+        self.request_id = request_id
+        self.http_status = http_status
+
+    def __str__(self) -> str:
+        """The sentence, then what the vendor said of itself."""
+        facts = {"code": self.code, "http": self.http_status or "", "request_id": self.request_id}
+        told = " ".join(f"{name}={value}" for name, value in facts.items() if value)
+        return f"{self.what} ({told})" if told else self.what
+
+
+class NoAnswer(ReadError):
+    """Nothing was answered; the fault of the way there, hence of every target of the account alike."""
+
+    fault = Fault.WAY
+
+
+class TimedOut(NoAnswer):
+    """No whole answer within `accounts[].timeout`."""
+
+    failure = ReadFailure.TIMEOUT
+
+
+class Unreachable(NoAnswer):
+    """Name resolution, connection or proxy failed, or the connection broke."""
+
+    failure = ReadFailure.CONNECT
+
+
+class TlsFailed(NoAnswer):
+    """No trusted TLS connection."""
+
+    failure = ReadFailure.TLS
+
+
+class Refused(ReadError):
+    """The API answered with an error."""
+
+
+class Throttled(Refused):
+    """Too many calls; `retry_after` in seconds when the answer named a time to come back."""
+
+    failure = ReadFailure.THROTTLED
+    fault = Fault.WAY
+    retry_after: float | None = None
+
+
+class CredentialsRefused(Refused):
+    """Key, signature, token, clock or policy is refused: nothing of this account can be read."""
+
+    failure = ReadFailure.AUTH
+    fault = Fault.ACCOUNT
+
+
+class AppRefused(Refused):
+    """This app is not this account's to read."""
+
+    failure = ReadFailure.AUTH
+    fault = Fault.APP
+
+
+class NotFound(Refused):
+    """The API knows no such task, or it started more than 72 hours ago. An answer, not an API failure."""
+
+    failure = ReadFailure.NOT_FOUND
+    fault = Fault.TARGET
+
+
+class Rejected(Refused):
+    """The API will never answer this request as it is: a bad parameter, a redirect."""
+
+    failure = ReadFailure.REJECTED
+    fault = Fault.TARGET
+
+
+class ServerFailed(Refused):
+    """The API failed inside."""
+
+    failure = ReadFailure.SERVER
+    fault = Fault.WAY
+
+
+class Unreadable(ReadError):
+    """The API answered something that is no reply to GetWebCastTask."""
+
+    fault = Fault.TARGET
+
+
+class NotJson(Unreadable):
+    """No JSON, cut JSON, or more bytes than a reply can have."""
+
+    failure = ReadFailure.DECODE
+
+
+class BadSchema(Unreadable):
+    """JSON, but not the reply's shape; without a usable Status there is nothing to show."""
+
+    failure = ReadFailure.SCHEMA

@@ -1,0 +1,76 @@
+"""The closed sets of words that become label values (contract, section 4)."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """State of a task; the vendor's numbers 0 to 4, in that order (seed page, field Status)."""
+
+    UNKNOWN = "unknown"
+    NOT_STARTED = "not_started"
+    RUNNING = "running"
+    ENDED = "ended"
+    FAILED = "failed"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a run in this state is over; a run in any other is live."""
+        return self in (Status.ENDED, Status.FAILED)
+
+
+STATUS_OF_CODE = tuple(Status)
+
+
+class StopReason(StrEnum):
+    """Why a run stopped: the vendor's own words, then ours."""
+
+    STOP_BY_API = "StopByAPI"
+    START_TASK_FAILED = "StartTaskFailed"
+    EXCEED_MAX_RUNNING_TIME = "ExceedMaxRunningTime"
+    UNKNOWN = "UnknownStopReason"
+    UNSPECIFIED = "Unspecified"
+    """Stopped, and no reason was given."""
+    OTHER = "Other"
+    """A word the vendor's page does not list."""
+    LOST = "Lost"
+    """It has stopped, and its end was never read."""
+
+
+VENDOR_STOP_REASONS = {
+    reason.value: reason
+    for reason in (
+        StopReason.STOP_BY_API,
+        StopReason.START_TASK_FAILED,
+        StopReason.EXCEED_MAX_RUNNING_TIME,
+        StopReason.UNKNOWN,
+    )
+}
+
+
+class ReadFailure(StrEnum):
+    """Why a read failed."""
+
+    TIMEOUT = "timeout"
+    CONNECT = "connect"
+    TLS = "tls"
+    THROTTLED = "throttled"
+    AUTH = "auth"
+    NOT_FOUND = "not_found"
+    REJECTED = "rejected"
+    SERVER = "server"
+    DECODE = "decode"
+    SCHEMA = "schema"
+
+
+class Source(StrEnum):
+    """Where a target comes from, weakest first: labels of a later one win."""
+
+    STATIC = "static"
+
+
+class Rejection(StrEnum):
+    """Why a listed target is not accepted."""
+
+    INVALID = "invalid"
+    DUPLICATE = "duplicate"
+    NO_ACCOUNT = "no_account"
