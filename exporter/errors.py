@@ -175,6 +175,10 @@ class NotJson(Unreadable):
 
 
 class BadSchema(Unreadable):
-    """JSON, but not the reply's shape; without a usable Status there is nothing to show."""
+    """JSON, but not the reply's shape; without a usable Status there is nothing to show.
+
+    `unexpected` names the reply's fields that were missing or not what the vendor documents.
+    """
 
     failure = ReadFailure.SCHEMA
+    unexpected: tuple[str, ...] = ()
