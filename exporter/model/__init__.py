@@ -1,0 +1,1 @@
+"""Frozen types and pure functions: what a target, a task, a read and a run are."""
