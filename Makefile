@@ -1,0 +1,61 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+ENGINE ?= docker
+ARGS ?=
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
+# Percent of lines and branches that all tests together must reach.
+COVERAGE_FLOOR := 90
+
+BIN := .venv/bin
+VENV := .venv/installed
+
+.PHONY: help run test lint types architecture unit coverage real parts docs image clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  Variables: PYTHON=python3.11  ENGINE=podman  ARGS="--tasks 100"'
+
+run: $(VENV) ## Start the demo: a simulated API and the exporter, no credentials (ARGS="--tasks 100")
+	@exec $(BIN)/webcast-exporter demo $(ARGS)
+
+test: lint types architecture coverage ## Everything CI checks: lint, types, architecture, all tests with branch coverage
+
+lint: $(VENV) ## Ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV) ## Mypy, strict
+	$(BIN)/mypy
+
+architecture: $(VENV) ## Imports only go down (import-linter)
+	$(BIN)/lint-imports
+
+unit: $(VENV) ## The tests that need no real part (ARGS="-k word" to choose)
+	$(BIN)/pytest -m "not real" $(ARGS)
+
+real: $(VENV) parts ## The tests against a real Prometheus, real processes and a built wheel
+	$(BIN)/pytest -m real $(ARGS)
+
+coverage: $(VENV) parts ## All tests, with the coverage floor
+	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+
+parts: ## Fetch Prometheus and Alertmanager for the tests, unless they are on PATH
+	@.ci/real-parts || test "$${CI:-}" != true
+
+docs: $(VENV) ## Write docs/metrics.md anew from the table of metrics
+	$(BIN)/webcast-exporter metrics > docs/metrics.md.new
+	mv docs/metrics.md.new docs/metrics.md
+
+image: ## Build the container image (ENGINE=podman for another engine)
+	$(ENGINE) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD) \
+	    --tag webcast-exporter:$(VERSION) .
+
+clean: ## Remove everything that these targets have made
+	rm -rf .venv .real-parts build dist .coverage .coverage.* .*_cache .hypothesis docs/metrics.md.new
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV): pyproject.toml constraints.txt .ci/venv
+	@PYTHON=$(PYTHON) .ci/venv
