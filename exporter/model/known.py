@@ -1,0 +1,209 @@
+"""What is known of one target right now: the state its series are rendered from.
+
+Three things change it, each a pure function here: a read (`learn`), the passing of time (`expire`), and the lists of
+targets (`let_go`, `retarget`). Times are Unix seconds, by the local clock unless said.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from exporter.errors import NotFound
+from exporter.model.reading import Reading
+from exporter.model.run import EndUnseen, Run, Step, advance, lose
+from exporter.model.target import Target
+from exporter.model.task import Task
+from exporter.vocabulary import ReadFailure, Status
+
+LOOK_BACK = 72 * 3600.0
+"""The API answers only for tasks that started in the last 72 hours (seed page), and none runs longer than 24."""
+
+
+class Standing(StrEnum):
+    """How a tracked target counts in `webcast_tasks`."""
+
+    UNKNOWN = Status.UNKNOWN
+    NOT_STARTED = Status.NOT_STARTED
+    RUNNING = Status.RUNNING
+    ENDED = Status.ENDED
+    FAILED = Status.FAILED
+    UNREAD = "unread"
+    """No read has ended yet."""
+    NOT_FOUND = "not_found"
+    """So said the latest answer."""
+    STALE = "stale"
+    """Nothing fresh."""
+
+
+STANDING_OF_STATUS = {status: Standing(status.value) for status in Status}
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """The waits of the configuration, in seconds (`polling.stale_after`, `lifecycle.linger`, `lifecycle.drain`)."""
+
+    stale_after: float
+    linger: float
+    drain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A target and all that its reads have said.
+
+    `task` is the state to show, None when there is none to show; `task_time` is the vendor's clock at the read that
+    said so. `not_found_since` begins with the first of the latest answers in a row that know no such task.
+    `drain_until` is set once no source lists the target any more. `fresh_for` is how long an answer stays fresh.
+    """
+
+    target: Target
+    run: Run | None = None
+    task: Task | None = None
+    task_time: float = 0.0
+    status_since: float | None = None
+    user_id: str = ""
+    source_host: str = ""
+    last_read: float | None = None
+    last_success: float | None = None
+    failure: ReadFailure | None = None
+    not_found_since: float | None = None
+    drain_until: float | None = None
+    fresh_for: float = 0.0
+
+    @property
+    def standing(self) -> Standing:
+        """How it counts in `webcast_tasks`."""
+        if self.task is not None:
+            return STANDING_OF_STATUS[self.task.status]
+        if self.not_found_since is not None:
+            return Standing.NOT_FOUND
+        return Standing.UNREAD if self.last_read is None else Standing.STALE
+
+    @property
+    def live(self) -> bool:
+        """Whether its run was last read live, and its end is still to be seen."""
+        return self.run is not None and self.run.live
+
+    @property
+    def over(self) -> bool:
+        """Whether its run has stopped by a read, so that nothing of it can change any more."""
+        return self.run is not None and self.run.end_seen is not None and self.run.last is not None
+
+
+def learn(known: Known, reading: Reading) -> tuple[Known, Step]:
+    """Take one read in, whatever came of it."""
+    error = reading.error
+    read = replace(known, last_read=reading.at, failure=error.failure if error else None)
+    if reading.task is not None:
+        return _learn_task(read, reading, reading.task)
+    if isinstance(error, NotFound) and not known.over:
+        since = reading.at if known.not_found_since is None else known.not_found_since
+        return replace(read, task=None, not_found_since=since), Step()
+    return read, Step()
+
+
+def _learn_task(read: Known, reading: Reading, task: Task) -> tuple[Known, Step]:
+    run, step = advance(read.run, reading, task)
+    same_life = read.run is not None and read.run.first_seen == run.first_seen
+    entered = read.task is None or read.task.status != task.status or not same_life
+    shown = replace(
+        read,
+        run=run,
+        task=task,
+        task_time=reading.server_time,
+        status_since=reading.at if entered else read.status_since,
+        user_id=task.user_id,
+        source_host=task.source_host,
+        last_success=reading.at,
+        not_found_since=None,
+    )
+    return shown, step
+
+
+def recall(target: Target, run: Run | None) -> Known:
+    """Begin with what the ledger remembers of the target's latest run."""
+    if run is None or run.last is None or run.end_seen is None:
+        return Known(target=target, run=run)
+    return Known(
+        target=target,
+        run=run,
+        task=run.last,
+        task_time=run.end_seen,
+        status_since=run.end_seen,
+        user_id=run.last.user_id,
+        source_host=run.last.source_host,
+        last_read=run.end_seen,
+        last_success=run.end_seen,
+    )
+
+
+def expires_at(known: Known, lifetimes: Lifetimes) -> float | None:
+    """When `expire` will next have something to do, if ever."""
+    moments = [
+        known.drain_until,
+        _stale_at(known, lifetimes),
+        _lost_at(known, lifetimes),
+        lingers_until(known, lifetimes),
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def expire(known: Known, now: float, lifetimes: Lifetimes) -> tuple[Known | None, Step]:
+    """Apply what falls due with time alone; None when the target is to be forgotten."""
+    step = Step()
+    lost_at = _lost_at(known, lifetimes)
+    if known.run is not None and lost_at is not None and now >= lost_at:
+        run, step = lose(known.run, now)
+        known = replace(known, run=run, task=None, not_found_since=known.not_found_since or now)
+    stale_at = _stale_at(known, lifetimes)
+    if stale_at is not None and now >= stale_at:
+        known = replace(known, task=None)
+    if known.drain_until is None:
+        return known, step
+    if known.live and known.run is not None and now >= known.drain_until:
+        return None, Step((known.run,), (*step.facts, EndUnseen(known.target.id.app_id)))
+    return (None if now >= known.drain_until or is_hidden(known, now, lifetimes) else known), step
+
+
+def let_go(known: Known, now: float, lifetimes: Lifetimes) -> Known | None:
+    """No source lists the target any more: a live run is drained, all else is forgotten at once."""
+    if not known.live:
+        return None
+    until = now + lifetimes.drain if known.drain_until is None else known.drain_until
+    return replace(known, drain_until=until)
+
+
+def retarget(known: Known, target: Target) -> Known:
+    """The target is listed (again), perhaps with other labels or another account."""
+    return replace(known, target=target, drain_until=None)
+
+
+def lingers_until(known: Known, lifetimes: Lifetimes) -> float | None:
+    """Until when a stopped run's series stay; None while there is none."""
+    if not known.over or known.run is None or known.run.end_seen is None:
+        return None
+    return known.run.end_seen + lifetimes.linger
+
+
+def is_hidden(known: Known, now: float, lifetimes: Lifetimes) -> bool:
+    """Whether the run's linger is over: no series, and not counted in `webcast_tasks`."""
+    until = lingers_until(known, lifetimes)
+    return until is not None and now >= until
+
+
+def _stale_at(known: Known, lifetimes: Lifetimes) -> float | None:
+    if known.task is None or known.task.status.stopped or known.last_success is None:
+        return None
+    return known.last_success + max(lifetimes.stale_after, known.fresh_for)
+
+
+def _lost_at(known: Known, lifetimes: Lifetimes) -> float | None:
+    """A live run is lost when the API has not known it for `stale_after`, or can no longer know it."""
+    run = known.run
+    if run is None or not run.live:
+        return None
+    moments = []
+    if known.not_found_since is not None:
+        moments.append(known.not_found_since + lifetimes.stale_after)
+    if run.start is not None:
+        moments.append(run.start + LOOK_BACK)
+    return min(moments, default=None)
