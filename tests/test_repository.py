@@ -83,7 +83,9 @@ def test_constraints_pin_exact_versions_without_hosts() -> None:
 def test_constraints_pin_every_declared_dependency() -> None:
     """Nothing pyproject.toml asks for is left to the day of the installation."""
     declared = re.findall(r'^    "([A-Za-z0-9._-]+)[><=]=', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").open()}
+    pinned = {
+        line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()
+    }
     assert {name.lower().replace("_", "-") for name in declared} - pinned == set()
     assert "requests" in declared
 
@@ -105,15 +107,15 @@ def test_changelog_begins_with_what_is_unreleased_or_this_version() -> None:
 def test_dockerfile_has_no_warning() -> None:
     """Hadolint finds nothing from warning up."""
     hadolint = Path(sys.executable).parent / "hadolint"
-    command = [hadolint, "--failure-threshold", "warning", ROOT / "Dockerfile"]
+    command = [str(hadolint), "--failure-threshold", "warning", str(ROOT / "Dockerfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (0, "") == (done.returncode, done.stdout)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_image_does_not_run_as_root() -> None:
     """The last stage's user is a number that Kubernetes can see is not 0 (runAsNonRoot)."""
     users = re.findall(r"^USER (\d+):\d+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert ["65532"] == users
+    assert users == ["65532"]
 
 
 @pytest.mark.parametrize("script", [path for path in sorted((ROOT / ".ci").iterdir()) if path.is_file()], ids=str)
