@@ -7,23 +7,15 @@ of its own, so that a refused signature can be compared string by string.
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
 
+from exporter.model.credentials import Credentials
+
 ALGORITHM = "HMAC-SHA256"
 SERVICE = "rtc"
 EMPTY_BODY_SHA256 = hashlib.sha256(b"").hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """One key pair, with a session token when it is temporary (STS). Only the access key is in its repr."""
-
-    access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str = field(default="", repr=False)
 
 
 def x_date(at: float) -> str:
