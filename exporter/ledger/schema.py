@@ -5,8 +5,9 @@ Schema 1. A newer release adds columns and tables and raises SCHEMA_VERSION; thi
 
 from pathlib import Path
 
-from sqlalchemy import Column, Engine, Float, Index, Integer, MetaData, String, Table, Text, create_engine, event, select
-from sqlalchemy.engine import make_url
+import sqlalchemy as sa
+from sqlalchemy import Column, Float, Integer, String, Table, Text
+from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
@@ -16,25 +17,23 @@ SCHEMA_VERSION = 1
 LOCK_WAIT = 0.25
 """Seconds a write waits for another connection's; a longer one is counted as failed and tried again later."""
 
-METADATA = MetaData()
+METADATA = sa.MetaData()
 
 META = Table("meta", METADATA, Column("schema_version", Integer, nullable=False))
 
 RUNS = Table(
     "runs",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("app_id", String(128), nullable=False),
-    Column("room_id", String(128), nullable=False),
-    Column("task_id", String(128), nullable=False),
-    Column("first_seen", Float, nullable=False),
+    Column("app_id", String(128), primary_key=True),
+    Column("room_id", String(128), primary_key=True),
+    Column("task_id", String(128), primary_key=True),
+    Column("first_seen", Float, primary_key=True),
     Column("start", Float),
     Column("entered", String(64), nullable=False),  # statuses, separated by spaces
     Column("stopped", String(32)),
     Column("end_seen", Float),
     Column("last", Text),  # the last state as JSON, without what may be secret
-    Index("runs_of_target", "app_id", "room_id", "task_id", "first_seen"),
-    Index("runs_by_end", "end_seen"),
+    sa.Index("runs_by_end", "end_seen"),
 )
 
 TOTALS = Table(
@@ -54,13 +53,16 @@ def open_engine(url: str) -> Engine:
     One connection for all threads: the ledger has one writer at a time, and SQLite would have it so anyway.
     """
     parsed = make_url(url)
-    engine = create_engine(
-        parsed, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": LOCK_WAIT}
-    )
-    event.listen(engine, "connect", _set_pragmas)
-    name = parsed.database or "memory"
+    options = {"check_same_thread": False, "timeout": LOCK_WAIT}
+    engine = sa.create_engine(parsed, poolclass=StaticPool, connect_args=options)
+    name = parsed.database or "in memory"
     try:
-        _prepare(engine, name)
+        with engine.begin() as connection:
+            _prepare(connection, name)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            # In WAL, NORMAL loses nothing to a killed process, and at most the last moments to a power cut.
+            connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
     except DatabaseError as error:
         engine.dispose()
         raise StartError(f"state {name}: {_sentence(error, Path(name))}") from error
@@ -70,25 +72,20 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def _prepare(engine: Engine, name: str) -> None:
-    with engine.begin() as connection:
-        if engine.dialect.has_table(connection, META.name):
-            version = connection.execute(select(META.c.schema_version)).scalar()
-            if version is not None and version > SCHEMA_VERSION:
-                raise StartError(
-                    f"state {name} has schema {version} and this release reads up to {SCHEMA_VERSION}: "
-                    "run the release that wrote it, or point state.url at another file"
-                )
+def _prepare(connection: Connection, name: str) -> None:
+    tables = sa.inspect(connection).get_table_names()
+    if META.name not in tables:
+        if tables:
+            raise StartError(f"state {name} is another program's database; point state.url at another file")
         METADATA.create_all(connection)
-        if connection.execute(select(META.c.schema_version)).first() is None:
-            connection.execute(META.insert().values(schema_version=SCHEMA_VERSION))
-    with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-
-
-def _set_pragmas(connection: object, _record: object) -> None:
-    # In WAL, NORMAL loses nothing to a killed process, and at most the last moments to a power cut.
-    connection.execute("PRAGMA synchronous=NORMAL")  # type: ignore[attr-defined]  # the driver's own connection
+        connection.execute(META.insert().values(schema_version=SCHEMA_VERSION))
+        return
+    version = connection.execute(sa.select(META.c.schema_version)).scalar_one()
+    if version > SCHEMA_VERSION:
+        raise StartError(
+            f"state {name} has schema {version} and this release reads up to {SCHEMA_VERSION}: "
+            "run the release that wrote it, or point state.url at another file"
+        )
 
 
 def _sentence(error: DatabaseError, path: Path) -> str:

@@ -28,7 +28,7 @@ class Total(StrEnum):
 
 
 class Series(NamedTuple):
-    """One running total. `label` is the reason or status, `bucket` a histogram's upper bound; empty where neither is."""
+    """One running total; `label` is a reason or status, `bucket` a histogram's upper bound, either may be empty."""
 
     total: Total
     app_id: str

@@ -1,0 +1,47 @@
+"""Fleet families: the tasks there are, and the counters and histograms that go on over restarts."""
+
+from exporter.exposition.family import Family, Kind
+
+TASKS = Family(
+    "webcast_tasks",
+    Kind.GAUGE,
+    "Tracked tasks by last known fresh state; a stopped one counts until its linger is over.",
+    ("account", "app_id", "status"),
+)
+TASKS_WITHOUT_SERIES = Family(
+    "webcast_tasks_without_series", Kind.GAUGE, "Tracked tasks that have no series because of metrics.max_tasks."
+)
+RUN_STOPS = Family(
+    "webcast_run_stops_total", Kind.COUNTER, "Runs that stopped, each once, by reason.", ("app_id", "reason")
+)
+RUN_ENDS_UNSEEN = Family(
+    "webcast_run_ends_unseen_total", Kind.COUNTER, "Runs let go while live, whose end will not be read.", ("app_id",)
+)
+RUN_TRANSITIONS = Family(
+    "webcast_run_transitions_total",
+    Kind.COUNTER,
+    "Runs that entered a status, each at most once per status, the first sight included.",
+    ("app_id", "status"),
+)
+RUN_DURATION = Family(
+    "webcast_run_duration_seconds",
+    Kind.HISTOGRAM,
+    "How long runs had run when they stopped.",
+    ("app_id", "status"),
+)
+RUN_END_DETECTION_DELAY = Family(
+    "webcast_run_end_detection_delay_seconds",
+    Kind.HISTOGRAM,
+    "From a run's end to its first sight here, for runs seen live before.",
+    ("app_id",),
+)
+
+FLEET = (
+    TASKS,
+    TASKS_WITHOUT_SERIES,
+    RUN_STOPS,
+    RUN_ENDS_UNSEEN,
+    RUN_TRANSITIONS,
+    RUN_DURATION,
+    RUN_END_DETECTION_DELAY,
+)

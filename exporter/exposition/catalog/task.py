@@ -1,0 +1,194 @@
+"""Per-task families (contract, section 4): each row a pure function of what is known of one target."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from exporter.exposition.family import TARGET_LABELS, Family, Group, Kind, Sample, TaskFamily
+from exporter.model.known import Known
+from exporter.model.task import Task, VideoStream
+from exporter.vocabulary import Status
+
+Samples = Callable[[Known], Iterable[Sample]]
+
+MAX_STREAMS = 2
+"""Streams a task can have (seed page, VideoSolutions)."""
+
+
+def _one(value: float | None) -> Iterator[Sample]:
+    """A single sample without labels of its own, or none at all when nothing was said."""
+    if value is not None:
+        yield (), float(value)
+
+
+def _of_task(value: Callable[[Task], float | None]) -> Samples:
+    return lambda known: _one(value(known.task)) if known.task else ()
+
+
+def _of_stream(value: Callable[[VideoStream], float | None]) -> Samples:
+    def samples(known: Known) -> Iterator[Sample]:
+        for place, stream in enumerate(known.task.video[:MAX_STREAMS] if known.task else ()):
+            for _, number in _one(value(stream)):
+                yield (str(place),), number
+
+    return samples
+
+
+def _read_success(known: Known) -> Iterator[Sample]:
+    if known.last_read is not None:
+        yield (), 0.0 if known.failure else 1.0
+
+
+def _read_error(known: Known) -> Iterator[Sample]:
+    if known.failure is not None:
+        yield (known.failure,), 1.0
+
+
+def _status(known: Known) -> Iterator[Sample]:
+    if known.task is not None:
+        for status in Status:
+            yield (status,), float(status is known.task.status)
+
+
+def _stop_reason(known: Known) -> Iterator[Sample]:
+    if known.task is not None and known.task.stop_reason is not None:
+        yield (known.task.stop_reason,), 1.0
+
+
+def _duration(known: Known) -> Iterator[Sample]:
+    task = known.task
+    if task is None or task.start is None:
+        return
+    until = task.end if task.status.stopped else known.task_time
+    if until is not None:
+        yield (), max(0.0, until - task.start)
+
+
+def _monitor(known: Known) -> Iterator[Sample]:
+    if known.task is not None:
+        monitor = known.task.monitor
+        for check, seconds in (("freeze", monitor.freeze), ("blank", monitor.blank), ("crash", monitor.crash)):
+            for _, number in _one(seconds):
+                yield (check,), number
+
+
+def _row(name: str, text: str, samples: Samples, *labels: str, group: Group = Group.CORE) -> TaskFamily:
+    return TaskFamily(Family(name, Kind.GAUGE, text, (*TARGET_LABELS, *labels)), group, samples)
+
+
+def _info(info_labels: tuple[str, ...]) -> TaskFamily:
+    def samples(known: Known) -> Iterator[Sample]:
+        target = known.target
+        chosen = (target.labels.get(name, "") for name in info_labels)
+        yield (target.account, known.user_id, known.source_host, *chosen), 1.0
+
+    return _row(
+        "webcast_task_info",
+        "Always 1. Who the task pushes as and from which host; joins a task to its account and its own labels.",
+        samples,
+        *("account", "user_id", "source_host", *info_labels),
+    )
+
+
+_READS = (
+    _row("webcast_task_read_success", "1 if the latest read of the task succeeded, 0 if not.", _read_success),
+    _row("webcast_task_read_error", "1 while the latest read failed, by its reason.", _read_error, "reason"),
+    _row(
+        "webcast_task_last_successful_read_timestamp_seconds",
+        "When the task was last read successfully, Unix seconds.",
+        lambda known: _one(known.last_success),
+    ),
+)
+
+_STATE = (
+    _row("webcast_task_status", "1 for the status the task is in, 0 for the four others.", _status, "status"),
+    _row(
+        "webcast_task_start_timestamp_seconds",
+        "When the task started, Unix seconds; absent until then.",
+        _of_task(lambda task: task.start),
+    ),
+    _row(
+        "webcast_task_end_timestamp_seconds",
+        "When the task ended, Unix seconds; absent until then.",
+        _of_task(lambda task: task.end),
+    ),
+    _row(
+        "webcast_task_duration_seconds",
+        "How long the task ran: to its end, or to the latest successful read by the vendor's clock.",
+        _duration,
+    ),
+    _row(
+        "webcast_task_max_running_time_seconds",
+        "MaxRunningTime: how long the task may run before the vendor stops it.",
+        _of_task(lambda task: task.max_running_time),
+    ),
+    _row("webcast_task_stop_reason", "1 for the reason the task stopped; absent until then.", _stop_reason, "reason"),
+)
+
+_EXPECTED = (
+    _row(
+        "webcast_task_expected_start_timestamp_seconds",
+        "When the class was meant to start, Unix seconds, from the target's label __expected_start__.",
+        lambda known: _one(known.target.expected_start),
+    ),
+    _row(
+        "webcast_task_expected_end_timestamp_seconds",
+        "When the class was meant to end, Unix seconds, from the target's label __expected_end__.",
+        lambda known: _one(known.target.expected_end),
+    ),
+)
+
+_SETTINGS = (
+    _row(
+        "webcast_task_monitor_interval_seconds",
+        "Seconds between two checks of the page; 0 = the check is off.",
+        _monitor,
+        "check",
+        group=Group.MONITOR,
+    ),
+    _row(
+        "webcast_task_video_width_pixels",
+        "Width of the output stream.",
+        _of_stream(lambda stream: stream.width),
+        "stream",
+        group=Group.VIDEO,
+    ),
+    _row(
+        "webcast_task_video_height_pixels",
+        "Height of the output stream.",
+        _of_stream(lambda stream: stream.height),
+        "stream",
+        group=Group.VIDEO,
+    ),
+    _row(
+        "webcast_task_video_frames_per_second",
+        "Frame rate of the output stream.",
+        _of_stream(lambda stream: stream.frames_per_second),
+        "stream",
+        group=Group.VIDEO,
+    ),
+    _row(
+        "webcast_task_video_max_bytes_per_second",
+        "Largest bit rate of the output stream, in bytes; 0 = adaptive.",
+        _of_stream(lambda stream: stream.max_bytes_per_second),
+        "stream",
+        group=Group.VIDEO,
+    ),
+    _row(
+        "webcast_task_event_notify_enabled",
+        "1 if the page tells its own start and end (EnableEventNotify).",
+        _of_task(lambda task: task.event_notify.enabled),
+        group=Group.EVENT_NOTIFY,
+    ),
+    _row(
+        "webcast_task_start_event_timeout_seconds",
+        "How long the page's start event is waited for (StartTimeout); 0 = without limit.",
+        _of_task(lambda task: task.event_notify.start_timeout),
+        group=Group.EVENT_NOTIFY,
+    ),
+)
+
+
+def task_families(groups: Iterable[str], info_labels: Iterable[str] = ()) -> tuple[TaskFamily, ...]:
+    """The per-task families in force: `core` and the named groups, with `info_labels` on webcast_task_info."""
+    wanted = {Group.CORE, *groups}
+    rows = (*_READS, *_STATE, *_EXPECTED, _info(tuple(info_labels)), *_SETTINGS)
+    return tuple(row for row in rows if row.group in wanted)

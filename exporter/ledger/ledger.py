@@ -1,0 +1,128 @@
+"""The ledger: a run's end and the counters it raises are one transaction, and are shown only once it is committed.
+
+That order is what makes a kill at any moment harmless. Killed before the commit, the end is read and counted again
+after the start; killed after it, the run is known. A counter that was ever scraped is in the state.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from exporter.ledger.codec import run_from_row, run_to_row
+from exporter.ledger.schema import RUNS, TOTALS
+from exporter.ledger.totals import Series, Total, increments, zeros
+from exporter.model.run import Run, Step
+from exporter.model.target import TargetId
+
+RETRY_AFTER = 1.0
+"""Seconds between two tries to write after a failed one, so that a locked file does not hold every read up."""
+
+LONGEST_LOOK_BACK = 96 * 3600.0
+"""The API can tell of a run for 72 hours after its start; forgetting one sooner could count it twice."""
+
+
+class Ledger:
+    """The runs that were counted and the totals they make, in one database.
+
+    `monotonic` is a clock in seconds; `on_failure` is told of each write that failed (the step is kept and tried
+    again). Safe for threads.
+    """
+
+    def __init__(
+        self, engine: Engine, monotonic: Callable[[], float], on_failure: Callable[[SQLAlchemyError], None]
+    ) -> None:
+        self._engine = engine
+        self._monotonic = monotonic
+        self._on_failure = on_failure
+        self._writing = Lock()
+        self._backlog: deque[Step] = deque()
+        self._not_before = 0.0
+        with engine.connect() as connection:
+            # A total that this release does not know was counted by a later one; it is left where it is.
+            rows = connection.execute(sa.select(TOTALS).where(TOTALS.c.total.in_(list(Total)))).all()
+        self._totals: Mapping[Series, float] = {Series(Total(row.total), row.app_id, row.label, row.bucket): row.value for row in rows}
+
+    def totals(self) -> Mapping[Series, float]:
+        """Every committed total at this moment."""
+        return self._totals
+
+    def open_app(self, app_id: str) -> None:
+        """Let the app's counters exist, at zero unless they already count."""
+        with self._writing:
+            self._totals = {**dict.fromkeys(zeros(app_id), 0.0), **self._totals}
+
+    def latest_runs(self) -> dict[TargetId, Run]:
+        """The latest run of each target that is remembered."""
+        triple = (RUNS.c.app_id, RUNS.c.room_id, RUNS.c.task_id)
+        newest = sa.select(*triple, sa.func.max(RUNS.c.first_seen).label("first_seen")).group_by(*triple).subquery()
+        same = sa.and_(*(RUNS.c[column.name] == column for column in newest.c))
+        with self._writing, self._engine.connect() as connection:
+            runs = [run_from_row(row) for row in connection.execute(sa.select(RUNS).join(newest, same))]
+        return {run.target: run for run in runs}
+
+    def record(self, step: Step) -> None:
+        """Take a step to be written; an empty one is nothing to write."""
+        if step:
+            self._backlog.append(step)
+
+    def flush(self) -> None:
+        """Write what was recorded, in one transaction; after a failure at most once in RETRY_AFTER."""
+        with self._writing:
+            steps = tuple(self._backlog)
+            now = self._monotonic()
+            if not steps or now < self._not_before:
+                return
+            raised = self._raised(steps)
+            try:
+                with self._engine.begin() as connection:
+                    _write(connection, steps, raised)
+            except SQLAlchemyError as error:
+                self._not_before = now + RETRY_AFTER
+                self._on_failure(error)
+                return
+            for _ in steps:
+                self._backlog.popleft()
+            self._totals = {**self._totals, **raised}
+
+    def forget_before(self, moment: float) -> None:
+        """Drop the runs whose end was seen before `moment` (Unix seconds)."""
+        try:
+            with self._writing, self._engine.begin() as connection:
+                connection.execute(sa.delete(RUNS).where(RUNS.c.end_seen < moment))
+        except SQLAlchemyError as error:
+            self._on_failure(error)
+
+    def close(self) -> None:
+        """Write what can still be written, and let the file go."""
+        self._not_before = 0.0
+        self.flush()
+        self._engine.dispose()
+
+    def _raised(self, steps: tuple[Step, ...]) -> dict[Series, float]:
+        added: defaultdict[Series, float] = defaultdict(float)
+        for step in steps:
+            for fact in step.facts:
+                for series, amount in increments(fact):
+                    added[series] += amount
+        return {series: self._totals.get(series, 0.0) + amount for series, amount in added.items()}
+
+
+def _write(connection: Connection, steps: tuple[Step, ...], raised: Mapping[Series, float]) -> None:
+    runs = [run_to_row(run) for step in steps for run in step.runs]
+    _upsert(connection, RUNS, runs)
+    _upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
+
+
+def _upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    keys = [column.name for column in table.primary_key]
+    statement = insert(table)
+    changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
