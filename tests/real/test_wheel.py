@@ -1,0 +1,103 @@
+"""The wheel is whole: installed into an empty environment without the dev extras, it runs and has all it needs."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import ZipFile
+
+import pytest
+
+import exporter
+
+if TYPE_CHECKING:
+    from tests.real.conftest import Running
+
+pytestmark = pytest.mark.real
+
+ROOT = Path(__file__).parent.parent.parent
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as `pip wheel` builds it from this checkout."""
+    directory = tmp_path_factory.mktemp("wheel")
+    subprocess.run([*PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", directory, ROOT], check=True)
+    return next(directory.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`webcast-exporter` of an environment that holds the wheel and what it declares, nothing more."""
+    environment = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    install = ["--python", environment / "bin" / "python", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel]
+    subprocess.run([*PIP, *install], check=True)
+    return environment / "bin" / "webcast-exporter"
+
+
+def output(command: Path, *arguments: str, cwd: Path | None = None) -> str:
+    """Standard output of one command that must succeed without a word on standard error."""
+    done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False, cwd=cwd, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("kept", ["dashboards", "web/templates"])
+def test_the_wheel_carries_the_files_that_are_no_python(wheel: Path, kept: str) -> None:
+    """Dashboards, rules and templates travel inside the package."""
+    sources = {"dashboards": ROOT / "dashboards", "web/templates": ROOT / "exporter" / "web" / "templates"}
+    expected = {
+        f"exporter/{kept}/{path.relative_to(sources[kept])}" for path in sources[kept].rglob("*") if path.is_file()
+    }
+    assert expected
+    assert expected - set(ZipFile(wheel).namelist()) == set()
+
+
+def test_the_wheel_carries_nothing_of_the_tests(wheel: Path) -> None:
+    """Users get the package alone."""
+    assert {"exporter"} == {name.split("/")[0] for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
+
+def test_version_is_the_packages(command: Path) -> None:
+    """`--version` says what is installed."""
+    assert exporter.__version__ in output(command, "--version")
+
+
+def test_help_names_the_commands(command: Path) -> None:
+    """`--help` works without the dev extras and lists what there is."""
+    shown = output(command, "--help")
+    assert {name for name in ("serve", "check", "get", "demo", "simulate", "dashboards", "metrics") if name in shown} == {
+        "serve", "check", "get", "demo", "simulate", "dashboards", "metrics",
+    }  # fmt: skip
+
+
+def test_metrics_is_the_committed_reference(command: Path) -> None:
+    """`metrics` prints docs/metrics.md."""
+    assert (ROOT / "docs" / "metrics.md").read_text() == output(command, "metrics")
+
+
+def test_dashboards_are_exported_from_the_wheel(command: Path, tmp_path: Path) -> None:
+    """`dashboards export` writes files although there is no checkout around."""
+    output(command, "dashboards", "export", str(tmp_path / "out"), cwd=tmp_path)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_demo_shows_tasks_and_stops_cleanly(
+    command: Path,
+    tmp_path: Path,
+    unused_port: Callable[[], int],
+    start_process: Callable[[list[str], Path, str], "Running"],
+    wait: Callable[..., None],
+) -> None:
+    """`demo` needs no credentials: tasks are on /metrics within 20 s, and SIGTERM ends it with 0 within 2 s."""
+    address = f"127.0.0.1:{unused_port()}"
+    demo = start_process([str(command), "demo", "--web.listen-address", address], tmp_path, f"http://{address}")
+    wait(lambda: demo.answers("/metrics"), "the demo answers")
+    wait(lambda: 'status="running"} 1' in demo.get("/metrics").text, "a running task in the demo")
+    code, seconds = demo.end()
+    assert code == 0, demo.written()
+    assert seconds < 2
+    assert "Traceback" not in demo.written()
