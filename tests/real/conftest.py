@@ -136,6 +136,12 @@ StartPrometheus = Callable[[Path, list[dict[str, Any]]], Prometheus]
 
 
 @pytest.fixture(scope="session")
+def find_part() -> Callable[[str], Path]:
+    """`real_part`, for the test of its own rule."""
+    return real_part
+
+
+@pytest.fixture(scope="session")
 def prometheus_bin() -> Path:
     """The real Prometheus."""
     return real_part("prometheus")
