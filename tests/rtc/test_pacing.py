@@ -1,0 +1,332 @@
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.rtc.pacing import Interrupted, Pacer
+
+JITTER = 0.01
+
+
+@dataclass
+class Time:
+    """A clock that only sleeping moves; `lateness` gives the seconds by which each sleep ends too late."""
+
+    now: float = 1000.0
+    lateness: Callable[[], float] = lambda: 0.0
+
+    def clock(self) -> float:
+        """The time."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, and a little more."""
+        self.now += seconds + self.lateness()
+
+
+def paced(max_qps: float, lateness: Callable[[], float] = lambda: 0.0) -> tuple[Pacer, Time]:
+    """A pacer and the time that it lives in."""
+    moment = Time(lateness=lateness)
+    return Pacer(max_qps, moment.clock, moment.sleep), moment
+
+
+def call(pacer: Pacer, moment: Time) -> float:
+    """One call of a worker; the time of its grant."""
+    slot = pacer.reserve(math.inf)
+    assert slot is not None
+    pacer.wait(slot)
+    return moment.now
+
+
+def grants(pacer: Pacer, moment: Time, seconds: float) -> Iterator[float]:
+    """The grant times of so many seconds of constant overload."""
+    end = moment.now + seconds
+    while (granted := call(pacer, moment)) < end:
+        yield granted
+
+
+def most_in_a_second(times: Sequence[float]) -> int:
+    """The largest number of times in any [t, t+1)."""
+    return max((sum(1 for time in times if start <= time < start + 1) for start in times), default=0)
+
+
+@given(max_qps=st.integers(1, 80), seed=st.integers(0, 2**32))
+def test_overload_uses_the_budget_and_no_more(max_qps: int, seed: int) -> None:
+    """Contract, section 5: at least 98 % of the budget when there is work, never more than max_qps in any second."""
+    dice = random.Random(seed)
+    pacer, moment = paced(max_qps, lambda: dice.uniform(0, JITTER))
+    times = list(grants(pacer, moment, 10))
+    assert most_in_a_second(times) <= max_qps
+    assert len(times) >= 0.98 * 10 * max_qps
+
+
+STEP = st.one_of(
+    st.tuples(st.just("call"), st.floats(0, 0.05)),
+    st.tuples(st.just("idle"), st.floats(0, 3)),
+    st.tuples(st.just("limit"), st.integers(1, 60)),
+    st.tuples(st.just("throttled"), st.floats(0, 2)),
+)
+
+
+@given(steps=st.lists(STEP, min_size=10, max_size=120), burst=st.integers(1, 20))
+def test_no_pattern_exceeds_the_budget(steps: list[tuple[str, float]], burst: int) -> None:
+    """Whatever arrives, wakes late or is reloaded: no second holds more calls than its largest limit allows."""
+    pacer, moment = paced(30)
+    times: list[float] = []
+    limits = [(moment.now, 30.0)]
+    for what, value in steps:
+        if what == "call":
+            moment.lateness = partial(float, value)
+            times += [call(pacer, moment) for _ in range(burst)]
+        elif what == "idle":
+            moment.now += value
+        elif what == "limit":
+            pacer.set_limit(value)
+            limits.append((moment.now, value))
+        else:
+            pacer.throttled(value)
+    for start in times:
+        before = [limit for at, limit in limits if at <= start]
+        during = [limit for at, limit in limits if start < at < start + 1]
+        held = sum(1 for time in times if start <= time < start + 1)
+        assert held <= max([before[-1], *during])
+
+
+@given(max_qps=st.floats(0.05, 0.99), seed=st.integers(0, 2**32))
+def test_slow_rates_space_single_calls(max_qps: float, seed: int) -> None:
+    """A rate under one a second means one call in 1/rate seconds, and 98 % of that."""
+    dice = random.Random(seed)
+    pacer, moment = paced(max_qps, lambda: dice.uniform(0, JITTER))
+    times = list(grants(pacer, moment, 20 / max_qps))
+    assert min(later - earlier for earlier, later in pairwise(times)) >= 1 / max_qps
+    assert len(times) >= 0.98 * 20
+
+
+def test_a_broken_rate_fills_no_second_beyond_it() -> None:
+    """A rate of 2.5 gives two calls a second: a third one would be more than max_qps in that second."""
+    pacer, moment = paced(2.5)
+    times = list(grants(pacer, moment, 10))
+    assert most_in_a_second(times) == 2
+    assert len(times) >= 0.98 * 20
+
+
+def test_late_wake_ups_do_not_shift_the_line() -> None:
+    """Slots are 1/(0.99 x rate) apart, however late each call left."""
+    pacer, moment = paced(10, lambda: 0.09)
+    slots = []
+    for _ in range(5):
+        slot = pacer.reserve(math.inf)
+        assert slot is not None
+        slots.append(slot)
+        pacer.wait(slot)
+    spacing = 1 / 9.9
+    assert [pytest.approx(1000 + i * spacing) for i in range(5)] == slots
+    assert moment.now == pytest.approx(slots[-1] + 0.09)
+
+
+def test_idle_time_gives_no_burst() -> None:
+    """What was not used is lost: after an idle minute the slots are as far apart as ever."""
+    pacer, moment = paced(10)
+    call(pacer, moment)
+    moment.now += 60
+    assert [pytest.approx(1060), pytest.approx(1060 + 1 / 9.9)] == [pacer.reserve(math.inf), pacer.reserve(math.inf)]
+
+
+def test_a_slightly_late_dispatcher_keeps_the_budget() -> None:
+    """A dispatcher that asks up to 20 ms late still gets 98 %: its slots stay on the line."""
+    dice = random.Random(7)
+    pacer, moment = paced(48)
+    times = []
+    while moment.now < 1010:
+        slot = pacer.reserve(moment.now)
+        if slot is None:
+            moment.now += dice.uniform(0.001, 0.02)
+            continue
+        pacer.wait(slot)
+        times.append(moment.now)
+    assert len(times) >= 0.98 * 480
+    assert most_in_a_second(times) <= 48
+
+
+def test_reserve_gives_none_after_until() -> None:
+    """A slot later than `until` is not taken: the same one is given to the next who waits long enough."""
+    pacer, moment = paced(2)
+    assert pacer.reserve(moment.now) == 1000
+    assert pacer.reserve(1000.4) is None
+    assert pacer.reserve(1000.4) is None
+    assert pacer.reserve(1000.6) == pytest.approx(1000 + 1 / 1.98)
+
+
+def test_wait_tells_the_seconds_waited() -> None:
+    """`wait` gives the time from the asking to the grant, 0 for a slot that is past."""
+    pacer, _ = paced(2)
+    assert pacer.wait(1000.25) == pytest.approx(0.25)
+    assert pacer.wait(999) == 0
+
+
+def test_the_guard_holds_without_slots() -> None:
+    """Calls that bypass the line (all slots past) are still held to max_qps in a second, with a margin."""
+    pacer, moment = paced(3)
+    times = []
+    for _ in range(7):
+        pacer.wait(0)
+        times.append(moment.now)
+    assert [pytest.approx(1000 + second * 1.005) for second in (0, 0, 0, 1, 1, 1, 2)] == times
+
+
+def test_a_call_that_leaves_late_counts_when_it_leaves() -> None:
+    """A grant whose connection took 0.4 s to make counts from its leaving; the budget holds at the server."""
+    pacer, moment = paced(2)
+    pacer.wait(0)
+    moment.now += 0.4
+    pacer.left_late(0.4)
+    pacer.wait(0)
+    assert pacer.wait(0) == pytest.approx(1.005)
+
+
+def test_left_late_without_a_grant_is_nothing() -> None:
+    """A pacer that granted nothing has nothing to correct."""
+    pacer, _ = paced(2)
+    pacer.left_late(1)
+    assert pacer.wait(0) == 0
+
+
+def test_throttling_halves_at_most_once_a_second() -> None:
+    """Contract, section 5, row throttled: halved, at most once a second, not under 1/s."""
+    pacer, moment = paced(48)
+    seen = []
+    for pause in (0, 0.5, 0.5, 1, 1, 1, 1, 1):
+        moment.now += pause
+        pacer.throttled(None)
+        seen.append(pacer.effective)
+    assert seen == [24, 24, 12, 6, 3, 1.5, 1, 1]
+
+
+def test_the_rate_climbs_after_five_quiet_seconds() -> None:
+    """Then by 5 % of max_qps a second, up to max_qps; `configured` stays."""
+    pacer, moment = paced(48)
+    pacer.throttled(None)
+    seen = []
+    for pause in (5, 1, 1, 7.99, 0.01, 100):
+        moment.now += pause
+        seen.append(pacer.effective)
+    assert [pytest.approx(rate) for rate in (24, 26.4, 28.8, 47.976, 48, 48)] == seen
+    assert pacer.configured == 48
+
+
+def test_throttling_again_begins_the_quiet_time_anew() -> None:
+    """A refusal within the second after a halving halves nothing, but the five quiet seconds count from it."""
+    pacer, moment = paced(40)
+    pacer.throttled(None)
+    moment.now += 0.9
+    pacer.throttled(None)
+    moment.now += 4.9
+    assert pacer.effective == 20
+    moment.now += 1.1
+    assert pacer.effective == pytest.approx(22)
+
+
+def test_a_throttled_rate_spaces_the_slots() -> None:
+    """The slots follow the effective rate, not the configured one."""
+    pacer, moment = paced(40)
+    pacer.throttled(None)
+    first, second = pacer.reserve(math.inf), pacer.reserve(math.inf)
+    assert [moment.now, pytest.approx(moment.now + 1 / 19.8)] == [first, second]
+
+
+def test_a_slow_account_is_not_throttled_upwards() -> None:
+    """The floor of 1/s does not lift an account that is configured lower."""
+    pacer, _ = paced(0.5)
+    pacer.throttled(None)
+    assert pacer.effective == 0.5
+
+
+@pytest.mark.parametrize(("retry_after", "held"), [(3.0, 3.0), (60.0, 60.0), (86400.0, 60.0), (0.0, 0.0)])
+def test_retry_after_holds_every_call(retry_after: float, held: float) -> None:
+    """Retry-After is kept for the account, at most 60 s, also by calls that had their slot already."""
+    pacer, moment = paced(48)
+    slot = pacer.reserve(math.inf)
+    pacer.throttled(retry_after)
+    assert pacer.reserve(moment.now + held - 0.001) is None
+    assert slot is not None
+    assert pacer.wait(slot) == pytest.approx(held)
+
+
+def test_a_shorter_retry_after_does_not_shorten() -> None:
+    """Of two answers the one that asks for more time counts."""
+    pacer, _ = paced(48)
+    pacer.throttled(10)
+    pacer.throttled(1)
+    assert pacer.wait(0) == pytest.approx(10)
+
+
+def test_a_reload_keeps_the_budget() -> None:
+    """Changing the limit back and forth forgets no grant of the last second."""
+    pacer, moment = paced(5)
+    times = [call(pacer, moment) for _ in range(5)]
+    pacer.set_limit(1)
+    pacer.set_limit(5)
+    for _ in range(5):
+        pacer.wait(0)
+        times.append(moment.now)
+    assert most_in_a_second(times) == 5
+
+
+@pytest.mark.parametrize("max_qps", [0, -1, math.inf, math.nan])
+def test_a_rate_is_above_zero(max_qps: float) -> None:
+    """A limit that is no positive number is refused, at the start and at a reload."""
+    with pytest.raises(ValueError, match="max_qps must be above 0"):
+        Pacer(max_qps)
+    with pytest.raises(ValueError, match="max_qps must be above 0"):
+        Pacer(1).set_limit(max_qps)
+
+
+def test_an_ended_sleep_grants_nothing() -> None:
+    """A sleep that says true (a set Event's wait) ends the wait; the call is not granted and not counted."""
+    moment = Time()
+    stop = threading.Event()
+    stop.set()
+    pacer = Pacer(1, moment.clock, stop.wait)
+    with pytest.raises(Interrupted):
+        pacer.wait(moment.now + 60)
+    assert pacer.wait(0) == 0
+
+
+class Recorded(list[float]):
+    """The pacer's own list of grants, and a copy that nothing is dropped from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[float] = []
+
+    def append(self, time: float) -> None:
+        """Keep it in both."""
+        self.all.append(time)
+        super().append(time)
+
+
+def test_threads_share_one_budget() -> None:
+    """Eight real threads under load: never more than max_qps grants in a second, and the lock is not held asleep."""
+    pacer = Pacer(100)
+    pacer._grants = record = Recorded()
+    end = time.monotonic() + 1.6
+
+    def worker() -> None:
+        while (slot := pacer.reserve(end)) is not None:
+            pacer.wait(slot)
+
+    threads = [threading.Thread(target=worker) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=3)
+    assert most_in_a_second(record.all) <= 100
+    assert len(record.all) >= 120
