@@ -16,7 +16,8 @@ SCALARS = st.one_of(
 )  # fmt: skip
 KEYS = st.one_of(st.text(), st.sampled_from([part for field in FIELDS for part in field.split(".")]))
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=12)
-CONFIGS = st.one_of(JSON, st.dictionaries(KEYS, JSON, min_size=1), st.lists(st.dictionaries(KEYS, JSON), min_size=1))
+OBJECTS = st.dictionaries(KEYS, SCALARS)
+CONFIGS = st.one_of(SCALARS, OBJECTS, st.lists(st.one_of(OBJECTS, SCALARS), max_size=4))
 TASKS = st.fixed_dictionaries(
     {"Status": st.sampled_from([0, 1, 2, 3, 4, "3", " 2 ", 4.0])},
     optional={field: CONFIGS for field in FIELDS if "." not in field and field != "Status"},
