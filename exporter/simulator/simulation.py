@@ -1,0 +1,78 @@
+"""One whole simulation: fleet, gateway and server from one frozen description."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from exporter.model.credentials import Credentials
+from exporter.simulator.authority import Account
+from exporter.simulator.calls import Calls
+from exporter.simulator.faults import Faults
+from exporter.simulator.fleet import Fleet
+from exporter.simulator.gateway import Gateway
+from exporter.simulator.replies import Style
+from exporter.simulator.server import Server
+
+CREDENTIALS = Credentials(
+    access_key="AKLTexampleexampleexample0000001",
+    secret_key="WkdWdGJ5MXpaV055WlhRdFptOXlMWFJsYzNRPQ==",  # noqa: S106 - made up, and the simulator's alone
+)
+ACCOUNT = Account("default", (CREDENTIALS,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What is to be simulated: `tasks` of a demo fleet at `speed` times class time, where, and for whom."""
+
+    tasks: int = 40
+    speed: float = 60.0
+    seed: int = 1
+    host: str = "127.0.0.1"
+    port: int = 0
+    accounts: tuple[Account, ...] = (ACCOUNT,)
+    region: str = "cn-north-1"
+    qps: int = 60
+    style: Style = field(default_factory=Style)
+
+
+class Simulation:
+    """A scene that answers while it is entered; StartError when its address cannot be had."""
+
+    def __init__(self, scene: Scene | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.scene = scene or Scene()
+        self.fleet = Fleet.demo(self.scene.tasks, self.scene.speed, self.scene.seed, clock)
+        self.gateway = Gateway(
+            self.fleet, self.scene.accounts, region=self.scene.region, qps=self.scene.qps, style=self.scene.style
+        )
+        self.server = Server(self.gateway, self.scene.host, self.scene.port, clock)
+
+    @property
+    def url(self) -> str:
+        """The endpoint to configure."""
+        return self.server.url
+
+    @property
+    def credentials(self) -> Credentials:
+        """The first key pair it accepts."""
+        return self.scene.accounts[0].keys[0]
+
+    @property
+    def calls(self) -> Calls:
+        """How it was called."""
+        return self.gateway.calls
+
+    @property
+    def faults(self) -> Faults:
+        """The fault mode in force."""
+        return self.gateway.faults
+
+    def __enter__(self) -> Self:
+        self.server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.server.stop()
