@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import httpx
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parent.parent.parent
 CLEAN_ENVIRONMENT = {
@@ -73,6 +74,12 @@ class Running:
             return self.get(path).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
+
+    def samples(self, name: str) -> dict[tuple[str, ...], float]:
+        """All samples called `name` on /metrics: the label values, in the order of the label names, to the value."""
+        families = text_string_to_metric_families(self.get("/metrics").text)
+        found = [sample for family in families for sample in family.samples if sample.name == name]
+        return {tuple(value for _, value in sorted(sample.labels.items())): sample.value for sample in found}
 
     def written(self) -> str:
         """Standard output, then standard error, so far."""

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.model.target import TargetId
+from exporter.simulator import truth
+from exporter.simulator.lives import Ending, Plan
+from exporter.simulator.simulation import Scene, Simulation
 
 if TYPE_CHECKING:
     from tests.real.conftest import Running, StartExporter
@@ -32,13 +36,6 @@ def config_of(endpoint: str, *targets: str, **account: Any) -> dict[str, Any]:
         "accounts": [{"name": "default", "endpoint": endpoint, **keys, **account}],
         "static_configs": [{"targets": list(targets)}],
     }
-
-
-def samples(exporter: "Running", name: str) -> dict[frozenset[str], float]:
-    """All samples called `name` on /metrics: the set of label values to the value."""
-    text = exporter.get("/metrics").text
-    found = [s for family in text_string_to_metric_families(text) for s in family.samples if s.name == name]
-    return {frozenset(sample.labels.values()): sample.value for sample in found}
 
 
 def test_sigterm_ends_it_while_calls_hang(silent_api: str, start_exporter: "StartExporter", tmp_path: Path) -> None:
@@ -86,16 +83,65 @@ def test_sighup_reloads_and_a_bad_file_changes_nothing(
     first, second = f"{APP}/Room/Task1", f"{APP}/Room/Task2"
     exporter = start_exporter(tmp_path, config_of(silent_api, first))
     file = tmp_path / "webcast-exporter.yml"
-    listed = frozenset({"static"})
-    assert samples(exporter, "webcast_targets")[listed] == 1
+    listed = ("static",)
+    assert exporter.samples("webcast_targets")[listed] == 1
 
     file.write_text(yaml.safe_dump(config_of(silent_api, first, second)))
     exporter.process.send_signal(signal.SIGHUP)
-    wait(lambda: samples(exporter, "webcast_targets")[listed] == 2, "the second target")
+    wait(lambda: exporter.samples("webcast_targets")[listed] == 2, "the second target")
 
     file.write_text("accounts: nonsense\n")
     exporter.process.send_signal(signal.SIGHUP)
     successful = "webcast_exporter_config_last_reload_successful"
-    wait(lambda: samples(exporter, successful) == {frozenset(): 0}, "the failed reload")
-    assert samples(exporter, "webcast_targets")[listed] == 2
+    wait(lambda: exporter.samples(successful) == {(): 0}, "the failed reload")
+    assert exporter.samples("webcast_targets")[listed] == 2
     assert exporter.end()[0] == 0
+
+
+COUNTED = (
+    "webcast_run_stops_total",
+    "webcast_run_transitions_total",
+    "webcast_run_duration_seconds_count",
+    "webcast_run_duration_seconds_sum",
+)
+
+
+def stops(exporter: "Running") -> float:
+    """All runs that the exporter has counted as stopped."""
+    return sum(exporter.samples("webcast_run_stops_total").values())
+
+
+def test_counters_go_on_after_a_kill(
+    start_exporter: "StartExporter", tmp_path: Path, wait: Callable[..., None]
+) -> None:
+    """Killed and started again: the first scrape shows the old totals; what stopped meanwhile is counted, once."""
+    running = TargetId(APP, "Room", "Running")
+    ended = [TargetId(APP, "Room", f"Ended{number}") for number in range(3)]
+    with Simulation(Scene(tasks=0)) as simulation:
+        simulation.fleet.begin(running, Plan(), age=60)
+        for target in ended:
+            simulation.fleet.begin(target, Plan(ends=30, ending=Ending.STOPPED_BY_API), age=60)
+        keys = {
+            "access_key_id": simulation.credentials.access_key,
+            "secret_access_key": simulation.credentials.secret_key,
+        }
+        config = config_of(simulation.url, *map(str, [running, *ended]), **keys) | {"polling": {"interval": "1s"}}
+
+        exporter = start_exporter(tmp_path, config)
+        wait(lambda: stops(exporter) == 3, "three stopped runs")
+        wait(lambda: exporter.samples("webcast_run_transitions_total")[APP, "running"] == 1, "the running one")
+        before = {name: exporter.samples(name) for name in COUNTED}
+        exporter.kill()
+        simulation.fleet.stop(running)
+
+        exporter = start_exporter(tmp_path, config, wait="/metrics")
+        after = {name: exporter.samples(name) for name in COUNTED}
+        assert [
+            name for name in COUNTED if any(after[name][labels] < value for labels, value in before[name].items())
+        ] == []
+        wait(lambda: stops(exporter) == 4, "the run that stopped meanwhile")
+        counts = truth.stop_counts(simulation.fleet, int(simulation.fleet.clock() * 1000))
+        assert {reason.value: count for reason, count in counts.items() if count} == {
+            reason: count for (_, reason), count in exporter.samples("webcast_run_stops_total").items() if count
+        }
+        assert exporter.end()[0] == 0
