@@ -117,7 +117,7 @@ def test_counters_go_on_after_a_kill(
     """Killed and started again: the first scrape shows the old totals; what stopped meanwhile is counted, once."""
     running = TargetId(APP, "Room", "Running")
     ended = [TargetId(APP, "Room", f"Ended{number}") for number in range(3)]
-    with Simulation(Scene(tasks=0)) as simulation:
+    with Simulation(Scene(tasks=0, speed=1)) as simulation:
         simulation.fleet.begin(running, Plan(), age=60)
         for target in ended:
             simulation.fleet.begin(target, Plan(ends=30, ending=Ending.STOPPED_BY_API), age=60)

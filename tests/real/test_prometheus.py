@@ -76,7 +76,7 @@ def chain(
 ) -> Iterator[Chain]:
     """The chain, as soon as Prometheus has seen every task read."""
     directory = tmp_path_factory.mktemp("chain")
-    with Simulation(Scene(tasks=0)) as simulation:
+    with Simulation(Scene(tasks=0, speed=1)) as simulation:
         populate(simulation.fleet)
         account = {
             "name": "default",
@@ -182,6 +182,4 @@ def test_a_scrape_calls_nothing(chain: Chain) -> None:
     for _ in range(20):
         chain.exporter.get("/metrics")
     stopped = [target for target, _ in truth.stopped_lives(chain.fleet, chain.now()) if target != ENDS_UNDER_WATCH]
-    assert {target: 1 for target in stopped} == {
-        target: len(chain.simulation.calls.reads_of(target)) for target in stopped
-    }
+    assert dict.fromkeys(stopped, 1) == {target: len(chain.simulation.calls.reads_of(target)) for target in stopped}
