@@ -38,7 +38,7 @@ TABLE = (
 )
 BLANKS = (None, "", " ")
 NO_WHOLE_NUMBERS = (True, False, 5.5, "5.5", "five", "0x10", "1_0", "\u0665", "+", "--5", [5], {"5": 5})
-ENDLESS = (math.nan, math.inf, -math.inf, "NaN", "Infinity", "1e999", "9" * 5000, 10**4000, 1e300)
+ENDLESS = (math.nan, math.inf, -math.inf, "NaN", "Infinity", "1e999", "9" * 5000, "0" * 40 + "60", 10**4000, 1e300)
 
 
 def read(path: str, value: object) -> Reply:
