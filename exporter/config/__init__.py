@@ -1,0 +1,1 @@
+"""The configuration file (contract, section 2): read, checked all at once, and typed."""

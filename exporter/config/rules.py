@@ -1,0 +1,69 @@
+"""Rules over several parts of the file.
+
+They read the raw document, so that they are told together with whatever is wrong in its parts; what has not the right
+shape is left to the schema.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from exporter.config.accounts import VENDOR_MAX_QPS, Account
+from exporter.config.schema import Config
+from exporter.errors import Problem
+
+DEFAULT_NAME: str = Account.model_fields["name"].default
+
+
+def across(document: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong between accounts: names and apps must be one account's only."""
+    accounts = [_mapping(account) for account in _list(document.get("accounts"))]
+    return [*_names(accounts), *_apps(accounts)]
+
+
+def _names(accounts: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, account in enumerate(accounts):
+        name = account.get("name", DEFAULT_NAME)
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            yield Problem(f"accounts[{index}].name", f"is the name of accounts[{first[name]}] too")
+        first.setdefault(name, index)
+
+
+def _apps(accounts: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    holder: dict[str, int] = {}
+    for index, account in enumerate(accounts):
+        apps = account.get("app_ids")
+        if not apps and len(accounts) > 1:
+            yield Problem(f"accounts[{index}].app_ids", "is required with several accounts: say which apps are its own")
+        for place, app in enumerate(_list(apps)):
+            if isinstance(app, str) and holder.setdefault(app, index) != index:
+                yield Problem(f"accounts[{index}].app_ids[{place}]", f"is an app of accounts[{holder[app]}] too")
+
+
+def _mapping(raw: object) -> Mapping[str, Any]:
+    return raw if isinstance(raw, dict) else {}
+
+
+def _list(raw: object) -> Sequence[Any]:
+    return raw if isinstance(raw, list) else ()
+
+
+def warnings(config: Config) -> list[str]:
+    """What can be served but was hardly meant, each as `path: sentence`."""
+    return [str(problem) for problem in (*_over_quota(config), *_slower_than_slow(config))]
+
+
+def _over_quota(config: Config) -> Iterator[Problem]:
+    for index, account in enumerate(config.accounts):
+        if account.max_qps > VENDOR_MAX_QPS:
+            yield Problem(
+                f"accounts[{index}].max_qps",
+                f"is more than the {VENDOR_MAX_QPS} calls a second that the vendor allows one account",
+            )
+
+
+def _slower_than_slow(config: Config) -> Iterator[Problem]:
+    if config.polling.fast_interval > config.polling.interval:
+        yield Problem("polling.fast_interval", "is longer than polling.interval")

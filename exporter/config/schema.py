@@ -1,0 +1,100 @@
+"""The whole file as one frozen value, with the defaults of the contract (section 2)."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from exporter.config.accounts import Account
+from exporter.config.durations import Duration, PositiveDuration
+from exporter.config.fields import LIST, Section, unique
+from exporter.config.groups import StaticConfig
+from exporter.config.labels import RESERVED_PREFIX, label_name
+from exporter.config.texts import text
+
+INFO_BUILT_IN: Final = ("app_id", "room_id", "task_id", "account", "user_id", "source_host")
+"""The labels that webcast_task_info always has (contract, section 4)."""
+
+MEMORY_URL: Final = "sqlite://"
+SQLITE_PREFIX: Final = "sqlite:///"
+
+MetricGroup = Literal["monitor", "video", "event_notify"]
+
+
+def _info_label(raw: object) -> str:
+    name = label_name(raw)
+    if name.startswith(RESERVED_PREFIX):
+        raise ValueError("must not start with __: such labels are never shown")
+    if name in INFO_BUILT_IN:
+        raise ValueError("is a built-in label of webcast_task_info")
+    return name
+
+
+def _state_url(raw: object) -> str:
+    """The URL as it is; the sentence does not repeat it, another engine's would hold a password."""
+    url = text(raw)
+    path = url.removeprefix(SQLITE_PREFIX)
+    if url != MEMORY_URL and (path in {url, "", ":memory:"} or set(path) & set("?#\0")):
+        raise ValueError("must be sqlite:///FILE, sqlite:////ABSOLUTE/FILE, or sqlite:// to keep it in memory only")
+    return url
+
+
+class Polling(Section):
+    """`polling`, all in seconds: how often a task is read."""
+
+    interval: PositiveDuration = 30.0
+    fast_interval: PositiveDuration = 5.0
+    max_backoff: PositiveDuration = 300.0
+    stale_after: Duration = 120.0
+    reread_stopped: PositiveDuration = 600.0
+
+
+class Lifecycle(Section):
+    """`lifecycle`, all in seconds: how long things are kept."""
+
+    linger: Duration = 900.0
+    drain: Duration = 1_800.0
+    forget_unknown_after: PositiveDuration = 3_600.0
+    history: PositiveDuration = 604_800.0
+
+
+class Metrics(Section):
+    """`metrics`: which series there are."""
+
+    groups: Annotated[tuple[MetricGroup, ...], LIST, AfterValidator(unique())] = ("monitor", "video", "event_notify")
+    info_labels: Annotated[
+        tuple[Annotated[str, BeforeValidator(_info_label)], ...], LIST, AfterValidator(unique())
+    ] = ()
+    max_tasks: Annotated[int, Field(ge=0)] = 20_000
+
+
+class State(Section):
+    """`state`: where that is kept which outlives the process."""
+
+    url: Annotated[str, BeforeValidator(_state_url)] = "sqlite:///webcast-exporter.db"
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file, relative to the working directory; None for memory only."""
+        return None if self.url == MEMORY_URL else Path(self.url.removeprefix(SQLITE_PREFIX))
+
+
+def _some(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
+    if not accounts:
+        raise ValueError("must hold an account, or be left out to take its credentials from the environment")
+    return accounts
+
+
+def _nothing_means_none(raw: object) -> object:
+    return () if raw is None else raw
+
+
+class Config(Section):
+    """One configuration file."""
+
+    accounts: Annotated[tuple[Account, ...], LIST, AfterValidator(_some)] = (Account(),)
+    static_configs: Annotated[tuple[StaticConfig, ...], LIST, BeforeValidator(_nothing_means_none)] = ()
+    polling: Polling = Polling()
+    lifecycle: Lifecycle = Lifecycle()
+    metrics: Metrics = Metrics()
+    state: State = State()

@@ -1,0 +1,1 @@
+"""Where targets come from, and what becomes of all the lists together."""
