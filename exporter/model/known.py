@@ -52,10 +52,12 @@ class Known:
 
     `task` is the state to show, None when there is none to show; `task_time` is the vendor's clock at the read that
     said so. `not_found_since` begins with the first of the latest answers in a row that know no such task.
-    `drain_until` is set once no source lists the target any more. `fresh_for` is how long an answer stays fresh.
+    `drain_until` is set once no source lists the target any more. `fresh_for` is how many seconds a success stays
+    fresh, if that is more than `stale_after`.
     """
 
     target: Target
+    accepted_at: float = 0.0
     run: Run | None = None
     task: Task | None = None
     task_time: float = 0.0
@@ -119,12 +121,13 @@ def _learn_task(read: Known, reading: Reading, task: Task) -> tuple[Known, Step]
     return shown, step
 
 
-def recall(target: Target, run: Run | None) -> Known:
-    """Begin with what the ledger remembers of the target's latest run."""
+def accept(target: Target, run: Run | None, at: float) -> Known:
+    """A target begins with what the ledger remembers of its latest run: all of it, or no state yet."""
     if run is None or run.last is None or run.end_seen is None:
-        return Known(target=target, run=run)
+        return Known(target=target, accepted_at=at, run=run)
     return Known(
         target=target,
+        accepted_at=at,
         run=run,
         task=run.last,
         task_time=run.end_seen,
@@ -136,15 +139,15 @@ def recall(target: Target, run: Run | None) -> Known:
     )
 
 
-def expires_at(known: Known, lifetimes: Lifetimes) -> float | None:
-    """When `expire` will next have something to do, if ever."""
-    moments = [
+def expires_at(known: Known, now: float, lifetimes: Lifetimes) -> float | None:
+    """When, after now, time alone will next change something (or end a linger); None if it never will."""
+    moments = (
         known.drain_until,
         _stale_at(known, lifetimes),
         _lost_at(known, lifetimes),
         lingers_until(known, lifetimes),
-    ]
-    return min((moment for moment in moments if moment is not None), default=None)
+    )
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
 def expire(known: Known, now: float, lifetimes: Lifetimes) -> tuple[Known | None, Step]:

@@ -1,6 +1,7 @@
 """Fleet families: the tasks there are, and the counters and histograms that go on over restarts."""
 
 from exporter.exposition.family import Family, Kind
+from exporter.ledger.totals import DELAY_BUCKETS, DURATION_BUCKETS, Total
 
 TASKS = Family(
     "webcast_tasks",
@@ -28,20 +29,23 @@ RUN_DURATION = Family(
     Kind.HISTOGRAM,
     "How long runs had run when they stopped.",
     ("app_id", "status"),
+    DURATION_BUCKETS,
 )
 RUN_END_DETECTION_DELAY = Family(
     "webcast_run_end_detection_delay_seconds",
     Kind.HISTOGRAM,
     "From a run's end to its first sight here, for runs seen live before.",
     ("app_id",),
+    DELAY_BUCKETS,
 )
 
-FLEET = (
-    TASKS,
-    TASKS_WITHOUT_SERIES,
-    RUN_STOPS,
-    RUN_ENDS_UNSEEN,
-    RUN_TRANSITIONS,
-    RUN_DURATION,
-    RUN_END_DETECTION_DELAY,
-)
+OF_TOTAL = {
+    Total.RUN_STOPS: RUN_STOPS,
+    Total.RUN_ENDS_UNSEEN: RUN_ENDS_UNSEEN,
+    Total.RUN_TRANSITIONS: RUN_TRANSITIONS,
+    Total.RUN_DURATION: RUN_DURATION,
+    Total.RUN_END_DETECTION_DELAY: RUN_END_DETECTION_DELAY,
+}
+"""The family that shows each total of the ledger."""
+
+FLEET = (TASKS, TASKS_WITHOUT_SERIES, *OF_TOTAL.values())

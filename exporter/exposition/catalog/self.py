@@ -70,7 +70,9 @@ STATE_WRITE_FAILURES = Family(
     "webcast_state_write_failures_total", Kind.COUNTER, "Writes to the state that failed; each is tried again."
 )
 CONFIG_RELOAD_SUCCESSFUL = Family(
-    "webcast_exporter_config_last_reload_successful", Kind.GAUGE, "1 if the latest reload of the configuration succeeded."
+    "webcast_exporter_config_last_reload_successful",
+    Kind.GAUGE,
+    "1 if the latest load of the configuration succeeded.",
 )
 CONFIG_RELOAD_TIMESTAMP = Family(
     "webcast_exporter_config_last_reload_success_timestamp_seconds",

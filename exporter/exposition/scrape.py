@@ -1,0 +1,46 @@
+"""One scrape: the small registry's text by prometheus_client, then every task's text as the reads left it."""
+
+from collections.abc import Collection
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
+from exporter.exposition.board import Board
+from exporter.exposition.negotiate import Format
+from exporter.exposition.render import heading
+
+OPENMETRICS_END = b"# EOF\n"
+
+
+class Exposition:
+    """Everything `/metrics` serves. It never calls the API and never waits for a read."""
+
+    def __init__(self, registry: CollectorRegistry, board: Board) -> None:
+        self._registry = registry
+        self._board = board
+
+    def scrape(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> bytes:
+        """The whole text. `names` (sample names, as `name[]` has them) restricts it; empty means everything."""
+        openmetrics = fmt is Format.OPENMETRICS
+        chunks = [self._registry_text(names, openmetrics=openmetrics)]
+        if per_task:
+            chunks += self._task_texts(names, openmetrics=openmetrics)
+        if openmetrics:
+            chunks.append(OPENMETRICS_END)
+        return b"".join(chunks)
+
+    def _registry_text(self, names: Collection[str], *, openmetrics: bool) -> bytes:
+        registry = self._registry.restricted_registry(names) if names else self._registry
+        if openmetrics:
+            text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]  # untyped in the library
+            return text.removesuffix(OPENMETRICS_END)
+        return generate_latest(registry)
+
+    def _task_texts(self, names: Collection[str], *, openmetrics: bool) -> list[bytes]:
+        families, texts = self._board.texts()
+        chunks: list[bytes] = []
+        for place, row in enumerate(families):
+            if not names or row.family.name in names:
+                chunks.append(heading(row.family, openmetrics=openmetrics))
+                chunks += [text[place] for text in texts]
+        return chunks

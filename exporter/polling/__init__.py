@@ -1,0 +1,1 @@
+"""Who is read when: intervals, budget, backoff, and what becomes of each read."""

@@ -1,0 +1,83 @@
+"""APScheduler drives the reads: one job, the beat, hands out every call whose slot comes before the next beat.
+
+One job rather than one a target: 20,000 jobs would each carry a trigger and a row in a job store, a job that is late
+may be dropped, and "never more than the budget" could not be said of them. What is due, and in which order, is the
+rounds' business.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+
+BEAT = 0.05
+"""Seconds between two beats: what a due read waits at most for being handed out."""
+
+HOUSEKEEPING = 600.0
+LATE = 5.0
+"""Seconds without a beat after which the scheduler is nudged, and `/-/healthy` says so."""
+
+EVENTS = {EVENT_JOB_ERROR: "error", EVENT_JOB_MAX_INSTANCES: "max_instances", EVENT_JOB_MISSED: "missed"}
+
+
+class Dispatcher:
+    """Runs `beat` every BEAT seconds and `housekeep` now and then.
+
+    `count` is told of each scheduler event ("error", "max_instances", "missed"); `monotonic` is a clock in seconds.
+    """
+
+    def __init__(
+        self,
+        beat: Callable[[], None],
+        housekeep: Callable[[], None],
+        count: Callable[[str], None],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._beat = beat
+        self._count = count
+        self._monotonic = monotonic
+        self._moved_at = monotonic()
+        # The scheduler logs every event that is counted here anyway, a line each.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(2)},
+            # A beat that is late runs still, several late ones are one, and no two run at once.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        self._scheduler.add_listener(self._saw, EVENT_JOB_ERROR | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
+        self._scheduler.add_job(self._move, "interval", seconds=BEAT, id="beat")
+        self._scheduler.add_job(housekeep, "interval", seconds=HOUSEKEEPING, id="housekeeping")
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._moved_at = self._monotonic()
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Beat no more; a beat that is running is not waited for."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has moved lately."""
+        return self._monotonic() - self._moved_at < LATE
+
+    def nudge(self) -> None:
+        """Make a late beat due. The scheduler goes by the wall clock: set back an hour, it would wait that hour."""
+        if not self.alive:
+            with suppress(JobLookupError):  # it is just being stopped
+                self._scheduler.modify_job("beat", next_run_time=datetime.now(UTC))
+
+    def _move(self) -> None:
+        self._beat()
+        self._moved_at = self._monotonic()
+
+    def _saw(self, event: JobEvent) -> None:
+        self._count(EVENTS[event.code])
