@@ -17,6 +17,7 @@ MILLISECONDS = {
 """One unit's length; a day has 24 h and a year 365 d (prometheus.io, Configuration, <duration>)."""
 
 PATTERN = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in MILLISECONDS))
+UNITLESS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?")
 WHOLE_ONLY = ("y", "w")
 """Units that are written only when nothing is left over, as Prometheus does: `1w`, but `8d`."""
 
@@ -29,8 +30,8 @@ def parse_duration(text: str) -> float:
     """Seconds of `1h30m`; ValueError with a sentence. Units go from large to small, each once; `0` needs none."""
     if text == "0":
         return 0.0
-    if re.fullmatch("[0-9]{1,9}", text):
-        raise ValueError(f"needs a unit: write {text}s")
+    if UNITLESS.fullmatch(text):
+        raise ValueError(f"needs a unit: write {format_duration(float(text))}")
     match = PATTERN.fullmatch(text)
     if not text or not match:
         raise ValueError("must be a duration such as 30s or 1h30m (units y w d h m s ms, large to small, each once)")
@@ -56,9 +57,8 @@ def format_duration(seconds: float) -> str:
 
 def _seconds(raw: object) -> float:
     """A duration of the file as seconds; YAML reads `30` as a number, and guessing its unit would be a trap."""
-    if isinstance(raw, int | float) and not isinstance(raw, bool):
-        raise ValueError("needs a unit: write 0s" if raw == 0 else f"needs a unit: write {raw:g}s")  # noqa: TRY004 -- only a ValueError is a problem to pydantic
-    return parse_duration(raw if isinstance(raw, str) else "")
+    number = isinstance(raw, int | float) and not isinstance(raw, bool)
+    return parse_duration(str(raw) if number or isinstance(raw, str) else "")
 
 
 def _positive(raw: object) -> float:

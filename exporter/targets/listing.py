@@ -54,7 +54,7 @@ def accept(listings: Iterable[Listing], accounts: Sequence[Account]) -> Accepted
                 continue
             targets[target] = _merged(targets.get(target) or Target(target, account), listed, listing.source)
     rejected[Rejection.NO_ACCOUNT] += len(orphans)
-    return Accepted(targets, rejected, frozenset(orphans))
+    return Accepted(targets, dict(rejected), frozenset(orphans))
 
 
 def _merged(target: Target, listed: Listed, source: Source) -> Target:

@@ -1,0 +1,118 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.config.credentials import check_credentials, resolve
+from exporter.config.load import parse_config
+from exporter.config.schema import Config
+from exporter.errors import ConfigError
+from exporter.model.credentials import Credentials
+
+ENVIRON = {"VOLC_ACCESSKEY": "env-ak", "VOLC_SECRETKEY": "env-sk", "VOLC_SESSION_TOKEN": "env-st"}
+
+Read = Callable[[str], Config]
+
+
+def of(config: Config, environ: dict[str, str]) -> Credentials:
+    """The first account's credentials."""
+    return resolve(config.accounts[0], environ)
+
+
+@pytest.mark.parametrize(
+    ("account", "expected"),
+    [
+        ("{}", ("env-ak", "env-sk", "env-st")),
+        ("{access_key_id: AK, secret_access_key: SK}", ("AK", "SK", "")),
+        ("{access_key_id: AK, secret_access_key: SK, session_token: ST}", ("AK", "SK", "ST")),
+        ("{session_token: ST}", ("env-ak", "env-sk", "ST")),
+        ("{access_key_id: ' AK ', secret_access_key: SK}", ("AK", "SK", "")),
+    ],
+)
+def test_configured_or_environment(read: Read, account: str, expected: tuple[str, str, str]) -> None:
+    """The environment gives the pair only when neither key is configured, and its token only with its own pair."""
+    assert Credentials(*expected) == of(read(f"accounts: [{account}]"), ENVIRON)
+
+
+def test_files(tmp_path: Path) -> None:
+    """A file's value is its text without the white space around it; files and inline values may be mixed."""
+    (tmp_path / "ak").write_text("AK\n")
+    (tmp_path / "st").write_bytes(b"\xef\xbb\xbf ST \r\n")
+    text = "accounts: [{access_key_id_file: ak, secret_access_key: SK, session_token_file: st}]"
+    assert Credentials("AK", "SK", "ST") == of(parse_config(text, tmp_path), ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "the file does not exist"),
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"a\nb", "the file must be one line of plain ASCII text"),
+        ("clé".encode(), "the file must be one line of plain ASCII text"),
+        (b"\xff", "the file is not UTF-8 text (at byte 0)"),
+        (b"x" * (64 * 1024 + 1), "the file has more than 65,536 bytes"),
+    ],
+)
+def test_a_bad_file(tmp_path: Path, content: bytes | None, sentence: str) -> None:
+    """Each way a credential file can be bad is one sentence at its own path."""
+    if content is not None:
+        (tmp_path / "sk").write_bytes(content)
+    config = parse_config("accounts: [{access_key_id: AK, secret_access_key_file: sk}]", tmp_path)
+    problems = check_credentials(config, ENVIRON)
+    assert [f"accounts[0].secret_access_key_file: {sentence}"] == [str(problem) for problem in problems]
+
+
+def test_a_directory(tmp_path: Path) -> None:
+    """A directory, as a mount that went wrong leaves it, is said to be one."""
+    config = parse_config("accounts: [{access_key_id_file: ., secret_access_key: SK}]", tmp_path)
+    assert [str(problem) for problem in check_credentials(config, {})] == [
+        "accounts[0].access_key_id_file: the file is a directory, not a file"
+    ]
+
+
+def test_no_credentials_at_all(read: Read) -> None:
+    """The sentence names all three ways to give them."""
+    (problem,) = check_credentials(read("{}"), {"VOLC_ACCESSKEY": ""})
+    assert problem.path == "accounts[0]"
+    for way in ("access_key_id and secret_access_key,", "secret_access_key_file", "$VOLC_SECRETKEY"):
+        assert way in problem.sentence
+
+
+def test_half_a_pair(read: Read) -> None:
+    """One configured key is not completed from the environment: that would pair keys of two owners."""
+    config = read("accounts: [{secret_access_key: SK}]")
+    assert [str(problem) for problem in check_credentials(config, ENVIRON)] == [
+        "accounts[0].access_key_id: is required beside the other key of the pair, itself or as a file"
+    ]
+
+
+def test_half_an_environment(read: Read) -> None:
+    """The missing variable is named, and a bad one too, without its value."""
+    assert [str(problem) for problem in check_credentials(read("{}"), {"VOLC_ACCESSKEY": "AK"})] == [
+        "accounts[0]: $VOLC_SECRETKEY is not set, the other key's variable is"
+    ]
+    assert [str(problem) for problem in check_credentials(read("{}"), ENVIRON | {"VOLC_SECRETKEY": "hunter\n2"})] == [
+        "accounts[0]: $VOLC_SECRETKEY must be one line of plain ASCII text"
+    ]
+
+
+def test_all_accounts_at_once(tmp_path: Path) -> None:
+    """Every account's problems are told, the authority's file among them."""
+    text = """
+    accounts:
+      - {name: a, app_ids: [x], access_key_id_file: a, secret_access_key_file: b, tls_config: {ca_file: c}}
+      - {name: b, app_ids: [y], access_key_id: AK}
+    """
+    assert [problem.path for problem in check_credentials(parse_config(text, tmp_path), {})] == [
+        "accounts[0].access_key_id_file",
+        "accounts[0].secret_access_key_file",
+        "accounts[0].tls_config.ca_file",
+        "accounts[1].secret_access_key",
+    ]
+
+
+def test_resolve_raises_all_of_it(read: Read) -> None:
+    """Resolving one account raises what its check would list."""
+    with pytest.raises(ConfigError, match="has no credentials"):
+        of(read("{}"), {})

@@ -1,0 +1,77 @@
+import pytest
+
+from exporter.config.document import parse
+from exporter.errors import ConfigError
+
+LAUGHS = "\n".join(
+    ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    + [
+        f"{name}: &{name} [{', '.join(['*' + before] * 10)}]"
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    ]
+)
+MERGED_LAUGHS = LAUGHS.replace("[x, x, x, x, x, x, x, x, x, x]", "{k: x}").replace("[", "{<<: [").replace("]", "]}")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 'x", "is not YAML at line 1, column 6: while scanning a quoted scalar, found unexpected end of stream"),
+        ("a: 1\nb: c: d", "is not YAML at line 2, column 5: mapping values are not allowed in this context"),
+        ("a: \x00", "is not YAML: there is a control or otherwise impossible character in it"),
+        ("a: 1\n---\nb: 1", "expected a single document in the stream"),
+        ("[" * 100_000, "is not YAML: nested deeper than 50 levels"),
+        ("- " * 100_000, "is not YAML: nested deeper than 50 levels"),
+        ("on: 1", "a key must be a string; put quotes around it (line 1, column 1)"),
+        ("a: {2026-01-15: 1}", "a: a key must be a string; put quotes around it (line 1, column 5)"),
+        ("? [x]\n: 1", "a key must be a string"),
+        ("a: !!python/object:os.system {}", "a: no tags (! before a value) are known here"),
+        ("a: !!set {x}", "a: no tags (! before a value) are known here"),
+        (
+            "a: [b, 2026-13-45]",
+            "a[1]: looks like a number or a date and is none; put quotes around it (line 1, column 8)",
+        ),
+        ("a: !!int x", "a: looks like a number or a date and is none"),
+        ("a: &a [*a]", "a[0]: an alias stands inside of what it repeats"),
+        ("a: &a {<<: *a}", "a: an alias stands inside of what it repeats"),
+        ("a: {<<: 5}", "is not YAML at line 1, column 9"),
+        (LAUGHS, "has more than 1,000,000 values once its aliases are written out"),
+        (MERGED_LAUGHS, "has more than 1,000,000 values once its aliases are written out"),
+    ],
+)
+def test_what_cannot_be_built(text: str, problem: str) -> None:
+    """Each kind of bad YAML is one sentence, with its place where there is one, and never another exception."""
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: *hunter2", "a: !hunter2 x", "%hunter2\n---\na: 1", "a: &hunter2 &x 1", "a: 'hunter2"]
+)
+def test_yaml_errors_tell_no_content(text: str) -> None:
+    """A secret without quotes can be bad YAML; its text stays out of the sentence and of the exception's chain."""
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_repeated_key() -> None:
+    """A key that is there twice is told with its path and both lines, and does not hide what else is wrong."""
+    _, repeated = parse("a:\n  - b: 1\n    c: 2\n    b: 3\n")
+    assert [str(problem) for problem in repeated] == ["a[0].b: is there twice, on line 2 and line 4"]
+
+
+def test_anchors_and_merges_are_fine() -> None:
+    """Aliases may repeat a value, and a merged key may be overridden, which is no repeated key."""
+    assert parse("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: *a\n") == (
+        {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, "c": {"x": 1, "y": 2}},
+        [],
+    )
+
+
+@pytest.mark.parametrize("text", ["", "   ", "# nothing\n", "---\n"])
+def test_an_empty_document(text: str) -> None:
+    """Nothing, or nothing but comments, is None."""
+    assert parse(text) == (None, [])

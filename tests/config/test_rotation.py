@@ -1,0 +1,143 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.config.load import parse_config
+from exporter.config.rotation import CredentialSource
+from exporter.errors import ConfigError
+from exporter.model.credentials import Credentials
+
+FILES = "accounts: [{name: edu, access_key_id_file: ak, secret_access_key_file: sk}]"
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        """The time it shows."""
+        return self.now
+
+
+class Folder:
+    """A folder of credential files with a source that reads them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.writes = 0
+        self.write(ak="AK1", sk="SK1")
+        account = parse_config(FILES, path).accounts[0]
+        self.source = CredentialSource(account, {}, self.clock, "accounts[0]")
+
+    def write(self, **files: str) -> None:
+        """Write these files, each with a modification time of its own."""
+        for name, content in files.items():
+            self.writes += 1
+            file = self.path / name
+            file.write_text(content)
+            os.utime(file, ns=(self.writes, self.writes))
+
+    def later(self, seconds: float = 1.0) -> Credentials:
+        """The set in force after this time."""
+        self.clock.now += seconds
+        return self.source.current()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A folder with a good first set."""
+    return Folder(tmp_path)
+
+
+def test_the_first_set(folder: Folder) -> None:
+    """The first set is generation 1."""
+    assert Credentials("AK1", "SK1") == folder.source.current()
+    assert (folder.source.generation, folder.source.changed_at) == (1, 100.0)
+
+
+def test_a_changed_set(folder: Folder) -> None:
+    """A set that changed is in force at the next look, and says since when."""
+    folder.source.current()
+    folder.write(ak="AK2", sk="SK2")
+    assert Credentials("AK2", "SK2") == folder.later()
+    assert (folder.source.generation, folder.source.changed_at) == (2, 101.0)
+
+
+def test_a_look_a_second(folder: Folder) -> None:
+    """The disk is looked at once a second at most, however often it is asked."""
+    folder.source.current()
+    folder.write(ak="AK2", sk="SK2")
+    assert Credentials("AK1", "SK1") == folder.later(0.99)
+    assert Credentials("AK2", "SK2") == folder.later(0.01)
+
+
+def test_same_content_is_no_change(folder: Folder) -> None:
+    """Files written anew with the same values are not a new set."""
+    folder.source.current()
+    folder.write(ak="AK1", sk="SK1")
+    folder.later()
+    assert folder.source.generation == 1
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_text("")])
+def test_half_a_rotation_keeps_the_last_good_set(folder: Folder, damage: Callable[[Path], object]) -> None:
+    """While one file of the set is missing or empty, nothing of the new set is used; then all of it is."""
+    folder.source.current()
+    folder.write(ak="AK2")
+    damage(folder.path / "sk")
+    assert Credentials("AK1", "SK1") == folder.later()
+    assert [problem.path for problem in folder.source.problems] == ["accounts[0].secret_access_key_file"]
+    folder.write(sk="SK2")
+    assert Credentials("AK2", "SK2") == folder.later()
+    assert folder.source.problems == ()
+
+
+def test_files_that_move_while_they_are_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set whose files changed between the first and the last of them is not used; the next look reads it whole."""
+    folder.source.current()
+    folder.write(ak="AK2")
+    original = Path.open
+
+    def slowly(path: Path, mode: str = "r") -> object:
+        if path.name == "sk":
+            monkeypatch.undo()
+            folder.write(sk="SK3", ak="AK3")
+        return original(path, mode)
+
+    monkeypatch.setattr(Path, "open", slowly)
+    assert Credentials("AK1", "SK1") == folder.later()
+    assert Credentials("AK3", "SK3") == folder.later()
+    assert folder.source.generation == 2
+
+
+def test_never_a_good_set(folder: Folder) -> None:
+    """Without any good set there is nothing to sign with, until there is."""
+    folder.write(ak="")
+    with pytest.raises(ConfigError, match="access_key_id_file: the file is empty"):
+        folder.source.current()
+    with pytest.raises(ConfigError, match="access_key_id_file: the file is empty"):
+        folder.later(0.5)
+    folder.write(ak="AK2")
+    assert Credentials("AK2", "SK1") == folder.later()
+    assert folder.source.generation == 1
+
+
+def test_without_files() -> None:
+    """Credentials of the environment are one set for good."""
+    account = parse_config("{}", Path()).accounts[0]
+    clock = Clock()
+    source = CredentialSource(account, {"VOLC_ACCESSKEY": "AK", "VOLC_SECRETKEY": "SK"}, clock)
+    source.current()
+    clock.now += 10
+    assert Credentials("AK", "SK") == source.current()
+    assert source.generation == 1
+
+
+def test_its_repr_hides_all(folder: Folder) -> None:
+    """The source shows its account's name and its generation, and nothing of the set."""
+    folder.source.current()
+    assert repr(folder.source) == "CredentialSource(account='edu', generation=1)"

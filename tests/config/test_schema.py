@@ -1,0 +1,156 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from exporter.config.accounts import Account, TlsConfig
+from exporter.config.groups import StaticConfig
+from exporter.config.schema import Config, Lifecycle, Metrics, Polling, State
+from exporter.model.target import TargetId
+
+CONTRACT = """
+accounts:
+  - name: default
+    access_key_id_file: /run/secrets/volc_ak       # or access_key_id; else $VOLC_ACCESSKEY
+    secret_access_key_file: /run/secrets/volc_sk   # or secret_access_key; else $VOLC_SECRETKEY
+    session_token_file: null          # or session_token; else $VOLC_SESSION_TOKEN (STS)
+    endpoint: https://rtc.volcengineapi.com   # plain http only to a loopback host
+    region: cn-north-1
+    api_version: "2020-12-01"         # or "2023-11-01"
+    max_qps: 48
+    timeout: 5s
+    proxy_url: null
+    tls_config: {ca_file: null}
+    app_ids: []
+static_configs:
+  - targets: [661e0000000000000000543c/Room1/Task1]
+    labels: {team: edu}
+polling:
+  interval: 30s
+  fast_interval: 5s
+  max_backoff: 5m
+  stale_after: 2m
+  reread_stopped: 10m
+lifecycle:
+  linger: 15m
+  drain: 30m
+  forget_unknown_after: 1h
+  history: 7d
+metrics:
+  groups: [monitor, video, event_notify]
+  info_labels: []
+  max_tasks: 20000
+state:
+  url: sqlite:///webcast-exporter.db
+"""
+
+DEFAULTS = Config(
+    accounts=(
+        Account(
+            name="default",
+            endpoint="https://rtc.volcengineapi.com",
+            region="cn-north-1",
+            api_version="2020-12-01",
+            max_qps=48.0,
+            timeout="5s",  # type: ignore[arg-type]  # the field reads what the file has
+            tls_config=TlsConfig(ca_file=None),
+            app_ids=(),
+        ),
+    ),
+    static_configs=(),
+    polling=Polling.model_construct(
+        interval=30.0, fast_interval=5.0, max_backoff=300.0, stale_after=120.0, reread_stopped=600.0
+    ),
+    lifecycle=Lifecycle.model_construct(linger=900.0, drain=1800.0, forget_unknown_after=3600.0, history=604_800.0),
+    metrics=Metrics(groups=("monitor", "video", "event_notify"), info_labels=(), max_tasks=20_000),
+    state=State(url="sqlite:///webcast-exporter.db"),
+)
+
+Read = Callable[[str], Config]
+
+
+def test_the_contract_s_example(read: Read) -> None:
+    """The contract's own example is read, and says nothing but the defaults beside its files and its target."""
+    config = read(CONTRACT)
+    assert Path("/run/secrets/volc_ak") == config.accounts[0].access_key_id_file
+    assert Path("/run/secrets/volc_sk") == config.accounts[0].secret_access_key_file
+    group = StaticConfig.model_construct(
+        targets=(TargetId("661e0000000000000000543c", "Room1", "Task1"),), labels={"team": "edu"}
+    )
+    assert (group,) == config.static_configs
+    account = config.accounts[0].model_copy(update={"access_key_id_file": None, "secret_access_key_file": None})
+    assert config.model_copy(update={"accounts": (account,), "static_configs": ()}) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "accounts: [{}]",
+        "accounts:\n  -\n",
+        "static_configs:\npolling:\nlifecycle:\nmetrics:\nstate:\n",
+        "accounts: [{tls_config: }]",
+    ],
+)
+def test_defaults(read: Read, text: str) -> None:
+    """What is left out, or left empty, has the contract's default."""
+    assert read(text) == DEFAULTS
+
+
+def test_everything_given(read: Read) -> None:
+    """Each key of an account and of the sections is read as what it means."""
+    config = read(
+        """
+        accounts:
+          - {name: a, access_key_id: AK, secret_access_key: SK, session_token: ST, endpoint: "http://127.0.0.1:18080/",
+             region: ap-southeast-1, api_version: 2023-11-01, max_qps: 0.5, timeout: 1s,
+             proxy_url: "http://user:pw@proxy:3128", tls_config: {ca_file: ca.pem}, app_ids: [app1, app2]}
+        static_configs:
+          - targets: [app1/r/t]
+            labels: {__expected_start__: 2026-01-15T08:30:00Z, __expected_end__: 1768469400, __other__: x, team: "7"}
+        polling: {interval: 1s, stale_after: 0s}
+        lifecycle: {linger: 0s, drain: 0}
+        metrics: {groups: [], info_labels: [team], max_tasks: 0}
+        state: {url: "sqlite:////var/lib/w.db"}
+        """
+    )
+    account = config.accounts[0]
+    assert account.endpoint == "http://127.0.0.1:18080"
+    assert (
+        account.api_version,
+        account.max_qps,
+        account.timeout,
+        account.app_ids,
+    ) == ("2023-11-01", 0.5, 1.0, ("app1", "app2"))
+    assert SecretStr("http://user:pw@proxy:3128") == account.proxy_url
+    assert Path("/etc/webcast/ca.pem") == account.tls_config.ca_file
+    assert config.static_configs[0].labels == {
+        "__expected_start__": "1768465800",
+        "__expected_end__": "1768469400",
+        "__other__": "x",
+        "team": "7",
+    }
+    assert (config.polling.interval, config.polling.stale_after, config.lifecycle.linger) == (1.0, 0.0, 0.0)
+    assert (config.metrics.groups, config.metrics.info_labels, config.metrics.max_tasks) == ((), ("team",), 0)
+    assert Path("/var/lib/w.db") == config.state.path
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite://", None),
+        ("sqlite:///w.db", Path("w.db")),
+        ("sqlite:///a/w.db", Path("a/w.db")),
+        ("sqlite:////w.db", Path("/w.db")),
+    ],
+)
+def test_the_state_s_file(read: Read, url: str, path: Path | None) -> None:
+    """Three slashes begin a relative path, four an absolute one, two mean memory; the config's folder plays no part."""
+    assert path == read(f'state: {{url: "{url}"}}').state.path
+
+
+def test_it_is_frozen() -> None:
+    """A configuration in force cannot be changed in place."""
+    with pytest.raises(ValidationError, match="frozen"):
+        DEFAULTS.polling.interval = 1.0

@@ -1,0 +1,77 @@
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.config.credentials import resolve
+from exporter.config.load import load, parse_config
+from exporter.config.schema import Config
+from exporter.errors import ConfigError
+
+CANARY = "CANARY7f3a"
+
+GOOD = f"""
+accounts:
+  - access_key_id: {CANARY}
+    secret_access_key: {CANARY}
+    session_token: {CANARY}
+    proxy_url: http://user:{CANARY}@proxy:3128
+"""
+
+
+def test_no_repr_shows_a_secret(read: Callable[[str], Config]) -> None:
+    """No text a configuration turns into holds a key, a token or a proxy's password."""
+    config = read(GOOD)
+    for told in (
+        repr(config),
+        str(config),
+        f"{config.accounts[0]!r}",
+        str(config.model_dump()),
+        config.model_dump_json(),
+    ):
+        assert CANARY not in told
+    credentials = resolve(config.accounts[0], {})
+    assert CANARY not in repr(credentials).replace(f"access_key='{CANARY}'", "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD + "    max_qps: 0\n",
+        GOOD.replace("proxy:3128", "proxy:port"),
+        GOOD.replace("http:", "socks5:"),
+        GOOD.replace("token: ", "token: *"),
+        GOOD.replace("token: ", "token: !"),
+        GOOD.replace("token: ", "token: [") + "]",
+        f"accounts: [{{access_key_id: [{CANARY}], secret_access_key: {{a: {CANARY}}}}}]",
+        f'accounts: [{{secret_access_key: "{CANARY}\\n{CANARY}"}}]',
+        f"accounts: [{{access_key_id: a, secret_access_key_file: {CANARY}}}]",
+        f"accounts: [{{endpoint: 'https://user:{CANARY}@host'}}]",
+        f"accounts: {CANARY}",
+        f"accounts: [{CANARY}]",
+        f"accounts: [{{tls_config: {CANARY}, app_ids: {CANARY}, max_qps: {CANARY}, timeout: {CANARY}}}]",
+        f"state: {{url: 'postgresql://user:{CANARY}@db/x'}}",
+        CANARY,
+        f"accounts: [{{secret_access_key: '{CANARY}}}]",
+        f"accounts: [{{secret_access_key: {CANARY}\x00}}]",
+    ],
+)
+def test_no_error_shows_a_secret(tmp_path: Path, text: str) -> None:
+    """Whatever is wrong around a secret, neither the problems nor the traceback tell it."""
+    file = tmp_path / "c.yml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    told = "".join(traceback.format_exception(caught.value, chain=True))
+    assert CANARY not in told
+    assert CANARY not in repr(caught.value)
+    assert CANARY not in f"{caught.value.__context__!s}"
+
+
+def test_a_secret_file_s_name_is_not_told(tmp_path: Path) -> None:
+    """Who puts the secret itself where its file's name belongs finds it in no error."""
+    config = parse_config(f"accounts: [{{access_key_id_file: {CANARY}, secret_access_key_file: {CANARY}}}]", tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        resolve(config.accounts[0], {})
+    assert CANARY not in str(caught.value)
