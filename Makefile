@@ -50,7 +50,8 @@ docs: $(VENV) ## Write docs/metrics.md anew from the table of metrics
 	mv docs/metrics.md.new docs/metrics.md
 
 image: ## Build the container image (ENGINE=podman for another engine)
-	$(ENGINE) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD) \
+	@# Podman and buildah drop HEALTHCHECK unless told to write Docker's format.
+	BUILDAH_FORMAT=docker $(ENGINE) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD) \
 	    --tag webcast-exporter:$(VERSION) .
 
 clean: ## Remove everything that these targets have made
