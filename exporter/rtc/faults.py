@@ -26,6 +26,7 @@ _NO_CA_FILE = "Could not find a suitable TLS CA certificate bundle"
 _LONGEST_CHAIN = 16
 
 _TIMEOUTS = (requests.Timeout, urllib3.TimeoutError, TimeoutError)
+_CONNECT_TIMEOUTS = (requests.ConnectTimeout, urllib3.ConnectTimeoutError)
 _PROXY = (requests.exceptions.ProxyError, urllib3.ProxyError)
 _TLS = (requests.exceptions.SSLError, urllib3.SSLError, ssl.SSLError, ssl.CertificateError)
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], type[ReadError], str], ...] = (
@@ -130,7 +131,7 @@ def _timeout(chain: tuple[BaseException, ...]) -> ReadError | None:
     links = [link for link in chain if isinstance(link, _TIMEOUTS) and not isinstance(link, urllib3.NewConnectionError)]
     if not links:
         return None
-    connecting = any(isinstance(link, urllib3.ConnectTimeoutError) for link in links)
+    connecting = any(isinstance(link, _CONNECT_TIMEOUTS) for link in links)
     return TimedOut("no connection within the timeout" if connecting else "no whole answer within the timeout")
 
 
