@@ -64,7 +64,7 @@ class Requests:
 
         Raises CredentialsRefused for a key or token that no header can carry.
         """
-        query = self._queries.get(target) or self._remembered(target)
+        query = self._query(target)
         request = PreparedRequest()
         request.method = "GET"
         request.url = self._base + query
@@ -76,17 +76,17 @@ class Requests:
         """Drop what is kept of a target that will not be read again."""
         self._queries.pop(target, None)
 
-    def _remembered(self, target: TargetId) -> str:
-        """The query's two versions, 2020-12-01 and 2023-11-01, differ in Version alone (api_version)."""
-        if len(self._queries) >= MOST_QUERIES:
-            self._queries.clear()
-        query = canonical_query(_parameters(target, self._endpoint.api_version))
-        self._queries[target] = query
+    def _query(self, target: TargetId) -> str:
+        query = self._queries.get(target)
+        if query is None:
+            if len(self._queries) >= MOST_QUERIES:
+                self._queries.clear()
+            query = self._queries[target] = canonical_query(_parameters(target, self._endpoint.api_version))
         return query
 
 
 def _parameters(target: TargetId, api_version: str) -> Mapping[str, str]:
-    """Action and Version are signed with the rest (seed page, request parameters)."""
+    """Seed page, request parameters. The API's two versions take the same ones (volcengine.com/docs/6348/1188209)."""
     return {
         "Action": ACTION,
         "Version": api_version,
