@@ -114,6 +114,41 @@ def test_files_that_move_while_they_are_read(folder: Folder, monkeypatch: pytest
     assert folder.source.generation == 2
 
 
+def test_the_first_set_is_used_even_if_it_moves(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start a set that is being written is better than none; the next look reads it again."""
+    original = Path.open
+
+    def slowly(path: Path, mode: str = "r") -> object:
+        if path.name == "sk":
+            monkeypatch.undo()
+            folder.write(ak="AK2")
+        return original(path, mode)
+
+    monkeypatch.setattr(Path, "open", slowly)
+    assert folder.source.current() == Credentials("AK1", "SK1")
+    assert folder.later() == Credentials("AK2", "SK1")
+
+
+def test_files_that_did_not_change_are_not_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at files that are as they were opens none of them."""
+    folder.source.current()
+    opened: list[Path] = []
+    monkeypatch.setattr(Path, "open", lambda path, *_: opened.append(path))
+    assert folder.later() == Credentials("AK1", "SK1")
+    assert opened == []
+
+
+def test_a_file_that_comes_back_is_no_problem(folder: Folder) -> None:
+    """When the very file that was missing is there again, the set is good again and has not changed."""
+    folder.source.current()
+    (folder.path / "sk").rename(folder.path / "away")
+    folder.later()
+    assert [problem.path for problem in folder.source.problems] == ["accounts[0].secret_access_key_file"]
+    (folder.path / "away").rename(folder.path / "sk")
+    folder.later()
+    assert (folder.source.generation, folder.source.problems) == (1, ())
+
+
 def test_never_a_good_set(folder: Folder) -> None:
     """Without any good set there is nothing to sign with, until there is."""
     folder.write(ak="")

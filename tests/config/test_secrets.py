@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from exporter.config.credentials import resolve
 from exporter.config.load import load, parse_config
@@ -67,6 +68,13 @@ def test_no_error_shows_a_secret(tmp_path: Path, text: str) -> None:
     assert CANARY not in told
     assert CANARY not in repr(caught.value)
     assert CANARY not in f"{caught.value.__context__!s}"
+
+
+def test_the_models_own_error_shows_no_secret() -> None:
+    """Even pydantic's error, which no user sees, holds no value of the file in its text."""
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate({"accounts": [{"secret_access_key": [CANARY], "unknown": CANARY}], "state": CANARY})
+    assert CANARY not in str(caught.value)
 
 
 def test_a_secret_file_s_name_is_not_told(tmp_path: Path) -> None:
