@@ -7,7 +7,7 @@ after the start; killed after it, the run is known. A counter that was ever scra
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -27,26 +27,35 @@ LONGEST_LOOK_BACK = 96 * 3600.0
 """The API can tell of a run for 72 hours after its start; forgetting one sooner could count it twice."""
 
 
+class OnFailure(Protocol):
+    """Told of a write that failed."""
+
+    def __call__(self, error: SQLAlchemyError, *, first: bool) -> None:
+        """`first`: the write before it had succeeded."""
+        ...
+
+
 class Ledger:
     """The runs that were counted and the totals they make, in one database.
 
     `monotonic` is a clock in seconds; `on_failure` is told of each write that failed (the step is kept and tried
-    again). Safe for threads.
+    again), and whether the one before had succeeded. Safe for threads.
     """
 
-    def __init__(
-        self, engine: Engine, monotonic: Callable[[], float], on_failure: Callable[[SQLAlchemyError], None]
-    ) -> None:
+    def __init__(self, engine: Engine, monotonic: Callable[[], float], on_failure: OnFailure) -> None:
         self._engine = engine
         self._monotonic = monotonic
         self._on_failure = on_failure
         self._writing = Lock()
         self._backlog: deque[Step] = deque()
         self._not_before = 0.0
+        self._failing = False
         with engine.connect() as connection:
             # A total that this release does not know was counted by a later one; it is left where it is.
             rows = connection.execute(sa.select(TOTALS).where(TOTALS.c.total.in_(list(Total)))).all()
-        self._totals: Mapping[Series, float] = {Series(Total(row.total), row.app_id, row.label, row.bucket): row.value for row in rows}
+        self._totals: Mapping[Series, float] = {
+            Series(Total(row.total), row.app_id, row.label, row.bucket): row.value for row in rows
+        }
 
     def totals(self) -> Mapping[Series, float]:
         """Every committed total at this moment."""
@@ -84,8 +93,9 @@ class Ledger:
                     _write(connection, steps, raised)
             except SQLAlchemyError as error:
                 self._not_before = now + RETRY_AFTER
-                self._on_failure(error)
+                self._failed(error)
                 return
+            self._failing = False
             for _ in steps:
                 self._backlog.popleft()
             self._totals = {**self._totals, **raised}
@@ -96,13 +106,17 @@ class Ledger:
             with self._writing, self._engine.begin() as connection:
                 connection.execute(sa.delete(RUNS).where(RUNS.c.end_seen < moment))
         except SQLAlchemyError as error:
-            self._on_failure(error)
+            self._failed(error)
 
     def close(self) -> None:
         """Write what can still be written, and let the file go."""
         self._not_before = 0.0
         self.flush()
         self._engine.dispose()
+
+    def _failed(self, error: SQLAlchemyError) -> None:
+        first, self._failing = not self._failing, True
+        self._on_failure(error, first=first)
 
     def _raised(self, steps: tuple[Step, ...]) -> dict[Series, float]:
         added: defaultdict[Series, float] = defaultdict(float)

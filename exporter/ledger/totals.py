@@ -10,8 +10,8 @@ from exporter.model.run import EndUnseen, Entered, Fact, Stopped
 from exporter.vocabulary import Status, StopReason
 
 STOPPED_STATUSES = tuple(status for status in Status if status.stopped)
-DURATION_BUCKETS = (10, 60, 300, 600, 1800, 3600, 7200, 14400, 28800, 43200, 64800, 86400, 90000)
-DELAY_BUCKETS = (1, 2.5, 5, 10, 15, 30, 60, 120, 300, 900, 3600, 21600, 86400, 172800)
+DURATION_BUCKETS = (10.0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800, 43200, 64800, 86400, 90000)
+DELAY_BUCKETS = (1.0, 2.5, 5, 10, 15, 30, 60, 120, 300, 900, 3600, 21600, 86400, 172800)
 INFINITE = "+Inf"
 SUM = "sum"
 """Stands where a bucket's bound does, for the sum of the observed values."""

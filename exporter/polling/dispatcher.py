@@ -15,6 +15,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
+log = logging.getLogger(__name__)
+
 BEAT = 0.05
 """Seconds between two beats: what a due read waits at most for being handed out."""
 
@@ -81,3 +83,5 @@ class Dispatcher:
 
     def _saw(self, event: JobEvent) -> None:
         self._count(EVENTS[event.code])
+        if event.code == EVENT_JOB_ERROR:
+            log.error("job %s failed for a reason that nobody foresaw", event.job_id, exc_info=event.exception)

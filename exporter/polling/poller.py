@@ -87,7 +87,7 @@ class Poller:
         self._app_gates: dict[str, Gate] = {}
         self._strikes: dict[TargetId, int] = {}
         self._health = Health(stale_after)
-        self._generation = 0
+        self._generation = account.generation()
         self._in_flight = 0
         self._stopped = False
 
@@ -103,6 +103,22 @@ class Poller:
             else:
                 early = 0.0 if start is None else max(0.0, start - self._clock.unix())
                 self._round.add(known.target.id, now + early)
+
+    def targets(self) -> set[TargetId]:
+        """Those that take part."""
+        with self._lock:
+            return set(self._round)
+
+    def reconfigure(self, account: Account, cadence: Cadence, stale_after: float) -> None:
+        """Go on with the same targets, each at its place, under another configuration; all are tried at once."""
+        with self._lock:
+            self.account = account
+            self._round.rescale(self._clock.monotonic(), cadence.interval / self._cadence.interval)
+            self._cadence = cadence
+            self._gate = Gate(cadence.max_backoff)
+            self._app_gates.clear()
+            self._health.stale_after = stale_after
+            self._generation = account.generation()
 
     def remove(self, target: TargetId) -> None:
         """Read it no more."""

@@ -6,6 +6,7 @@ tenth of the calls and no more. A target that is being read is in no queue, so i
 
 import heapq
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
@@ -55,6 +56,10 @@ class Round:
     def __contains__(self, target: TargetId) -> bool:
         """Whether the target takes part, waiting or being read."""
         return target in self._entries
+
+    def __iter__(self) -> Iterator[TargetId]:
+        """Every target that takes part."""
+        return iter(self._entries)
 
     def add(self, target: TargetId, due: float, lane: Lane | None = None) -> None:
         """A target begins to take part, not before `due`; a `lane` says that it was read before."""
@@ -117,6 +122,12 @@ class Round:
         for _, target in sorted(early):
             entry = self._entries[target]
             self._requeue(target, entry, max(now, entry.not_before))
+
+    def rescale(self, now: float, ratio: float) -> None:
+        """The interval has become `ratio` times what it was: each waiting target keeps its place in it."""
+        for target, entry in self._entries.items():
+            if entry.queued and entry.due > now and entry.lane in _PLACED:
+                self._requeue(target, entry, now + (entry.due - now) * ratio)
 
     def oldest_due(self, now: float) -> float | None:
         """Since when the longest waiting target has been due; None when nothing is."""

@@ -44,6 +44,11 @@ class Tracker:
         """What is known of a target, None when it is not tracked."""
         return self._known.get(target)
 
+    def all(self) -> list[Known]:
+        """What is known of every target."""
+        with self._lock:
+            return list(self._known.values())
+
     def replace_targets(self, targets: Mapping[TargetId, Target], remembered: Mapping[TargetId, Run]) -> None:
         """Take over a new list: add, change, and let go. `remembered` are the ledger's latest runs."""
         now = self._clock.unix()

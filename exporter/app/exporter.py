@@ -1,0 +1,203 @@
+"""The exporter: every part made, wired, started, reloaded and stopped."""
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from threading import Event, Lock
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from sqlalchemy.engine import Engine
+
+from exporter.app.fleet import Desks
+from exporter.config.rules import warnings
+from exporter.config.schema import Config
+from exporter.errors import ConfigError, Problem
+from exporter.exposition.board import Board, Place
+from exporter.exposition.catalog.task import task_families
+from exporter.exposition.family import TaskFamily
+from exporter.exposition.fleet import FleetCollector
+from exporter.exposition.instruments import AccountCollector, Instruments
+from exporter.exposition.scrape import Exposition
+from exporter.ledger.ledger import LONGEST_LOOK_BACK, Ledger
+from exporter.model.clock import Clock
+from exporter.model.known import Known, Lifetimes
+from exporter.polling.dispatcher import Dispatcher
+from exporter.polling.poller import Ports
+from exporter.polling.pool import Pool
+from exporter.polling.tracker import Tracker
+from exporter.targets.listing import Accepted, accept
+from exporter.targets.static import static_listing
+from exporter.vocabulary import Source
+
+log = logging.getLogger(__name__)
+
+FRESH_FOR_INTERVALS = 3
+"""A read is fresh for so many of the intervals now in force (contract, `polling.stale_after`)."""
+
+
+class Exporter:
+    """One exporter over one open state.
+
+    `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
+    what is served.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        load_config: Callable[[], Config],
+        environ: Mapping[str, str],
+        engine: Engine,
+        clock: Clock,
+    ) -> None:
+        self.config = config
+        self.started_at = clock.unix()
+        self._load_config = load_config
+        self._clock = clock
+        self._started = False
+        self._stopping = Event()
+        self._reloading = Lock()
+        registry = _registry()
+        self.instruments = Instruments(registry)
+        self._ledger = Ledger(engine, clock.monotonic, self._state_failed)
+        self._tracker = Tracker(self._ledger, _lifetimes(config), clock, self._fresh_for)
+        self.board = Board(_families(config), config.metrics.max_tasks, self._tracker.get)
+        self._tracker.attach(self.board)
+        self._desks = Desks(environ, clock, self.instruments, self._ports(), self._stopping.wait)
+        self._dispatcher = Dispatcher(self._beat, self._housekeep, self._count_event, clock.monotonic)
+        registry.register(FleetCollector(self.board, self._ledger.totals))
+        registry.register(AccountCollector(self._desks.numbers))
+        self.exposition = Exposition(registry, self.board)
+
+    def start(self) -> None:
+        """Begin to read; ConfigError when an account cannot call."""
+        self._apply(self.config)
+        self._loaded()
+        self.instruments.leader.set(1)
+        self._dispatcher.start()
+        self._started = True
+
+    def stop(self) -> None:
+        """End within moments: calls in flight are broken off, what was learnt is in the state."""
+        self._stopping.set()
+        self._dispatcher.stop()
+        self._desks.stop()
+        self._ledger.close()
+
+    def reload(self) -> None:
+        """Put the configuration as it now stands in force, all of it or, with ConfigError, nothing."""
+        with self._reloading:
+            try:
+                self._apply(_same_state(self._load_config(), self.config))
+            except ConfigError as error:
+                self.instruments.reload_successful.set(0)
+                log.error("the configuration is not reloaded, the old one stays: %s", error)  # noqa: TRY400 - a sentence
+                raise
+            self._loaded()
+            log.info("configuration reloaded: %d targets", len(self._tracker))
+
+    @property
+    def not_ready(self) -> str:
+        """Why it cannot serve yet; empty once it can."""
+        return "" if self._started else "The first targets are being taken over."
+
+    def counts(self) -> Mapping[Place, int]:
+        """How many tasks count under which labels of `webcast_tasks`."""
+        return self.board.counts()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the dispatcher has moved lately."""
+        return self._dispatcher.alive
+
+    def nudge(self) -> None:
+        """Help the dispatcher over a wall clock that was set back."""
+        self._dispatcher.nudge()
+
+    def _apply(self, config: Config) -> None:
+        plans = self._desks.plan(config)
+        accepted = accept([static_listing(config)], config.accounts)
+        remembered = self._ledger.latest_runs()
+        # From here on nothing can fail.
+        self._tracker.lifetimes = _lifetimes(config)
+        self._desks.swap(config, plans)
+        self.board.reconfigure(_families(config), config.metrics.max_tasks)
+        for account in config.accounts:
+            for app_id in account.app_ids:
+                self._ledger.open_app(app_id)
+        self._tracker.replace_targets(accepted.targets, remembered)
+        self._desks.follow(self._tracker)
+        self.instruments.listed(_by_source(accepted), accepted.rejected)
+        self.config = config
+        for warning in warnings(config):
+            log.warning("configuration: %s", warning)
+
+    def _loaded(self) -> None:
+        self.instruments.reload_successful.set(1)
+        self.instruments.reload_timestamp.set(self._clock.unix())
+
+    def _ports(self) -> Ports:
+        return Ports(
+            submit=Pool().submit,
+            learn=self._tracker.learn,
+            count=self.instruments.observe,
+            failed=self.failed,
+            chance=random.random,
+        )
+
+    def _beat(self) -> None:
+        self._desks.hand_out()
+        self._desks.forget(self._tracker.expire())
+
+    def _housekeep(self) -> None:
+        kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)
+        self._ledger.forget_before(self._clock.unix() - kept)
+
+    def _fresh_for(self, known: Known) -> float:
+        return FRESH_FOR_INTERVALS * self._desks.in_force(known)
+
+    def _count_event(self, event: str) -> None:
+        self.instruments.scheduler_events.labels(event).inc()
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Count and log an error that nobody foresaw, at the edge where it was caught."""
+        self.instruments.internal_errors.inc()
+        log.error("%s failed for a reason that nobody foresaw", what, exc_info=error)
+
+    def _state_failed(self, error: Exception, *, first: bool) -> None:
+        self.instruments.state_write_failures.inc()
+        if first:
+            log.error("the state cannot be written, what was counted is kept and tried again: %s", type(error).__name__)
+
+
+def _same_state(config: Config, in_force: Config) -> Config:
+    if config.state.url != in_force.state.url:
+        raise ConfigError([Problem("state.url", "cannot change while it is in use; restart to change it")])
+    return config
+
+
+def _registry() -> CollectorRegistry:
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
+
+
+def _families(config: Config) -> tuple[TaskFamily, ...]:
+    return task_families(config.metrics.groups, config.metrics.info_labels)
+
+
+def _lifetimes(config: Config) -> Lifetimes:
+    return Lifetimes(config.polling.stale_after, config.lifecycle.linger, config.lifecycle.drain)
+
+
+def _by_source(accepted: Accepted) -> Counter[Source]:
+    return Counter(source for target in accepted.targets.values() for source in target.sources)

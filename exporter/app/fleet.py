@@ -1,0 +1,145 @@
+"""The accounts' pollers over one tracker: what a (re)load of the configuration replaces."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Timer
+
+from exporter.app.accounts import cadence, connect
+from exporter.config.accounts import Account as AccountConfig
+from exporter.config.schema import Config
+from exporter.exposition.instruments import AccountNumbers, Instruments
+from exporter.model.clock import Clock
+from exporter.model.known import Known
+from exporter.model.target import TargetId
+from exporter.polling.dispatcher import BEAT
+from exporter.polling.poller import Account, Poller, Ports
+from exporter.polling.tracker import Tracker
+from exporter.rtc.client import Client
+from exporter.rtc.pacing import Pacer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One account at work."""
+
+    config: AccountConfig
+    pacer: Pacer
+    client: Client
+    poller: Poller
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One account as the new configuration wants it; nothing of it is in force yet."""
+
+    config: AccountConfig
+    pacer: Pacer
+    account: Account
+    client: Client
+
+
+class Desks:
+    """Every account's desk. A reload first connects all that is new, which may fail, and only then swaps.
+
+    A pacer outlives its account's configuration, so that the budget holds across a reload.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        clock: Clock,
+        instruments: Instruments,
+        ports: Ports,
+        sleep: Callable[[float], object],
+    ) -> None:
+        self._environ = environ
+        self._clock = clock
+        self._instruments = instruments
+        self._ports = ports
+        self._sleep = sleep
+        self._desks: dict[str, Desk] = {}
+
+    def plan(self, config: Config) -> list[_Plan]:
+        """Connect what the configuration asks for; ConfigError when an account has no credentials."""
+        return [self._planned(account, f"accounts[{index}]") for index, account in enumerate(config.accounts)]
+
+    def swap(self, config: Config, plans: list[_Plan]) -> None:
+        """Put the plans in force, and let go of the desks that are no longer wanted."""
+        before, self._desks = self._desks, {plan.config.name: self._desk(plan, config) for plan in plans}
+        for name, desk in before.items():
+            now = self._desks.get(name)
+            if now is None:
+                desk.poller.stop()
+            if now is None or now.client is not desk.client:
+                _close_later(desk)
+
+    def follow(self, tracker: Tracker) -> None:
+        """Read what is tracked, each target at its account's desk, and nothing else."""
+        tracked = {known.target.id: known for known in tracker.all()}
+        for name, desk in self._desks.items():
+            mine = {target: known for target, known in tracked.items() if known.target.account == name}
+            for target in desk.poller.targets() - mine.keys():
+                self._forget(desk, target)
+            for known in mine.values():
+                desk.poller.add(known)
+
+    def forget(self, targets: list[TargetId]) -> None:
+        """Read these no more."""
+        for target in targets:
+            for desk in self._desks.values():
+                self._forget(desk, target)
+
+    def hand_out(self) -> None:
+        """Send off the calls of one beat."""
+        for desk in self._desks.values():
+            desk.poller.hand_out(self._clock.monotonic() + BEAT)
+
+    def in_force(self, known: Known) -> float:
+        """The interval now in force for a task, in seconds."""
+        desk = self._desks.get(known.target.account)
+        return desk.poller.in_force(known) if desk else 0.0
+
+    def numbers(self) -> dict[str, AccountNumbers]:
+        """What each account's polling says of itself."""
+        return {name: desk.poller.numbers() for name, desk in self._desks.items()}
+
+    def stop(self) -> None:
+        """Hand out nothing more, and end the calls in flight."""
+        for desk in self._desks.values():
+            desk.poller.stop()
+            desk.client.close()
+
+    def _planned(self, config: AccountConfig, place: str) -> _Plan:
+        desk = self._desks.get(config.name)
+        if desk is not None and desk.config == config:
+            return _Plan(config, desk.pacer, desk.poller.account, desk.client)
+        pacer = desk.pacer if desk else Pacer(config.max_qps, self._clock.monotonic, self._sleep)
+        account, client = connect(config, self._environ, pacer, self._clock, place)
+        return _Plan(config, pacer, account, client)
+
+    def _desk(self, plan: _Plan, config: Config) -> Desk:
+        name = plan.config.name
+        plan.pacer.set_limit(plan.config.max_qps)
+        desk = self._desks.get(name)
+        if desk is None:
+            self._instruments.open_account(name)
+            poller = Poller(plan.account, cadence(config), config.polling.stale_after, self._clock, self._ports)
+        else:
+            poller = desk.poller
+            poller.reconfigure(plan.account, cadence(config), config.polling.stale_after)
+        return Desk(plan.config, plan.pacer, plan.client, poller)
+
+    @staticmethod
+    def _forget(desk: Desk, target: TargetId) -> None:
+        desk.poller.remove(target)
+        desk.client.forget(target)
+
+
+def _close_later(desk: Desk) -> None:
+    """Close a client that was replaced once its calls in flight have had their time."""
+    timer = Timer(desk.config.timeout + 1.0, desk.client.close)
+    timer.daemon = True
+    timer.start()

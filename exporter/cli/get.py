@@ -1,0 +1,101 @@
+"""`get`: one query, for a person or a cron job."""
+
+import json
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from exporter.app.once import read_once
+from exporter.cli.options import config_file
+from exporter.config.accounts import Account
+from exporter.config.load import load
+from exporter.config.schema import Config
+from exporter.errors import ConfigError, Problem
+from exporter.exposition.catalog.task import task_families
+from exporter.exposition.family import Group
+from exporter.exposition.render import heading, render
+from exporter.model.known import Known, learn
+from exporter.model.reading import Reading
+from exporter.model.target import Target, TargetId
+from exporter.model.task import Task
+from exporter.targets.listing import AccountOf
+
+
+@click.command()
+@click.argument("app_id")
+@click.argument("room_id")
+@click.argument("task_id")
+@config_file(required=False)
+@click.option("--output", type=click.Choice(["table", "json", "metrics"]), default="table", show_default=True)
+def get(app_id: str, room_id: str, task_id: str, config_file: Path | None, output: str) -> None:
+    """Read one task once. Exit 1 when the API refuses or does not know it.
+
+    Without --config.file the credentials come from $VOLC_ACCESSKEY, $VOLC_SECRETKEY and $VOLC_SESSION_TOKEN.
+
+    \b
+    Example: webcast-exporter get 661e0000000000000000543c Room1 Task1 --output json
+    """  # noqa: D301 - \b keeps click from folding the example
+    try:
+        target = TargetId.checked(app_id, room_id, task_id)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    config = load(config_file, os.environ) if config_file else Config()
+    reading = read_once(_account_of(config, target), target, os.environ)
+    known = _known(reading)
+    if output == "metrics":
+        click.echo(_metrics(known), nl=False)
+    elif reading.task is not None:
+        click.echo(_as_json(reading.task) if output == "json" else _as_table(reading.task, known))
+    if reading.error is not None:
+        click.echo(f"{target}: {reading.error.failure}: {reading.error}", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _account_of(config: Config, target: TargetId) -> Account:
+    name = AccountOf(config.accounts)(target.app_id)
+    found = next((account for account in config.accounts if account.name == name), None)
+    if found is None:
+        raise ConfigError([Problem("accounts", f"no account has {target.app_id} in its app_ids")])
+    return found
+
+
+def _known(reading: Reading) -> Known:
+    return learn(Known(Target(reading.target, account="")), reading)[0]
+
+
+def _metrics(known: Known) -> str:
+    families = [row for row in task_families(Group) if row.family.name != "webcast_task_info"]
+    texts = zip(families, render(known, families), strict=True)
+    return "".join((heading(row.family, openmetrics=False) + text).decode() for row, text in texts if text)
+
+
+def _as_json(task: Task) -> str:
+    return json.dumps(asdict(task), indent=2, ensure_ascii=False)
+
+
+def _as_table(task: Task, known: Known) -> str:
+    rows = {
+        "status": task.status,
+        "stop reason": task.stop_reason,
+        "started": _moment(task.start),
+        "ended": _moment(task.end),
+        "may run until": _moment(task.deadline),
+        "read at": _moment(known.task_time),
+        "user": task.user_id,
+        "page on": task.source_host,
+        "monitors": _monitors(task),
+        "video": ", ".join(f"{video.width}x{video.height} at {video.frames_per_second}/s" for video in task.video),
+    }
+    return "\n".join(f"{name:<14}{value}" for name, value in rows.items() if value)
+
+
+def _moment(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _monitors(task: Task) -> str:
+    checks = asdict(task.monitor)
+    return ", ".join(f"{check} every {seconds} s" if seconds else f"{check} off" for check, seconds in checks.items())
