@@ -7,7 +7,7 @@ thread does.
 
 import math
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, sleep
@@ -117,8 +117,7 @@ class Pacer:
         with self._lock:
             if self._grants:
                 now = self._clock()
-                place = bisect_left(self._grants, now - seconds)
-                del self._grants[min(place, len(self._grants) - 1)]
+                del self._grants[max(0, bisect_right(self._grants, now - seconds) - 1)]
                 insort(self._grants, now)
 
     def throttled(self, retry_after: float | None = None) -> None:
