@@ -14,7 +14,10 @@ LIVES_KEPT = 1000
 """Of one task; older ones are forgotten."""
 
 Successor = Callable[[int, int], Life]
-"""From the number of a life and the end of the one before (Unix milliseconds) to that life."""
+"""From the number of a life and the end of the one before (Unix milliseconds) to that life.
+
+It is created after that end; one that is not never comes.
+"""
 
 
 def _lives() -> deque[Life]:
@@ -36,7 +39,10 @@ class _Member:
 
     def expect(self) -> None:
         end = self.lives[-1].end
-        self.upcoming = None if self.successor is None or end is None else self.successor(self.born, end)
+        self.upcoming = None
+        if self.successor is not None and end is not None:
+            following = self.successor(self.born, end)
+            self.upcoming = following if following.created > end else None
 
     def goes_on(self, at: int) -> bool:
         self.catch_up(at)

@@ -42,18 +42,18 @@ class Habit:
 
 HABITS = (
     Habit(Status.RUNNING, Ending.BY_THE_PAGE),
-    Habit(Status.NOT_STARTED, Ending.STOPPED_BY_API, waits=(40, 90), runs=(15, 25), pauses=(4, 8)),
+    Habit(Status.NOT_STARTED, Ending.STOPPED_BY_API, waits=(60, 120), runs=(10, 20), pauses=(2, 5)),
     Habit(Status.UNKNOWN, Ending.BROKE, waits=(1, 2), runs=(60, 90), pauses=(4, 8), vague=0.9),
     Habit(Status.FAILED, Ending.START_FAILED, waits=(1, 3), pauses=(30, 90), starts=False),
-    Habit(Status.ENDED, Ending.STOPPED_BY_API, runs=(25, 50), pauses=(30, 60)),
+    Habit(Status.ENDED, Ending.STOPPED_BY_API, runs=(20, 30), pauses=(60, 120)),
     Habit(Status.RUNNING, Ending.TIMED_OUT, runs=(30, 60), trouble=PageReason.FREEZE),
     Habit(Status.FAILED, Ending.BROKE, runs=(15, 30), pauses=(30, 60), trouble=PageReason.CRASH),
     Habit(Status.ENDED, Ending.BY_THE_PAGE, trouble=PageReason.BLANK),
-    Habit(Status.ENDED, Ending.TIMED_OUT, runs=(20, 40), pauses=(30, 60)),
+    Habit(Status.ENDED, Ending.TIMED_OUT, runs=(15, 25), pauses=(60, 120)),
     Habit(Status.FAILED, Ending.START_FAILED, waits=(5, 10), runs=(0.2, 1), pauses=(30, 90)),
     Habit(Status.RUNNING, Ending.STOPPED_BY_API, waits=(4, 10), trouble=PageReason.START_TIMEOUT),
     Habit(Status.UNKNOWN, Ending.BY_THE_PAGE, waits=(1, 2), runs=(60, 90), pauses=(4, 8), vague=0.9),
-    Habit(Status.NOT_STARTED, Ending.BY_THE_PAGE, waits=(40, 90), runs=(15, 25), pauses=(4, 8)),
+    Habit(Status.NOT_STARTED, Ending.BY_THE_PAGE, waits=(60, 120), runs=(10, 20), pauses=(2, 5)),
 )
 
 
@@ -97,7 +97,7 @@ def draw_settings(habit: Habit, run: float, dice: Random) -> Settings:
     """The settings of one life; its MaxRunningTime (seconds) is met only by a habit that times out."""
     low, high, *_ = RANGES["MaxRunningTime"]
     wished = round(run if habit.ending is Ending.TIMED_OUT else max(2 * run, 60 * MINUTE))
-    notify = habit.trouble is PageReason.START_TIMEOUT or dice.random() < 0.5  # noqa: PLR2004 - a coin
+    notify = habit.trouble is PageReason.START_TIMEOUT or dice.choice((True, False))
     return Settings(
         user_id=f"webcast_{dice.randrange(1000):03d}",
         source_url=SOURCE_URL,

