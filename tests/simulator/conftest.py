@@ -57,7 +57,7 @@ def gateway(credentials: Credentials, target: TargetId) -> Gateway:
 
 @pytest.fixture
 def signed(credentials: Credentials) -> Callable[..., Request]:
-    """Make a signed request; `extra` headers are signed too, and a None among `params` leaves that one out."""
+    """Make a signed request; `extra` headers are signed too, `unsigned` ones only sent; a None in `params` is no field."""
 
     def make(
         params: dict[str, str | None] | None = None,
@@ -69,6 +69,7 @@ def signed(credentials: Credentials) -> Callable[..., Request]:
         body: bytes = b"",
         extra: dict[str, str] | None = None,
         scope: str | None = None,
+        unsigned: tuple[str, ...] = (),
     ) -> Request:
         given = {"Action": "GetWebCastTask", "Version": "2020-12-01", **TRIPLE, **(params or {})}
         query = canonical_query({name: value for name, value in given.items() if value is not None})
@@ -77,11 +78,12 @@ def signed(credentials: Credentials) -> Callable[..., Request]:
         headers = {"host": HOST, "x-date": date, "x-content-sha256": digest, **(extra or {})}
         if by.session_token:
             headers["x-security-token"] = by.session_token
-        first = canonical_request(method, path, query, headers, digest)
+        names = sorted(headers.keys() - set(unsigned))
+        first = canonical_request(method, path, query, {name: headers[name] for name in names}, digest)
         mark = signature(signing_key(by.secret_key, date[:8], "cn-north-1"), string_to_sign(date, "cn-north-1", first))
         headers["authorization"] = (
             f"HMAC-SHA256 Credential={by.access_key}/{scope or credential_scope(date, 'cn-north-1')}, "
-            f"SignedHeaders={';'.join(sorted(headers))}, Signature={mark}"
+            f"SignedHeaders={';'.join(names)}, Signature={mark}"
         )
         return Request(method, path, query, headers, body)
 

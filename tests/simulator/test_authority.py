@@ -162,11 +162,15 @@ def test_the_scope_is_of_this_day_region_and_service(
 def test_what_must_be_signed(left_out: str, signed: Signed, credentials: Credentials, now: float) -> None:
     """host, x-date and a sent x-security-token must be among the signed headers."""
     key = replace(credentials, session_token="token")
-    request = signed(by=key)
-    lists = request.headers["authorization"].replace(f"{left_out};", "").replace(f";{left_out},", ",")
-    assert lists != request.headers["authorization"]
-    changed = replace(request, headers={**request.headers, "authorization": lists})
-    assert refused(changed, (Account("default", (key,)),), now) == ("SignatureDoesNotMatch", 100010, 401)
+    accounts = (Account("default", (key,)),)
+    assert verify(signed(by=key, unsigned=("x-content-sha256",)), accounts, REGION, now) == accounts[0]
+    assert refused(signed(by=key, unsigned=(left_out,)), accounts, now) == ("SignatureDoesNotMatch", 100010, 401)
+
+
+def test_a_sent_body_hash_is_the_body_s(signed: Signed, accounts: tuple[Account, ...], now: float) -> None:
+    """X-Content-Sha256 may be left out, but not be another's, even under a signature that fits."""
+    request = signed(extra={"x-content-sha256": "0" * 64})
+    assert refused(request, accounts, now) == ("SignatureDoesNotMatch", 100010, 401)
 
 
 def test_a_temporary_key_needs_its_own_token(signed: Signed, credentials: Credentials, now: float) -> None:

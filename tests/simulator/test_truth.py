@@ -62,6 +62,13 @@ def test_truth_counts_from_nothing() -> None:
     assert list(stop_counts(fleet, now).values()) == [0] * 5
 
 
+def test_an_end_counts_from_its_own_millisecond(target: TargetId) -> None:
+    """A life that ends at a time is over at that time, and not a millisecond before."""
+    fleet = Fleet(lambda: BORN)
+    end = fleet.begin(target, Plan(ends=20)).end or 0
+    assert [len(stopped_lives(fleet, at)) for at in (end - 1, end)] == [0, 1]
+
+
 def test_page_events_are_counted_once_they_happened() -> None:
     """Events are counted by callback Status and Reason, not before their time."""
     fleet = Fleet.demo(13, 60.0, 1, lambda: BORN)
