@@ -57,7 +57,7 @@ def gateway(credentials: Credentials, target: TargetId) -> Gateway:
 
 @pytest.fixture
 def signed(credentials: Credentials) -> Callable[..., Request]:
-    """Make a signed request; `extra` headers are signed too, `unsigned` ones only sent; a None in `params` is no field."""
+    """Make a signed request; `extra` headers are signed too, `unsigned` ones only sent; a None param is left out."""
 
     def make(
         params: dict[str, str | None] | None = None,
