@@ -7,7 +7,7 @@ thread does.
 
 import math
 import threading
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, sleep
@@ -136,7 +136,7 @@ class Pacer:
             if now < earliest:
                 return earliest - now
             self._grants.append(now)
-            self._forget_before(now - WINDOW - ARRIVAL_JITTER)
+            del self._grants[: -_burst(self._configured)]  # those are a window past, or this one had to wait
             return 0.0
 
     def _budget_free_at(self) -> float:
@@ -145,12 +145,6 @@ class Pacer:
         if len(self._grants) < burst:
             return -math.inf
         return self._grants[-burst] + max(WINDOW, 1 / self._configured) + ARRIVAL_JITTER
-
-    def _forget_before(self, time: float) -> None:
-        """Drop old grants, but for those that the present limit looks back to."""
-        superfluous = len(self._grants) - _burst(self._configured)
-        if superfluous > 0:
-            del self._grants[: min(superfluous, bisect_left(self._grants, time))]
 
     def _usable_rate(self, now: float) -> float:
         """Slots per second: a rate of 2.5 can be no more than 2, as no second may hold a third call."""
