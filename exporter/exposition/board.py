@@ -5,7 +5,7 @@ that no scrape can see half of one read and half of another.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import NamedTuple
 
@@ -46,27 +46,25 @@ class Board:
         target = known.target.id
         with self._lock:
             self._count(target, Place(known.target.account, target.app_id, known.standing))
-            for moved in self._seats.take(known):
-                self._draw(moved, known if moved == target else self._lookup(moved))
+            moved = self._seats.take(known)
+            self._draw(target, known)
+            self._redraw(moved)
 
     def hide(self, target: TargetId) -> None:
         """Take a task down; it is in no later scrape."""
         with self._lock:
             self._count(target, None)
-            self._texts.pop(target, None)
-            for moved in self._seats.leave(target):
-                self._draw(moved, self._lookup(moved))
+            moved = self._seats.leave(target)
+            self._draw(target, None)
+            self._redraw(moved)
 
     def reconfigure(self, families: Sequence[TaskFamily], max_tasks: int) -> None:
         """Draw every task anew, after a reload has changed which families or how many tasks are shown."""
         with self._lock:
             self._families = tuple(families)
-            self._seats = Seats(max_tasks)
             self._texts = {}
-            for target in self._places:
-                known = self._lookup(target)
-                for moved in self._seats.take(known) if known is not None else ():
-                    self._draw(moved, self._lookup(moved))
+            self._seats.limit = max_tasks
+            self._redraw(self._places)
 
     def texts(self) -> tuple[Sequence[TaskFamily], list[tuple[bytes, ...]]]:
         """The families, and all tasks' texts at this moment, each in the families' order."""
@@ -90,6 +88,10 @@ class Board:
         if place is not None:
             self._counts[place] += 1
             self._places[target] = place
+
+    def _redraw(self, targets: Iterable[TargetId]) -> None:
+        for target in targets:
+            self._draw(target, self._lookup(target))
 
     def _draw(self, target: TargetId, known: Known | None) -> None:
         if known is not None and self._seats.has(target):

@@ -1,7 +1,7 @@
 """A metric family is a row: name, type, help, labels and, where it is computed, a pure function to its samples."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from exporter.model.known import Known
@@ -45,9 +45,22 @@ Sample = tuple[tuple[str, ...], float]
 class TaskFamily:
     """One per-task family: what it is, which group it belongs to, and how its samples follow from what is known.
 
-    `family.labels` are TARGET_LABELS and then its own; the samples give the values of its own.
+    `family.labels` are TARGET_LABELS and then its own; the samples give the values of its own. `line` is a sample's
+    line with numbered holes: the labels' values in the order of `family.labels`, then the sample's value.
     """
 
     family: Family
     group: Group
     samples: Callable[[Known], Iterable[Sample]]
+    line: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the line once, not at each read."""
+        object.__setattr__(self, "line", _line(self.family))
+
+
+def _line(family: Family) -> str:
+    """The labels by name, as prometheus_client sorts them."""
+    holes = sorted((label, place) for place, label in enumerate(family.labels))
+    pairs = ",".join(f'{label}="{{{place}}}"' for label, place in holes)
+    return f"{family.name}{{{{{pairs}}}}} {{{len(holes)}}}\n"

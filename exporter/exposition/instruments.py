@@ -59,6 +59,7 @@ class Instruments:
             self._unexpected.labels(field)
         for event in SCHEDULER_EVENTS:
             self.scheduler_events.labels(event)
+        self.listed({}, {})
         _gauge(rows.BUILD_INFO, registry).labels(__version__, platform.python_version()).set(1)
 
     def open_account(self, account: str) -> None:

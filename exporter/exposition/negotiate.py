@@ -28,9 +28,10 @@ def choose_format(accept: str) -> Format:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether gzip may be used: named (or `*`), and not refused by q=0."""
+    """Whether gzip is to be used: named (or `*`), not refused by q=0, and not liked less than no encoding at all."""
     qualities = {coding: quality for coding, _, quality in _parts(accept_encoding)}
-    return qualities.get("gzip", qualities.get("*", 0.0)) > 0.0
+    gzip = qualities.get("gzip", qualities.get("*", 0.0))
+    return gzip > 0.0 and gzip >= qualities.get("identity", 0.0)
 
 
 def _parts(header: str) -> Iterator[tuple[str, dict[str, str], float]]:

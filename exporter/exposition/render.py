@@ -3,25 +3,18 @@
 The lines are those that prometheus_client would write, in both formats; only HELP and TYPE differ between the two.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.exposition.family import TARGET_LABELS, Family, TaskFamily
+from exporter.exposition.family import Family, TaskFamily
 from exporter.model.known import Known
-
-ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 def render(known: Known, families: Sequence[TaskFamily]) -> tuple[bytes, ...]:
     """One text per family, empty where it has no sample; all from the same state of the same target."""
-    target = label_pairs(TARGET_LABELS, known.target.id)
-    return tuple("".join(_lines(row, known, target)).encode() for row in families)
-
-
-def label_pairs(names: Sequence[str], values: Sequence[str]) -> str:
-    """`a="1",b="2"`, with the values escaped."""
-    return ",".join(f'{name}="{value.translate(ESCAPES)}"' for name, value in zip(names, values, strict=True))
+    target = [_escaped(value) for value in known.target.id]
+    return tuple([_text(row, known, target) for row in families])
 
 
 def heading(family: Family, *, openmetrics: bool) -> bytes:
@@ -30,9 +23,16 @@ def heading(family: Family, *, openmetrics: bool) -> bytes:
     return f"# HELP {name} {family.help}\n# TYPE {name} {family.kind}\n".encode()
 
 
-def _lines(row: TaskFamily, known: Known, target: str) -> Iterator[str]:
-    own = row.family.labels[len(TARGET_LABELS) :]
-    for values, number in row.samples(known):
-        labels = f"{target},{label_pairs(own, values)}" if own else target
-        value = floatToGoString(number)  # type: ignore[no-untyped-call]  # the client library does not say: str
-        yield f"{row.family.name}{{{labels}}} {value}\n"
+def _text(row: TaskFamily, known: Known, target: Sequence[str]) -> bytes:
+    lines = [row.line.format(*target, *map(_escaped, values), _number(value)) for values, value in row.samples(known)]
+    # A lone surrogate has no UTF-8 form; one label of one target must not cost the others their scrape.
+    return "".join(lines).encode(errors="replace")
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def _number(value: float) -> str:
+    text: str = floatToGoString(value)  # type: ignore[no-untyped-call]  # untyped in the library
+    return text

@@ -1,6 +1,6 @@
 """One scrape: the small registry's text by prometheus_client, then every task's text as the reads left it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -22,25 +22,25 @@ class Exposition:
     def scrape(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> bytes:
         """The whole text. `names` (sample names, as `name[]` has them) restricts it; empty means everything."""
         openmetrics = fmt is Format.OPENMETRICS
-        chunks = [self._registry_text(names, openmetrics=openmetrics)]
+        wanted = frozenset(filter(None, names))
+        chunks = [self._registry_text(wanted, openmetrics=openmetrics)]
         if per_task:
-            chunks += self._task_texts(names, openmetrics=openmetrics)
+            chunks += self._task_texts(wanted, openmetrics=openmetrics)
         if openmetrics:
             chunks.append(OPENMETRICS_END)
         return b"".join(chunks)
 
-    def _registry_text(self, names: Collection[str], *, openmetrics: bool) -> bytes:
-        registry = self._registry.restricted_registry(names) if names else self._registry
+    def _registry_text(self, wanted: Collection[str], *, openmetrics: bool) -> bytes:
+        registry = self._registry.restricted_registry(wanted) if wanted else self._registry
         if openmetrics:
             text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]  # untyped in the library
             return text.removesuffix(OPENMETRICS_END)
         return generate_latest(registry)
 
-    def _task_texts(self, names: Collection[str], *, openmetrics: bool) -> list[bytes]:
+    def _task_texts(self, wanted: Collection[str], *, openmetrics: bool) -> Iterator[bytes]:
         families, texts = self._board.texts()
-        chunks: list[bytes] = []
-        for place, row in enumerate(families):
-            if not names or row.family.name in names:
-                chunks.append(heading(row.family, openmetrics=openmetrics))
-                chunks += [text[place] for text in texts]
-        return chunks
+        columns = zip(*texts, strict=True) if texts else [()] * len(families)
+        for row, column in zip(families, columns, strict=True):
+            if not wanted or (row.family.name in wanted and any(column)):
+                yield heading(row.family, openmetrics=openmetrics)
+                yield from column

@@ -1,91 +1,87 @@
 """Who has series when there are more tasks than `metrics.max_tasks`.
 
-Every task is read and counted all the same. Failed and running tasks keep their seats; a seat for one that has none
-comes from the longest stopped, then from the others that are neither failed nor running.
+Every task is read and counted all the same. All of them stand in one row, and the first `limit` of it have seats:
+failed and running tasks first, then those that may still run, then the ended ones, the longest ended last.
 """
+
+from bisect import bisect_left, insort
+from typing import NamedTuple
 
 from exporter.model.known import Known, Standing
 from exporter.model.target import TargetId
 
 Rank = int
-_RANKS: dict[Standing, Rank] = {Standing.ENDED: 0, Standing.FAILED: 2, Standing.RUNNING: 2}
-_KEEPS: Rank = 2
+_RANKS: dict[Standing, Rank] = {Standing.FAILED: 0, Standing.RUNNING: 0, Standing.ENDED: 2}
 _RANK_OF_OTHERS: Rank = 1
 
 
+class Spot(NamedTuple):
+    """Where a task stands in the row; the smallest comes first.
+
+    `order` of an ended task is minus its end's time. Any other keeps its spot while its rank stays: who arrives in a
+    rank or rises to it comes in last, who falls to it comes in first, so that nobody pushes out an equal.
+    """
+
+    rank: Rank
+    order: float
+    target: TargetId
+
+
 class Seats:
-    """At most `limit` seats; dicts stand in for ordered sets, oldest first, one for each rank."""
+    """At most `limit` seats, which may be changed at any time; 0 = nobody has one."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._seated: tuple[dict[TargetId, None], ...] = ({}, {}, {})
-        self._waiting: tuple[dict[TargetId, None], ...] = ({}, {}, {})
-        self._rank: dict[TargetId, Rank] = {}
+        self._row: list[Spot] = []
+        self._spots: dict[TargetId, Spot] = {}
+        self._turn = 0
 
     @property
     def waiting(self) -> int:
         """How many have no seat."""
-        return sum(map(len, self._waiting))
-
-    def take(self, known: Known) -> list[TargetId]:
-        """Seat the target if it can be; returns all whose seat was taken or given: ask `has` for each."""
-        target = known.target.id
-        rank = _RANKS.get(known.standing, _RANK_OF_OTHERS)
-        before = self._rank.get(target)
-        if before == rank:
-            return [target]
-        seated = before is not None and target in self._seated[before]
-        self._remove(target)
-        self._rank[target] = rank
-        if seated or self._free():
-            self._seated[rank][target] = None
-            return [target, *self._settle()]
-        self._waiting[rank][target] = None
-        return [target, *self._settle()]
-
-    def leave(self, target: TargetId) -> list[TargetId]:
-        """Give the seat up; returns those who got one."""
-        self._remove(target)
-        return self._settle()
+        return max(0, len(self._row) - self.limit)
 
     def has(self, target: TargetId) -> bool:
-        """Whether the target has series."""
-        rank = self._rank.get(target)
-        return rank is not None and target in self._seated[rank]
+        """Whether the target has a seat."""
+        spot = self._spots.get(target)
+        return spot is not None and bisect_left(self._row, spot) < self.limit
 
-    def _free(self) -> bool:
-        return sum(map(len, self._seated)) < self.limit
+    def take(self, known: Known) -> list[TargetId]:
+        """Let the target stand where it now belongs; returns the other whose seat came or went with that, if any."""
+        return self._move(known.target.id, self._spot(known))
 
-    def _remove(self, target: TargetId) -> None:
-        rank = self._rank.pop(target, None)
-        if rank is not None:
-            self._seated[rank].pop(target, None)
-            self._waiting[rank].pop(target, None)
+    def leave(self, target: TargetId) -> list[TargetId]:
+        """Let the target go; returns who got its seat, if anyone."""
+        return self._move(target, None)
 
-    def _settle(self) -> list[TargetId]:
-        """Let the best of the waiting sit, on a free seat or on that of somebody of lower rank."""
-        moved: list[TargetId] = []
-        while (best := self._best_waiting()) is not None:
-            victim = None if self._free() else self._victim(below=best)
-            if victim is None and not self._free():
-                break
-            if victim is not None:
-                self._move(victim, self._seated, self._waiting)
-                moved.append(victim)
-            comer = next(iter(self._waiting[best]))
-            self._move(comer, self._waiting, self._seated)
-            moved.append(comer)
-        return moved
+    def _spot(self, known: Known) -> Spot:
+        target = known.target.id
+        rank = _RANKS.get(known.standing, _RANK_OF_OTHERS)
+        before = self._spots.get(target)
+        if known.standing is Standing.ENDED:
+            return Spot(rank, -_ended_at(known), target)
+        if before is not None and before.rank == rank:
+            return before
+        self._turn += 1
+        falls = before is not None and before.rank < rank
+        return Spot(rank, -self._turn if falls else self._turn, target)
 
-    def _best_waiting(self) -> Rank | None:
-        return next((rank for rank in (_KEEPS, 1, 0) if self._waiting[rank]), None)
+    def _move(self, target: TargetId, to: Spot | None) -> list[TargetId]:
+        before = self._spots.get(target)
+        if to == before:
+            return []
+        had = self.has(target)
+        if before is not None:
+            del self._row[bisect_left(self._row, self._spots.pop(target))]
+        if to is not None:
+            insort(self._row, to)
+            self._spots[target] = to
+        has = self.has(target)
+        edge = self.limit if has else self.limit - 1
+        return [] if had == has else [spot.target for spot in self._row[edge : edge + 1]]
 
-    def _victim(self, below: Rank) -> TargetId | None:
-        return next((next(iter(self._seated[rank])) for rank in range(below) if self._seated[rank]), None)
 
-    def _move(
-        self, target: TargetId, source: tuple[dict[TargetId, None], ...], to: tuple[dict[TargetId, None], ...]
-    ) -> None:
-        rank = self._rank[target]
-        del source[rank][target]
-        to[rank][target] = None
+def _ended_at(known: Known) -> float:
+    """Unix seconds; the end's first sight stands in for an EndTime that was not said."""
+    end = known.task.end if known.task else None
+    return (known.status_since or 0.0) if end is None else end

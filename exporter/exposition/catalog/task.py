@@ -1,6 +1,6 @@
 """Per-task families (contract, section 4): each row a pure function of what is known of one target."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from exporter.exposition.family import TARGET_LABELS, Family, Group, Kind, Sample, TaskFamily
 from exporter.model.known import Known
@@ -9,14 +9,15 @@ from exporter.vocabulary import Status
 
 Samples = Callable[[Known], Iterable[Sample]]
 
-MAX_STREAMS = 2
-"""Streams a task can have (seed page, VideoSolutions)."""
 
-
-def _one(value: float | None) -> Iterator[Sample]:
+def _one(value: float | None) -> Iterable[Sample]:
     """A single sample without labels of its own, or none at all when nothing was said."""
-    if value is not None:
-        yield (), float(value)
+    return () if value is None else [((), float(value))]
+
+
+def _each(values: Iterable[tuple[str, float | None]]) -> Iterable[Sample]:
+    """A sample for each label value of which something was said."""
+    return [((label,), float(value)) for label, value in values if value is not None]
 
 
 def _of_task(value: Callable[[Task], float | None]) -> Samples:
@@ -24,50 +25,44 @@ def _of_task(value: Callable[[Task], float | None]) -> Samples:
 
 
 def _of_stream(value: Callable[[VideoStream], float | None]) -> Samples:
-    def samples(known: Known) -> Iterator[Sample]:
-        for place, stream in enumerate(known.task.video[:MAX_STREAMS] if known.task else ()):
-            for _, number in _one(value(stream)):
-                yield (str(place),), number
+    def samples(known: Known) -> Iterable[Sample]:
+        streams = known.task.video if known.task else ()
+        return _each((str(place), value(stream)) for place, stream in enumerate(streams))
 
     return samples
 
 
-def _read_success(known: Known) -> Iterator[Sample]:
-    if known.last_read is not None:
-        yield (), 0.0 if known.failure else 1.0
+def _read_success(known: Known) -> Iterable[Sample]:
+    return () if known.last_read is None else _one(known.failure is None)
 
 
-def _read_error(known: Known) -> Iterator[Sample]:
-    if known.failure is not None:
-        yield (known.failure,), 1.0
+def _read_error(known: Known) -> Iterable[Sample]:
+    return () if known.failure is None else [((known.failure,), 1.0)]
 
 
-def _status(known: Known) -> Iterator[Sample]:
-    if known.task is not None:
-        for status in Status:
-            yield (status,), float(status is known.task.status)
+def _status(known: Known) -> Iterable[Sample]:
+    task = known.task
+    return _each((status, status is task.status) for status in Status) if task else ()
 
 
-def _stop_reason(known: Known) -> Iterator[Sample]:
-    if known.task is not None and known.task.stop_reason is not None:
-        yield (known.task.stop_reason,), 1.0
+def _stop_reason(known: Known) -> Iterable[Sample]:
+    reason = known.task.stop_reason if known.task else None
+    return () if reason is None else [((reason,), 1.0)]
 
 
-def _duration(known: Known) -> Iterator[Sample]:
+def _duration(known: Known) -> Iterable[Sample]:
     task = known.task
     if task is None or task.start is None:
-        return
+        return ()
     until = task.end if task.status.stopped else known.task_time
-    if until is not None:
-        yield (), max(0.0, until - task.start)
+    return () if until is None else _one(max(0.0, until - task.start))
 
 
-def _monitor(known: Known) -> Iterator[Sample]:
-    if known.task is not None:
-        monitor = known.task.monitor
-        for check, seconds in (("freeze", monitor.freeze), ("blank", monitor.blank), ("crash", monitor.crash)):
-            for _, number in _one(seconds):
-                yield (check,), number
+def _monitor(known: Known) -> Iterable[Sample]:
+    if known.task is None:
+        return ()
+    monitor = known.task.monitor
+    return _each((("freeze", monitor.freeze), ("blank", monitor.blank), ("crash", monitor.crash)))
 
 
 def _row(name: str, text: str, samples: Samples, *labels: str, group: Group = Group.CORE) -> TaskFamily:
@@ -75,10 +70,10 @@ def _row(name: str, text: str, samples: Samples, *labels: str, group: Group = Gr
 
 
 def _info(info_labels: tuple[str, ...]) -> TaskFamily:
-    def samples(known: Known) -> Iterator[Sample]:
+    def samples(known: Known) -> Iterable[Sample]:
         target = known.target
         chosen = (target.labels.get(name, "") for name in info_labels)
-        yield (target.account, known.user_id, known.source_host, *chosen), 1.0
+        return [((target.account, known.user_id, known.source_host, *chosen), 1.0)]
 
     return _row(
         "webcast_task_info",
