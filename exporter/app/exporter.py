@@ -3,7 +3,7 @@
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Lock
 
 from prometheus_client import (
@@ -16,9 +16,10 @@ from prometheus_client import (
 from sqlalchemy.engine import Engine
 
 from exporter.app.fleet import Desks
+from exporter.app.lists import left_live, take_lists
 from exporter.config.rules import warnings
 from exporter.config.schema import Config
-from exporter.errors import ConfigError, Problem
+from exporter.errors import ConfigError, Problem, StartError
 from exporter.exposition.board import Board, Place
 from exporter.exposition.catalog.task import task_families
 from exporter.exposition.family import TaskFamily
@@ -28,18 +29,23 @@ from exporter.exposition.scrape import Exposition
 from exporter.ledger.ledger import LONGEST_LOOK_BACK, Ledger
 from exporter.model.clock import Clock
 from exporter.model.known import Known, Lifetimes
+from exporter.model.run import Run
+from exporter.model.target import TargetId
 from exporter.polling.dispatcher import Dispatcher
 from exporter.polling.poller import Ports
 from exporter.polling.pool import Pool
 from exporter.polling.tracker import Tracker
-from exporter.targets.listing import Accepted, accept
-from exporter.targets.static import static_listing
+from exporter.targets.listing import Accepted
 from exporter.vocabulary import Source
 
 log = logging.getLogger(__name__)
 
 FRESH_FOR_INTERVALS = 3
 """A read is fresh for so many of the intervals now in force (contract, `polling.stale_after`)."""
+
+
+MOST_REMARKS = 20
+"""Remarks on a configuration that are logged at a load; 20,000 targets could make as many."""
 
 
 class Exporter:
@@ -77,7 +83,7 @@ class Exporter:
         self.exposition = Exposition(registry, self.board)
 
     def start(self) -> None:
-        """Begin to read; ConfigError when an account cannot call."""
+        """Begin to read; ConfigError when an account cannot call, StartError when the state's runs cannot be read."""
         self._apply(self.config)
         self._loaded()
         self.instruments.leader.set(1)
@@ -100,6 +106,10 @@ class Exporter:
                 self.instruments.reload_successful.set(0)
                 log.error("the configuration is not reloaded, the old one stays: %s", error)  # noqa: TRY400 - a sentence
                 raise
+            except Exception as error:
+                self.instruments.reload_successful.set(0)
+                self.failed("the reload", error)
+                raise ConfigError([Problem("", "the reload failed inside; the log says more")]) from error
             self._loaded()
             log.info("configuration reloaded: %d targets", len(self._tracker))
 
@@ -123,8 +133,8 @@ class Exporter:
 
     def _apply(self, config: Config) -> None:
         plans = self._desks.plan(config)
-        accepted = accept([static_listing(config)], config.accounts)
-        remembered = self._ledger.latest_runs()
+        accepted, remarks = take_lists(config)
+        remembered = self._remembered()
         # From here on nothing can fail.
         self._tracker.lifetimes = _lifetimes(config)
         self._desks.swap(config, plans)
@@ -132,12 +142,21 @@ class Exporter:
         for account in config.accounts:
             for app_id in account.app_ids:
                 self._ledger.open_app(app_id)
+        if not self._started:
+            # Taken up and, a line further down, let go: so a drain goes on, and each live run's end is accounted for.
+            drained = {target.id: target for target in left_live(config, remembered, accepted.targets)}
+            self._tracker.replace_targets({**drained, **accepted.targets}, remembered)
         self._tracker.replace_targets(accepted.targets, remembered)
         self._desks.follow(self._tracker)
         self.instruments.listed(_by_source(accepted), accepted.rejected)
         self.config = config
-        for warning in warnings(config):
-            log.warning("configuration: %s", warning)
+        _warn((*warnings(config), *remarks))
+
+    def _remembered(self) -> Mapping[TargetId, Run]:
+        try:
+            return self._ledger.latest_runs()
+        except (ValueError, TypeError, KeyError) as error:
+            raise StartError("the runs in the state cannot be read: another program or release wrote them") from error
 
     def _loaded(self) -> None:
         self.instruments.reload_successful.set(1)
@@ -175,6 +194,13 @@ class Exporter:
         self.instruments.state_write_failures.inc()
         if first:
             log.error("the state cannot be written, what was counted is kept and tried again: %s", type(error).__name__)
+
+
+def _warn(remarks: Sequence[str]) -> None:
+    for remark in remarks[:MOST_REMARKS]:
+        log.warning("configuration: %s", remark)
+    if len(remarks) > MOST_REMARKS:
+        log.warning("configuration: and %d more; `check` lists them all", len(remarks) - MOST_REMARKS)
 
 
 def _same_state(config: Config, in_force: Config) -> Config:

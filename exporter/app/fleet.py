@@ -1,9 +1,8 @@
 """The accounts' pollers over one tracker: what a (re)load of the configuration replaces."""
 
-import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from threading import Timer
 
 from exporter.app.accounts import cadence, connect
 from exporter.config.accounts import Account as AccountConfig
@@ -18,7 +17,8 @@ from exporter.polling.tracker import Tracker
 from exporter.rtc.client import Client
 from exporter.rtc.pacing import Pacer
 
-log = logging.getLogger(__name__)
+RETIREMENT = 1.0
+"""Seconds beyond its timeout that a call of a replaced client may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Desks:
         self._ports = ports
         self._sleep = sleep
         self._desks: dict[str, Desk] = {}
+        self._retired: deque[tuple[float, Client]] = deque()
 
     def plan(self, config: Config) -> list[_Plan]:
         """Connect what the configuration asks for; ConfigError when an account has no credentials."""
@@ -74,7 +75,7 @@ class Desks:
             if now is None:
                 desk.poller.stop()
             if now is None or now.client is not desk.client:
-                _close_later(desk)
+                self._retire(desk)
 
     def follow(self, tracker: Tracker) -> None:
         """Read what is tracked, each target at its account's desk, and nothing else."""
@@ -94,8 +95,11 @@ class Desks:
 
     def hand_out(self) -> None:
         """Send off the calls of one beat."""
+        now = self._clock.monotonic()
         for desk in self._desks.values():
-            desk.poller.hand_out(self._clock.monotonic() + BEAT)
+            desk.poller.hand_out(now + BEAT)
+        while self._retired and self._retired[0][0] <= now:
+            self._retired.popleft()[1].close()
 
     def in_force(self, known: Known) -> float:
         """The interval now in force for a task, in seconds."""
@@ -111,6 +115,8 @@ class Desks:
         for desk in self._desks.values():
             desk.poller.stop()
             desk.client.close()
+        for _, client in self._retired:
+            client.close()
 
     def _planned(self, config: AccountConfig, place: str) -> _Plan:
         desk = self._desks.get(config.name)
@@ -132,14 +138,11 @@ class Desks:
             poller.reconfigure(plan.account, cadence(config), config.polling.stale_after)
         return Desk(plan.config, plan.pacer, plan.client, poller)
 
+    def _retire(self, desk: Desk) -> None:
+        """Have a client that was replaced closed once its calls in flight have had their time."""
+        self._retired.append((self._clock.monotonic() + desk.config.timeout + RETIREMENT, desk.client))
+
     @staticmethod
     def _forget(desk: Desk, target: TargetId) -> None:
         desk.poller.remove(target)
         desk.client.forget(target)
-
-
-def _close_later(desk: Desk) -> None:
-    """Close a client that was replaced once its calls in flight have had their time."""
-    timer = Timer(desk.config.timeout + 1.0, desk.client.close)
-    timer.daemon = True
-    timer.start()

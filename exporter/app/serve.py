@@ -1,13 +1,14 @@
 """`serve`: the exporter and its listener, from start to a clean stop."""
 
 import logging
-import signal
-from collections.abc import Callable, Mapping
-from threading import Event
-from types import FrameType
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from exporter import __version__
 from exporter.app.exporter import Exporter
+from exporter.app.signals import Signals, Wish
 from exporter.config.schema import Config, State
 from exporter.errors import ConfigError, StartError
 from exporter.ledger.lock import StateLock
@@ -34,50 +35,30 @@ def serve(
 
     Must be called on the main thread, where signals arrive.
     """
-    stop, reload = Event(), Event()
-    _handle_signals(stop, reload)
+    signals = Signals()
+    signals.listen()
     config = load_config()
-    bound = bind(address)
-    lock = _hold_state(config.state, stop)
-    if lock is None:
-        return
-    exporter = Exporter(config, load_config, environ, open_engine(config.state.url), clock or Clock())
-    listener = Listener(create_site(exporter, exporter.failed), bound)
-    exporter.start()
-    listener.start()
-    log.info("webcast-exporter %s serves on %s", __version__, listener.url)
-    started(exporter, listener)
-    try:
-        _watch(exporter, stop, reload)
-    finally:
-        exporter.stop()
-        listener.stop()
-        lock.release()
-        log.info("stopped")
+    with ExitStack() as undo:
+        bound = undo.enter_context(bind(address))
+        lock = hold_state(config.state, signals)
+        if lock is None:
+            return
+        undo.callback(lock.release)
+        with _readable(config.state):
+            exporter = Exporter(config, load_config, environ, open_engine(config.state.url), clock or Clock())
+            undo.callback(exporter.stop)
+            listener = Listener(create_site(exporter, exporter.failed), bound, exporter.failed)
+            undo.callback(listener.stop)
+            exporter.start()
+        listener.start()
+        log.info("webcast-exporter %s serves on %s", __version__, listener.url)
+        started(exporter, listener)
+        _watch(exporter, signals)
+    log.info("stopped")
 
 
-def _watch(exporter: Exporter, stop: Event, reload: Event) -> None:
-    while not stop.wait(WATCH):
-        exporter.nudge()
-        if reload.is_set():
-            reload.clear()
-            try:
-                exporter.reload()
-            except ConfigError:
-                continue  # it is logged, and the old configuration stays
-
-
-def _handle_signals(stop: Event, reload: Event) -> None:
-    def ask(event: Event) -> Callable[[int, FrameType | None], None]:
-        return lambda _signal, _frame: event.set()
-
-    signal.signal(signal.SIGTERM, ask(stop))
-    signal.signal(signal.SIGINT, ask(stop))
-    signal.signal(signal.SIGHUP, ask(reload))
-
-
-def _hold_state(state: State, stop: Event) -> StateLock | None:
-    """Wait until no other process holds the state; None when the stop came first."""
+def hold_state(state: State, signals: Signals) -> StateLock | None:
+    """Wait until no other process holds the state; None when the stop came first. StartError when it cannot be held."""
     try:
         lock = StateLock(state.path)
     except OSError as error:
@@ -89,6 +70,26 @@ def _hold_state(state: State, stop: Event) -> StateLock | None:
         if not said:
             log.warning("another process holds the state %s: waiting for it to end", state.path)
             said = True
-        return not stop.wait(WATCH)
+        return signals.wait(WATCH) is not Wish.STOP
 
-    return lock if lock.acquire(wait) else None
+    if lock.acquire(wait):
+        return lock
+    lock.release()
+    return None
+
+
+def _watch(exporter: Exporter, signals: Signals) -> None:
+    while (wish := signals.wait(WATCH)) is not Wish.STOP:
+        exporter.nudge()
+        if wish is Wish.RELOAD:
+            with suppress(ConfigError):  # it is logged, and the old configuration stays
+                exporter.reload()
+
+
+@contextmanager
+def _readable(state: State) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or type(error).__name__
+        raise StartError(f"state {state.path or 'in memory'} cannot be read: {cause}") from error

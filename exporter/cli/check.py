@@ -1,47 +1,49 @@
 """`check`: whether the configuration is good, and whether the API answers to it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from exporter.app.lists import take_lists
 from exporter.app.once import read_once
-from exporter.cli.options import Triple, config_file
+from exporter.cli.accounts import account_for
+from exporter.cli.options import config_file, counted, example
 from exporter.config.accounts import Account
 from exporter.config.load import load
 from exporter.config.rules import warnings
 from exporter.config.schema import Config
-from exporter.errors import AppRefused, NotFound
+from exporter.errors import AppRefused, NotFound, Rejected
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
-from exporter.targets.listing import Accepted, AccountOf, accept
-from exporter.targets.static import static_listing
+from exporter.targets.listing import Accepted
 
 NO_SUCH_ROOM = "webcast-exporter-probe"
 NO_SUCH_APP = "000000000000000000000000"
 
-
 ANY = "any"
 """What `--probe` alone stands for."""
 
-
-class OptionalTriple(click.ParamType[TargetId | str]):
-    """APP_ID/ROOM_ID/TASK_ID, or nothing at all (None)."""
-
-    name = "app/room/task"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> TargetId | str:
-        """Read the three ids, if any."""
-        return value if value == ANY else Triple().convert(value, param, ctx)
+ALL_GOOD = "key, signature, clock and right are good"
 
 
-@click.command()
+def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> TargetId | str | None:
+    if value is None or value == ANY:
+        return value
+    try:
+        return TargetId.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command(epilog=example("check --config.file webcast-exporter.yml --probe"))
 @config_file(required=True)
 @click.option(
     "--probe",
     is_flag=False,
     flag_value=ANY,
-    type=OptionalTriple(),
+    callback=_triple,
     metavar="[APP/ROOM/TASK]",
     help="Make one signed call per account: for this task, or for one that cannot exist.",
 )
@@ -49,35 +51,31 @@ def check(config_file: Path, probe: TargetId | str | None) -> None:
     """Check a configuration file; every problem is told at once.
 
     With --probe also ask the API. A task that cannot exist is not found when key, signature, clock and right are good.
-
-    \b
-    Example: webcast-exporter check --config.file webcast-exporter.yml --probe
-    """  # noqa: D301 - \b keeps click from folding the example
+    """
     config = load(config_file, os.environ)
-    accepted = accept([static_listing(config)], config.accounts)
-    for warning in warnings(config):
+    accepted, remarks = take_lists(config)
+    for warning in (*warnings(config), *remarks):
         click.echo(f"warning: {warning}")
-    for orphan in sorted(accepted.without_account):
-        click.echo(f"warning: {orphan} is read by no account: its app is in no app_ids")
-    click.echo(f"{config_file}: good, {len(config.accounts)} account(s), {len(accepted.targets)} target(s)")
-    if probe is not None and not _probe(config, accepted, probe):
+    accounts, targets = counted(len(config.accounts), "account"), counted(len(accepted.targets), "target")
+    click.echo(f"{config_file}: good, {accounts}, {targets}")
+    if probe is None:
+        return
+    verdicts = [_verdict(account, reading, probe) for account, reading in _probes(config, accepted, probe)]
+    for good, sentence in verdicts:
+        click.echo(sentence, err=not good)
+    if not all(good for good, _ in verdicts):
         raise click.exceptions.Exit(1)
 
 
-def _probe(config: Config, accepted: Accepted, asked: TargetId | str) -> bool:
-    """Ask the API for each account that has to do with it; says what came of it, and whether all is well."""
-    good = True
+def _probes(config: Config, accepted: Accepted, asked: TargetId | str) -> Iterator[tuple[Account, Reading]]:
+    """Ask the API: the account of the task that is asked for, or else each."""
+    if isinstance(asked, TargetId):
+        place, account = account_for(config, asked)
+        yield account, read_once(account, asked, os.environ, place)
+        return
     for index, account in enumerate(config.accounts):
-        if isinstance(asked, TargetId):
-            if AccountOf(config.accounts)(asked.app_id) != account.name:
-                continue
-            target = asked
-        else:
-            target = TargetId(_app_of(account, accepted), NO_SUCH_ROOM, NO_SUCH_ROOM)
-        well, sentence = _verdict(read_once(account, target, os.environ, f"accounts[{index}]"), asked)
-        click.echo(f"account {account.name}: {sentence}", err=not well)
-        good = good and well
-    return good
+        target = TargetId(_app_of(account, accepted), NO_SUCH_ROOM, NO_SUCH_ROOM)
+        yield account, read_once(account, target, os.environ, f"accounts[{index}]")
 
 
 def _app_of(account: Account, accepted: Accepted) -> str:
@@ -85,13 +83,24 @@ def _app_of(account: Account, accepted: Accepted) -> str:
     return next(iter((*account.app_ids, *listed)), NO_SUCH_APP)
 
 
-def _verdict(reading: Reading, asked: TargetId | str) -> tuple[bool, str]:
+def _verdict(account: Account, reading: Reading, asked: TargetId | str) -> tuple[bool, str]:
+    good, sentence = _judged(reading, asked)
+    return good, f"account {account.name}: {sentence}"
+
+
+def _judged(reading: Reading, asked: TargetId | str) -> tuple[bool, str]:
+    """Whether the answer is what it should be, and a sentence."""
     error, task = reading.error, reading.task
     if task is not None:
-        return True, f"{reading.target} is {task.status}; key, signature, clock and right are good"
+        return True, f"{reading.target} is {task.status}; {ALL_GOOD}"
     if isinstance(error, NotFound):
-        found = "as it should be" if asked == ANY else f"{reading.target} is not known, or started over 72 hours ago"
-        return asked == ANY, f"not found, {found}; key, signature, clock and right are good"
-    if isinstance(error, AppRefused) and reading.target.app_id == NO_SUCH_APP:
+        if asked == ANY:
+            return True, f"not found, as it should be; {ALL_GOOD}"
+        return False, f"{reading.target} is not known, or started over 72 hours ago; {ALL_GOOD}"
+    # A made-up app is refused by the product, which comes after the check of key and signature.
+    of_the_product = isinstance(error, AppRefused) or (
+        isinstance(error, Rejected) and error.code.startswith("InvalidParameter")
+    )
+    if of_the_product and reading.target.app_id == NO_SUCH_APP:
         return True, "key and signature are good; name an app in app_ids or static_configs to have its right checked"
     return False, f"{error.failure if error else ''}: {error}"

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import click
 
+from exporter.cli.options import example
 from exporter.errors import StartError
 
 IN_THE_WHEEL = Path(str(files("exporter"))) / "dashboards"
 IN_THE_REPOSITORY = IN_THE_WHEEL.parent.parent / "dashboards"
+
+EXPORT = "dashboards export monitoring/webcast"
 
 
 def bundled() -> Path:
@@ -17,22 +20,23 @@ def bundled() -> Path:
     return IN_THE_WHEEL if IN_THE_WHEEL.is_dir() else IN_THE_REPOSITORY
 
 
-@click.group()
+@click.group(epilog=example(EXPORT))
 def dashboards() -> None:
     """Work with the bundled dashboards."""
 
 
-@dashboards.command()
+@dashboards.command(epilog=example(EXPORT))
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 def export(directory: Path) -> None:
-    """Write the bundled dashboards to DIRECTORY; it is made if need be, files of the same name are replaced.
-
-    \b
-    Example: webcast-exporter dashboards export /etc/webcast-dashboards
-    """  # noqa: D301 - \b keeps click from folding the example
-    try:
-        shutil.copytree(bundled(), directory, dirs_exist_ok=True)
-    except OSError as error:
-        raise StartError(f"cannot write to {directory}: {error}") from error
-    for path in sorted(bundled().rglob("*.*")):
-        click.echo(directory / path.relative_to(bundled()))
+    """Write the bundled dashboards to DIRECTORY; it is made if need be, files of the same name are replaced."""
+    source = bundled()
+    if not source.is_dir():
+        raise StartError("this installation holds no dashboards; install the released package")
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        copy = directory / path.relative_to(source)
+        try:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        except OSError as error:
+            raise StartError(f"cannot write {copy}: {(error.strerror or str(error)).lower()}") from error
+        click.echo(copy)

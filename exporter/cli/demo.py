@@ -7,7 +7,7 @@ import click
 from exporter.app import serve as app
 from exporter.app.exporter import Exporter
 from exporter.cli import logs
-from exporter.cli.options import listen_address, logging_options
+from exporter.cli.options import address, example, logging_options
 from exporter.cli.simulate import described
 from exporter.config.load import parse_config
 from exporter.simulator.simulation import Scene, Simulation
@@ -28,17 +28,13 @@ state: {{url: "sqlite://"}}
 """Lives are short at the demo's speed, so that the intervals are too; nothing is left on the disk."""
 
 
-@click.command()
-@listen_address("127.0.0.1:10960")
+@click.command(epilog=example("demo --tasks 200"))
+@address("--web.listen-address", "127.0.0.1:10960")
 @click.option("--tasks", type=click.IntRange(5, 2_000), default=40, show_default=True, help="Tasks that live in it.")
 @click.option("--speed", type=click.FloatRange(1, 600), default=60.0, show_default=True, help="Times class time.")
 @logging_options(default_level="warn")
 def demo(address: str, tasks: int, speed: float, log_level: str, log_format: str) -> None:
-    """Show the exporter at work on a simulated fleet: tasks that start, run, freeze, crash, time out and end.
-
-    \b
-    Example: webcast-exporter demo --tasks 200
-    """  # noqa: D301 - \b keeps click from folding the example
+    """Show the exporter at work on a simulated fleet: tasks that start, run, freeze, crash, time out and end."""
     logs.configure(log_level, log_format)
     with Simulation(Scene(tasks=tasks, speed=speed)) as simulation:
         config = parse_config(_config(simulation), Path())

@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 
 from exporter.app.once import read_once
-from exporter.cli.options import config_file
-from exporter.config.accounts import Account
+from exporter.cli.accounts import account_for
+from exporter.cli.options import config_file, example
 from exporter.config.load import load
 from exporter.config.schema import Config
-from exporter.errors import ConfigError, Problem
 from exporter.exposition.catalog.task import task_families
 from exporter.exposition.family import Group
 from exporter.exposition.render import heading, render
@@ -21,10 +20,9 @@ from exporter.model.known import Known, learn
 from exporter.model.reading import Reading
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.targets.listing import AccountOf
 
 
-@click.command()
+@click.command(epilog=example("get 661e0000000000000000543c Room1 Task1 --output json"))
 @click.argument("app_id")
 @click.argument("room_id")
 @click.argument("task_id")
@@ -34,16 +32,14 @@ def get(app_id: str, room_id: str, task_id: str, config_file: Path | None, outpu
     """Read one task once. Exit 1 when the API refuses or does not know it.
 
     Without --config.file the credentials come from $VOLC_ACCESSKEY, $VOLC_SECRETKEY and $VOLC_SESSION_TOKEN.
-
-    \b
-    Example: webcast-exporter get 661e0000000000000000543c Room1 Task1 --output json
-    """  # noqa: D301 - \b keeps click from folding the example
+    """
     try:
         target = TargetId.checked(app_id, room_id, task_id)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     config = load(config_file, os.environ) if config_file else Config()
-    reading = read_once(_account_of(config, target), target, os.environ)
+    place, account = account_for(config, target)
+    reading = read_once(account, target, os.environ, place)
     known = _known(reading)
     if output == "metrics":
         click.echo(_metrics(known), nl=False)
@@ -52,14 +48,6 @@ def get(app_id: str, room_id: str, task_id: str, config_file: Path | None, outpu
     if reading.error is not None:
         click.echo(f"{target}: {reading.error.failure}: {reading.error}", err=True)
         raise click.exceptions.Exit(1)
-
-
-def _account_of(config: Config, target: TargetId) -> Account:
-    name = AccountOf(config.accounts)(target.app_id)
-    found = next((account for account in config.accounts if account.name == name), None)
-    if found is None:
-        raise ConfigError([Problem("accounts", f"no account has {target.app_id} in its app_ids")])
-    return found
 
 
 def _known(reading: Reading) -> Known:

@@ -9,6 +9,7 @@ from exporter.cli.check import check
 from exporter.cli.dashboards import dashboards
 from exporter.cli.demo import demo
 from exporter.cli.get import get
+from exporter.cli.options import example
 from exporter.cli.reference import metrics
 from exporter.cli.serve import serve
 from exporter.cli.simulate import simulate
@@ -34,16 +35,13 @@ class Commands(click.Group):
             ctx.exit(FAILED)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=example("demo"))
 @click.version_option(__version__, prog_name="webcast-exporter")
 def main() -> None:
     """Prometheus exporter for Volcengine RTC WebCast (云录屏).
 
     Exit codes: 0 fine, 1 what was asked for failed, 2 bad usage or bad configuration.
-
-    \b
-    Example: webcast-exporter demo
-    """  # noqa: D301 - \b keeps click from folding the example
+    """
 
 
 for command in (serve, check, get, demo, simulate, metrics, dashboards):

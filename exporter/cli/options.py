@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share."""
+"""Options, arguments and words that several commands share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,39 +7,20 @@ from typing import Any
 import click
 
 from exporter.cli import logs
-from exporter.model.target import TargetId
 from exporter.web.listener import parse_address
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class Address(click.ParamType[str]):
-    """HOST:PORT or :PORT."""
-
-    name = "address"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check it; it stays text."""
-        try:
-            parse_address(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return value
+def example(command: str) -> str:
+    """The end of a command's help."""
+    unfolded = "\b\n"  # click's sign for lines that stay as they are, however long
+    return f"{unfolded}Example: webcast-exporter {command}"
 
 
-class Triple(click.ParamType[TargetId]):
-    """APP_ID/ROOM_ID/TASK_ID."""
-
-    name = "app/room/task"
-
-    def convert(self, value: str | TargetId, param: click.Parameter | None, ctx: click.Context | None) -> TargetId:
-        """Read the three ids."""
-        if isinstance(value, TargetId):
-            return value
-        try:
-            return TargetId.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def counted(number: int, noun: str) -> str:
+    """`1 target`, `2 targets`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def config_file(*, required: bool) -> Decorator:
@@ -49,20 +30,21 @@ def config_file(*, required: bool) -> Decorator:
     )
 
 
-def listen_address(default: str) -> Decorator:
-    """`--web.listen-address`."""
+def address(flag: str, default: str) -> Decorator:
+    """An option that is HOST:PORT or :PORT; it stays text."""
     return click.option(
-        "--web.listen-address",
+        flag,
         "address",
-        type=Address(),
+        metavar="HOST:PORT",
+        callback=_address,
         default=default,
         show_default=True,
-        help="Address to serve on; :PORT is every interface.",
+        help="Address to serve on; :PORT is every interface, port 0 a free one.",
     )
 
 
 def logging_options(default_level: str = "info") -> Decorator:
-    """`--log.level` and `--log.format`; they take effect at once."""
+    """`--log.level` and `--log.format`."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         level = click.option(
@@ -74,3 +56,11 @@ def logging_options(default_level: str = "info") -> Decorator:
         return level(fmt(command))
 
     return decorate
+
+
+def _address(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    try:
+        parse_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value

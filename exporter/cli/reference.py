@@ -2,14 +2,11 @@
 
 import click
 
+from exporter.cli.options import example
 from exporter.exposition.reference import reference
 
 
-@click.command()
+@click.command(epilog=example("metrics > docs/metrics.md"))
 def metrics() -> None:
-    """Print the metric reference as Markdown.
-
-    \b
-    Example: webcast-exporter metrics > docs/metrics.md
-    """  # noqa: D301 - \b keeps click from folding the example
+    """Print the metric reference as Markdown."""
     click.echo(reference(), nl=False)

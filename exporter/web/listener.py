@@ -1,7 +1,9 @@
 """The listening socket and the server on it."""
 
+import re
 import socket
-from threading import Thread
+from collections.abc import Callable
+from threading import Event, Thread
 from typing import Any
 
 import uvicorn
@@ -9,50 +11,62 @@ from starlette.types import ASGIApp
 
 from exporter.errors import StartError
 
+ADDRESS = re.compile(
+    r"(?:\[(?P<ipv6>[0-9a-fA-F:.]{2,45}(?:%[\w.-]{1,32})?)\]|(?P<host>[\w.-]{1,253}))?:(?P<port>[0-9]{1,5})", re.ASCII
+)
+LARGEST_PORT = 65535
 BACKLOG = 512
 KEEP_ALIVE = 75
 """Seconds an idle connection is kept: longer than a usual scrape interval, so that scrapes reuse theirs."""
 GRACE = 1
 """Seconds a request that is being answered has at the end."""
+PAUSE = 1.0
+"""Seconds before a server that broke down is started anew."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
     """`HOST:PORT`, `:PORT` (every interface) or `[IPV6]:PORT`; ValueError with a sentence for a person."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest port
-        raise ValueError(f"{text!r} is not HOST:PORT or :PORT")
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise ValueError(f"{text!r}: put the IPv6 address in brackets, [::1]:10960")
-    return host.strip("[]"), int(port)
+    found = ADDRESS.fullmatch(text)
+    if found is None or int(found["port"]) > LARGEST_PORT:
+        bare_ipv6 = text.count(":") > 1 and "[" not in text
+        hint = "put an IPv6 address in brackets, [::1]:10960" if bare_ipv6 else "write HOST:PORT or :PORT"
+        raise ValueError(f"{text[:200]!r} is no address to listen on: {hint}")
+    return found["ipv6"] or found["host"] or "", int(found["port"])
 
 
 def bind(text: str) -> socket.socket:
     """Take the address without listening on it yet; StartError when it cannot be had."""
     host, port = parse_address(text)
     try:
-        return _every_interface(port) if not host else _bound(host, port)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StartError(f"cannot listen on {text}: {reason.lower()}; --web.listen-address chooses another") from error
+        return _bound(host, port) if host else _every_interface(port)
+    except (OSError, UnicodeError) as error:
+        raise _unusable(text, error) from error
 
 
 class Listener:
-    """Serves an application on a bound socket, on a thread of its own."""
+    """Serves an application on a bound socket, on a thread of its own.
 
-    def __init__(self, app: ASGIApp, bound: socket.socket) -> None:
+    `failed` is told when the server itself breaks down; it is then started anew, on the same socket.
+    """
+
+    def __init__(self, app: ASGIApp, bound: socket.socket, failed: Callable[[str, Exception], None]) -> None:
         self._socket = bound
-        config = uvicorn.Config(
+        self._failed = failed
+        self._config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
             lifespan="off",
+            ws="none",
+            proxy_headers=False,
             server_header=False,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=GRACE,
         )
-        self._server = uvicorn.Server(config)
-        self._thread = Thread(target=self._server.run, args=([bound],), name="web", daemon=True)
+        self._stopping = Event()
+        self._server = uvicorn.Server(self._config)
+        self._thread = Thread(target=self._run, name="web", daemon=True)
 
     @property
     def url(self) -> str:
@@ -63,14 +77,35 @@ class Listener:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> None:
-        """Listen, and answer from now on."""
-        self._socket.listen(BACKLOG)
+        """Listen, and answer from now on; StartError when another process has come to listen here first."""
+        try:
+            self._socket.listen(BACKLOG)
+        except OSError as error:
+            raise _unusable(self.url.removeprefix("http://"), error) from error
         self._thread.start()
 
     def stop(self) -> None:
         """Answer what is being answered, then end."""
+        self._stopping.set()
         self._server.should_exit = True
-        self._thread.join(GRACE + 0.5)
+        if self._thread.is_alive():
+            self._thread.join(GRACE + 0.5)
+
+    def _run(self) -> None:
+        # Whoever stops sets the event first and reads the server then: one of the two looks here sees it.
+        while not self._stopping.is_set():
+            try:
+                with self._socket.dup() as shared:
+                    self._server.run([shared])
+            except Exception as error:  # noqa: BLE001 - the edge of a thread: the exporter must not become unseen
+                self._failed("the web server", error)
+            self._server = uvicorn.Server(self._config)
+            self._stopping.wait(PAUSE)
+
+
+def _unusable(address: str, error: Exception) -> StartError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return StartError(f"cannot listen on {address}: {reason.lower()}; --web.listen-address chooses another")
 
 
 def _bound(host: str, port: int) -> socket.socket:

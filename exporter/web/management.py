@@ -6,6 +6,8 @@ from starlette.responses import PlainTextResponse, Response
 from exporter.errors import ConfigError
 from exporter.web.house import House
 
+RELOADING = ("POST", "PUT")
+
 
 def healthy(request: Request) -> Response:
     """200 while the dispatcher moves."""
@@ -24,10 +26,10 @@ def ready(request: Request) -> Response:
 
 
 def reload(request: Request) -> Response:
-    """Reload the configuration; 500 with all its problems when it is bad."""
-    if request.method == "GET":
+    """Reload the configuration; 500 with all its problems when it is bad. Looking (GET, HEAD) reloads nothing."""
+    if request.method not in RELOADING:
         sentence = "Only POST or PUT requests reload: curl -X POST .../-/reload\n"
-        return PlainTextResponse(sentence, status_code=405, headers={"Allow": "POST, PUT"})
+        return PlainTextResponse(sentence, status_code=405, headers={"Allow": ", ".join(RELOADING)})
     house: House = request.app.state.house
     try:
         house.reload()

@@ -1,37 +1,28 @@
 """The routes, and what holds for all of them."""
 
-import logging
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
+from exporter.web.guard import Guard
 from exporter.web.house import House
 from exporter.web.landing import landing
 from exporter.web.management import healthy, ready, reload
 from exporter.web.metrics import metrics
-
-log = logging.getLogger(__name__)
 
 HERE = Path(str(files("exporter.web")))
 
 
 def create_site(house: House, failed: Callable[[str, Exception], None]) -> Starlette:
     """The whole site; `failed` is told of errors that nobody foresaw (the answer is then a bare 500)."""
-
-    def unforeseen(request: Request, error: Exception) -> Response:
-        failed(f"{request.method} {request.url.path}", error)
-        return PlainTextResponse("Internal error; the log says more.\n", status_code=500)
-
-    def favicon(_: Request) -> Response:
-        return FileResponse(HERE / "static" / "favicon.svg", media_type="image/svg+xml")
-
     site = Starlette(
         routes=[
             Route("/metrics", metrics),
@@ -39,11 +30,15 @@ def create_site(house: House, failed: Callable[[str, Exception], None]) -> Starl
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
             Route("/-/reload", reload, methods=["GET", "POST", "PUT"]),
-            Route("/favicon.ico", favicon),
+            Route("/favicon.ico", _favicon),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
-        exception_handlers={Exception: unforeseen},
+        middleware=[Middleware(Guard, failed=failed)],
     )
     site.state.house = house
     site.state.templates = Jinja2Templates(HERE / "templates")
     return site
+
+
+def _favicon(_: Request) -> Response:
+    return FileResponse(HERE / "static" / "favicon.svg", media_type="image/svg+xml")

@@ -1,0 +1,37 @@
+"""SIGTERM, SIGINT and SIGHUP, as what they wish for."""
+
+import signal
+from enum import Enum
+from queue import Empty, SimpleQueue
+
+
+class Wish(Enum):
+    """What a signal asks for."""
+
+    STOP = "stop"
+    RELOAD = "reload"
+
+
+WISHES = {signal.SIGTERM: Wish.STOP, signal.SIGINT: Wish.STOP, signal.SIGHUP: Wish.RELOAD}
+
+
+class Signals:
+    """The signals that have arrived. A handler may run inside any lock, and of all queues this one alone allows it."""
+
+    def __init__(self) -> None:
+        self._arrived: SimpleQueue[Wish] = SimpleQueue()
+
+    def listen(self) -> None:
+        """Take the signals from now on; on the main thread only."""
+        for number in WISHES:
+            signal.signal(number, lambda number, _frame: self._arrived.put(WISHES[signal.Signals(number)]))
+
+    def wait(self, seconds: float | None = None) -> Wish | None:
+        """The next wish, None when there is none in time. Several are one, and a stop comes before all."""
+        try:
+            wishes = [self._arrived.get(timeout=seconds)]
+        except Empty:
+            return None
+        while not self._arrived.empty():
+            wishes.append(self._arrived.get())
+        return Wish.STOP if Wish.STOP in wishes else Wish.RELOAD
