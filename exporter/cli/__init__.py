@@ -1,5 +1,6 @@
 """The command line: parse, call, exit code."""
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -15,5 +16,8 @@ def main() -> None:
 
 
 def _stop_early(_signal: int, _frame: object) -> None:
-    """Nothing was begun: whoever was to serve is done, whoever was asked something has no answer."""
-    raise SystemExit(0 if sys.argv[1:2] and sys.argv[1] in SERVERS else 1)
+    """Nothing was begun: whoever was to serve is done, whoever was asked something has no answer.
+
+    The process ends here and now, as an exception may come up in a place that ignores it.
+    """
+    os._exit(0 if sys.argv[1:2] and sys.argv[1] in SERVERS else 1)
