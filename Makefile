@@ -40,7 +40,8 @@ real: $(VENV) parts ## The tests against a real Prometheus, real processes and a
 	$(BIN)/pytest -m real $(ARGS)
 
 coverage: $(VENV) parts ## All tests, with the coverage floor
-	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+	$(BIN)/pytest -o faulthandler_exit_on_timeout=true \
+	    --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
 
 parts: ## Fetch Prometheus and Alertmanager for the tests, unless they are on PATH
 	@.ci/real-parts || test "$${CI:-}" != true
