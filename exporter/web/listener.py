@@ -85,11 +85,12 @@ class Listener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer what is being answered, then end."""
+        """Answer what is being answered, then end and let the address go."""
         self._stopping.set()
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(GRACE + 0.5)
+        self._socket.close()
 
     def _run(self) -> None:
         # Whoever stops sets the event first and reads the server then: one of the two looks here sees it.

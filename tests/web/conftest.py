@@ -1,0 +1,107 @@
+"""A site on a loopback port over a made-up house that a test may change."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
+from exporter.errors import ConfigError, Problem
+from exporter.exposition.board import Board, Place
+from exporter.exposition.catalog.task import task_families
+from exporter.exposition.scrape import Exposition
+from exporter.model.known import Known
+from exporter.model.target import Target, TargetId
+from exporter.web.house import House
+from exporter.web.listener import Listener, bind
+from exporter.web.site import create_site
+
+
+def small_exposition() -> Exposition:
+    """One gauge of the fleet, one task."""
+    registry = CollectorRegistry()
+    Gauge("webcast_example", "An example.", registry=registry).set(7)
+    known = Known(Target(TargetId("app", "room", "task"), account="default"))
+    board = Board(task_families(()), 10, {known.target.id: known}.get)
+    board.show(known)
+    return Exposition(registry, board)
+
+
+@dataclass
+class FakeHouse:
+    """What the pages are told; `problems` make a reload fail, `failures` are what was reported as unforeseen."""
+
+    exposition: Exposition = field(default_factory=small_exposition)
+    alive: bool = True
+    not_ready: str = ""
+    tasks: Mapping[Place, int] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    breaks: Exception | None = None
+    reloads: int = 0
+    failures: list[tuple[str, Exception]] = field(default_factory=list)
+
+    def counts(self) -> Mapping[Place, int]:
+        """As in the real one, unless it `breaks`."""
+        if self.breaks is not None:
+            raise self.breaks
+        return self.tasks
+
+    def reload(self) -> None:
+        """Count it, and fail if there are problems."""
+        self.reloads += 1
+        if self.problems:
+            raise ConfigError(self.problems)
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Remember it."""
+        self.failures.append((what, error))
+
+
+@dataclass(frozen=True)
+class Site:
+    """A served site and a client of it."""
+
+    house: FakeHouse
+    client: httpx.Client
+
+    def ask(self, method: str, path: str, **headers: str) -> httpx.Response:
+        """One request; header names may be written with `_`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.request(method, path, headers=named)
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """One GET."""
+        return self.ask("GET", path, **headers)
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Callable[[FakeHouse], Site]]:
+    """One listener for all tests: its site passes each request on to the house of the test that runs."""
+    houses = [FakeHouse()]
+
+    class Current:
+        def __getattr__(self, name: str) -> object:
+            return getattr(houses[0], name)
+
+    def failed(what: str, error: Exception) -> None:
+        houses[0].failed(what, error)
+
+    house: House = cast("House", Current())
+    listener = Listener(create_site(house, failed), bind("127.0.0.1:0"), failed)
+    listener.start()
+    with httpx.Client(base_url=listener.url, trust_env=False) as client:
+
+        def serve(house: FakeHouse) -> Site:
+            houses[0] = house
+            return Site(house, client)
+
+        yield serve
+    listener.stop()
+
+
+@pytest.fixture
+def site(served: Callable[[FakeHouse], Site]) -> Site:
+    """A healthy house's site."""
+    return served(FakeHouse())

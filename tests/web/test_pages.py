@@ -1,0 +1,95 @@
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter import __version__
+from exporter.exposition.board import Place
+from exporter.model.known import Standing
+from exporter.web.site import create_site
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Site
+
+
+class Addresses(HTMLParser):
+    """What a page links to and loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the addresses of one tag."""
+        self.found += [value or "" for name, value in attrs if name in ("href", "src", "action")]
+
+
+def addresses(html: str) -> list[str]:
+    """Every address on a page."""
+    parser = Addresses()
+    parser.feed(html)
+    return parser.found
+
+
+def test_landing_page_tells_version_and_counts(site: "Site") -> None:
+    """The counts of all accounts and apps are summed by status, and each status is there, zeros too."""
+    site.house.tasks = {
+        Place("a", "app", "running"): 2,
+        Place("b", "app", "running"): 3,
+        Place("b", "other", "stale"): 1,
+    }
+    answer = site.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert __version__ in answer.text
+    numbers = dict.fromkeys(Standing, 0) | {Standing.RUNNING: 5, Standing.STALE: 1}
+    for standing, number in numbers.items():
+        assert f"<dt>{standing}</dt><dd>{number}</dd>" in answer.text
+
+
+def test_what_the_landing_page_names_is_there(site: "Site") -> None:
+    """Every link, stylesheet and icon of the page is on this host, and answers."""
+    found = addresses(site.get("/").text)
+    assert [address for address in found if not address.startswith("/")] == []
+    assert {address: site.get(address).status_code for address in found} == dict.fromkeys(found, 200)
+    assert "/metrics" in found
+
+
+def test_values_on_a_page_are_escaped(site: "Site") -> None:
+    """Templates escape what they are given: no value can become markup."""
+    engine = create_site(site.house, site.house.failed).state.templates.env
+    page = engine.get_template("landing.html").render(version="<script>", standings=[], links=[])
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/static/style.css", "/favicon.ico", "/nothing"])
+def test_every_answer_carries_the_safety_headers(site: "Site", path: str) -> None:
+    """No page may load anything from elsewhere, and no browser guesses a type."""
+    headers = site.get(path).headers
+    assert headers["content-security-policy"] == "default-src 'self'"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_favicon_is_served(site: "Site") -> None:
+    """Browsers ask for it on their own."""
+    answer = site.get("/favicon.ico")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("image/svg+xml")
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/static/nothing.css", "/static/../site.py", "/static/%2e%2e/site.py"])
+def test_what_is_not_there_is_404(site: "Site", path: str) -> None:
+    """An unknown path is 404, and no path leads out of the static folder."""
+    assert site.get(path).status_code == 404
+
+
+def test_an_unforeseen_error_is_a_bare_500(site: "Site") -> None:
+    """A page that fails answers 500 without what went wrong, which is reported instead; the next request is served."""
+    site.house.breaks = RuntimeError("canary")
+    answer = site.get("/")
+    assert answer.status_code == 500
+    assert answer.text == "Internal error; the log says more.\n"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert site.house.failures == [("GET /", site.house.breaks)]
+    assert site.get("/metrics").status_code == 200
