@@ -98,7 +98,10 @@ def test_without_the_tasks_all_else_is_there(whole: Exposition, fmt: Format) -> 
 @formats
 def test_names_restrict_to_those_samples(whole: Exposition, fmt: Format) -> None:
     """`name[]` takes sample names, of tasks and of all else alike, as the client library has it."""
-    names = {"webcast_task_status", "webcast_tasks", "webcast_run_stops_total", "webcast_run_duration_seconds_count"}
+    names = {
+        *("webcast_task_status", "webcast_tasks", "webcast_run_stops_total"),
+        *(f"webcast_run_duration_seconds_{part}" for part in ("bucket", "count", "sum")),
+    }
     found = families(whole.scrape(fmt, [*names, "no_such_name"]), fmt)
     assert {sample.name for metric in found.values() for sample in metric.samples} == names
 
