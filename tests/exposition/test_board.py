@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.exposition.board import Board, Place
 from exporter.exposition.catalog.task import task_families
-from exporter.exposition.family import Group
+from exporter.exposition.family import Group, Sample
 from exporter.exposition.negotiate import Format
 from exporter.exposition.scrape import Exposition
 from exporter.model.known import Known, Standing
@@ -159,6 +159,21 @@ def test_a_task_that_is_forgotten_meanwhile_is_not_drawn(standing: Callable[...,
     world.clear()
     world.board.reconfigure(ROWS, 100)
     assert world.shown() == {}
+
+
+def test_a_reload_that_breaks_off_leaves_nothing_half_drawn(standing: Callable[..., Known]) -> None:
+    """Texts of the old families never stand under the names of the new ones; each comes back with its next read."""
+
+    def broken(_: Known) -> list[Sample]:
+        raise ZeroDivisionError
+
+    world = World()
+    world.show(standing(Standing.RUNNING))
+    with pytest.raises(ZeroDivisionError):
+        world.board.reconfigure([replace(ROWS[0], samples=broken)], 100)
+    assert world.shown() == {}
+    world.board.reconfigure(ROWS, 100)
+    assert world.shown().keys() == {"Task1"}
 
 
 @pytest.mark.parametrize("fmt", Format)
