@@ -13,7 +13,6 @@ from exporter.vocabulary import ReadFailure, Status, StopReason
 Json = dict[str, Any]
 
 COLUMNS = 24
-MAX_LINES = 20
 UNITS = {"none", "short", "s", "reqps", "percentunit", "dateTimeFromNow", "dateTimeAsIso", "bytes", "Bps", "bps", "ops"}
 """Ids that Grafana's value formats have (its package @grafana/data)."""
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
