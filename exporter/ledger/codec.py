@@ -1,7 +1,10 @@
-"""Runs as rows of the state, and back."""
+"""Runs as rows of the state, and back.
+
+The next minor release may have written a row: what it added and what this release has no word for is passed over.
+"""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from sqlalchemy import Row
@@ -10,6 +13,9 @@ from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.vocabulary import Status, StopReason
+
+STATUSES = {status.value: status for status in Status}
+STOP_REASONS = {reason.value: reason for reason in StopReason}
 
 
 def run_to_row(run: Run) -> dict[str, Any]:
@@ -22,6 +28,7 @@ def run_to_row(run: Run) -> dict[str, Any]:
         "stopped": run.stopped,
         "end_seen": run.end_seen,
         "last": json.dumps(asdict(run.last)) if run.last else None,
+        "earlier": " ".join(map(repr, run.earlier)),
     }
 
 
@@ -31,21 +38,36 @@ def run_from_row(row: Row[Any]) -> Run:
         target=TargetId(row.app_id, row.room_id, row.task_id),
         first_seen=row.first_seen,
         start=row.start,
-        entered=frozenset(Status(word) for word in row.entered.split()),
-        stopped=StopReason(row.stopped) if row.stopped else None,
+        entered=frozenset(STATUSES[word] for word in row.entered.split() if word in STATUSES),
+        stopped=_reason(row.stopped),
         end_seen=row.end_seen,
-        last=_task(json.loads(row.last)) if row.last else None,
+        last=_task(row.last) if row.last else None,
+        earlier=tuple(map(float, row.earlier.split())),
     )
 
 
-def _task(fields: dict[str, Any]) -> Task:
-    return Task(
-        **{
-            **fields,
-            "status": Status(fields["status"]),
-            "stop_reason": StopReason(fields["stop_reason"]) if fields["stop_reason"] else None,
-            "video": tuple(VideoStream(**stream) for stream in fields["video"]),
-            "monitor": MonitorIntervals(**fields["monitor"]),
-            "event_notify": EventNotify(**fields["event_notify"]),
-        }
-    )
+def _reason(word: str | None) -> StopReason | None:
+    return STOP_REASONS.get(word, StopReason.OTHER) if word else None
+
+
+def _task(text: str) -> Task | None:
+    """None when it cannot be read: the run is known all the same, and its state is one more read away."""
+    try:
+        said = _known(Task, json.loads(text))
+        return Task(
+            **{
+                **said,
+                "status": Status(said["status"]),
+                "stop_reason": _reason(said["stop_reason"]),
+                "video": tuple(VideoStream(**_known(VideoStream, stream)) for stream in said["video"]),
+                "monitor": MonitorIntervals(**_known(MonitorIntervals, said["monitor"])),
+                "event_notify": EventNotify(**_known(EventNotify, said["event_notify"])),
+            }
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _known(kind: type[Any], said: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in said.items() if name in names}

@@ -4,7 +4,8 @@ That order is what makes a kill at any moment harmless. Killed before the commit
 after the start; killed after it, the run is known. A counter that was ever scraped is in the state.
 """
 
-from collections import defaultdict, deque
+import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from exporter.errors import StartError
 from exporter.ledger.codec import run_from_row, run_to_row
 from exporter.ledger.schema import RUNS, TOTALS
 from exporter.ledger.totals import Series, Total, increments, zeros
@@ -39,7 +41,7 @@ class Ledger:
     """The runs that were counted and the totals they make, in one database.
 
     `monotonic` is a clock in seconds; `on_failure` is told of each write that failed (the step is kept and tried
-    again), and whether the one before had succeeded. Safe for threads.
+    again), and whether the one before had succeeded. Safe for threads: the one connection is used under one lock.
     """
 
     def __init__(self, engine: Engine, monotonic: Callable[[], float], on_failure: OnFailure) -> None:
@@ -47,32 +49,35 @@ class Ledger:
         self._monotonic = monotonic
         self._on_failure = on_failure
         self._writing = Lock()
-        self._backlog: deque[Step] = deque()
-        self._not_before = 0.0
+        self._backlog: list[Step] = []  # appended to, copied and cut at its head, each of them in one go
+        self._not_before = -math.inf
         self._failing = False
+        self._closed = False
+        self._counting = Lock()
         with engine.connect() as connection:
             # A total that this release does not know was counted by a later one; it is left where it is.
             rows = connection.execute(sa.select(TOTALS).where(TOTALS.c.total.in_(list(Total)))).all()
-        self._totals: Mapping[Series, float] = {
-            Series(Total(row.total), row.app_id, row.label, row.bucket): row.value for row in rows
-        }
+        self._totals = {Series(Total(row.total), row.app_id, row.label, row.bucket): row.value for row in rows}
 
     def totals(self) -> Mapping[Series, float]:
-        """Every committed total at this moment."""
-        return self._totals
+        """Every committed total at this moment; never waits for a write."""
+        with self._counting:
+            return dict(self._totals)
 
     def open_app(self, app_id: str) -> None:
         """Let the app's counters exist, at zero unless they already count."""
-        with self._writing:
-            self._totals = {**dict.fromkeys(zeros(app_id), 0.0), **self._totals}
+        with self._counting:
+            for series in zeros(app_id):
+                self._totals.setdefault(series, 0.0)
 
     def latest_runs(self) -> dict[TargetId, Run]:
-        """The latest run of each target that is remembered."""
-        triple = (RUNS.c.app_id, RUNS.c.room_id, RUNS.c.task_id)
-        newest = sa.select(*triple, sa.func.max(RUNS.c.first_seen).label("first_seen")).group_by(*triple).subquery()
-        same = sa.and_(*(RUNS.c[column.name] == column for column in newest.c))
-        with self._writing, self._engine.connect() as connection:
-            runs = [run_from_row(row) for row in connection.execute(sa.select(RUNS).join(newest, same))]
+        """The latest run of each target that is remembered, written or not yet; StartError when it cannot be read."""
+        try:
+            with self._writing, self._engine.connect() as connection:
+                runs = [run_from_row(row) for row in connection.execute(_LATEST)]
+                runs += [run for step in tuple(self._backlog) for run in step.runs]
+        except SQLAlchemyError as error:
+            raise StartError(f"the runs in the state cannot be read: {type(error).__name__}") from error
         return {run.target: run for run in runs}
 
     def record(self, step: Step) -> None:
@@ -83,36 +88,43 @@ class Ledger:
     def flush(self) -> None:
         """Write what was recorded, in one transaction; after a failure at most once in RETRY_AFTER."""
         with self._writing:
-            steps = tuple(self._backlog)
-            now = self._monotonic()
-            if not steps or now < self._not_before:
-                return
-            raised = self._raised(steps)
-            try:
-                with self._engine.begin() as connection:
-                    _write(connection, steps, raised)
-            except SQLAlchemyError as error:
-                self._not_before = now + RETRY_AFTER
-                self._failed(error)
-                return
-            self._failing = False
-            for _ in steps:
-                self._backlog.popleft()
-            self._totals = {**self._totals, **raised}
+            if not self._closed and self._monotonic() >= self._not_before:
+                self._flush()
 
     def forget_before(self, moment: float) -> None:
-        """Drop the runs whose end was seen before `moment` (Unix seconds)."""
-        try:
-            with self._writing, self._engine.begin() as connection:
-                connection.execute(sa.delete(RUNS).where(RUNS.c.end_seen < moment))
-        except SQLAlchemyError as error:
-            self._failed(error)
+        """Drop the runs that were over before `moment` (Unix seconds), and the live ones that nobody followed on."""
+        since = sa.func.coalesce(RUNS.c.start, RUNS.c.first_seen)
+        abandoned = sa.and_(RUNS.c.end_seen.is_(None), since < moment)
+        with self._writing:
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(sa.delete(RUNS).where(sa.or_(RUNS.c.end_seen < moment, abandoned)))
+            except SQLAlchemyError as error:
+                self._failed(error)
 
     def close(self) -> None:
-        """Write what can still be written, and let the file go."""
-        self._not_before = 0.0
-        self.flush()
-        self._engine.dispose()
+        """Write what can still be written, and let the file go; whoever is late writes nothing any more."""
+        with self._writing:
+            self._flush()
+            self._closed = True
+            self._engine.dispose()
+
+    def _flush(self) -> None:
+        steps = tuple(self._backlog)
+        if not steps:
+            return
+        raised = self._raised(steps)
+        try:
+            with self._engine.begin() as connection:
+                _write(connection, steps, raised)
+        except SQLAlchemyError as error:
+            self._not_before = self._monotonic() + RETRY_AFTER
+            self._failed(error)
+            return
+        self._failing = False
+        del self._backlog[: len(steps)]
+        with self._counting:
+            self._totals.update(raised)
 
     def _failed(self, error: SQLAlchemyError) -> None:
         first, self._failing = not self._failing, True
@@ -127,9 +139,18 @@ class Ledger:
         return {series: self._totals.get(series, 0.0) + amount for series, amount in added.items()}
 
 
+def _latest() -> sa.Select[Any]:
+    triple = (RUNS.c.app_id, RUNS.c.room_id, RUNS.c.task_id)
+    newest = sa.select(*triple, sa.func.max(RUNS.c.first_seen).label("first_seen")).group_by(*triple).subquery()
+    return sa.select(RUNS).join(newest, sa.and_(*(RUNS.c[column.name] == column for column in newest.c)))
+
+
+_LATEST = _latest()
+
+
 def _write(connection: Connection, steps: tuple[Step, ...], raised: Mapping[Series, float]) -> None:
-    runs = [run_to_row(run) for step in steps for run in step.runs]
-    _upsert(connection, RUNS, runs)
+    runs = {(run.target, run.first_seen): run for step in steps for run in step.runs}
+    _upsert(connection, RUNS, [run_to_row(run) for run in runs.values()])
     _upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 class StateLock:
     """An advisory lock on FILE.lock beside a SQLite state; the kernel frees it when the process dies.
 
-    `path` None (a state in memory) needs no lock. OSError when the lock file cannot be made.
+    `path` None (a state in memory) needs no lock; two names of one file are one. OSError when the lock cannot be had.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._descriptor: int | None = None
         if path is not None:
-            self._descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = os.open(f"{path.resolve()}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def acquire(self, wait: Callable[[], bool]) -> bool:
         """Try until it is ours; `wait` is called between two tries and says whether to go on."""

@@ -1,15 +1,18 @@
 """The tables of the state, and opening them: created when new, refused when not ours.
 
-Schema 1. A newer release adds columns and tables and raises SCHEMA_VERSION; this one refuses what it cannot read.
+Schema 1. A column (nullable or with a default) or a table that a release only adds leaves SCHEMA_VERSION as it is, so
+that the release before it goes on reading; the number rises when that one no longer could, and it then refuses.
 """
 
+import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Float, Integer, String, Table, Text
+from sqlalchemy import Column, Float, Integer, String, Table, Text, event
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import NullPool, StaticPool
 
 from exporter.errors import StartError
 
@@ -33,6 +36,7 @@ RUNS = Table(
     Column("stopped", String(32)),
     Column("end_seen", Float),
     Column("last", Text),  # the last state as JSON, without what may be secret
+    Column("earlier", Text, nullable=False),  # StartTimes of the target's earlier runs, separated by spaces
     sa.Index("runs_by_end", "end_seen"),
 )
 
@@ -52,17 +56,20 @@ def open_engine(url: str) -> Engine:
 
     One connection for all threads: the ledger has one writer at a time, and SQLite would have it so anyway.
     """
-    parsed = make_url(url)
-    options = {"check_same_thread": False, "timeout": LOCK_WAIT}
-    engine = sa.create_engine(parsed, poolclass=StaticPool, connect_args=options)
-    name = parsed.database or "in memory"
+    database = make_url(url).database
+    name = database or "in memory"
+    engine = sa.create_engine(
+        url,
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "timeout": LOCK_WAIT, "isolation_level": None},
+    )
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
     try:
+        if database:
+            _look_at(Path(database), name)
         with engine.begin() as connection:
             _prepare(connection, name)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            # In WAL, NORMAL loses nothing to a killed process, and at most the last moments to a power cut.
-            connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
     except DatabaseError as error:
         engine.dispose()
         raise StartError(f"state {name}: {_sentence(error, Path(name))}") from error
@@ -72,20 +79,63 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def _prepare(connection: Connection, name: str) -> None:
-    tables = sa.inspect(connection).get_table_names()
-    if META.name not in tables:
-        if tables:
-            raise StartError(f"state {name} is another program's database; point state.url at another file")
-        METADATA.create_all(connection)
-        connection.execute(META.insert().values(schema_version=SCHEMA_VERSION))
-        return
-    version = connection.execute(sa.select(META.c.schema_version)).scalar_one()
-    if version > SCHEMA_VERSION:
+def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    # In WAL, NORMAL loses nothing to a killed process, and at most the last moments to a power cut.
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _begin(connection: Connection) -> None:
+    """The driver would begin only before a row is changed, and leave tables half made to whoever comes next."""
+    connection.exec_driver_sql("BEGIN")
+
+
+def _look_at(path: Path, name: str) -> None:
+    """Refuse what is not ours before a connection that may write so much as folds a write-ahead log into it.
+
+    A file that can only be read after a repair is not refused here.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    reader = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
+    with suppress(OperationalError), reader.connect() as connection:
+        _is_ours(connection, name)
+
+
+def _is_ours(connection: Connection, name: str) -> bool:
+    """Whether this release can read it, False when it is empty; StartError when it is neither."""
+    columns = _columns(connection)
+    if not columns:
+        return False
+    version = _version(connection) if META.c.schema_version.name in columns.get(META.name, set()) else None
+    if version is not None and version > SCHEMA_VERSION:
         raise StartError(
             f"state {name} has schema {version} and this release reads up to {SCHEMA_VERSION}: "
             "run the release that wrote it, or point state.url at another file"
         )
+    whole = all(set(table.c.keys()) <= columns.get(table.name, set()) for table in METADATA.sorted_tables)
+    if version is None or not whole:
+        raise StartError(f"state {name} is another program's database; point state.url at another file")
+    return True
+
+
+def _columns(connection: Connection) -> dict[str, set[str]]:
+    inspector = sa.inspect(connection)
+    tables = inspector.get_table_names()
+    return {table: {column["name"] for column in inspector.get_columns(table)} for table in tables}
+
+
+def _version(connection: Connection) -> int | None:
+    versions = connection.execute(sa.select(META.c.schema_version)).scalars().all()
+    return versions[0] if len(versions) == 1 and isinstance(versions[0], int) else None
+
+
+def _prepare(connection: Connection, name: str) -> None:
+    if _is_ours(connection, name):
+        # Changes nothing, and fails now rather than at the first end when the file cannot be written.
+        connection.execute(META.update().values(schema_version=SCHEMA_VERSION))
+    else:
+        METADATA.create_all(connection)
+        connection.execute(META.insert().values(schema_version=SCHEMA_VERSION))
 
 
 def _sentence(error: DatabaseError, path: Path) -> str:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from exporter.errors import NotFound
 from exporter.model.reading import Reading
-from exporter.model.run import EndUnseen, Run, Step, advance, lose
+from exporter.model.run import Run, Step, advance, leave, lose
 from exporter.model.target import Target
 from exporter.model.task import Task
 from exporter.vocabulary import ReadFailure, Status
@@ -82,7 +82,7 @@ class Known:
 
     @property
     def live(self) -> bool:
-        """Whether its run was last read live, and its end is still to be seen."""
+        """Whether its run was last read live, and is followed until its end is seen."""
         return self.run is not None and self.run.live
 
     @property
@@ -153,26 +153,25 @@ def expires_at(known: Known, now: float, lifetimes: Lifetimes) -> float | None:
 def expire(known: Known, now: float, lifetimes: Lifetimes) -> tuple[Known | None, Step]:
     """Apply what falls due with time alone; None when the target is to be forgotten."""
     step = Step()
-    lost_at = _lost_at(known, lifetimes)
-    if known.run is not None and lost_at is not None and now >= lost_at:
+    if known.run is not None and _is_due(_lost_at(known, lifetimes), now):
         run, step = lose(known.run, now)
-        known = replace(known, run=run, task=None, not_found_since=known.not_found_since or now)
-    stale_at = _stale_at(known, lifetimes)
-    if stale_at is not None and now >= stale_at:
+        since = now if known.not_found_since is None else known.not_found_since
+        known = replace(known, run=run, task=None, not_found_since=since)
+    if _is_due(_stale_at(known, lifetimes), now):
         known = replace(known, task=None)
     if known.drain_until is None:
         return known, step
-    if known.live and known.run is not None and now >= known.drain_until:
-        return None, Step((known.run,), (*step.facts, EndUnseen(known.target.id.app_id)))
-    return (None if now >= known.drain_until or is_hidden(known, now, lifetimes) else known), step
+    if known.run is not None and known.live:
+        return (None, leave(known.run, now)) if now >= known.drain_until else (known, step)
+    shown = known.over and not is_hidden(known, now, lifetimes)
+    return (known if shown and now < known.drain_until else None), step
 
 
 def let_go(known: Known, now: float, lifetimes: Lifetimes) -> Known | None:
     """No source lists the target any more: a live run is drained, all else is forgotten at once."""
-    if not known.live:
-        return None
-    until = now + lifetimes.drain if known.drain_until is None else known.drain_until
-    return replace(known, drain_until=until)
+    if known.drain_until is not None:
+        return known
+    return replace(known, drain_until=now + lifetimes.drain) if known.live else None
 
 
 def retarget(known: Known, target: Target) -> Known:
@@ -189,24 +188,34 @@ def lingers_until(known: Known, lifetimes: Lifetimes) -> float | None:
 
 def is_hidden(known: Known, now: float, lifetimes: Lifetimes) -> bool:
     """Whether the run's linger is over: no series, and not counted in `webcast_tasks`."""
-    until = lingers_until(known, lifetimes)
-    return until is not None and now >= until
+    return _is_due(lingers_until(known, lifetimes), now)
+
+
+def _is_due(moment: float | None, now: float) -> bool:
+    return moment is not None and now >= moment
+
+
+def _stale_after(known: Known, lifetimes: Lifetimes) -> float:
+    return max(lifetimes.stale_after, known.fresh_for)
 
 
 def _stale_at(known: Known, lifetimes: Lifetimes) -> float | None:
     if known.task is None or known.task.status.stopped or known.last_success is None:
         return None
-    return known.last_success + max(lifetimes.stale_after, known.fresh_for)
+    return known.last_success + _stale_after(known, lifetimes)
 
 
 def _lost_at(known: Known, lifetimes: Lifetimes) -> float | None:
-    """A live run is lost when the API has not known it for `stale_after`, or can no longer know it."""
+    """A live run is lost when the API has not known it for `stale_after`, or can no longer know it.
+
+    While the latest read failed otherwise, nobody can say whether the API knows it.
+    """
     run = known.run
     if run is None or not run.live:
         return None
     moments = []
-    if known.not_found_since is not None:
-        moments.append(known.not_found_since + lifetimes.stale_after)
+    if known.not_found_since is not None and known.failure is ReadFailure.NOT_FOUND:
+        moments.append(known.not_found_since + _stale_after(known, lifetimes))
     if run.start is not None:
         moments.append(run.start + LOOK_BACK)
     return min(moments, default=None)

@@ -119,7 +119,8 @@ def _status(raw: JsonObject) -> Status:
 
 
 def _start(raw: JsonObject, status: Status, found: list[str]) -> float | None:
-    return _moment(raw, "StartTime", found, needed=status in (Status.RUNNING, Status.ENDED))
+    start = _moment(raw, "StartTime", found, needed=status in (Status.RUNNING, Status.ENDED))
+    return None if status is Status.NOT_STARTED else start
 
 
 def _end(raw: JsonObject, status: Status, found: list[str]) -> float | None:

@@ -4,6 +4,7 @@ A run is the triple plus its StartTime, because a TaskId can be used again. What
 and only here; the ledger makes facts durable, and nothing else may count a run.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 from exporter.model.reading import Reading
@@ -12,14 +13,20 @@ from exporter.model.task import Task
 from exporter.vocabulary import Status, StopReason
 
 NO_STATUS: frozenset[Status] = frozenset()
+EVERY_STATUS = frozenset(Status)
+
+MOST_EARLIER = 16
+"""StartTimes of earlier runs that are remembered; an answer about a run before those would be a very late one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One life of a target as far as it has been read; times are Unix seconds.
 
-    `entered` holds each status it was ever seen in. `stopped` is set once, when its end is counted; `last` is then the
-    state to show for `linger` after `end_seen`.
+    `first_seen` is later than that of the target's run before it, whatever the clock did. `entered` holds each status
+    it was ever seen in. `stopped` is set once, when its end is counted. `end_seen` is when it was first seen ended,
+    given up as lost, or let go, and None while it is live; `last` is then the state to show, if its end was read.
+    `earlier` holds the StartTimes of the target's runs that were counted before this one.
     """
 
     target: TargetId
@@ -29,11 +36,17 @@ class Run:
     stopped: StopReason | None = None
     end_seen: float | None = None
     last: Task | None = None
+    earlier: tuple[float, ...] = ()
 
     @property
     def live(self) -> bool:
-        """Whether its end is still to be seen."""
-        return self.stopped is None
+        """Whether it was last read live and is still followed (contract, "Words")."""
+        return self.end_seen is None
+
+    @property
+    def counted(self) -> bool:
+        """Whether its stop is counted, and so never again."""
+        return self.stopped is not None
 
     @property
     def seen_live(self) -> bool:
@@ -78,62 +91,100 @@ class Step:
     facts: tuple[Fact, ...] = ()
 
     def __bool__(self) -> bool:
-        """A step that changes nothing is worth no write."""
+        """A step that changes nothing is worth no write; there is no fact without a run."""
         return bool(self.runs)
 
 
 def advance(run: Run | None, reading: Reading, task: Task) -> tuple[Run, Step]:
     """Take a successful read into the target's run: the same one, or a new one that replaces it."""
     replaced = Step()
-    if run is not None and not _same_run(run, task):
-        _, replaced = lose(run, reading.at)
-        run = None
-    before = run or Run(target=reading.target, first_seen=reading.at)
+    if run is None:
+        before = Run(target=reading.target, first_seen=reading.at)
+    elif _same_run(run, task):
+        before = run
+    else:
+        lost, replaced = lose(run, reading.at)
+        before = _next_run(lost, reading.at)
     after, facts = _read(before, reading, task)
     runs = (after,) if after != run else ()
     return after, Step((*replaced.runs, *runs), (*replaced.facts, *facts))
 
 
 def lose(run: Run, at: float) -> tuple[Run, Step]:
-    """Give a live run up as stopped: it has ended, and its end was never read. A stopped one stays as it is."""
-    if not run.live:
-        return run, Step()
-    lost = replace(run, stopped=StopReason.LOST, end_seen=at, last=None)
-    return lost, Step((lost,), (Stopped(run.target.app_id, StopReason.LOST),))
+    """Give a run up: it has stopped, and its end was never read. What is counted is not counted again."""
+    if not run.counted:
+        lost = replace(run, stopped=StopReason.LOST, end_seen=at, last=None)
+        return lost, Step((lost,), (Stopped(run.target.app_id, StopReason.LOST),))
+    if run.live:
+        gone = replace(run, end_seen=at)
+        return gone, Step((gone,))
+    return run, Step()
+
+
+def leave(run: Run, at: float) -> Step:
+    """Let a live run go before its end was read; nobody will look for it any more."""
+    facts = () if run.counted else (EndUnseen(run.target.app_id),)
+    return Step((replace(run, end_seen=at),), facts)
 
 
 def _same_run(run: Run, task: Task) -> bool:
-    if run.start is None:
-        # StartTime 0 and then a real one is one run, unless the first was already counted as stopped.
-        return run.live or (task.start is None and task.status.stopped)
-    if task.start is None:
-        # A live run whose StartTime is missing for once is still that run; after an end it is the next one coming up.
-        return run.live or task.status.stopped
-    return run.start == task.start
+    if run.start is not None and task.start is not None:
+        return run.start == task.start
+    if not run.counted:
+        # StartTime 0 and then a real one is one run; and a live run whose StartTime is missing for once is still it.
+        return True
+    if task.start is not None:
+        return False
+    if run.stopped is StopReason.LOST:
+        # Perhaps it was not lost after all; but a run that had started is not "not started" again.
+        return run.start is None or task.status is not Status.NOT_STARTED
+    return task.status.stopped and (run.start is None or task.status in run.entered)
+
+
+def _next_run(run: Run, at: float) -> Run:
+    starts = () if run.start is None or run.start in run.earlier else (run.start,)
+    return Run(
+        target=run.target,
+        first_seen=max(at, math.nextafter(run.first_seen, math.inf)),
+        earlier=(*run.earlier, *starts)[-MOST_EARLIER:],
+    )
 
 
 def _read(run: Run, reading: Reading, task: Task) -> tuple[Run, list[Fact]]:
+    run = _recognised(run, task)
     facts: list[Fact] = []
-    app_id = run.target.app_id
-    start = task.start if run.start is None else run.start
     if task.status not in run.entered:
-        facts.append(Entered(app_id, task.status))
-    after = replace(run, start=start, entered=run.entered | {task.status})
+        facts.append(Entered(run.target.app_id, task.status))
+    run = replace(run, entered=run.entered | {task.status})
     if not task.status.stopped:
-        return replace(after, end_seen=None, last=None), facts
-    if run.live:
-        facts.append(_stop(run, start, reading, task))
-        after = replace(after, stopped=task.stop_reason or StopReason.UNSPECIFIED)
-    # Lost stays Lost: it was counted so, and a run is counted once.
-    return replace(after, end_seen=reading.at if run.end_seen is None else run.end_seen, last=task), facts
+        return replace(run, end_seen=None, last=None), facts
+    if not run.counted:
+        facts.append(_stop(run, reading, task))
+        run = replace(run, stopped=_reason(task))
+    # Lost stays Lost: it was counted so, and a run is counted once. Its end is first seen now all the same.
+    first_seen_ended = run.last is None or run.end_seen is None
+    return replace(run, end_seen=reading.at if first_seen_ended else run.end_seen, last=task), facts
 
 
-def _stop(run: Run, start: float | None, reading: Reading, task: Task) -> Stopped:
-    known = start is not None and task.end is not None
+def _recognised(run: Run, task: Task) -> Run:
+    """The run with its StartTime; if that is an earlier run's, it is that run seen again, and was counted."""
+    if run.start is not None or task.start is None:
+        return run
+    if task.start not in run.earlier:
+        return replace(run, start=task.start)
+    return replace(run, start=task.start, entered=EVERY_STATUS, stopped=task.stop_reason or StopReason.LOST)
+
+
+def _reason(task: Task) -> StopReason:
+    return task.stop_reason or StopReason.UNSPECIFIED
+
+
+def _stop(run: Run, reading: Reading, task: Task) -> Stopped:
+    known = run.start is not None and task.end is not None
     return Stopped(
         app_id=run.target.app_id,
-        reason=task.stop_reason or StopReason.UNSPECIFIED,
+        reason=_reason(task),
         status=task.status,
-        duration=max(0.0, (task.end or 0.0) - (start or 0.0)) if known else None,
+        duration=max(0.0, (task.end or 0.0) - (run.start or 0.0)) if known else None,
         delay=max(0.0, reading.server_time - task.end) if run.seen_live and task.end is not None else None,
     )
