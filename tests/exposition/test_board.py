@@ -1,6 +1,7 @@
 """The board: which series there are at this moment, and how many tasks of each kind."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Thread
 
 import pytest
