@@ -66,6 +66,8 @@ class Source(StrEnum):
     """Where a target comes from, weakest first: labels of a later one win."""
 
     STATIC = "static"
+    FILE = "file"
+    HTTP = "http"
 
 
 class Rejection(StrEnum):

@@ -3,11 +3,11 @@
 import math
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
-from exporter.config.addresses import endpoint_url, proxy_with_password
+from exporter.config.addresses import endpoint_url
 from exporter.config.durations import Duration
-from exporter.config.fields import LIST, FilePath, Secret, Section, unique
+from exporter.config.fields import LIST, FilePath, ProxyUrl, Secret, Section, one_of_two, unique
 from exporter.config.texts import matching
 from exporter.model.target import ID_PATTERN
 
@@ -41,10 +41,6 @@ def _timeout(seconds: float) -> float:
     return seconds
 
 
-def _proxy(raw: object) -> SecretStr:
-    return SecretStr(proxy_with_password(raw))
-
-
 class TlsConfig(Section):
     """`tls_config`: which authority to trust instead of the usual ones."""
 
@@ -66,14 +62,11 @@ class Account(Section):
     api_version: Annotated[Literal["2020-12-01", "2023-11-01"], BeforeValidator(_version)] = "2020-12-01"
     max_qps: Annotated[float, Field(gt=0, lt=math.inf)] = 48.0
     timeout: Annotated[Duration, AfterValidator(_timeout)] = 5.0
-    proxy_url: Annotated[SecretStr, BeforeValidator(_proxy)] | None = None
+    proxy_url: ProxyUrl | None = None
     tls_config: TlsConfig = TlsConfig()
     app_ids: Annotated[tuple[AppId, ...], LIST, AfterValidator(unique())] = ()
 
     @field_validator("access_key_id_file", "secret_access_key_file", "session_token_file")
     @classmethod
     def _one_of_two(cls, file: object, info: ValidationInfo) -> object:
-        inline = (info.field_name or "").removesuffix("_file")
-        if file is not None and info.data.get(inline) is not None:
-            raise ValueError(f"excludes {inline}: give one of the two")
-        return file
+        return one_of_two(file, info)

@@ -32,6 +32,16 @@ def proxy_with_password(raw: object) -> str:
     return text(raw)
 
 
+def feed_url(raw: object) -> str:
+    """The whole URL of a list of targets, path and query included; ValueError with a sentence."""
+    url = _split(raw)
+    if url.username is not None or url.password is not None:
+        raise ValueError("must hold no user name or password: they are secrets, give them in basic_auth")
+    if "#" in text(raw):
+        raise ValueError("must have nothing after a #: it is never sent")
+    return text(raw)
+
+
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine by its very name: localhost, 127.0.0.0/8 or ::1."""
     if host == "localhost":

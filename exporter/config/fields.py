@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, model_validator
 
+from exporter.config.addresses import proxy_with_password
 from exporter.config.texts import one_line, text
 
 FOLDER = "folder"
@@ -27,6 +28,10 @@ class Section(BaseModel):
 
 def _secret(raw: object) -> SecretStr:
     return SecretStr(one_line(text(raw)))
+
+
+def _proxy(raw: object) -> SecretStr:
+    return SecretStr(proxy_with_password(raw))
 
 
 def _path(raw: object, info: ValidationInfo) -> Path:
@@ -51,8 +56,24 @@ def unique(write: Callable[[Hashable], str] = str) -> Callable[[Items], Items]:
     return check
 
 
+def one_of_two(file: object, info: ValidationInfo) -> object:
+    """A check that a `*_file` key does not stand beside the key that gives the same inline."""
+    inline = (info.field_name or "").removesuffix("_file")
+    if file is not None and info.data.get(inline) is not None:
+        raise ValueError(f"excludes {inline}: give one of the two")
+    return file
+
+
+def nothing_means_none(raw: object) -> object:
+    """A list's key with nothing after it is an empty list, as it is to Prometheus."""
+    return () if raw is None else raw
+
+
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 """One line that no repr shows."""
+
+ProxyUrl = Annotated[SecretStr, BeforeValidator(_proxy)]
+"""A proxy's URL, which may hold a password."""
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
 """A file; a relative one is taken from the folder of the file that names it."""

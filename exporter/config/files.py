@@ -14,13 +14,18 @@ class FileFault(ValueError):
     """The file cannot be used; the message says why, without its name: a name in the wrong place may be a secret."""
 
 
+def fault_of(error: OSError) -> FileFault:
+    """The same failure as a sentence."""
+    return FileFault(SENTENCES.get(type(error)) or f"cannot be read ({error.strerror})")
+
+
 def read_text(path: Path, limit: int) -> str:
     """The whole file as UTF-8, a byte order mark left out; FileFault when it cannot be, or has over `limit` bytes."""
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
-        raise FileFault(SENTENCES.get(type(error)) or f"cannot be read ({error.strerror})") from None
+        raise fault_of(error) from None
     except ValueError:
         raise FileFault("is not a possible file name") from None
     if len(content) > limit:

@@ -9,6 +9,7 @@ from exporter.config.credentials import check_credentials
 from exporter.config.document import parse
 from exporter.config.fields import FOLDER
 from exporter.config.files import FileFault, read_text
+from exporter.config.http_client import unusable_files
 from exporter.config.problems import NOT_A_MAPPING, translated
 from exporter.config.rules import across
 from exporter.config.schema import Config
@@ -21,14 +22,15 @@ LARGEST_FILE = 10 * 1024 * 1024
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Read and check one file; ConfigError holds all that is wrong.
 
-    With `environ` it must also be possible to call the API with it: credentials resolve, certificates are there.
+    With `environ` it must also be possible to call with it, the API and the feeds: credentials resolve, certificates
+    are there.
     """
     try:
         text = read_text(path, LARGEST_FILE)
     except FileFault as fault:
         raise ConfigError([Problem("", f"{path} {fault}")]) from None
     config = parse_config(text, path.parent)
-    problems = [] if environ is None else check_credentials(config, environ)
+    problems = [] if environ is None else [*check_credentials(config, environ), *check_feeds(config)]
     if problems:
         raise ConfigError(problems)
     return config
@@ -46,6 +48,15 @@ def parse_config(text: str, folder: Path) -> Config:
     if problems or config is None:
         raise ConfigError(problems)
     return config
+
+
+def check_feeds(config: Config) -> list[Problem]:
+    """What keeps a feed from being asked: files of its credentials and certificates that cannot be used."""
+    return [
+        Problem(f"http_sd_configs[{index}].{problem.path}", problem.sentence)
+        for index, feed in enumerate(config.http_sd_configs)
+        for problem in unusable_files(feed)
+    ]
 
 
 def _validated(document: Mapping[str, object], folder: Path) -> tuple[Config | None, list[Problem]]:

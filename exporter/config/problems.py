@@ -17,6 +17,16 @@ Place = tuple[str | int, ...]
 NOT_A_MAPPING = "must be a mapping of keys and values"
 NOT_A_LIST = "must be a list"
 
+NOT_HERE: Mapping[str, str] = {
+    "server_name": "is not supported: the certificate must be for the host of the url",
+    "bearer_token": "is not supported: write authorization: {credentials: ...}",
+    "bearer_token_file": "is not supported: write authorization: {credentials_file: ...}",
+    "oauth2": "is not supported; use authorization or basic_auth",
+    "no_proxy": "is not supported here: set $NO_PROXY, which counts while there is no proxy_url",
+    "proxy_from_environment": "is not supported: without proxy_url the environment decides",
+}
+"""Keys that Prometheus has in these places, and what to do instead."""
+
 SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda _: "is required",
     "value_error": lambda context: str(context["error"]),
@@ -24,6 +34,7 @@ SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "dict_type": lambda _: NOT_A_MAPPING,
     "list_type": lambda _: NOT_A_LIST,
     "tuple_type": lambda _: NOT_A_LIST,
+    "bool_type": lambda _: "must be true or false",
     "int_type": lambda _: "must be a whole number",
     "float_type": lambda _: "must be a number",
     "greater_than": lambda context: f"must be more than {context['gt']:g}",
@@ -51,6 +62,8 @@ def _sentence(found: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 
 def _unknown(key: str, known: list[str]) -> str:
+    if key in NOT_HERE:
+        return NOT_HERE[key]
     close = get_close_matches(key, known, n=1)
     return f"is not a known key; did you mean {close[0]}?" if close else "is not a known key"
 

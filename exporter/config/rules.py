@@ -52,7 +52,7 @@ def _list(raw: object) -> Sequence[Any]:
 
 def warnings(config: Config) -> list[str]:
     """What can be served but was hardly meant, each as `path: sentence`."""
-    return [str(problem) for problem in (*_over_quota(config), *_slower_than_slow(config))]
+    return [str(problem) for problem in (*_over_quota(config), *_slower_than_slow(config), *_trusting(config))]
 
 
 def _over_quota(config: Config) -> Iterator[Problem]:
@@ -67,3 +67,12 @@ def _over_quota(config: Config) -> Iterator[Problem]:
 def _slower_than_slow(config: Config) -> Iterator[Problem]:
     if config.polling.fast_interval > config.polling.interval:
         yield Problem("polling.fast_interval", "is longer than polling.interval")
+
+
+def _trusting(config: Config) -> Iterator[Problem]:
+    for index, feed in enumerate(config.http_sd_configs):
+        if feed.tls_config.insecure_skip_verify:
+            yield Problem(
+                f"http_sd_configs[{index}].tls_config.insecure_skip_verify",
+                "trusts any certificate: who stands in between can read the credentials and write the targets",
+            )

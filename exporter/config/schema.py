@@ -6,8 +6,9 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from exporter.config.accounts import Account
+from exporter.config.discovery import FileSdConfig, HttpSdConfig
 from exporter.config.durations import Duration, PositiveDuration
-from exporter.config.fields import LIST, Section, unique
+from exporter.config.fields import LIST, Section, nothing_means_none, unique
 from exporter.config.groups import StaticConfig
 from exporter.config.labels import RESERVED_PREFIX, label_name
 from exporter.config.texts import text
@@ -85,15 +86,13 @@ def _some(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
     return accounts
 
 
-def _nothing_means_none(raw: object) -> object:
-    return () if raw is None else raw
-
-
 class Config(Section):
     """One configuration file."""
 
     accounts: Annotated[tuple[Account, ...], LIST, AfterValidator(_some)] = (Account(),)
-    static_configs: Annotated[tuple[StaticConfig, ...], LIST, BeforeValidator(_nothing_means_none)] = ()
+    static_configs: Annotated[tuple[StaticConfig, ...], LIST, BeforeValidator(nothing_means_none)] = ()
+    file_sd_configs: Annotated[tuple[FileSdConfig, ...], LIST, BeforeValidator(nothing_means_none)] = ()
+    http_sd_configs: Annotated[tuple[HttpSdConfig, ...], LIST, BeforeValidator(nothing_means_none)] = ()
     polling: Polling = Polling()
     lifecycle: Lifecycle = Lifecycle()
     metrics: Metrics = Metrics()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exporter.config.labels import label_name, own_labels
+from exporter.config.labels import label_name, label_value, own_labels
 from exporter.config.times import expected_times
 from exporter.errors import Problem
 from exporter.model.target import TargetId
@@ -12,10 +12,10 @@ from exporter.vocabulary import Rejection, Source
 
 @dataclass(frozen=True, slots=True)
 class TargetGroup:
-    """Targets that share labels: one element of Prometheus's SD form, all of it text as written."""
+    """Targets that share labels: one element of Prometheus's SD form, its values as the document has them."""
 
-    targets: Sequence[str]
-    labels: Mapping[str, str] = field(default_factory=dict)
+    targets: Sequence[object]
+    labels: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +62,62 @@ def read_groups(source: Source, groups: Iterable[TargetGroup], place: str = "") 
     return Listing(source, targets, tuple(rejected))
 
 
+def one_list(source: Source, documents: Iterable[tuple[str, Listing]]) -> Listing:
+    """Several documents as one list: of two equal targets the first stays, each further one is a duplicate.
+
+    A document comes with its place (`file_sd_configs[0] (a.yml)`), which goes before its problems' paths.
+    """
+    targets: dict[TargetId, Listed] = {}
+    rejected: list[Rejected] = []
+    for place, listing in documents:
+        rejected += [_below(place, entry) for entry in listing.rejected]
+        for target, listed in listing.targets.items():
+            if targets.setdefault(target, listed) is not listed:
+                rejected.append(Rejected(Rejection.DUPLICATE, Problem(place, f"{target} is in this list already")))
+    return Listing(source, targets, tuple(rejected))
+
+
+def _below(place: str, entry: Rejected) -> Rejected:
+    return Rejected(entry.reason, Problem(place + entry.problem.path, entry.problem.sentence))
+
+
 def _entries(group: TargetGroup, place: str) -> Iterator[tuple[str, tuple[TargetId, Listed] | str]]:
     """Each entry's place, with the target or the sentence that says why it is none."""
     shared = _shared(group.labels)
-    for index, text in enumerate(group.targets):
+    for index, name in enumerate(group.targets):
         where = f"{place}.targets[{index}]"
         if isinstance(shared, str):
             yield where, shared
             continue
         try:
-            yield where, (TargetId.parse(text), shared)
+            yield where, (_target(name), shared)
         except ValueError as error:
             yield where, str(error)
 
 
-def _shared(labels: Mapping[str, str]) -> Listed | str:
+def _target(name: object) -> TargetId:
+    if not isinstance(name, str):
+        raise ValueError("must be APP_ID/ROOM_ID/TASK_ID")  # noqa: TRY004 - a sentence like the other ones
+    return TargetId.parse(name)
+
+
+def _shared(labels: Mapping[str, object]) -> Listed | str:
     """What the group's labels say of each of its targets, or the sentence that says what is wrong with them."""
     try:
-        for name in labels:
-            label_name(name)
-        start, end = expected_times(labels)
+        texts = {label_name(name): _text(name, value) for name, value in labels.items()}
+        start, end = expected_times(texts)
     except ValueError as error:
         return f"labels: {error}"
-    return Listed(own_labels(labels), start, end)
+    return Listed(own_labels(texts), start, end)
+
+
+def _text(name: str, value: object) -> str:
+    """A label's text. JSON can write half a character (a lone surrogate), which no page could show."""
+    try:
+        text = label_value(name, value)
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} must be whole characters of Unicode") from None
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+    return text

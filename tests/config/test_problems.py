@@ -48,7 +48,7 @@ BAD = {
     "accounts: [{max_qp: 1}]": "accounts[0].max_qp: is not a known key; did you mean max_qps?",
     "polling: {intervall: 1s}": "polling.intervall: is not a known key; did you mean interval?",
     "zzz: 1": "zzz: is not a known key",
-    "file_sd_configs: []": "file_sd_configs: is not a known key",
+    "kubernetes_sd_configs: []": "kubernetes_sd_configs: is not a known key",
     "static_configs: [{labels: {a: b}}]": "static_configs[0].targets: is required",
     "static_configs: [{targets: a/b/c}]": "static_configs[0].targets: must be a list",
     "static_configs: [{targets: [a/b/c, a/b/c, d/e/f, a/b]}]": (
