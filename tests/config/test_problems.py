@@ -5,6 +5,7 @@ import pytest
 Problems = Callable[[str], list[str]]
 
 TWO = "accounts: [{name: a, app_ids: [x]}, %s]"
+HTTP = "http_sd_configs: [{url: 'https://h', %s}]"
 
 BAD = {
     "accounts: []": "accounts: must hold an account",
@@ -49,6 +50,67 @@ BAD = {
     "polling: {intervall: 1s}": "polling.intervall: is not a known key; did you mean interval?",
     "zzz: 1": "zzz: is not a known key",
     "kubernetes_sd_configs: []": "kubernetes_sd_configs: is not a known key",
+    "file_sd_configs: {}": "file_sd_configs: must be a list",
+    "file_sd_configs: [{}]": "file_sd_configs[0].files: is required",
+    "file_sd_configs: [{files: []}]": "file_sd_configs[0].files: must name a file or a pattern of files",
+    "file_sd_configs: [{files: a.yml}]": "file_sd_configs[0].files: must be a list",
+    "file_sd_configs: [{files: ['']}]": "file_sd_configs[0].files[0]: must not be empty",
+    "file_sd_configs: [{files: [a.yml, a.yml]}]": "file_sd_configs[0].files: names /etc/webcast/a.yml twice",
+    "file_sd_configs: [{files: [a.txt]}]": "file_sd_configs[0].files[0]: must end in .yml, .yaml or .json",
+    "file_sd_configs: [{files: ['a.json*']}]": "file_sd_configs[0].files[0]: must end in .yml, .yaml or .json",
+    "file_sd_configs: [{files: [targets.yml/]}]": "file_sd_configs[0].files[0]: must end in .yml, .yaml or .json",
+    "file_sd_configs: [{files: ['*/a.yml']}]": (
+        "file_sd_configs[0].files[0]: may have wildcards (* ? [) only after its last slash"
+    ),
+    "file_sd_configs: [{files: [a.yml], refresh_interval: 0s}]": (
+        "file_sd_configs[0].refresh_interval: must not be zero"
+    ),
+    "http_sd_configs: [{}]": "http_sd_configs[0].url: is required",
+    "http_sd_configs: [{url: h/targets}]": "http_sd_configs[0].url: must start with https:// or http://",
+    "http_sd_configs: [{url: 'http://'}]": "http_sd_configs[0].url: must be a URL with a valid host and port",
+    "http_sd_configs: [{url: 'http://u:hunter2@h/'}]": "http_sd_configs[0].url: must hold no user name or password",
+    "http_sd_configs: [{url: 'http://h/#a'}]": "http_sd_configs[0].url: must have nothing after a #",
+    "http_sd_configs: [{url: 'http://h', refresh_interval: 0s}]": (
+        "http_sd_configs[0].refresh_interval: must not be zero"
+    ),
+    "http_sd_configs: [{url: 'http://h', proxy_url: proxy}]": (
+        "http_sd_configs[0].proxy_url: must start with https:// or http://"
+    ),
+    "http_sd_configs: [{url: 'http://h', follow_redirects: 1}]": (
+        "http_sd_configs[0].follow_redirects: must be true or false"
+    ),
+    "http_sd_configs: [{url: 'http://h', bearer_token: x}]": (
+        "http_sd_configs[0].bearer_token: is not supported: write authorization: {credentials: ...}"
+    ),
+    "http_sd_configs: [{url: 'http://h', no_proxy: x}]": "http_sd_configs[0].no_proxy: is not supported here",
+    "http_sd_configs: [{url: 'http://h', proxy: x}]": (
+        "http_sd_configs[0].proxy: is not a known key; did you mean proxy_url?"
+    ),
+    HTTP % "tls_config: {server_name: x}": (
+        "http_sd_configs[0].tls_config.server_name: is not supported: the certificate must be for the host of the url"
+    ),
+    HTTP % "tls_config: {cert_file: x}": "http_sd_configs[0].tls_config: needs both cert_file and key_file, or none",
+    HTTP % "tls_config: {key_file: x}": "http_sd_configs[0].tls_config: needs both cert_file and key_file, or none",
+    HTTP % "authorization: {type: Bearer}": ("http_sd_configs[0].authorization: needs credentials or credentials_file"),
+    HTTP % "authorization: {type: basic, credentials: x}": (
+        "http_sd_configs[0].authorization.type: must not be Basic: use basic_auth"
+    ),
+    HTTP % "authorization: {type: a b, credentials: x}": (
+        "http_sd_configs[0].authorization.type: must be one word, such as Bearer"
+    ),
+    HTTP % "authorization: {credentials: x, credentials_file: y}": (
+        "http_sd_configs[0].authorization.credentials_file: excludes credentials: give one of the two"
+    ),
+    HTTP % "basic_auth: {username: u, password: x, password_file: y}": (
+        "http_sd_configs[0].basic_auth.password_file: excludes password: give one of the two"
+    ),
+    HTTP % "basic_auth: {password: x}": "http_sd_configs[0].basic_auth.username: is required",
+    HTTP % "basic_auth: {username: 'a:b'}": (
+        "http_sd_configs[0].basic_auth.username: must be printable and have no colon in it"
+    ),
+    HTTP % "authorization: {credentials: x}, basic_auth: {username: u}": (
+        "http_sd_configs[0].basic_auth: excludes authorization: give one of the two"
+    ),
     "static_configs: [{labels: {a: b}}]": "static_configs[0].targets: is required",
     "static_configs: [{targets: a/b/c}]": "static_configs[0].targets: must be a list",
     "static_configs: [{targets: [a/b/c, a/b/c, d/e/f, a/b]}]": (

@@ -26,6 +26,12 @@ accounts:
 static_configs:
   - targets: [661e0000000000000000543c/Room1/Task1]
     labels: {team: edu}
+file_sd_configs:
+  - files: [targets/*.yml, targets/*.json]
+    refresh_interval: 30s
+http_sd_configs:
+  - url: https://backend.example/webcast-targets
+    refresh_interval: 30s
 polling:
   interval: 30s
   fast_interval: 5s
@@ -67,6 +73,8 @@ DEFAULTS = Config(
     state=State(url="sqlite:///webcast-exporter.db"),
 )
 
+NO_TARGETS = {"static_configs": (), "file_sd_configs": (), "http_sd_configs": ()}
+
 Read = Callable[[str], Config]
 
 
@@ -80,7 +88,7 @@ def test_the_contract_s_example(read: Read) -> None:
     )
     assert (group,) == config.static_configs
     account = config.accounts[0].model_copy(update={"access_key_id_file": None, "secret_access_key_file": None})
-    assert config.model_copy(update={"accounts": (account,), "static_configs": ()}) == DEFAULTS
+    assert config.model_copy(update={"accounts": (account,), **NO_TARGETS}) == DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -89,7 +97,7 @@ def test_the_contract_s_example(read: Read) -> None:
         "{}",
         "accounts: [{}]",
         "accounts:\n  -\n",
-        "static_configs:\npolling:\nlifecycle:\nmetrics:\nstate:\n",
+        "static_configs:\nfile_sd_configs:\nhttp_sd_configs:\npolling:\nlifecycle:\nmetrics:\nstate:\n",
         "accounts: [{tls_config: }]",
     ],
 )

@@ -20,10 +20,19 @@ accounts:
     proxy_url: http://user:{CANARY}@proxy:3128
 """
 
+FEEDS = f"""
+http_sd_configs:
+  - url: https://host/targets?key={CANARY}
+    authorization: {{credentials: {CANARY}}}
+    proxy_url: http://user:{CANARY}@proxy:3128
+  - url: https://host/targets
+    basic_auth: {{username: me, password: {CANARY}}}
+"""
+
 
 def test_no_repr_shows_a_secret(read: Callable[[str], Config]) -> None:
     """No text a configuration turns into holds a key, a token or a proxy's password."""
-    config = read(GOOD)
+    config = read(GOOD + FEEDS)
     for told in (
         repr(config),
         str(config),
@@ -43,6 +52,11 @@ def test_no_repr_shows_a_secret(read: Callable[[str], Config]) -> None:
         GOOD.replace("proxy:3128", "proxy:port"),
         GOOD.replace("http:", "socks5:"),
         GOOD.replace("token: ", "token: *"),
+        FEEDS + f"  - url: https://user:{CANARY}@host",
+        FEEDS + f"  - url: https://host:port/?{CANARY}",
+        FEEDS.replace("credentials:", "credentials_file:"),
+        FEEDS.replace("password:", "password_file:"),
+        FEEDS.replace("https:", "ftp:"),
         GOOD.replace("token: ", "token: !"),
         GOOD.replace("token: ", "token: [") + "]",
         f"accounts: [{{access_key_id: [{CANARY}], secret_access_key: {{a: {CANARY}}}}}]",
