@@ -8,12 +8,13 @@ rounds' business.
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,21 @@ LATE = 5.0
 """Seconds without a beat after which the scheduler is nudged, and `/-/healthy` says so."""
 
 EVENTS = {EVENT_JOB_ERROR: "error", EVENT_JOB_MAX_INSTANCES: "max_instances", EVENT_JOB_MISSED: "missed"}
+
+
+class Every(BaseTrigger):  # type: ignore[misc]  # the library ships no types
+    """Fires every so many seconds; what was missed, it fires once.
+
+    APScheduler's own interval trigger walks every missed time: a wall clock that jumps from 1970 to now would keep it
+    busy for good.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._interval = timedelta(seconds=seconds)
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """The next time; at once for the first and for a late one."""
+        return now if previous_fire_time is None else max(previous_fire_time + self._interval, now)
 
 
 class Dispatcher:
@@ -53,8 +69,10 @@ class Dispatcher:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
         self._scheduler.add_listener(self._saw, EVENT_JOB_ERROR | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
-        self._scheduler.add_job(self._move, "interval", seconds=BEAT, id="beat")
-        self._scheduler.add_job(housekeep, "interval", seconds=HOUSEKEEPING, id="housekeeping")
+        self._jobs = [
+            self._scheduler.add_job(self._move, Every(BEAT), id="beat"),
+            self._scheduler.add_job(housekeep, Every(HOUSEKEEPING), id="housekeeping"),
+        ]
 
     def start(self) -> None:
         """Begin to beat."""
@@ -72,10 +90,11 @@ class Dispatcher:
         return self._monotonic() - self._moved_at < LATE
 
     def nudge(self) -> None:
-        """Make a late beat due. The scheduler goes by the wall clock: set back an hour, it would wait that hour."""
+        """Make late jobs due. The scheduler goes by the wall clock: set back an hour, it would wait that hour."""
         if not self.alive:
             with suppress(JobLookupError):  # it is just being stopped
-                self._scheduler.modify_job("beat", next_run_time=datetime.now(UTC))
+                for job in self._jobs:
+                    job.modify(next_run_time=datetime.now(UTC))
 
     def _move(self) -> None:
         self._beat()

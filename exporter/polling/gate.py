@@ -20,12 +20,14 @@ class Gate:
     """Open until it is told otherwise. Times are monotonic seconds; its owner holds a lock.
 
     `max_backoff` bounds the wait between probes in seconds. `opens_at` is None while the gate is open, otherwise the
-    moment of the next probe; `closed_at` tells a probe's fate from that of calls sent before.
+    moment of the next probe. `epoch` grows each time it closes or is tried at once: what calls of an earlier epoch
+    suffer is known already. `failing` lasts from the first closing to the next answer.
     """
 
     max_backoff: float
     opens_at: float | None = None
-    closed_at: float = 0.0
+    epoch: int = 0
+    failing: bool = False
     lost_in_a_row: int = 0
     refusals: int = 0
 
@@ -33,36 +35,45 @@ class Gate:
         """Whether a call may go now."""
         return self.opens_at is None or now >= self.opens_at
 
-    def sent(self, now: float) -> None:
-        """A call goes; behind a closed gate no second one goes before the pace says so."""
+    def sent(self, now: float) -> int:
+        """A call goes; behind a closed gate no second one goes before the pace says so. Returns the call's epoch."""
         if self.opens_at is not None:
             self.opens_at = now + self._pace()
+        return self.epoch
 
-    def lost(self, sent_at: float, now: float) -> None:
-        """A call failed on its way."""
+    def lost(self, epoch: int, now: float) -> bool:
+        """A call failed on its way; returns whether that closed an open gate."""
+        if epoch != self.epoch or self.opens_at is not None:
+            return False  # ten calls in flight that all fail are one failure, and a lost probe has its pace already
         self.lost_in_a_row += 1
-        if self._is_news(sent_at) and (self.opens_at is not None or self.lost_in_a_row >= BROKEN_AFTER):
-            self._close(now)
+        return self.lost_in_a_row >= BROKEN_AFTER and self._close(now)
 
-    def refused(self, sent_at: float, now: float) -> None:
-        """A call was refused for the sake of the key, the clock, the policy or the app."""
-        if self._is_news(sent_at):
-            self.refusals += 1
-            self._close(now)
+    def refused(self, epoch: int, now: float) -> bool:
+        """A call was refused for the sake of the key, the clock, the policy or the app; returns as `lost` does."""
+        if epoch != self.epoch:
+            return False
+        self.refusals += 1
+        return self._close(now)
 
     def answered(self) -> bool:
-        """A call was answered; returns whether that opened the gate."""
+        """A call was answered: the gate is open; returns whether its calls had been failing."""
+        was_failing, self.failing = self.failing, False
+        self.opens_at, self.lost_in_a_row, self.refusals = None, 0, 0
+        return was_failing
+
+    def try_at_once(self) -> bool:
+        """Open it, as if nothing were known of how calls fare; returns whether it was closed."""
         was_closed = self.opens_at is not None
         self.opens_at, self.lost_in_a_row, self.refusals = None, 0, 0
+        self.epoch += 1
         return was_closed
 
-    def _is_news(self, sent_at: float) -> bool:
-        """Ten calls in flight that all fail are one failure: only a probe can tell a closed gate anything new."""
-        return self.opens_at is None or sent_at >= self.closed_at
-
-    def _close(self, now: float) -> None:
-        self.closed_at = now
+    def _close(self, now: float) -> bool:
+        was_open = self.opens_at is None
+        self.failing = True
+        self.epoch += 1
         self.opens_at = now + self._pace()
+        return was_open
 
     def _pace(self) -> float:
         first = min(FIRST_PROBE, self.max_backoff)

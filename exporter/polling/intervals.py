@@ -3,19 +3,22 @@
 Calls go where news is likely: starting, near the deadline, unknown; hardly any for what has stopped. All in seconds.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from exporter.errors import Fault, ReadError
 from exporter.model.known import Known
-from exporter.vocabulary import ReadFailure, Status
+from exporter.vocabulary import Status
 
 FAST_PHASE = 600.0
 """How long not started, unknown, or not found at the expected start is worth the fast interval."""
 
 NEAR_DEADLINE = 60.0
 """This close to StartTime + MaxRunningTime, on either side, a running task is read at the fast interval."""
+
+REREAD_SHARE = 0.1
+"""Rereads of stopped targets take at most this part of the budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +43,30 @@ class Lane(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A lane, and the seconds between two reads in it as configured."""
+    """A lane, and the seconds between two reads in it as configured; `at_most` bounds the one that begins now."""
 
     lane: Lane
     seconds: float
+    at_most: float = math.inf
 
 
-def next_wait(known: Known, error: ReadError | None, now: float, strikes: int, cadence: Cadence) -> Wait:
-    """The wait after a read. `strikes` counts the failures in a row that were the target's own fault."""
-    own_fault = error is not None and error.fault is Fault.TARGET
-    if own_fault and not known.over:
+Stretch = Mapping[Lane, float]
+"""By how much the waits of a lane are now longer than configured; 1 for a lane that it does not name."""
+
+
+def periods(cadence: Cadence) -> dict[Lane, float]:
+    """The longest configured wait of each lane."""
+    return {
+        Lane.FAST: min(cadence.fast_interval, cadence.interval),
+        Lane.NORMAL: cadence.interval,
+        Lane.BACKOFF: cadence.max_backoff,
+        Lane.REREAD: cadence.reread_stopped,
+    }
+
+
+def next_wait(known: Known, now: float, strikes: int, cadence: Cadence) -> Wait:
+    """The wait that begins at `now` (Unix seconds); `strikes` counts the target's own faults since its last success."""
+    if strikes and not known.over:
         return _after_own_fault(known, now, strikes, cadence)
     if known.task is None:
         return Wait(Lane.NORMAL, cadence.interval)
@@ -57,7 +74,8 @@ def next_wait(known: Known, error: ReadError | None, now: float, strikes: int, c
         return Wait(Lane.REREAD, cadence.reread_stopped)
     if known.task.status is Status.RUNNING:
         return _while_running(known, now, cadence)
-    fast = known.status_since is not None and now - known.status_since < FAST_PHASE
+    # A clock that was set back must not make the phase longer than twice what it is.
+    fast = known.status_since is not None and abs(now - known.status_since) < FAST_PHASE
     return _fast(cadence) if fast else Wait(Lane.NORMAL, cadence.interval)
 
 
@@ -73,13 +91,12 @@ def _while_running(known: Known, now: float, cadence: Cadence) -> Wait:
     left = deadline - (now + known.task_time - known.last_success)
     if abs(left) <= NEAR_DEADLINE:
         return _fast(cadence)
-    if 0 < left - NEAR_DEADLINE < cadence.interval:
-        return Wait(Lane.NORMAL, max(left - NEAR_DEADLINE, min(cadence.fast_interval, cadence.interval)))
-    return Wait(Lane.NORMAL, cadence.interval)
+    until_near = max(left - NEAR_DEADLINE, cadence.fast_interval) if left > 0 else math.inf
+    return Wait(Lane.NORMAL, cadence.interval, until_near)
 
 
 def _after_own_fault(known: Known, now: float, strikes: int, cadence: Cadence) -> Wait:
-    if known.failure is ReadFailure.NOT_FOUND:
+    if known.not_found_since is not None:
         meant = known.target.expected_start
         if meant is not None and now < meant + FAST_PHASE:
             return _fast(cadence)
@@ -100,16 +117,33 @@ def jittered(seconds: float, chance: Callable[[], float]) -> float:
     return seconds * (0.8 + 0.2 * chance())
 
 
-def stretch(fast: int, normal: int, cadence: Cadence, budget: float) -> tuple[float, float]:
-    """The fast and the normal interval in force when `fast` + `normal` targets share `budget` calls a second.
+def demand(lanes: Mapping[Lane | None, int], cadence: Cadence) -> float:
+    """Calls a second that so many targets in each lane need, unstretched."""
+    return sum(lanes.get(lane, 0) / period for lane, period in periods(cadence).items())
 
-    Fast intervals stretch first, up to the normal one; then all stretch evenly. Nothing is skipped.
+
+def stretch(lanes: Mapping[Lane | None, int], cadence: Cadence, budget: float) -> Stretch:
+    """How far to stretch when the targets in each lane share `budget` calls a second.
+
+    Fast intervals stretch first, up to the normal one; then both stretch evenly. Nothing is skipped.
     """
+    fast, normal = lanes.get(Lane.FAST, 0), lanes.get(Lane.NORMAL, 0)
     quick, slow = min(cadence.fast_interval, cadence.interval), cadence.interval
-    if fast / quick + normal / slow <= budget:
-        return quick, slow
-    left_for_fast = budget - normal / slow
+    left = _left_for_live(lanes, cadence, budget)
+    if fast / quick + normal / slow <= left:
+        return _UNSTRETCHED
+    left_for_fast = left - normal / slow
     if fast and left_for_fast * slow >= fast:
-        return fast / left_for_fast, slow
-    even = max((fast + normal) / budget, slow)
-    return even, even
+        return {Lane.FAST: fast / left_for_fast / quick, Lane.NORMAL: 1.0}
+    even = max((fast + normal) / left, slow)
+    return {Lane.FAST: even / quick, Lane.NORMAL: even / slow}
+
+
+_UNSTRETCHED: Stretch = {}
+
+
+def _left_for_live(lanes: Mapping[Lane | None, int], cadence: Cadence, budget: float) -> float:
+    """What rereads and backed-off targets leave of the budget, and no less than half of it."""
+    rereads = min(lanes.get(Lane.REREAD, 0) / cadence.reread_stopped, REREAD_SHARE * budget)
+    backed_off = lanes.get(Lane.BACKOFF, 0) / cadence.max_backoff
+    return max(budget - rereads - backed_off, budget / 2)

@@ -1,76 +1,41 @@
 """One account's polling: hands out its calls within the budget, and settles what came of each."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import Protocol
 
-from exporter.errors import Fault, ReadError, Throttled
+from exporter.errors import Fault, ReadError
 from exporter.exposition.instruments import AccountNumbers
 from exporter.model.clock import Clock
 from exporter.model.known import Known
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
-from exporter.polling.gate import Gate
+from exporter.polling.gates import Epochs, Gates, News
 from exporter.polling.health import Health
-from exporter.polling.intervals import Cadence, Lane, Wait, backoff, jittered, next_wait, stretch
+from exporter.polling.intervals import Cadence, Lane, Stretch, Wait, demand, jittered, next_wait, periods, stretch
+from exporter.polling.ports import Account, Budget, Ports, Reader
 from exporter.polling.round import Round
 
+__all__ = ["Account", "Budget", "Poller", "Ports", "Reader"]
 
-class Reader(Protocol):
-    """The one call, as polling needs it (exporter.rtc.client.Client)."""
+log = logging.getLogger(__name__)
 
-    def read(self, target: TargetId, slot: float | None = None) -> Reading:
-        """Make the call in its slot."""
-        ...
+LOOK_AGAIN = 10.0
+"""Seconds until a target that awaits its expected start is looked at again: the wall clock may have been set."""
 
-
-class Budget(Protocol):
-    """The pacing of calls, as polling needs it (exporter.rtc.pacing.Pacer)."""
-
-    @property
-    def configured(self) -> float:
-        """Calls a second as configured."""
-        ...
-
-    @property
-    def effective(self) -> float:
-        """Calls a second in force."""
-        ...
-
-    def reserve(self, until: float) -> float | None:
-        """The next slot, if there is one until then."""
-        ...
+STILL_READ = 1.0
+"""Seconds until a target is looked at again that was listed anew while an earlier read of it is under way."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """One account as polling sees it.
+class _Call:
+    """A call that was handed out: its slot in monotonic seconds, and how matters stood with the gates."""
 
-    `generation` changes when its credentials do; `most_in_flight` is how many calls may be on their way at once.
-    """
-
-    name: str
-    reader: Reader
-    budget: Budget
-    generation: Callable[[], int]
-    most_in_flight: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What a poller hands its work to and takes its circumstances from.
-
-    `submit` runs a call on a thread of its own; `learn` takes a reading in and says what is now known (None: the
-    target is gone); `count` counts an attempt; `failed` is told of errors that nobody foresaw; `chance` gives [0, 1).
-    """
-
-    submit: Callable[[Callable[[], None]], None]
-    learn: Callable[[Reading], Known | None]
-    count: Callable[[str, Reading], None]
-    failed: Callable[[str, Exception], None]
-    chance: Callable[[], float]
+    target: TargetId
+    slot: float
+    epochs: Epochs
 
 
 class Poller:
@@ -83,26 +48,29 @@ class Poller:
         self._ports = ports
         self._lock = Lock()
         self._round = Round()
-        self._gate = Gate(cadence.max_backoff)
-        self._app_gates: dict[str, Gate] = {}
-        self._strikes: dict[TargetId, int] = {}
+        self._gates = Gates(cadence.max_backoff)
         self._health = Health(stale_after)
+        self._strikes: dict[TargetId, int] = {}
+        self._starts: dict[TargetId, float] = {}
+        self._being_read: set[TargetId] = set()
         self._generation = account.generation()
-        self._in_flight = 0
+        self._late = 0.0
         self._stopped = False
 
     def add(self, known: Known) -> None:
-        """Begin to read a target: at its expected start if it has one, a stopped one only to see a new run."""
+        """Read a target from its expected start on, a stopped one only to see a new run. Listed again, it goes on."""
+        target, start = known.target.id, known.target.expected_start
         now = self._clock.monotonic()
-        start = known.target.expected_start
         with self._lock:
-            if known.target.id in self._round:
+            self._starts.pop(target, None)
+            if start is not None and not known.live:
+                self._starts[target] = start
+            if target in self._round:
                 return
             if known.over:
-                self._round.add(known.target.id, now + self._cadence.reread_stopped, Lane.REREAD)
+                self._round.add(target, now + self._cadence.reread_stopped, Lane.REREAD)
             else:
-                early = 0.0 if start is None else max(0.0, start - self._clock.unix())
-                self._round.add(known.target.id, now + early)
+                self._round.add(target, now)
 
     def targets(self) -> set[TargetId]:
         """Those that take part."""
@@ -111,20 +79,22 @@ class Poller:
 
     def reconfigure(self, account: Account, cadence: Cadence, stale_after: float) -> None:
         """Go on with the same targets, each at its place, under another configuration; all are tried at once."""
+        old, new = periods(self._cadence), periods(cadence)
         with self._lock:
             self.account = account
-            self._round.rescale(self._clock.monotonic(), cadence.interval / self._cadence.interval)
             self._cadence = cadence
-            self._gate = Gate(cadence.max_backoff)
-            self._app_gates.clear()
             self._health.stale_after = stale_after
+            self._round.rescale(self._clock.monotonic(), {lane: new[lane] / old[lane] for lane in Lane})
+            self._gates.reconfigure(cadence.max_backoff)
             self._generation = account.generation()
+            self._hurry(self._gates.try_at_once())
 
     def remove(self, target: TargetId) -> None:
         """Read it no more."""
         with self._lock:
             self._round.remove(target)
             self._strikes.pop(target, None)
+            self._starts.pop(target, None)
 
     def stop(self) -> None:
         """Hand out nothing more, and take in nothing that is still on its way."""
@@ -134,30 +104,37 @@ class Poller:
         """Send off every call that is due and whose slot comes by `until` (monotonic seconds)."""
         self._look_at_credentials()
         while not self._stopped and (call := self._next_call(until)) is not None:
-            self._ports.submit(partial(self._call, *call))
+            try:
+                self._ports.submit(partial(self._call, call))
+            except RuntimeError as error:
+                self._take_back(call)
+                self._ports.failed("a thread for a call", error)
+                break
+        self._look_at_lateness()
 
     def in_force(self, known: Known) -> float:
-        """The interval now in force for a task, stretching included and backoff not, in seconds."""
-        return self._stretched(next_wait(known, None, self._clock.unix(), 0, self._cadence))
+        """The interval now in force for a task in seconds: as stretched, and as late as the round is; no backoff."""
+        wait = next_wait(known, self._clock.unix(), 0, self._cadence)
+        return wait.seconds * self._stretch().get(wait.lane, 1.0) + self._late
 
     def numbers(self) -> AccountNumbers:
         """What this account's polling says of itself."""
         now = self._clock.monotonic()
         with self._lock:
-            oldest = self._round.oldest_due(now)
+            oldest = self._round.oldest_due(now, self._stretch())
             return AccountNumbers(
                 configured_rate=self.account.budget.configured,
                 effective_rate=self.account.budget.effective,
-                demand=self._demand(),
+                demand=demand(self._round.lanes, self._cadence),
                 up=self._health.up(now),
                 clock_skew=self._health.clock_skew,
                 oldest_due=None if oldest is None else self._clock.unix() - (now - oldest),
             )
 
-    def _next_call(self, until: float) -> tuple[TargetId, float] | None:
+    def _next_call(self, until: float) -> _Call | None:
         with self._lock:
             now = self._clock.monotonic()
-            if self._in_flight >= self.account.most_in_flight or not self._gate.lets_through(now):
+            if len(self._being_read) >= self.account.most_in_flight or not self._gates.lets_through(now):
                 return None
             target = self._take(now)
             if target is None:
@@ -166,102 +143,111 @@ class Poller:
             if slot is None:
                 self._round.put_back(target)
                 return None
-            self._in_flight += 1
-            for gate in (self._gate, self._app_gates.get(target.app_id)):
-                if gate is not None:
-                    gate.sent(now)
-            return target, slot
+            self._being_read.add(target)
+            return _Call(target, slot, self._gates.sent(target.app_id, now))
 
     def _take(self, now: float) -> TargetId | None:
-        """The next target whose app is not behind a closed gate; the others wait until theirs opens."""
-        while (target := self._round.take(now, self.account.budget.effective)) is not None:
-            gate = self._app_gates.get(target.app_id)
-            if gate is None or gate.opens_at is None or gate.lets_through(now):
+        """The next target that may be read; those that may not wait for their moment."""
+        effective, factors = self.account.budget.effective, self._stretch()
+        while (target := self._round.take(now, effective, factors)) is not None:
+            until = self._held_until(target, now)
+            if until is None:
                 return target
-            self._round.put_off(target, gate.opens_at)
+            self._round.put_off(target, until)
         return None
 
-    def _call(self, target: TargetId, slot: float) -> None:
-        sent_at = self._clock.monotonic()
+    def _held_until(self, target: TargetId, now: float) -> float | None:
+        if target in self._being_read:
+            return now + STILL_READ
+        if target in self._starts:
+            early = self._starts[target] - self._clock.unix()
+            if early > 0:
+                return now + min(early, LOOK_AGAIN)
+            del self._starts[target]
+        return self._gates.held_until(target.app_id, now)
+
+    def _take_back(self, call: _Call) -> None:
+        with self._lock:
+            self._being_read.discard(call.target)
+            self._round.put_back(call.target)
+
+    def _call(self, call: _Call) -> None:
         try:
-            reading = self.account.reader.read(target, slot)
+            reading = self.account.reader.read(call.target, call.slot)
             if not self._stopped:
-                self._take_in(reading, sent_at)
+                self._take_in(reading, call)
         except Exception as error:  # noqa: BLE001 - the edge of a thread: one bad target must not end the round
-            self._ports.failed(f"read of {target}", error)
-            with self._lock:
-                self._round.again(target, self._clock.monotonic(), Lane.BACKOFF, self._cadence.max_backoff)
+            self._again(call.target, Wait(Lane.BACKOFF, self._cadence.max_backoff))
+            self._ports.failed(f"read of {call.target}", error)
         finally:
             with self._lock:
-                self._in_flight -= 1
+                self._being_read.discard(call.target)
 
-    def _take_in(self, reading: Reading, sent_at: float) -> None:
+    def _take_in(self, reading: Reading, call: _Call) -> None:
         self._ports.count(self.account.name, reading)
-        known = self._ports.learn(reading)
+        wanted = self._look_at_way(reading, call)
+        known = self._ports.learn(reading) if wanted else None
+        if known is None:
+            # Whoever forgets a target removes it here too. It may have been listed again by then, so it goes on.
+            self._again(call.target, Wait(Lane.NORMAL, self._cadence.interval))
+            return
+        strikes = self._struck(call.target, reading.error)
+        self._again(call.target, next_wait(known, self._clock.unix(), strikes, self._cadence))
+
+    def _look_at_way(self, reading: Reading, call: _Call) -> bool:
+        """Take in what the reading says of the account; returns whether its target still takes part."""
         now = self._clock.monotonic()
         with self._lock:
             self._health.saw(reading, now)
-            self._settle_gates(reading, sent_at, now)
-            if known is None:
-                self._round.remove(reading.target)
-                return
-            wait = self._wait_after(known, reading.error)
-            self._round.again(reading.target, now, wait.lane, wait.seconds)
+            news = self._gates.saw(reading, call.epochs, now)
+            self._hurry(item.app_id for item in news if item.error is None)
+            wanted = call.target in self._round
+        if reading.error is not None:
+            log.debug("account %s: read of %s failed: %s", self.account.name, call.target, reading.error)
+        for item in news:
+            self._tell(item)
+        return wanted
 
-    def _wait_after(self, known: Known, error: ReadError | None) -> Wait:
-        target = known.target.id
-        own_fault = error is not None and error.fault is Fault.TARGET
-        strikes = self._strikes[target] = self._strikes.get(target, 0) + 1 if own_fault else 0
-        if not strikes:
-            del self._strikes[target]
-        wait = next_wait(known, error, self._clock.unix(), strikes, self._cadence)
-        return Wait(wait.lane, self._stretched(wait))
+    def _struck(self, target: TargetId, error: ReadError | None) -> int:
+        """How often in a row, success apart, the target was itself at fault."""
+        with self._lock:
+            if error is None:
+                self._strikes.pop(target, None)
+            elif error.fault is Fault.TARGET and target in self._round:
+                self._strikes[target] = self._strikes.get(target, 0) + 1
+            return self._strikes.get(target, 0)
 
-    def _stretched(self, wait: Wait) -> float:
+    def _again(self, target: TargetId, wait: Wait) -> None:
         if wait.lane is Lane.BACKOFF:
-            return jittered(wait.seconds, self._ports.chance)
-        if wait.lane is Lane.REREAD:
-            return wait.seconds
-        lanes = self._round.lanes
-        quick, slow = stretch(lanes[Lane.FAST], lanes[Lane.NORMAL], self._cadence, self.account.budget.effective)
-        return quick if wait.lane is Lane.FAST else wait.seconds * slow / self._cadence.interval
+            wait = Wait(wait.lane, jittered(wait.seconds, self._ports.chance))
+        with self._lock:
+            self._round.again(target, self._clock.monotonic(), wait, self._stretch())
 
-    def _settle_gates(self, reading: Reading, sent_at: float, now: float) -> None:
-        app_id, error = reading.target.app_id, reading.error
-        fault = error.fault if error is not None else None
-        if isinstance(error, Throttled):
-            return  # the budget has its own answer to that
-        if fault is Fault.WAY:
-            self._gate.lost(sent_at, now)
-            return
-        if fault is Fault.ACCOUNT:
-            self._gate.refused(sent_at, now)
-            return
-        if self._gate.answered():
-            self._round.hurry(now)
-        if fault is Fault.APP:
-            self._app_gates.setdefault(app_id, Gate(self._cadence.max_backoff)).refused(sent_at, now)
-        elif app_id in self._app_gates and self._app_gates.pop(app_id).answered():
-            self._round.hurry(now, app_id)
+    def _stretch(self) -> Stretch:
+        return stretch(self._round.lanes, self._cadence, self.account.budget.effective)
 
     def _look_at_credentials(self) -> None:
         """A set that has changed is tried at once."""
-        if not self._gate.refusals and not self._app_gates:
-            return
         generation = self.account.generation()
         with self._lock:
             if generation != self._generation:
                 self._generation = generation
-                self._gate.answered()
-                self._app_gates.clear()
-                self._round.hurry(self._clock.monotonic())
+                self._hurry(self._gates.try_at_once())
 
-    def _demand(self) -> float:
-        lanes, cadence = self._round.lanes, self._cadence
-        periods = {
-            Lane.FAST: min(cadence.fast_interval, cadence.interval),
-            Lane.NORMAL: cadence.interval,
-            Lane.BACKOFF: backoff(cadence.max_backoff, 1, cadence.max_backoff),
-            Lane.REREAD: cadence.reread_stopped,
-        }
-        return sum(lanes[lane] / period for lane, period in periods.items())
+    def _look_at_lateness(self) -> None:
+        """Behind a closed gate nobody is kept waiting by the others."""
+        with self._lock:
+            now = self._clock.monotonic()
+            self._late = self._round.lateness(now, self._stretch()) if self._gates.open else 0.0
+
+    def _hurry(self, opened: Iterable[str | None]) -> None:
+        now = self._clock.monotonic()
+        for app_id in opened:
+            self._round.hurry(now, app_id)
+
+    def _tell(self, news: News) -> None:
+        whose = f"account {self.account.name}" if news.app_id is None else f"app {news.app_id}"
+        if news.error is None:
+            log.info("%s: calls are answered again", whose)
+        else:
+            log.warning("%s: calls fail, from now on they are few until one is answered: %s", whose, news.error)

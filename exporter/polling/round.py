@@ -2,55 +2,63 @@
 
 Targets never read come first, newest first; then whoever has been due longest. Rereads of stopped targets have a
 tenth of the calls and no more. A target that is being read is in no queue, so it cannot be read twice at once.
+
+Dues are kept as configured, and stretched only when they are looked at: a fleet that shrinks, or a rate that recovers,
+makes what was put off for their sake due at once.
 """
 
 import heapq
-from collections import Counter
-from collections.abc import Iterator
+import math
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
 from exporter.model.target import TargetId
-from exporter.polling.intervals import Lane
-
-REREAD_SHARE = 0.1
-"""Rereads of stopped targets take at most this part of the budget."""
-
-_PLACED = (Lane.FAST, Lane.NORMAL)
-"""Lanes in which each target has a place of its own in the interval."""
+from exporter.polling.intervals import REREAD_SHARE, Lane, Stretch, Wait
 
 GOLDEN = 0.6180339887498949
 """Multiples of it modulo 1 spread any number of targets evenly over an interval, whenever one comes or goes."""
 
+_PLACED = (Lane.FAST, Lane.NORMAL)
+"""Lanes in which each target has a place of its own in the interval."""
 
-_Heap = list[tuple[float, int, TargetId]]
+_LIVE = (Lane.FAST, Lane.NORMAL, Lane.BACKOFF)
+
+_Ticket = tuple[float, int, TargetId]
+"""A place in a queue: the due time, a number that grows, the target. It is dead once the entry has another number."""
 
 
 @dataclass(slots=True)
 class _Entry:
+    """`lane` None = never read. `number` is that of its ticket; None = it is being read.
+
+    `wait` is the part of the way to `due` that stretches. `share` is its place as a part of any interval, `place` a
+    moment at which its turn is.
+    """
+
+    share: float
     due: float
-    not_before: float
-    lane: Lane | None = None
-    """None = never read."""
-    queued: bool = True
+    lane: Lane | None
+    wait: float = 0.0
+    place: float | None = None
+    read_at: float = -math.inf
+    number: int | None = None
 
 
 class Round:
     """The queues; times are monotonic seconds. Not safe for threads: its owner holds a lock.
 
-    Never read: `_coming`, then, once due, the stack `_unread`. Read before: `_waiting`, or `_rereads` when stopped.
-    An entry that moves leaves a dead place behind in its heap, which is dropped when it comes to the top.
+    Never read: in the queue of None, then, once due, on the stack `_unread`. Read before: in its lane's queue.
     """
 
     def __init__(self) -> None:
         self._entries: dict[TargetId, _Entry] = {}
-        self._coming: _Heap = []
-        self._unread: list[TargetId] = []
-        self._waiting: _Heap = []
-        self._rereads: _Heap = []
-        self._order = count()
-        self._places = count(1)
-        self._reread_from = 0.0
+        self._queues: dict[Lane | None, list[_Ticket]] = {lane: [] for lane in (None, *Lane)}
+        self._unread: deque[_Ticket] = deque()
+        self._numbers = count()
+        self._shares = count(1)
+        self._reread_from = -math.inf
         self.lanes: Counter[Lane | None] = Counter()
 
     def __contains__(self, target: TargetId) -> bool:
@@ -64,115 +72,155 @@ class Round:
     def add(self, target: TargetId, due: float, lane: Lane | None = None) -> None:
         """A target begins to take part, not before `due`; a `lane` says that it was read before."""
         self.remove(target)
-        self._entries[target] = entry = _Entry(due, due, lane)
+        self._entries[target] = entry = _Entry(next(self._shares) * GOLDEN % 1.0, due, lane)
         self.lanes[lane] += 1
-        self._requeue(target, entry, due)
+        self._queue(target, entry)
 
     def remove(self, target: TargetId) -> None:
         """It takes part no more; a read in flight ends by itself."""
         entry = self._entries.pop(target, None)
         if entry is not None:
             self.lanes[entry.lane] -= 1
+            if len(self._unread) + sum(map(len, self._queues.values())) > 2 * len(self._entries) + 1000:
+                self._sweep()
 
-    def take(self, now: float, budget: float) -> TargetId | None:
-        """The target to read now, if any is due; it is then in no queue until `again`."""
-        if self._reread_is_next(now):
+    def take(self, now: float, budget: float, stretch: Stretch) -> TargetId | None:
+        """The target to read now, if any is due; it is then in no queue until it is brought back."""
+        reread = self._head(Lane.REREAD)
+        if reread is not None and reread.due <= now and self._reread_from <= now:
             self._reread_from = now + 1.0 / (REREAD_SHARE * budget)
-            return self._taken(heapq.heappop(self._rereads)[2])
-        self._wake_unread(now)
-        while self._unread:
-            target = self._unread.pop()
-            if self._never_read(target):
-                return self._taken(target)
-        self._drop_dead(self._waiting)
-        if self._waiting and self._waiting[0][0] <= now:
-            return self._taken(heapq.heappop(self._waiting)[2])
-        return None
+            return self._taken(heapq.heappop(self._queues[Lane.REREAD]), now)
+        if self._newest_unread(now) is not None:
+            return self._taken(self._unread.pop(), now)
+        due, lane = self._longest_due(stretch)
+        return self._taken(heapq.heappop(self._queues[lane]), due) if due <= now else None
 
-    def again(self, target: TargetId, now: float, lane: Lane, wait: float) -> None:
-        """After a read: when it is due again. `wait` is the interval in force for it, in seconds."""
+    def again(self, target: TargetId, now: float, wait: Wait, stretch: Stretch) -> None:
+        """After a read: it waits again."""
         entry = self._entries.get(target)
         if entry is None:
             return
-        due = self._next_due(entry, now, lane, wait)
-        self.lanes[entry.lane] -= 1
-        self.lanes[lane] += 1
-        entry.lane = lane
-        self._requeue(target, entry, due)
+        if wait.lane is not entry.lane:
+            self.lanes[entry.lane] -= 1
+            self.lanes[wait.lane] += 1
+            entry.lane, entry.place = wait.lane, None
+        entry.read_at, entry.wait = now, wait.seconds
+        began = self._turn_before(entry, now, wait.seconds * stretch.get(wait.lane, 1.0))
+        entry.due = min(began + wait.seconds, now + wait.at_most)
+        self._queue(target, entry)
 
     def put_back(self, target: TargetId) -> None:
-        """Back into its queue where it was."""
-        entry = self._entries.get(target)
-        if entry is not None:
-            self._requeue(target, entry, entry.due)
+        """Unread, into its queue where it was."""
+        if (entry := self._entries.get(target)) is not None:
+            self._return(target, entry)
 
     def put_off(self, target: TargetId, due: float) -> None:
-        """Back into its queue unread, until `due`."""
-        entry = self._entries.get(target)
-        if entry is not None:
-            self._requeue(target, entry, due)
+        """Unread, into its queue until `due`."""
+        if (entry := self._entries.get(target)) is not None:
+            entry.due, entry.wait = due, 0.0
+            self._return(target, entry)
 
     def hurry(self, now: float, app_id: str | None = None) -> None:
-        """Make every waiting live target due (of one app, if given), in the order in which they were due."""
-        early = [
-            (entry.due, target)
+        """Make every waiting live target due (of one app, if given), oldest read first; its later turns stay."""
+        waiting = [
+            (entry.read_at, entry.due, target)
             for target, entry in self._entries.items()
-            if entry.queued and entry.due > now and entry.lane is not Lane.REREAD and app_id in (None, target.app_id)
+            if entry.number is not None and entry.lane is not Lane.REREAD and app_id in (None, target.app_id)
         ]
-        for _, target in sorted(early):
+        for _, _, target in sorted(waiting):
             entry = self._entries[target]
-            self._requeue(target, entry, max(now, entry.not_before))
+            if entry.lane is not None or entry.due > now:  # what is due unread keeps its place on the stack
+                entry.due, entry.wait = now, 0.0
+                self._queue(target, entry)
+        self._sweep()
 
-    def rescale(self, now: float, ratio: float) -> None:
-        """The interval has become `ratio` times what it was: each waiting target keeps its place in it."""
+    def rescale(self, now: float, ratios: Mapping[Lane, float]) -> None:
+        """A lane's waits have become `ratio` times what they were: each waiting target keeps its part of them."""
         for target, entry in self._entries.items():
-            if entry.queued and entry.due > now and entry.lane in _PLACED:
-                self._requeue(target, entry, now + (entry.due - now) * ratio)
+            if entry.number is not None and entry.lane is not None:
+                ratio = ratios.get(entry.lane, 1.0)
+                entry.wait *= ratio
+                entry.due = entry.place = now + (entry.due - now) * (ratio if entry.due > now else 1.0)
+                self._queue(target, entry)
+        self._sweep()
 
-    def oldest_due(self, now: float) -> float | None:
+    def lateness(self, now: float, stretch: Stretch) -> float:
+        """For how many seconds the longest waiting target that was read before has been due."""
+        return max(0.0, now - self._longest_due(stretch)[0])
+
+    def oldest_due(self, now: float, stretch: Stretch) -> float | None:
         """Since when the longest waiting target has been due; None when nothing is."""
-        self._wake_unread(now)
-        self._drop_dead(self._waiting)
-        dues = [self._waiting[0][0]] if self._waiting else []
-        dues += [entry.due for target in self._unread if (entry := self._never_read(target))]
-        return min((due for due in dues if due <= now), default=None)
+        due = min(self._longest_due(stretch)[0], self._oldest_unread(now))
+        return due if due <= now else None
 
-    def _next_due(self, entry: _Entry, now: float, lane: Lane, wait: float) -> float:
-        if entry.lane is lane and lane in _PLACED:
-            # It keeps its own place in the interval; what is a whole interval late is not made up for.
-            return entry.due + wait if entry.due + wait > now else now + wait
-        if lane in _PLACED and entry.lane in (None, Lane.FAST):
-            return now + wait * (next(self._places) * GOLDEN % 1.0)
-        return now + wait
+    def _turn_before(self, entry: _Entry, now: float, period: float) -> float:
+        """Its latest turn up to now, from which the next wait counts; what is whole periods late is not made up for."""
+        if entry.lane not in _PLACED or period <= 0.0:
+            return now
+        if entry.place is None:
+            entry.place = entry.share * period
+        return now - (now - entry.place) % period
 
-    def _requeue(self, target: TargetId, entry: _Entry, due: float) -> None:
-        entry.due, entry.queued = due, True
-        queue = {None: self._coming, Lane.REREAD: self._rereads}.get(entry.lane, self._waiting)
-        heapq.heappush(queue, (due, next(self._order), target))
+    def _return(self, target: TargetId, entry: _Entry) -> None:
+        if entry.lane is Lane.REREAD:
+            self._reread_from = -math.inf  # its turn was not used
+        self._queue(target, entry)
 
-    def _taken(self, target: TargetId) -> TargetId:
-        self._entries[target].queued = False
+    def _queue(self, target: TargetId, entry: _Entry) -> None:
+        entry.number = next(self._numbers)
+        heapq.heappush(self._queues[entry.lane], (entry.due, entry.number, target))
+
+    def _taken(self, ticket: _Ticket, due: float) -> TargetId:
+        target = ticket[2]
+        entry = self._entries[target]
+        entry.number = None
+        if entry.wait:
+            entry.place = due
         return target
 
-    def _reread_is_next(self, now: float) -> bool:
-        self._drop_dead(self._rereads)
-        return bool(self._rereads) and self._rereads[0][0] <= now and self._reread_from <= now
+    def _longest_due(self, stretch: Stretch) -> tuple[float, Lane]:
+        """The stretched due time that comes first, and its lane; infinity when nobody waits."""
+        first, of = math.inf, Lane.NORMAL
+        for lane in _LIVE:
+            if (entry := self._head(lane)) is not None:
+                due = entry.due + entry.wait * (stretch.get(lane, 1.0) - 1.0)
+                first, of = (due, lane) if due < first else (first, of)
+        return first, of
 
-    def _wake_unread(self, now: float) -> None:
-        self._drop_dead(self._coming)
-        while self._coming and self._coming[0][0] <= now:
-            self._unread.append(heapq.heappop(self._coming)[2])
-            self._drop_dead(self._coming)
+    def _newest_unread(self, now: float) -> _Entry | None:
+        coming = self._queues[None]
+        while (first := self._head(None)) is not None and first.due <= now:
+            self._unread.append(heapq.heappop(coming))
+        while self._unread:
+            if (entry := self._alive(self._unread[-1])) is not None:
+                return entry
+            self._unread.pop()
+        return None
 
-    def _never_read(self, target: TargetId) -> _Entry | None:
-        entry = self._entries.get(target)
-        return entry if entry is not None and entry.queued and entry.lane is None else None
+    def _oldest_unread(self, now: float) -> float:
+        """They went onto the stack as they fell due: the lowest has waited longest."""
+        self._newest_unread(now)
+        while self._unread:
+            if (entry := self._alive(self._unread[0])) is not None:
+                return entry.due
+            self._unread.popleft()
+        return math.inf
 
-    def _drop_dead(self, queue: _Heap) -> None:
-        """Forget the queue's first places as long as they are of targets gone, taken, or due at another time."""
+    def _head(self, lane: Lane | None) -> _Entry | None:
+        queue = self._queues[lane]
         while queue:
-            due, _, target = queue[0]
-            entry = self._entries.get(target)
-            if entry is not None and entry.queued and entry.due == due:
-                return
+            if (entry := self._alive(queue[0])) is not None:
+                return entry
             heapq.heappop(queue)
+        return None
+
+    def _alive(self, ticket: _Ticket) -> _Entry | None:
+        entry = self._entries.get(ticket[2])
+        return entry if entry is not None and entry.number == ticket[1] else None
+
+    def _sweep(self) -> None:
+        """Drop every dead ticket, wherever it lies."""
+        self._unread = deque(ticket for ticket in self._unread if self._alive(ticket))
+        for queue in self._queues.values():
+            queue[:] = [ticket for ticket in queue if self._alive(ticket)]
+            heapq.heapify(queue)

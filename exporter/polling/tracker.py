@@ -18,6 +18,9 @@ from exporter.model.reading import Reading
 from exporter.model.run import Run, Step
 from exporter.model.target import Target, TargetId
 
+AT_A_TIME = 1000
+"""So many targets at most are looked at in one `expire`: a whole fleet that falls due at once must not stop a beat."""
+
 
 class Tracker:
     """What is known of each target. Safe for threads; the lock is held for a fold, never for a write or a call.
@@ -34,6 +37,7 @@ class Tracker:
         self._known: dict[TargetId, Known] = {}
         self._expiries: list[tuple[float, TargetId]] = []
         self._looks_at: dict[TargetId, float] = {}
+        self._forgotten: set[TargetId] = set()
         self._board: Board | None = None
 
     def attach(self, board: Board) -> None:
@@ -65,7 +69,7 @@ class Tracker:
         self._ledger.flush()
 
     def learn(self, reading: Reading) -> Known | None:
-        """Take a read in; None when its target is tracked no more."""
+        """Take a read in; None when its target is tracked no more, be it by this very read."""
         with self._lock:
             known = self._known.get(reading.target)
             if known is None:
@@ -73,22 +77,23 @@ class Tracker:
             learnt, step = learn(known, reading)
             self._ledger.record(step)
             self._settle(reading.target, learnt, self._clock.unix())
+            after = self._known.get(reading.target)
         self._ledger.flush()
-        return self._known.get(reading.target)
+        return after
 
     def expire(self) -> list[TargetId]:
-        """Apply what has fallen due with time alone; returns the targets that are forgotten with it."""
+        """Apply what has fallen due with time alone; returns the targets forgotten since it was last asked."""
         now = self._clock.unix()
-        forgotten = []
         with self._lock:
-            while self._expiries and self._expiries[0][0] <= now:
+            for _ in range(AT_A_TIME):
+                if not self._expiries or self._expiries[0][0] > now:
+                    break
                 moment, target = heapq.heappop(self._expiries)
-                if self._looks_at.get(target) != moment:
-                    continue
-                del self._looks_at[target]
-                self._settle(target, self._known[target], now)
-                if target not in self._known:
-                    forgotten.append(target)
+                if self._looks_at.get(target) == moment:
+                    del self._looks_at[target]
+                    self._settle(target, self._known[target], now)
+            forgotten = list(self._forgotten)
+            self._forgotten.clear()
         self._ledger.flush()
         return forgotten
 
@@ -107,8 +112,10 @@ class Tracker:
         if known is None:
             self._known.pop(target, None)
             self._looks_at.pop(target, None)
+            self._forgotten.add(target)
         else:
             self._known[target] = known
+            self._forgotten.discard(target)
             self._look_again(target, expires_at(known, now, self.lifetimes))
         self._show(target, known, now)
 
