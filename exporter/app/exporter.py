@@ -102,14 +102,11 @@ class Exporter:
         with self._reloading:
             try:
                 self._apply(_same_state(self._load_config(), self.config))
-            except ConfigError as error:
+            except Exception as error:  # the edge of a reload: whatever breaks, the old one serves on
                 self.instruments.reload_successful.set(0)
-                log.error("the configuration is not reloaded, the old one stays: %s", error)  # noqa: TRY400 - a sentence
-                raise
-            except Exception as error:
-                self.instruments.reload_successful.set(0)
-                self.failed("the reload", error)
-                raise ConfigError([Problem("", "the reload failed inside; the log says more")]) from error
+                bad = self._explained(error)
+                log.error("the configuration is not reloaded, the old one stays: %s", bad)  # noqa: TRY400 - a sentence
+                raise bad from error
             self._loaded()
             log.info("configuration reloaded: %d targets", len(self._tracker))
 
@@ -138,7 +135,8 @@ class Exporter:
         # From here on nothing can fail.
         self._tracker.lifetimes = _lifetimes(config)
         self._desks.swap(config, plans)
-        self.board.reconfigure(_families(config), config.metrics.max_tasks)
+        if config.metrics != self.config.metrics:
+            self.board.reconfigure(_families(config), config.metrics.max_tasks)
         for account in config.accounts:
             for app_id in account.app_ids:
                 self._ledger.open_app(app_id)
@@ -155,8 +153,17 @@ class Exporter:
     def _remembered(self) -> Mapping[TargetId, Run]:
         try:
             return self._ledger.latest_runs()
-        except (ValueError, TypeError, KeyError) as error:
-            raise StartError("the runs in the state cannot be read: another program or release wrote them") from error
+        except (ValueError, TypeError) as error:
+            raise StartError("the runs in the state cannot be read: another program wrote them") from error
+
+    def _explained(self, error: Exception) -> ConfigError:
+        """What went wrong with a reload, in words for whoever asked for it."""
+        if isinstance(error, ConfigError):
+            return error
+        if isinstance(error, StartError):
+            return ConfigError([Problem("state.url", str(error))])
+        self.failed("the reload", error)
+        return ConfigError([Problem("", "the reload failed inside; the log says more")])
 
     def _loaded(self) -> None:
         self.instruments.reload_successful.set(1)

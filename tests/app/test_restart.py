@@ -3,10 +3,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-import sqlalchemy as sa
 
 from exporter.app.exporter import MOST_REMARKS, Exporter
-from exporter.errors import StartError
+from exporter.errors import ConfigError, StartError
 from exporter.model.target import TargetId
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def test_targets_are_counted_by_source_and_rejection(
         static_configs=world.lists(task, task, TargetId("another", "Room", "Task")),
     )
     exporter = world.start()
-    assert samples(exporter, "webcast_targets") == {("static",): 1}
+    assert samples(exporter, "webcast_targets")[("static",)] == 1
     rejected = {("invalid",): 0, ("duplicate",): 1, ("no_account",): 1}
     assert rejected == samples(exporter, "webcast_targets_rejected")
     assert "static_configs[0].targets[1]" in caplog.text
@@ -163,7 +162,7 @@ def test_runs_that_nobody_can_read(world: "World", samples: "SamplesOf", wait: C
     wait(lambda: samples(exporter, "webcast_run_stops_total")[APP, "StopByAPI"] == 1, "the end")
     world.stop(exporter)
     with sqlite3.connect(world.folder / "state.db") as connection:
-        connection.execute("UPDATE runs SET entered = 'no such status', stopped = 'nonsense'")
+        connection.execute("UPDATE runs SET earlier = 'nonsense'")
     connection.close()
     with pytest.raises(StartError, match="the runs in the state cannot be read"):
         world.start()
@@ -176,11 +175,12 @@ def test_a_state_that_fails_under_a_reload(
     exporter = world.start()
 
     def broken() -> None:
-        raise sa.exc.OperationalError("SELECT", {}, OSError("disk I/O error"))
+        raise StartError("the runs in the state cannot be read: OperationalError")
 
     monkeypatch.setattr(exporter._ledger, "latest_runs", broken)
-    with pytest.raises(Exception, match="the reload failed inside"):
+    with pytest.raises(ConfigError, match=r"state\.url: the runs in the state cannot be read"):
         exporter.reload()
+    assert samples(exporter, "webcast_exporter_internal_errors_total") == {(): 0}
     assert samples(exporter, "webcast_exporter_config_last_reload_successful") == {(): 0}
 
 

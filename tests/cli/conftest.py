@@ -107,5 +107,5 @@ def another_thread(work: Callable[[], None]) -> Iterator[None]:
 
 @pytest.fixture
 def meanwhile() -> Callable[[Callable[[], None]], Any]:
-    """To be used as `with meanwhile(work):`."""
+    """A context in which another thread does the work that is given."""
     return another_thread

@@ -82,7 +82,7 @@ def test_not_found_as_metrics(run: Run, api: "Api") -> None:
     result = ask(run, api, TargetId("app", "Room", "Nothing"), "--output", "metrics")
     assert result.exit_code == 1
     (family,) = [x for x in text_string_to_metric_families(result.stdout) if x.name == "webcast_task_read_error"]
-    assert [("not_found", 1)] == [(sample.labels["reason"], sample.value) for sample in family.samples]
+    assert [(sample.labels["reason"], sample.value) for sample in family.samples] == [("not_found", 1)]
     assert "webcast_task_status" not in result.stdout
 
 
