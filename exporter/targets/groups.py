@@ -72,8 +72,10 @@ def one_list(source: Source, documents: Iterable[tuple[str, Listing]]) -> Listin
     for place, listing in documents:
         rejected += [_below(place, entry) for entry in listing.rejected]
         for target, listed in listing.targets.items():
-            if targets.setdefault(target, listed) is not listed:
+            if target in targets:
                 rejected.append(Rejected(Rejection.DUPLICATE, Problem(place, f"{target} is in this list already")))
+            else:
+                targets[target] = listed
     return Listing(source, targets, tuple(rejected))
 
 

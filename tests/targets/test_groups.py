@@ -1,8 +1,9 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.target import TargetId
-from exporter.targets.groups import Listed, TargetGroup, read_groups
+from exporter.targets.groups import Listed, TargetGroup, one_list, read_groups
 from exporter.vocabulary import Rejection, Source
 
 T1, T2 = TargetId("app", "room", "t1"), TargetId("app", "room", "t2")
@@ -61,3 +62,51 @@ def test_nothing_is_lost(groups: list[TargetGroup]) -> None:
     """Every entry of any list is a target or a rejection, and nothing raises."""
     listing = read_groups(Source.STATIC, groups)
     assert sum(len(group.targets) for group in groups) == len(listing.targets) + len(listing.rejected)
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        ({"team": 7}, "labels: team must be a string, put quotes around it"),
+        ({"team": None}, "labels: team must be a string"),
+        ({"team": ["a"]}, "labels: team must be a string"),
+        ({"team": "\ud800"}, "labels: team must be whole characters of Unicode"),
+        ({"__expected_start__": True}, "labels: __expected_start__ must be a time as in 2026-01-15T08:30:00Z"),
+        ({"__expected_end__": 1e300}, "labels: __expected_end__ must be Unix seconds; this looks like milliseconds"),
+    ],
+)
+def test_a_label_s_value_is_text(labels: dict[str, object], sentence: str) -> None:
+    """Any value but text costs the group's targets, with a sentence that names the label."""
+    listing = read_groups(Source.FILE, [TargetGroup([str(T1)], labels), TargetGroup([str(T2)])])
+    assert list(listing.targets) == [T2]
+    (rejected,) = listing.rejected
+    assert rejected.problem.sentence.startswith(sentence)
+
+
+def test_expected_times_may_be_numbers() -> None:
+    """The two labels that are times may be numbers, as YAML and JSON write Unix seconds."""
+    group = TargetGroup([str(T1)], {"__expected_start__": 100, "__expected_end__": 200.5, "team": "edu"})
+    assert {T1: Listed({"team": "edu"}, 100.0, 200.5)} == read_groups(Source.FILE, [group]).targets
+
+
+def test_a_target_that_is_no_text() -> None:
+    """A number or a null in the place of a target costs itself."""
+    listing = read_groups(Source.FILE, [TargetGroup([5, None, str(T1), {}])])
+    assert list(listing.targets) == [T1]
+    assert [str(rejected.problem) for rejected in listing.rejected] == [
+        f"[0].targets[{index}]: must be APP_ID/ROOM_ID/TASK_ID" for index in (0, 1, 3)
+    ]
+
+
+def test_documents_make_one_list() -> None:
+    """What is in a second document of a list too is a duplicate, once for each time; problems tell their document."""
+    first = read_groups(Source.FILE, [TargetGroup([str(T1), "bad"], {"team": "a"})])
+    second = read_groups(Source.FILE, [TargetGroup([str(T1), str(T2)], {"team": "b"})])
+    listing = one_list(Source.FILE, [("a.yml", first), ("b.yml", second), ("c.yml", second)])
+    assert {T1: Listed({"team": "a"}), T2: Listed({"team": "b"})} == listing.targets
+    assert [(entry.reason, entry.problem.path) for entry in listing.rejected] == [
+        (Rejection.INVALID, "a.yml[0].targets[1]"),
+        (Rejection.DUPLICATE, "b.yml"),
+        (Rejection.DUPLICATE, "c.yml"),
+        (Rejection.DUPLICATE, "c.yml"),
+    ]
