@@ -1,10 +1,8 @@
 import logging
-import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -14,9 +12,7 @@ from sqlalchemy.exc import DatabaseError
 
 from exporter.app import serve as serving
 from exporter.app.exporter import Exporter
-from exporter.app.serve import hold_state, serve
-from exporter.app.signals import Signals, Wish
-from exporter.config.schema import State
+from exporter.app.serve import serve
 from exporter.errors import ConfigError, StartError
 from exporter.ledger.lock import StateLock
 from exporter.model.clock import Clock
@@ -60,21 +56,6 @@ def serve_while(world: "World", at_sigterm: Callable[[], None]) -> Serve:
 def get(url: str) -> httpx.Response:
     """One GET, without any proxy."""
     return httpx.get(url, trust_env=False)
-
-
-class Scripted(Signals):
-    """Signals that arrive by a script: one wish for each wait, then none."""
-
-    def __init__(self, *wishes: Wish | None) -> None:
-        super().__init__()
-        self.script = list(wishes)
-        self.between: Callable[[], None] = lambda: None
-
-    def wait(self, seconds: float | None = None) -> Wish | None:
-        """The next of the script."""
-        assert seconds is not None
-        self.between()
-        return self.script.pop(0) if self.script else None
 
 
 def test_serve_from_start_to_stop(serve_while: Serve, world: "World", caplog: pytest.LogCaptureFixture) -> None:
@@ -249,39 +230,6 @@ def test_a_folder_that_does_not_exist(world: "World", at_sigterm: Callable[[], N
         serve(world.load, "127.0.0.1:0", {})
 
 
-def test_a_second_process_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """While another process holds the state it waits and says so once; it goes on when that one ends."""
-    state = State(url=f"sqlite:///{tmp_path}/state.db")
-    first = hold_state(state, Scripted())
-    assert first is not None
-    signals = Scripted(None, Wish.RELOAD, None)
-    signals.between = lambda: first.release() if len(signals.script) == 1 else None
-    second = hold_state(state, signals)
-    assert second is not None
-    second.release()
-    assert caplog.text.count("another process holds the state") == 1
-
-
-def test_a_second_process_can_be_stopped_while_it_waits(tmp_path: Path) -> None:
-    """A stop ends the waiting, and what is waited for stays the other's."""
-    state = State(url=f"sqlite:///{tmp_path}/state.db")
-    first = hold_state(state, Scripted())
-    assert first is not None
-    assert hold_state(state, Scripted(None, Wish.STOP)) is None
-    assert hold_state(state, Scripted(Wish.STOP)) is None
-    first.release()
-
-
-def test_a_stop_while_it_waits_is_a_clean_end(world: "World", at_sigterm: Callable[[], None]) -> None:
-    """Then nothing was opened and no call made."""
-    holder = StateLock(world.folder / "state.db")
-    assert holder.acquire(lambda: False)
-    threading.Timer(0.05, at_sigterm).start()
-    serve(world.load, "127.0.0.1:0", {})
-    assert sum(world.simulation.calls.counts.values()) == 0
-    holder.release()
-
-
 def test_health_follows_the_dispatcher(world: "World") -> None:
     """Not started or standing still it is not alive for long; started it is."""
     exporter = world.exporter()
@@ -292,29 +240,6 @@ def test_health_follows_the_dispatcher(world: "World") -> None:
     exporter.start()
     assert exporter.alive
     assert not exporter.not_ready
-
-
-def test_several_signals_are_one_wish() -> None:
-    """A stop comes before every reload, and fifty reloads are one."""
-    signals = Signals()
-    assert signals.wait(0.0) is None
-    for wish in (Wish.RELOAD, Wish.RELOAD, Wish.STOP, Wish.RELOAD):
-        signals._arrived.put(wish)
-    assert signals.wait() is Wish.STOP
-    signals._arrived.put(Wish.RELOAD)
-    assert signals.wait(1) is Wish.RELOAD
-    assert signals.wait(0.0) is None
-
-
-def test_signals_arrive(at_sigterm: Callable[[], None]) -> None:
-    """SIGTERM and SIGINT stop, SIGHUP reloads."""
-    signals = Signals()
-    signals.listen()
-    at_sigterm()
-    assert signals.wait(5) is Wish.STOP
-    for number, wish in ((signal.SIGINT, Wish.STOP), (signal.SIGHUP, Wish.RELOAD)):
-        os.kill(os.getpid(), number)
-        assert signals.wait(5) is wish
 
 
 def test_the_clock_can_be_given(world: "World", at_sigterm: Callable[[], None]) -> None:
