@@ -187,6 +187,17 @@ def test_times_and_reason_follow_the_status(
     assert expected == (task.status, task.start, task.end, task.stop_reason)
 
 
+@pytest.mark.parametrize(
+    ("value", "unexpected"), [(1676987478000, ()), ("1676987478000", ()), (0, ()), ("soon", ("StartTime",))]
+)
+def test_a_task_that_has_not_started_has_no_start(value: object, unexpected: tuple[str, ...]) -> None:
+    """A StartTime beside "not started" is a plan at best: it is not kept, and not named if it is one."""
+    document = payload("not-started")
+    document["Result"]["WebCastTask"]["StartTime"] = value
+    reply = parse_reply(document)
+    assert (None, unexpected) == (reply.task.start, reply.unexpected)
+
+
 def test_two_streams_are_kept_in_their_order() -> None:
     """The vendor documents at most two streams; a null one keeps its place, so that the other keeps its number."""
     assert EXAMPLE.video * 2 == parse_reply(payload("three-streams")).task.video

@@ -1,0 +1,359 @@
+"""What is known of a target after reads and with time: contract, section 5, row by row."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.errors import AppRefused, BadSchema, NotFound, ReadError, ServerFailed, TimedOut
+from exporter.model.known import (
+    LOOK_BACK,
+    STANDING_OF_STATUS,
+    Known,
+    Lifetimes,
+    Standing,
+    accept,
+    expire,
+    expires_at,
+    is_hidden,
+    learn,
+    let_go,
+    lingers_until,
+    retarget,
+)
+from exporter.model.reading import Reading
+from exporter.model.run import EndUnseen, Fact, Run, Step, Stopped
+from exporter.model.target import Target, TargetId
+from exporter.model.task import Task
+from exporter.vocabulary import ReadFailure, Status, StopReason
+
+Read = Callable[..., Reading]
+
+TARGET = Target(TargetId("app", "room", "task"), "default")
+WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
+T = 100_000.0
+START = T - 50.0
+ON = Task(Status.RUNNING, start=START, user_id="bot", source_host="class.example.com")
+OVER = Task(Status.ENDED, start=START, end=T, stop_reason=StopReason.STOP_BY_API, user_id="bot")
+UNREAD = Known(TARGET, accepted_at=T)
+LOST = (Stopped("app", StopReason.LOST),)
+
+
+@pytest.fixture
+def known(read: Read) -> Callable[..., Known]:
+    """What is known after reads, 10 s apart from second 100,000; None is "no such task"."""
+
+    def after(*outcomes: Task | ReadError | None, begin: Known = UNREAD, at: float = T) -> Known:
+        for number, outcome in enumerate(outcomes):
+            begin, _ = learn(begin, read(at + 10 * number, outcome))
+        return begin
+
+    return after
+
+
+def facts(step: Step) -> tuple[Fact, ...]:
+    """What is counted; each of it with the run that it is about."""
+    assert bool(step.runs) >= bool(step.facts)
+    return step.facts
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_task_stands_by_its_status(known: Callable[..., Known], status: Status) -> None:
+    """Once read, a target counts by its task's own status."""
+    assert STANDING_OF_STATUS[status] == known(Task(status)).standing
+    assert status.value == STANDING_OF_STATUS[status].value
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "standing"),
+    [
+        ((), Standing.UNREAD),
+        ((TimedOut("late"),), Standing.STALE),
+        ((None,), Standing.NOT_FOUND),
+        ((None, TimedOut("late")), Standing.NOT_FOUND),
+        ((ON, TimedOut("late")), Standing.RUNNING),
+        ((ON, BadSchema("no reply")), Standing.RUNNING),
+        ((ON, None), Standing.NOT_FOUND),
+        ((ON, None, ON), Standing.RUNNING),
+        ((OVER, None), Standing.ENDED),
+        ((OVER, AppRefused("no")), Standing.ENDED),
+    ],
+    ids=str,
+)
+def test_the_standing_after_reads(
+    known: Callable[..., Known], outcomes: tuple[Task | ReadError | None, ...], standing: Standing
+) -> None:
+    """A failed read leaves the last known state; "no such task" takes it, but for one that has stopped."""
+    assert standing == known(*outcomes).standing
+
+
+def test_a_read_says_all_that_it_says(read: Read) -> None:
+    """A success sets state, its times and who is cast; a failure after it changes only what reads say of reads."""
+    fresh, step = learn(UNREAD, read(T, ON, server_time=T + 3))
+    expected = Known(
+        TARGET,
+        accepted_at=T,
+        run=step.runs[-1],
+        task=ON,
+        task_time=T + 3,
+        status_since=T,
+        user_id="bot",
+        source_host="class.example.com",
+        last_read=T,
+        last_success=T,
+    )
+    assert expected == fresh
+    failed, step = learn(fresh, read(T + 30, ServerFailed("inside")))
+    assert replace(fresh, last_read=T + 30, failure=ReadFailure.SERVER) == failed
+    assert Step() == step
+    assert learn(failed, read(T + 60, ON))[0].failure is None
+
+
+def test_a_status_begins_when_it_is_entered(known: Callable[..., Known]) -> None:
+    """The status is as old as the first read in a row that said so, in this run."""
+    assert known(ON, ON, ON).status_since == T
+    assert known(ON, Task(Status.UNKNOWN, start=START), ON).status_since == T + 20
+    assert known(ON, Task(Status.RUNNING, start=T)).status_since == T + 10
+    assert known(OVER, replace(OVER, start=T), OVER).status_since == T + 20
+
+
+def test_not_found_begins_with_the_first_in_a_row(known: Callable[..., Known]) -> None:
+    """A failure of another kind says nothing of the task and breaks no row; a success does."""
+    assert known(ON, None, TimedOut("late"), None).not_found_since == T + 10
+    assert known(ON, None, ON, None).not_found_since == T + 30
+    assert known(ON, None, ON).not_found_since is None
+
+
+def test_a_state_goes_stale(known: Callable[..., Known]) -> None:
+    """The state goes when nothing was fresh for `stale_after`, not a moment before; what else was read stays."""
+    failing = known(ON, TimedOut("late"))
+    at = T + WAITS.stale_after
+    assert (failing, Step()) == expire(failing, math.nextafter(at, 0), WAITS)
+    assert at == expires_at(failing, T + 10, WAITS)
+    stale, step = expire(failing, at, WAITS)
+    assert (replace(failing, task=None), Step()) == (stale, step)
+    assert stale is not None
+    assert (stale.standing, stale.live) == (Standing.STALE, True)
+    assert Standing.RUNNING is known(ON, begin=stale, at=at + 1).standing
+
+
+def test_a_stretched_interval_makes_nothing_stale(known: Callable[..., Known]) -> None:
+    """`stale_after` is a floor: where reads are further apart, a success stays fresh for longer, and Lost waits too."""
+    rare = replace(known(ON), fresh_for=600.0)
+    assert expires_at(rare, T, WAITS) == T + 600
+    gone = replace(known(ON, None), fresh_for=600.0)
+    assert expires_at(gone, T + 10, WAITS) == T + 610
+
+
+def test_a_stopped_state_is_never_stale(known: Callable[..., Known]) -> None:
+    """The last state of a stopped run stays for `linger`, whatever its rereads say."""
+    over = known(ON, OVER, None, TimedOut("late"))
+    until = T + 10 + WAITS.linger
+    assert (until, until) == (lingers_until(over, WAITS), expires_at(over, T + 30, WAITS))
+    assert (over, Step()) == expire(over, until, WAITS)
+    assert [is_hidden(over, at, WAITS) for at in (math.nextafter(until, 0), until)] == [False, True]
+    assert expires_at(over, until, WAITS) is None
+
+
+def test_a_run_that_the_api_no_longer_knows_is_lost(known: Callable[..., Known]) -> None:
+    """Not known for `stale_after`: it has stopped, its end was never read, and it is counted once."""
+    gone = known(ON, None)
+    at = T + 10 + WAITS.stale_after
+    assert (gone, Step()) == expire(gone, math.nextafter(at, 0), WAITS)
+    lost, step = expire(gone, at, WAITS)
+    assert facts(step) == LOST
+    assert lost is not None
+    assert (lost.standing, lost.live, lost.not_found_since) == (Standing.NOT_FOUND, False, T + 10)
+    assert (lost, Step()) == expire(lost, at + 1e6, WAITS)
+    assert expires_at(lost, at, WAITS) is None
+
+
+def test_nobody_is_lost_while_the_api_is_silent(known: Callable[..., Known]) -> None:
+    """One "no such task" and then an outage is no proof; the next such answer is."""
+    silent = known(ON, None, TimedOut("late"))
+    assert facts(expire(silent, T + 1e4, WAITS)[1]) == ()
+    assert facts(expire(known(None, begin=silent, at=T + 1e4), T + 1e4, WAITS)[1]) == LOST
+
+
+@pytest.mark.parametrize("outcomes", [(ON,), (ON, TimedOut("late")), (ON, None, TimedOut("late"))], ids=str)
+def test_a_run_is_lost_beyond_the_look_back(
+    known: Callable[..., Known], outcomes: tuple[Task | ReadError | None, ...]
+) -> None:
+    """72 hours after its start the API can know no run any more, whatever the latest read was."""
+    followed = known(*outcomes)
+    at = START + LOOK_BACK
+    assert at == expires_at(followed, at - 1, WAITS)
+    lost, step = expire(followed, at, WAITS)
+    assert facts(step) == LOST
+    assert lost is not None
+    assert (lost.standing, lost.task) == (Standing.NOT_FOUND, None)
+
+
+def test_an_answer_from_beyond_the_look_back_shows_nothing(known: Callable[..., Known]) -> None:
+    """A run that is answered as running after its 72 hours is counted as Lost once, and shown never."""
+    ancient = Task(Status.RUNNING, start=T - LOOK_BACK - 1)
+    counted: list[Fact] = []
+    now: Known | None = UNREAD
+    for number in range(3):
+        assert now is not None
+        now, step = expire(known(ancient, begin=now, at=T + number), T + number, WAITS)
+        counted += facts(step)
+        assert now is not None
+        assert Standing.NOT_FOUND is now.standing
+    assert tuple(counted) == LOST
+
+
+def test_a_lost_run_that_comes_back_is_followed(known: Callable[..., Known]) -> None:
+    """It is live again, is shown, drained and given up like any other; nothing of it is counted again but statuses."""
+    lost, _ = expire(known(ON, None), T + 500, WAITS)
+    assert lost is not None
+    back = known(ON, begin=lost, at=T + 600)
+    assert (back.standing, back.live) == (Standing.RUNNING, True)
+    draining = let_go(back, T + 700, WAITS)
+    assert draining is not None
+    assert facts(expire(draining, T + 700 + WAITS.drain, WAITS)[1]) == ()
+    again, step = expire(known(None, begin=back, at=T + 700), T + 1000, WAITS)
+    assert again is not None
+    assert (again.live, facts(step)) == (False, ())
+    over = known(OVER, begin=again, at=T + 5000)
+    assert T + 5000 + WAITS.linger == lingers_until(over, WAITS)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "drained"),
+    [((), False), ((None,), False), ((TimedOut("late"),), False), ((ON,), True), ((ON, None), True), ((OVER,), False)],
+    ids=str,
+)
+def test_only_a_live_run_is_drained(
+    known: Callable[..., Known],
+    outcomes: tuple[Task | ReadError | None, ...],
+    drained: bool,  # noqa: FBT001 - a row of a table
+) -> None:
+    """What no source lists any more goes at once, but for a run that was last seen live."""
+    assert drained == (let_go(known(*outcomes), T, WAITS) is not None)
+
+
+def test_a_drain_ends(known: Callable[..., Known]) -> None:
+    """A run that is still live when its drain is over is let go, and its end counts as unseen, once."""
+    draining = let_go(known(ON), T, WAITS)
+    assert draining is not None
+    now = known(ON, begin=draining, at=T + 1790)
+    at = T + WAITS.drain
+    assert (now, Step()) == expire(now, math.nextafter(at, 0), WAITS)
+    assert at == expires_at(now, T + 1795, WAITS)
+    gone, step = expire(now, at, WAITS)
+    assert (None, (EndUnseen("app"),)) == (gone, facts(step))
+    (run,) = step.runs
+    assert let_go(accept(TARGET, run, at), at, WAITS) is None
+
+
+def test_a_drain_is_not_begun_twice(known: Callable[..., Known]) -> None:
+    """Another load of the lists without the target prolongs nothing, and takes nothing that lingers."""
+    draining = let_go(known(ON), T, WAITS)
+    assert draining is not None
+    assert draining == let_go(draining, T + 600, WAITS)
+    over = known(OVER, begin=draining, at=T + 700)
+    assert over == let_go(over, T + 800, WAITS)
+
+
+@pytest.mark.parametrize(("end_seen", "until"), [(T + 60, T + 60 + 900), (T + 1700, T + 1800)])
+def test_a_drained_run_lingers(known: Callable[..., Known], end_seen: float, until: float) -> None:
+    """The end of a drained run is shown for `linger`, but not beyond the drain; then it is forgotten uncounted."""
+    draining = let_go(known(ON), T, WAITS)
+    assert draining is not None
+    over = known(OVER, begin=draining, at=end_seen)
+    assert (over, Step()) == expire(over, math.nextafter(until, 0), WAITS)
+    assert until == expires_at(over, end_seen, WAITS)
+    assert (None, Step()) == expire(over, until, WAITS)
+
+
+def test_a_drained_run_that_is_lost_is_forgotten(known: Callable[..., Known]) -> None:
+    """Nothing is left to show and nothing to wait for; it counts as Lost and not as unseen too."""
+    draining = let_go(known(ON, None), T + 10, WAITS)
+    assert draining is not None
+    gone, step = expire(draining, T + 130, WAITS)
+    assert (gone, facts(step)) == (None, LOST)
+
+
+def test_a_target_that_is_listed_again_stays(known: Callable[..., Known]) -> None:
+    """A new listing ends the drain and brings its labels; what was read stays."""
+    draining = let_go(known(ON), T, WAITS)
+    assert draining is not None
+    listed = replace(TARGET, labels={"team": "edu"})
+    assert replace(known(ON), target=listed) == retarget(draining, listed)
+
+
+def test_waits_of_nothing(known: Callable[..., Known]) -> None:
+    """`stale_after`, `linger` and `drain` of 0 are legal: everything falls due at once and nothing for ever."""
+    none = Lifetimes(0.0, 0.0, 0.0)
+    stale, _ = expire(known(ON), T, none)
+    assert stale is not None
+    assert Standing.STALE is stale.standing
+    assert is_hidden(known(OVER), T, none)
+    draining = let_go(known(ON), T, none)
+    assert draining is not None
+    assert expire(draining, T, none)[0] is None
+
+
+def test_a_start_goes_on_where_the_last_process_ended(known: Callable[..., Known]) -> None:
+    """A stopped run is shown as it was; a live one is not shown before it is read, but is known; another is new."""
+    over = known(OVER)
+    assert over.run is not None
+    again = accept(TARGET, over.run, T + 60)
+    assert (
+        again.task,
+        again.last_read,
+        again.last_success,
+        again.status_since,
+        again.user_id,
+        again.over,
+    ) == (OVER, T, T, T, "bot", True)
+    assert T + WAITS.linger == expires_at(again, T + 60, WAITS)
+    live = known(ON).run
+    assert Known(TARGET, accepted_at=T + 60, run=live) == accept(TARGET, live, T + 60)
+    assert (accept(TARGET, live, T).standing, accept(TARGET, live, T).live) == (Standing.UNREAD, True)
+    assert Known(TARGET, accepted_at=T) == accept(TARGET, None, T)
+    lost, _ = expire(known(ON, None), T + 500, WAITS)
+    assert lost is not None
+    assert Standing.UNREAD is accept(TARGET, lost.run, T + 600).standing
+
+
+OUTCOMES = st.one_of(
+    st.builds(Task, st.sampled_from(list(Status)), start=st.sampled_from([None, T - 3e5, T - 50, T + 50])),
+    st.sampled_from([NotFound("none"), TimedOut("late"), BadSchema("no reply")]),
+)
+EVENTS = st.lists(st.tuples(st.floats(0, 4000), st.one_of(OUTCOMES, st.sampled_from(["drop", "list"]))), max_size=12)
+WAIT = st.sampled_from([0.0, 1.0, 120.0, 5000.0])
+
+
+@given(EVENTS, st.builds(Lifetimes, WAIT, WAIT, WAIT))
+def test_time_comes_to_rest(events: list[tuple[float, Task | ReadError | str]], waits: Lifetimes) -> None:
+    """After what is due is applied, a second look changes nothing, and the next one is later: no busy loop."""
+    now, known = T, UNREAD
+    for wait, event in events:
+        now += wait
+        after: Known | None = known
+        if event == "drop":
+            after = let_go(known, now, waits)
+        elif event == "list":
+            after = retarget(known, TARGET)
+        elif not isinstance(event, str):
+            after, _ = learn(known, Reading(TARGET.id, now, now, 0.1, event))
+        after, _ = expire(after, now, waits) if after is not None else (None, Step())
+        if after is None:
+            return
+        known = after
+        assert (known, Step()) == expire(known, now, waits)
+        moment = expires_at(known, now, waits)
+        assert moment is None or moment > now
+
+
+def test_a_run_that_nobody_reads_is_nobodys(read: Read) -> None:
+    """A target without a run has nothing to lose, to linger or to drain."""
+    nothing, step = learn(UNREAD, read(T))
+    assert (None, Step(), None) == (nothing.run, step, expires_at(nothing, T, WAITS))
+    assert (nothing, Step()) == expire(nothing, T + 1e9, WAITS)
+    assert isinstance(accept(TARGET, Run(TARGET.id, T), T), Known)
