@@ -92,9 +92,9 @@ class Exporter:
 
     def stop(self) -> None:
         """End within moments: calls in flight are broken off, what was learnt is in the state."""
-        self._stopping.set()
         self._dispatcher.stop()
-        self._desks.stop()
+        self._desks.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
+        self._stopping.set()
         self._ledger.close()
 
     def reload(self) -> None:

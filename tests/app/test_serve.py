@@ -95,6 +95,25 @@ def test_a_stop_takes_no_longer_for_calls_that_hang(serve_while: Serve, world: "
     assert monotonic() - told[0] < 2
 
 
+def test_calls_that_a_stop_breaks_off_are_no_failures(
+    world: "World", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wait: Callable[..., None]
+) -> None:
+    """Nothing is counted, shown or logged of them: pollers take nothing in before calls are woken or broken off."""
+    world.simulation.faults.mode, world.simulation.faults.latency = FaultMode.LATENCY, 60
+    tasks = [world.task(f"task{number}") for number in range(20)]
+    world.write(static_configs=world.lists(*tasks))
+    exporter = world.start()
+    wait(lambda: world.reads(tasks[0]), "calls on their way")
+    woken: list[bool] = []
+    poller, client = exporter._desks._desks["default"].poller, exporter._desks._desks["default"].client
+    stop, close = poller.stop, client.close
+    monkeypatch.setattr(poller, "stop", lambda: (woken.append(exporter._stopping.is_set()), stop()))
+    monkeypatch.setattr(client, "close", lambda: (woken.append(exporter._stopping.is_set()), close()))
+    world.stop(exporter)
+    assert woken == [False, False]
+    assert "calls fail" not in caplog.text
+
+
 def test_sighup_reloads(serve_while: Serve, world: "World", wait: Callable[..., None]) -> None:
     """SIGHUP reloads as the page does; a file that is no YAML leaves the process alive, and it reloads again."""
 
