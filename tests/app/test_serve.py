@@ -106,9 +106,16 @@ def test_calls_that_a_stop_breaks_off_are_no_failures(
     wait(lambda: world.reads(tasks[0]), "calls on their way")
     woken: list[bool] = []
     poller, client = exporter._desks._desks["default"].poller, exporter._desks._desks["default"].client
-    stop, close = poller.stop, client.close
-    monkeypatch.setattr(poller, "stop", lambda: (woken.append(exporter._stopping.is_set()), stop()))
-    monkeypatch.setattr(client, "close", lambda: (woken.append(exporter._stopping.is_set()), close()))
+
+    def noted(work: Callable[[], None]) -> Callable[[], None]:
+        def act() -> None:
+            woken.append(exporter._stopping.is_set())
+            work()
+
+        return act
+
+    monkeypatch.setattr(poller, "stop", noted(poller.stop))
+    monkeypatch.setattr(client, "close", noted(client.close))
     world.stop(exporter)
     assert woken == [False, False]
     assert "calls fail" not in caplog.text
