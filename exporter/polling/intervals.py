@@ -20,6 +20,9 @@ NEAR_DEADLINE = 60.0
 REREAD_SHARE = 0.1
 """Rereads of stopped targets take at most this part of the budget."""
 
+SURE_SHARE = 0.98
+"""This part of the budget is sure to be used when it is short (contract, section 5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
@@ -144,6 +147,7 @@ _UNSTRETCHED: Stretch = {}
 
 def _left_for_live(lanes: Mapping[Lane | None, int], cadence: Cadence, budget: float) -> float:
     """What rereads and backed-off targets leave of the budget, and no less than half of it."""
+    sure = SURE_SHARE * budget
     rereads = min(lanes.get(Lane.REREAD, 0) / cadence.reread_stopped, REREAD_SHARE * budget)
     backed_off = lanes.get(Lane.BACKOFF, 0) / cadence.max_backoff
-    return max(budget - rereads - backed_off, budget / 2)
+    return max(sure - rereads - backed_off, sure / 2)

@@ -3,8 +3,8 @@
 Targets never read come first, newest first; then whoever has been due longest. Rereads of stopped targets have a
 tenth of the calls and no more. A target that is being read is in no queue, so it cannot be read twice at once.
 
-Dues are kept as configured, and stretched only when they are looked at: a fleet that shrinks, or a rate that recovers,
-makes what was put off for their sake due at once.
+Dues are kept as configured. Stretching only decides who of those whose configured wait is over comes first: no call of
+the budget is left unused while there is one, and what was put off comes at once when the fleet shrinks.
 """
 
 import heapq
@@ -92,8 +92,8 @@ class Round:
             return self._taken(heapq.heappop(self._queues[Lane.REREAD]), now)
         if self._newest_unread(now) is not None:
             return self._taken(self._unread.pop(), now)
-        due, lane = self._longest_due(stretch)
-        return self._taken(heapq.heappop(self._queues[lane]), due) if due <= now else None
+        due, lane = self._longest_due(now, stretch)
+        return self._taken(heapq.heappop(self._queues[lane]), min(due, now)) if due < math.inf else None
 
     def again(self, target: TargetId, now: float, wait: Wait, stretch: Stretch) -> None:
         """After a read: it waits again."""
@@ -146,11 +146,11 @@ class Round:
 
     def lateness(self, now: float, stretch: Stretch) -> float:
         """For how many seconds the longest waiting target that was read before has been due."""
-        return max(0.0, now - self._longest_due(stretch)[0])
+        return max(0.0, now - self._longest_due(now, stretch)[0])
 
     def oldest_due(self, now: float, stretch: Stretch) -> float | None:
         """Since when the longest waiting target has been due; None when nothing is."""
-        due = min(self._longest_due(stretch)[0], self._oldest_unread(now))
+        due = min(self._longest_due(now, stretch)[0], self._oldest_unread(now))
         return due if due <= now else None
 
     def _turn_before(self, entry: _Entry, now: float, period: float) -> float:
@@ -178,13 +178,15 @@ class Round:
             entry.place = due
         return target
 
-    def _longest_due(self, stretch: Stretch) -> tuple[float, Lane]:
-        """The stretched due time that comes first, and its lane; infinity when nobody waits."""
-        first, of = math.inf, Lane.NORMAL
+    def _longest_due(self, now: float, stretch: Stretch) -> tuple[float, Lane]:
+        """The first stretched due time of those whose configured wait is over, and its lane; infinity without any."""
+        first, number, of = math.inf, 0, Lane.NORMAL
         for lane in _LIVE:
-            if (entry := self._head(lane)) is not None:
+            entry = self._head(lane)
+            if entry is not None and entry.number is not None and entry.due <= now:
                 due = entry.due + entry.wait * (stretch.get(lane, 1.0) - 1.0)
-                first, of = (due, lane) if due < first else (first, of)
+                if (due, entry.number) < (first, number):
+                    first, number, of = due, entry.number, lane
         return first, of
 
     def _newest_unread(self, now: float) -> _Entry | None:
