@@ -1,5 +1,6 @@
 """One GET of a list of targets, bounded in time, size and redirects. No sentence holds a URL: it may hold a secret."""
 
+import logging
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
@@ -29,6 +30,8 @@ OK: Final = 200
 JSON: Final = "application/json"
 CHUNK: Final = 64 * 1024
 TOO_SLOW: Final = f"gave no whole answer within {TIMEOUT:g} seconds"
+TELL_URLS: Final = ("urllib3.connection", "urllib3.connectionpool")
+"""Loggers that tell a request's whole URL, at DEBUG, and at WARNING when an answer's headers are odd."""
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError)
 
 
@@ -44,6 +47,8 @@ class Getter:
         self._config = config
         self._adapter = adapter or Transport(connections=1, on_connect=lambda: None)
         self._stopwatch = stopwatch
+        for name in TELL_URLS:
+            logging.getLogger(name).addFilter(_is_error)
         if config.tls_config.insecure_skip_verify:
             # It was asked for; exporter/config/rules.py warns of it.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -132,6 +137,10 @@ class Getter:
             if self._stopwatch() > deadline:
                 raise FeedFault(TOO_SLOW)
         return bytes(body)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def _same_server(url: str, target: str) -> bool:
