@@ -31,7 +31,7 @@ _Ticket = tuple[float, int, TargetId]
 
 @dataclass(slots=True)
 class _Entry:
-    """`lane` None = never read. `number` is that of its ticket; None = it is being read.
+    """`lane` None = never read. `number` is that of its latest ticket; not `queued`, it is being read.
 
     `wait` is the part of the way to `due` that stretches. `share` is its place as a part of any interval, `place` a
     moment at which its turn is.
@@ -43,7 +43,8 @@ class _Entry:
     wait: float = 0.0
     place: float | None = None
     read_at: float = -math.inf
-    number: int | None = None
+    number: int = -1
+    queued: bool = False
 
 
 class Round:
@@ -112,20 +113,20 @@ class Round:
     def put_back(self, target: TargetId) -> None:
         """Unread, into its queue where it was."""
         if (entry := self._entries.get(target)) is not None:
-            self._return(target, entry)
+            self._back(target, entry)
 
     def put_off(self, target: TargetId, due: float) -> None:
         """Unread, into its queue until `due`."""
         if (entry := self._entries.get(target)) is not None:
-            entry.due, entry.wait = due, 0.0
-            self._return(target, entry)
+            entry.due, entry.wait, entry.number = due, 0.0, next(self._numbers)
+            self._back(target, entry)
 
     def hurry(self, now: float, app_id: str | None = None) -> None:
         """Make every waiting live target due (of one app, if given), oldest read first; its later turns stay."""
         waiting = [
             (entry.read_at, entry.due, target)
             for target, entry in self._entries.items()
-            if entry.number is not None and entry.lane is not Lane.REREAD and app_id in (None, target.app_id)
+            if entry.queued and entry.lane is not Lane.REREAD and app_id in (None, target.app_id)
         ]
         for _, _, target in sorted(waiting):
             entry = self._entries[target]
@@ -137,7 +138,7 @@ class Round:
     def rescale(self, now: float, ratios: Mapping[Lane, float]) -> None:
         """A lane's waits have become `ratio` times what they were: each waiting target keeps its part of them."""
         for target, entry in self._entries.items():
-            if entry.number is not None and entry.lane is not None:
+            if entry.queued and entry.lane is not None:
                 ratio = ratios.get(entry.lane, 1.0)
                 entry.wait *= ratio
                 entry.due = entry.place = now + (entry.due - now) * (ratio if entry.due > now else 1.0)
@@ -161,19 +162,23 @@ class Round:
             entry.place = entry.share * period
         return now - (now - entry.place) % period
 
-    def _return(self, target: TargetId, entry: _Entry) -> None:
+    def _back(self, target: TargetId, entry: _Entry) -> None:
         if entry.lane is Lane.REREAD:
             self._reread_from = -math.inf  # its turn was not used
-        self._queue(target, entry)
+        self._push(target, entry)
 
     def _queue(self, target: TargetId, entry: _Entry) -> None:
         entry.number = next(self._numbers)
+        self._push(target, entry)
+
+    def _push(self, target: TargetId, entry: _Entry) -> None:
+        entry.queued = True
         heapq.heappush(self._queues[entry.lane], (entry.due, entry.number, target))
 
     def _taken(self, ticket: _Ticket, due: float) -> TargetId:
         target = ticket[2]
         entry = self._entries[target]
-        entry.number = None
+        entry.queued = False
         if entry.wait:
             entry.place = due
         return target
@@ -183,7 +188,7 @@ class Round:
         first, number, of = math.inf, 0, Lane.NORMAL
         for lane in _LIVE:
             entry = self._head(lane)
-            if entry is not None and entry.number is not None and entry.due <= now:
+            if entry is not None and entry.due <= now:
                 due = entry.due + entry.wait * (stretch.get(lane, 1.0) - 1.0)
                 if (due, entry.number) < (first, number):
                     first, number, of = due, entry.number, lane
@@ -218,7 +223,7 @@ class Round:
 
     def _alive(self, ticket: _Ticket) -> _Entry | None:
         entry = self._entries.get(ticket[2])
-        return entry if entry is not None and entry.number == ticket[1] else None
+        return entry if entry is not None and entry.queued and entry.number == ticket[1] else None
 
     def _sweep(self) -> None:
         """Drop every dead ticket, wherever it lies."""

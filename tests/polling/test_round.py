@@ -170,7 +170,7 @@ def test_a_reread_put_off_leaves_the_right_to_the_next() -> None:
 
 
 def test_put_back_it_has_the_place_it_had() -> None:
-    """Before those that fell due later."""
+    """Before those that fell due later, and before those that fell due with it."""
     round_ = Round()
     for target, seconds in ((A, 3.0), (B, 4.0)):
         round_.add(target, 0.0)
@@ -178,6 +178,11 @@ def test_put_back_it_has_the_place_it_had() -> None:
     assert round_.take(9.0, BUDGET, NONE) == A
     round_.put_back(A)
     assert list(drain(round_, 9.0)) == [A, B]
+    for target in (A, B):
+        round_.again(target, 9.0, BACKOFF, NONE)
+    assert round_.take(69.0, BUDGET, NONE) == A
+    round_.put_back(A)
+    assert list(drain(round_, 69.0)) == [A, B]
 
 
 def test_put_off_it_waits_until_then() -> None:
