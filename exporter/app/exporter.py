@@ -15,8 +15,9 @@ from prometheus_client import (
 )
 from sqlalchemy.engine import Engine
 
+from exporter.app.discovery import Discovery
 from exporter.app.fleet import Desks
-from exporter.app.lists import left_live, take_lists
+from exporter.app.lists import Lists, left_live, take_lists
 from exporter.config.rules import warnings
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem, StartError
@@ -43,7 +44,6 @@ log = logging.getLogger(__name__)
 FRESH_FOR_INTERVALS = 3
 """A read is fresh for so many of the intervals now in force (contract, `polling.stale_after`)."""
 
-
 MOST_REMARKS = 20
 """Remarks on a configuration that are logged at a load; 20,000 targets could make as many."""
 
@@ -68,6 +68,7 @@ class Exporter:
         self._load_config = load_config
         self._clock = clock
         self._started = False
+        self._ready = False
         self._stopping = Event()
         self._reloading = Lock()
         registry = _registry()
@@ -78,6 +79,8 @@ class Exporter:
         self._tracker.attach(self.board)
         self._desks = Desks(environ, clock, self.instruments, self._ports(), self._stopping.wait)
         self._dispatcher = Dispatcher(self._beat, self._housekeep, self._count_event, clock.monotonic)
+        self._discovery = Discovery(self._dispatcher, self.instruments, clock, self._lists_changed)
+        self._remarked: frozenset[str] = frozenset()
         registry.register(FleetCollector(self.board, self._ledger.totals))
         registry.register(AccountCollector(self._desks.numbers))
         self.exposition = Exposition(registry, self.board)
@@ -93,6 +96,7 @@ class Exporter:
     def stop(self) -> None:
         """End within moments: calls in flight are broken off, what was learnt is in the state."""
         self._dispatcher.stop()
+        self._discovery.close()
         self._desks.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
         self._stopping.set()
         self._ledger.close()
@@ -112,8 +116,10 @@ class Exporter:
 
     @property
     def not_ready(self) -> str:
-        """Why it cannot serve yet; empty once it can."""
-        return "" if self._started else "The first targets are being taken over."
+        """Why it cannot serve yet; empty once it can, and for good."""
+        if not self._ready:
+            self._ready = self._started and self._discovery.tried_all
+        return "" if self._ready else "Not every list of targets has been asked for yet."
 
     def counts(self) -> Mapping[Place, int]:
         """How many tasks count under which labels of `webcast_tasks`."""
@@ -130,8 +136,8 @@ class Exporter:
 
     def _apply(self, config: Config) -> None:
         plans = self._desks.plan(config)
-        accepted, remarks = take_lists(config)
-        remembered = self._remembered()
+        sources = self._discovery.plan(config)
+        remembered = self._ledger.latest_runs()
         # From here on nothing can fail.
         self._tracker.lifetimes = _lifetimes(config)
         self._desks.swap(config, plans)
@@ -140,21 +146,30 @@ class Exporter:
         for account in config.accounts:
             for app_id in account.app_ids:
                 self._ledger.open_app(app_id)
+        self.config = config
+        self._discovery.swap(sources)
+        _warn(warnings(config))
         if not self._started:
-            # Taken up and, a line further down, let go: so a drain goes on, and each live run's end is accounted for.
-            drained = {target.id: target for target in left_live(config, remembered, accepted.targets)}
-            self._tracker.replace_targets({**drained, **accepted.targets}, remembered)
+            # Taken up, and let go unless a source lists them: so a drain goes on over a restart, and the end of each
+            # live run is accounted for.
+            live = {target.id: target for target in left_live(config, remembered, {})}
+            self._tracker.replace_targets(live, remembered)
+        self._take(take_lists(self._discovery.listings(), config), remembered)
+
+    def _take(self, lists: Lists, remembered: Mapping[TargetId, Run]) -> None:
+        """Put in force what the sources list now; `remembered` are the latest runs of what is new among it."""
+        accepted, remarks = lists
         self._tracker.replace_targets(accepted.targets, remembered)
         self._desks.follow(self._tracker)
         self.instruments.listed(_by_source(accepted), accepted.rejected)
-        self.config = config
-        _warn((*warnings(config), *remarks))
+        _warn([remark for remark in remarks if remark not in self._remarked])
+        self._remarked = frozenset(remarks)
 
-    def _remembered(self) -> Mapping[TargetId, Run]:
-        try:
-            return self._ledger.latest_runs()
-        except (ValueError, TypeError) as error:
-            raise StartError("the runs in the state cannot be read: another program wrote them") from error
+    def _lists_changed(self) -> None:
+        with self._reloading:
+            lists = take_lists(self._discovery.listings(), self.config)
+            new = [target for target in lists.accepted.targets if self._tracker.get(target) is None]
+            self._take(lists, self._ledger.latest_runs(new))
 
     def _explained(self, error: Exception) -> ConfigError:
         """What went wrong with a reload, in words for whoever asked for it."""

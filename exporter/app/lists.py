@@ -1,13 +1,13 @@
 """All lists of targets together, and what a person should know of the entries that are not read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from exporter.config.schema import Config
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
+from exporter.targets.groups import Listing
 from exporter.targets.listing import Accepted, AccountOf, accept
-from exporter.targets.static import static_listing
 
 
 class Lists(NamedTuple):
@@ -17,15 +17,15 @@ class Lists(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def take_lists(config: Config) -> Lists:
-    """Ask every source."""
-    listing = static_listing(config)
-    accepted = accept([listing], config.accounts)
+def take_lists(listings: Iterable[Listing], config: Config) -> Lists:
+    """Merge what the sources say, for the accounts of `config`."""
+    listings = tuple(listings)
+    accepted = accept(listings, config.accounts)
     orphans = sorted(accepted.without_account)
     return Lists(
         accepted,
         (
-            *(str(entry.problem) for entry in listing.rejected),
+            *(str(entry.problem) for listing in listings for entry in listing.rejected),
             *(f"{orphan} is read by no account: its app is in no app_ids" for orphan in orphans),
         ),
     )

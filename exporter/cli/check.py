@@ -18,6 +18,7 @@ from exporter.errors import AppRefused, NotFound, Rejected
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
 from exporter.targets.listing import Accepted
+from exporter.targets.sources import Sources
 
 NO_SUCH_ROOM = "webcast-exporter-probe"
 NO_SUCH_APP = "000000000000000000000000"
@@ -48,13 +49,16 @@ def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     help="Make one signed call per account: for this task, or for one that cannot exist.",
 )
 def check(config_file: Path, probe: TargetId | str | None) -> None:
-    """Check a configuration file; every problem is told at once.
+    """Check a configuration file; every problem is told at once. Its lists of targets are asked for once.
 
     With --probe also ask the API. A task that cannot exist is not found when key, signature, clock and right are good.
     """
     config = load(config_file, os.environ)
-    accepted, remarks = take_lists(config)
-    for warning in (*warnings(config), *remarks):
+    sources = Sources(config)
+    problems = [f"{feed.place}: {problem}" for feed in sources if (problem := feed.refresh().problem)]
+    accepted, remarks = take_lists(sources.listings(), config)
+    sources.close()
+    for warning in (*warnings(config), *problems, *remarks):
         click.echo(f"warning: {warning}")
     accounts, targets = counted(len(config.accounts), "account"), counted(len(accepted.targets), "target")
     click.echo(f"{config_file}: good, {accounts}, {targets}")

@@ -49,6 +49,8 @@ class Instruments:
         self._unexpected = _counter(rows.API_UNEXPECTED_VALUES, registry)
         self._targets = _gauge(rows.TARGETS, registry)
         self._rejected = _gauge(rows.TARGETS_REJECTED, registry)
+        self._discovery_failures = _counter(rows.DISCOVERY_FAILURES, registry)
+        self._discovery_last_success = _gauge(rows.DISCOVERY_LAST_SUCCESS, registry)
         self.state_write_failures = _counter(rows.STATE_WRITE_FAILURES, registry)
         self.reload_successful = _gauge(rows.CONFIG_RELOAD_SUCCESSFUL, registry)
         self.reload_timestamp = _gauge(rows.CONFIG_RELOAD_TIMESTAMP, registry)
@@ -87,6 +89,22 @@ class Instruments:
             self._targets.labels(source).set(by_source.get(source, 0))
         for rejection in Rejection:
             self._rejected.labels(rejection).set(rejected.get(rejection, 0))
+
+    def open_feed(self, source: Source, place: str) -> None:
+        """Let a feed's counter and gauge exist, at zero; `place` is where it stands in the configuration."""
+        self._discovery_failures.labels(source, place)
+        self._discovery_last_success.labels(source, place)
+
+    def close_feed(self, source: Source, place: str) -> None:
+        """The configuration has no such feed any more."""
+        self._discovery_failures.remove(source, place)
+        self._discovery_last_success.remove(source, place)
+
+    def refreshed(self, source: Source, place: str, failures: int, at: float) -> None:
+        """Count one refresh; `at` is Unix seconds."""
+        self._discovery_failures.labels(source, place).inc(failures)
+        if not failures:
+            self._discovery_last_success.labels(source, place).set(at)
 
 
 class AccountCollector(Collector):

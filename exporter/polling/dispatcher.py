@@ -25,6 +25,10 @@ HOUSEKEEPING = 600.0
 LATE = 5.0
 """Seconds without a beat after which the scheduler is nudged, and `/-/healthy` says so."""
 
+OTHERS = "others"
+MOST_OTHERS = 16
+"""Threads for work that may wait for the network; the beat has its own."""
+
 EVENTS = {EVENT_JOB_ERROR: "error", EVENT_JOB_MAX_INSTANCES: "max_instances", EVENT_JOB_MISSED: "missed"}
 
 
@@ -44,7 +48,7 @@ class Every(BaseTrigger):  # type: ignore[misc]  # the library ships no types
 
 
 class Dispatcher:
-    """Runs `beat` every BEAT seconds and `housekeep` now and then.
+    """Runs `beat` every BEAT seconds, `housekeep` now and then, and whatever else is wanted `every` so often.
 
     `count` is told of each scheduler event ("error", "max_instances", "missed"); `monotonic` is a clock in seconds.
     """
@@ -64,15 +68,13 @@ class Dispatcher:
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(2)},
+            executors={"default": ThreadPoolExecutor(2), OTHERS: ThreadPoolExecutor(MOST_OTHERS)},
             # A beat that is late runs still, several late ones are one, and no two run at once.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
         self._scheduler.add_listener(self._saw, EVENT_JOB_ERROR | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
-        self._jobs = [
-            self._scheduler.add_job(self._move, Every(BEAT), id="beat"),
-            self._scheduler.add_job(housekeep, Every(HOUSEKEEPING), id="housekeeping"),
-        ]
+        self._scheduler.add_job(self._move, Every(BEAT), id="beat")
+        self._scheduler.add_job(housekeep, Every(HOUSEKEEPING), id="housekeeping")
 
     def start(self) -> None:
         """Begin to beat."""
@@ -84,6 +86,15 @@ class Dispatcher:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
+    def every(self, name: str, seconds: float, work: Callable[[], None]) -> None:
+        """Do `work` now and then every so many seconds, on a thread that the beat does not need; until `cancel`."""
+        self._scheduler.add_job(work, Every(seconds), id=name, executor=OTHERS, replace_existing=True)
+
+    def cancel(self, name: str) -> None:
+        """Do it no more."""
+        with suppress(JobLookupError):
+            self._scheduler.remove_job(name)
+
     @property
     def alive(self) -> bool:
         """Whether it has moved lately."""
@@ -93,7 +104,7 @@ class Dispatcher:
         """Make late jobs due. The scheduler goes by the wall clock: set back an hour, it would wait that hour."""
         if not self.alive:
             with suppress(JobLookupError):  # it is just being stopped
-                for job in self._jobs:
+                for job in self._scheduler.get_jobs():
                     job.modify(next_run_time=datetime.now(UTC))
 
     def _move(self) -> None:

@@ -19,6 +19,7 @@ from exporter.exposition.reference import reference
 from exporter.exposition.render import heading
 from exporter.ledger.totals import zeros
 from exporter.model.known import Known
+from exporter.vocabulary import Source
 
 TASK_ROWS = task.task_families(Group)
 ROWS: tuple[Family, ...] = (*(row.family for row in TASK_ROWS), *fleet.FLEET, *self.SELF)
@@ -124,6 +125,7 @@ def test_what_the_registry_serves_is_what_the_tables_say(
     numbers = AccountNumbers(48.0, 24.0, 12.0, up=True, clock_skew=-0.5, oldest_due=1.0)
     instruments = Instruments(registry)
     instruments.open_account("default")
+    instruments.open_feed(Source.HTTP, "http_sd_configs[0]")
     totals = dict.fromkeys(zeros("App1"), 0.0)
     registry.register(FleetCollector(board, lambda: totals))
     registry.register(AccountCollector(lambda: {"default": numbers}))

@@ -66,6 +66,18 @@ TARGETS = Family(
 TARGETS_REJECTED = Family(
     "webcast_targets_rejected", Kind.GAUGE, "Targets listed now and not accepted, by reason.", ("reason",)
 )
+DISCOVERY_FAILURES = Family(
+    "webcast_discovery_failures_total",
+    Kind.COUNTER,
+    "Lists of targets that could not be had; each keeps what it said last.",
+    ("source", "config"),
+)
+DISCOVERY_LAST_SUCCESS = Family(
+    "webcast_discovery_last_success_timestamp_seconds",
+    Kind.GAUGE,
+    "When the lists of a section were last all had, Unix seconds; 0 until then.",
+    ("source", "config"),
+)
 STATE_WRITE_FAILURES = Family(
     "webcast_state_write_failures_total", Kind.COUNTER, "Writes to the state that failed; each is tried again."
 )
@@ -106,6 +118,8 @@ SELF = (
     POLL_OLDEST_DUE,
     TARGETS,
     TARGETS_REJECTED,
+    DISCOVERY_FAILURES,
+    DISCOVERY_LAST_SUCCESS,
     STATE_WRITE_FAILURES,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,
