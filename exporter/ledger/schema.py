@@ -10,13 +10,16 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Float, Integer, String, Table, Text, event
-from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from exporter.errors import StartError
 
 SCHEMA_VERSION = 1
+SQLITE_PREFIX = "sqlite:///"
+SQLITE_HEADER = b"SQLite format 3\0"
+NO_DATABASE = "is no SQLite database; point state.url at another file"
 LOCK_WAIT = 0.25
 """Seconds a write waits for another connection's; a longer one is counted as failed and tried again later."""
 
@@ -56,10 +59,11 @@ def open_engine(url: str) -> Engine:
 
     One connection for all threads: the ledger has one writer at a time, and SQLite would have it so anyway.
     """
-    database = make_url(url).database
+    # The path as it is written: the lock beside it is taken by that name, and releases of SQLAlchemy read a % apart.
+    database = url[len(SQLITE_PREFIX) :]
     name = database or "in memory"
     engine = sa.create_engine(
-        url,
+        URL.create("sqlite", database=database or None),
         poolclass=StaticPool,
         connect_args={"check_same_thread": False, "timeout": LOCK_WAIT, "isolation_level": None},
     )
@@ -95,10 +99,18 @@ def _look_at(path: Path, name: str) -> None:
 
     A file that can only be read after a repair is not refused here.
     """
+    if path.is_file() and _head(path) not in (b"", SQLITE_HEADER):  # SQLite takes a very short file for a new one
+        raise StartError(f"state {name}: {NO_DATABASE}")
     uri = f"{path.absolute().as_uri()}?mode=ro"
     reader = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
     with suppress(OperationalError), reader.connect() as connection:
         _is_ours(connection, name)
+
+
+def _head(path: Path) -> bytes:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(SQLITE_HEADER))
+    return b""
 
 
 def _is_ours(connection: Connection, name: str) -> bool:
@@ -141,7 +153,7 @@ def _prepare(connection: Connection, name: str) -> None:
 def _sentence(error: DatabaseError, path: Path) -> str:
     cause = str(error.orig)
     if "not a database" in cause:
-        return "is no SQLite database; point state.url at another file"
+        return NO_DATABASE
     if "unable to open" in cause:
         return f"cannot be opened; is {path.parent} a folder this user may write to?"
     return f"cannot be used: {cause}"
