@@ -10,6 +10,7 @@ from exporter.cli.dashboards import dashboards
 from exporter.cli.demo import demo
 from exporter.cli.get import get
 from exporter.cli.options import example
+from exporter.cli.plan import plan
 from exporter.cli.reference import metrics
 from exporter.cli.serve import serve
 from exporter.cli.simulate import simulate
@@ -44,5 +45,5 @@ def main() -> None:
     """
 
 
-for command in (serve, check, get, demo, simulate, metrics, dashboards):
+for command in (serve, check, get, plan, demo, simulate, metrics, dashboards):
     main.add_command(command)
