@@ -96,7 +96,7 @@ def test_a_rewrite_that_changes_nothing(folder: Folder) -> None:
 
 
 def test_the_same_size_and_time(folder: Folder) -> None:
-    """A file is another one though it be as long and as old as the one before: it has an inode of its own."""
+    """A file is another one though it be as long and as old as the one before."""
     os.utime(folder.write("a.yml", "1"), ns=(5, 5))
     folder.feed.refresh()
     keep = folder.path / "t" / "a.yml"
@@ -223,14 +223,26 @@ def test_a_mounted_config_map(folder: Folder) -> None:
 
 
 def test_a_link_that_leads_nowhere(folder: Folder) -> None:
-    """A link is there as long as its name is: with nothing behind it, it fails and keeps its last good list."""
+    """A link is there as long as its name is: led nowhere it fails and keeps its list, led back it is as it was."""
     target = folder.write("real.yml", "1").rename(folder.path / "real.yml")
     (folder.path / "t" / "link.yml").symlink_to(target)
     folder.feed.refresh()
-    target.unlink()
+    link = folder.path / "t" / "link.yml"
+    link.unlink()
+    link.symlink_to("nowhere")
     done = folder.feed.refresh()
     assert (done.failures, folder.tasks) == (1, ["1"])
-    assert f"{folder.path}/t/link.yml does not exist" == done.problem
+    assert f"{link} does not exist" == done.problem
+    link.unlink()
+    link.symlink_to(target)
+    assert folder.feed.refresh() == NOTHING_NEW
+
+
+def test_a_named_link_that_leads_nowhere(folder: Folder) -> None:
+    """That holds for a file that is named without wildcards too."""
+    (folder.path / "t" / "link.yml").symlink_to("nowhere")
+    folder.feed = folder.open("t/link.yml")
+    assert folder.feed.refresh().failures == 1
 
 
 def test_what_is_no_file(folder: Folder) -> None:

@@ -53,7 +53,7 @@ class Network(BaseAdapter):
 
     def send(self, request: PreparedRequest, *_: Any, **kwargs: Any) -> Response:
         """Answer at once, or redirect after four seconds."""
-        self.sent.append({"url": request.url, **kwargs})
+        self.sent.append({"url": request.url, "headers": dict(request.headers), **kwargs})
         response = Response()
         response.status_code = 302 if self.location else 200
         response.headers = CaseInsensitiveDict({"Content-Type": "application/json"})
@@ -83,9 +83,9 @@ def test_how_it_is_sent(section: Section, tmp_path: Path) -> None:
     for keys, told in expected.items():
         network = Network()
         assert Getter(section("https://127.0.0.1/x?a=b%20c", keys), network, network.clock).get() == b"[]"
-        assert [
-            {"url": "https://127.0.0.1/x?a=b%20c", "stream": True, "timeout": 10.0, "proxies": {}, **told}
-        ] == network.sent
+        assert [{"url": "https://127.0.0.1/x?a=b%20c", "stream": True, "timeout": 10.0, "proxies": {}, **told}] == [
+            {name: value for name, value in call.items() if name != "headers"} for call in network.sent
+        ]
 
 
 def test_a_slow_body(section: Section) -> None:
@@ -103,6 +103,27 @@ def test_slow_redirects(section: Section) -> None:
     with pytest.raises(FeedFault, match=r"^gave no whole answer within 10 seconds$"):
         Getter(section("http://127.0.0.1"), network, network.clock).get()
     assert [call["timeout"] for call in network.sent] == [10.0, 6.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "goes"),
+    [
+        ("http://h/a", "http://h:80/b", True),
+        ("http://h/a", "https://h/b", True),
+        ("https://h/a", "http://h/b", False),
+        ("http://h:8080/a", "https://h/b", False),
+        ("http://h/a", "https://h:8443/b", False),
+        ("http://h/a", "http://other/b", False),
+        ("http://h/a", "https://other/b", False),
+        ("http://h/a", "http://x.h/b", False),
+    ],
+)
+def test_where_credentials_may_go(section: Section, url: str, target: str, *, goes: bool) -> None:
+    """To the same origin, and from plain http to https on the usual ports; nowhere else."""
+    network = Network(location=target)
+    with pytest.raises(FeedFault):
+        Getter(section(url, "authorization: {credentials: s3cret}"), network, network.clock).get()
+    assert [True, goes] == ["Authorization" in call["headers"] for call in network.sent[:2]]
 
 
 def test_silence(backend: Any, section: Section, monkeypatch: pytest.MonkeyPatch) -> None:

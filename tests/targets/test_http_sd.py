@@ -73,8 +73,10 @@ def test_a_fraction_of_a_second(backend: Any, section: Section) -> None:
 
 
 def test_a_list_that_changes(backend: Any, feed: HttpSource) -> None:
-    """The newest good list is the list, and an equal one is no change."""
+    """The newest good list is the list; an equal answer is no change, and is not even parsed."""
+    before = feed.listing
     assert feed.refresh() == SAME
+    assert before is feed.listing
     backend.lists("2", "3")
     assert feed.refresh() == CHANGED
     assert tasks(feed) == ["2", "3"]
