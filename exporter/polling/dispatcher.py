@@ -23,7 +23,7 @@ BEAT = 0.05
 
 HOUSEKEEPING = 600.0
 LATE = 5.0
-"""Seconds without a beat after which the scheduler is nudged, and `/-/healthy` says so."""
+"""Seconds without a beat after which `/-/healthy` says so."""
 
 OTHERS = "others"
 MOST_OTHERS = 16
@@ -40,11 +40,11 @@ class Every(BaseTrigger):  # type: ignore[misc]  # the library ships no types
     """
 
     def __init__(self, seconds: float) -> None:
-        self._interval = timedelta(seconds=seconds)
+        self.interval = timedelta(seconds=seconds)
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """The next time; at once for the first and for a late one."""
-        return now if previous_fire_time is None else max(previous_fire_time + self._interval, now)
+        return now if previous_fire_time is None else max(previous_fire_time + self.interval, now)
 
 
 class Dispatcher:
@@ -101,11 +101,12 @@ class Dispatcher:
         return self._monotonic() - self._moved_at < LATE
 
     def nudge(self) -> None:
-        """Make late jobs due. The scheduler goes by the wall clock: set back an hour, it would wait that hour."""
-        if not self.alive:
-            with suppress(JobLookupError):  # it is just being stopped
-                for job in self._scheduler.get_jobs():
-                    job.modify(next_run_time=datetime.now(UTC))
+        """Make due what is further away than its interval, as all is once the wall clock was set back."""
+        now = datetime.now(UTC)
+        for job in self._scheduler.get_jobs() if self._scheduler.running else ():
+            if job.next_run_time - now > job.trigger.interval:
+                with suppress(JobLookupError):  # it is just being cancelled
+                    job.modify(next_run_time=now)
 
     def _move(self) -> None:
         self._beat()
