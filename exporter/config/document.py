@@ -25,7 +25,7 @@ def parse(text: str) -> tuple[object, list[Problem]]:
     except yaml.MarkedYAMLError as error:
         problem = _sentence(error)
     except (yaml.YAMLError, UnicodeEncodeError):
-        problem = "is not YAML: there is a control or otherwise impossible character in it"
+        problem = "the file is not YAML: there is a control or otherwise impossible character in it"
     raise ConfigError([Problem("", problem)])
 
 
@@ -66,4 +66,4 @@ def _sentence(error: yaml.MarkedYAMLError) -> str:
     where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     told = ", ".join(part for part in (error.context, error.problem) if part)
     what = QUOTED.sub(lambda quoted: quoted[0] if len(quoted[0]) <= len("'x'") else "...", told)
-    return f"is not YAML{where}: {what}"
+    return f"the file is not YAML{where}: {what}"
