@@ -4,7 +4,7 @@ The next minor release may have written a row: what it added and what this relea
 """
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Row
@@ -27,7 +27,7 @@ def run_to_row(run: Run) -> dict[str, Any]:
         "entered": " ".join(sorted(run.entered)),
         "stopped": run.stopped,
         "end_seen": run.end_seen,
-        "last": json.dumps(asdict(run.last)) if run.last else None,
+        "last": json.dumps(run.last, default=_said) if run.last else None,
         "earlier": " ".join(map(repr, run.earlier)),
     }
 
@@ -44,6 +44,11 @@ def run_from_row(row: Row[Any]) -> Run:
         last=_task(row.last) if row.last else None,
         earlier=tuple(map(float, row.earlier.split())),
     )
+
+
+def _said(part: Any) -> dict[str, Any]:
+    """A dataclass as JSON knows it; dataclasses.asdict copies each leaf and takes twice as long."""
+    return {field.name: getattr(part, field.name) for field in fields(part)}
 
 
 def _reason(word: str | None) -> StopReason | None:

@@ -164,9 +164,10 @@ _LATEST_OF = (
 
 
 def _write(connection: Connection, steps: tuple[Step, ...], raised: Mapping[Series, float]) -> None:
+    # The few totals first: where they cannot be written, a long backlog of runs is not made into rows in vain.
+    _upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
     runs = {(run.target, run.first_seen): run for step in steps for run in step.runs}
     _upsert(connection, RUNS, [run_to_row(run) for run in runs.values()])
-    _upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
 
 
 def _upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

@@ -162,8 +162,7 @@ def _read(run: Run, reading: Reading, task: Task) -> tuple[Run, list[Fact]]:
         facts.append(_stop(run, reading, task))
         run = replace(run, stopped=_reason(task))
     # Lost stays Lost: it was counted so, and a run is counted once. Its end is first seen now all the same.
-    first_seen_ended = run.last is None or run.end_seen is None
-    return replace(run, end_seen=reading.at if first_seen_ended else run.end_seen, last=task), facts
+    return replace(run, end_seen=reading.at if run.last is None else run.end_seen, last=task), facts
 
 
 def _recognised(run: Run, task: Task) -> Run:

@@ -3,9 +3,10 @@ from collections.abc import Callable
 import pytest
 
 from exporter.errors import NotFound, ReadError
+from exporter.model.known import Known, learn
 from exporter.model.reading import Reading
 from exporter.model.run import Run, Step, advance
-from exporter.model.target import TargetId
+from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 
 TARGET = TargetId("app", "room", "task")
@@ -40,3 +41,16 @@ def live_through(read: Read) -> Live:
         )
 
     return live
+
+
+@pytest.fixture
+def known(read: Read) -> Callable[..., Known]:
+    """What is known of the target after reads, 10 s apart from second 100,000; None is "no such task"."""
+    unread = Known(Target(TARGET, "default"), accepted_at=100_000.0)
+
+    def after(*outcomes: Task | ReadError | None, begin: Known = unread, at: float = 100_000.0) -> Known:
+        for number, outcome in enumerate(outcomes):
+            begin, _ = learn(begin, read(at + 10 * number, outcome))
+        return begin
+
+    return after

@@ -25,12 +25,13 @@ from exporter.model.known import (
     retarget,
 )
 from exporter.model.reading import Reading
-from exporter.model.run import EndUnseen, Fact, Run, Step, Stopped
+from exporter.model.run import Fact, Run, Step, Stopped
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.vocabulary import ReadFailure, Status, StopReason
 
 Read = Callable[..., Reading]
+Knowing = Callable[..., Known]
 
 TARGET = Target(TargetId("app", "room", "task"), "default")
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
@@ -42,18 +43,6 @@ UNREAD = Known(TARGET, accepted_at=T)
 LOST = (Stopped("app", StopReason.LOST),)
 
 
-@pytest.fixture
-def known(read: Read) -> Callable[..., Known]:
-    """What is known after reads, 10 s apart from second 100,000; None is "no such task"."""
-
-    def after(*outcomes: Task | ReadError | None, begin: Known = UNREAD, at: float = T) -> Known:
-        for number, outcome in enumerate(outcomes):
-            begin, _ = learn(begin, read(at + 10 * number, outcome))
-        return begin
-
-    return after
-
-
 def facts(step: Step) -> tuple[Fact, ...]:
     """What is counted; each of it with the run that it is about."""
     assert bool(step.runs) >= bool(step.facts)
@@ -61,7 +50,7 @@ def facts(step: Step) -> tuple[Fact, ...]:
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_a_task_stands_by_its_status(known: Callable[..., Known], status: Status) -> None:
+def test_a_task_stands_by_its_status(known: Knowing, status: Status) -> None:
     """Once read, a target counts by its task's own status."""
     assert STANDING_OF_STATUS[status] == known(Task(status)).standing
     assert status.value == STANDING_OF_STATUS[status].value
@@ -84,7 +73,7 @@ def test_a_task_stands_by_its_status(known: Callable[..., Known], status: Status
     ids=str,
 )
 def test_the_standing_after_reads(
-    known: Callable[..., Known], outcomes: tuple[Task | ReadError | None, ...], standing: Standing
+    known: Knowing, outcomes: tuple[Task | ReadError | None, ...], standing: Standing
 ) -> None:
     """A failed read leaves the last known state; "no such task" takes it, but for one that has stopped."""
     assert standing == known(*outcomes).standing
@@ -112,7 +101,7 @@ def test_a_read_says_all_that_it_says(read: Read) -> None:
     assert learn(failed, read(T + 60, ON))[0].failure is None
 
 
-def test_a_status_begins_when_it_is_entered(known: Callable[..., Known]) -> None:
+def test_a_status_begins_when_it_is_entered(known: Knowing) -> None:
     """The status is as old as the first read in a row that said so, in this run."""
     assert known(ON, ON, ON).status_since == T
     assert known(ON, Task(Status.UNKNOWN, start=START), ON).status_since == T + 20
@@ -120,14 +109,14 @@ def test_a_status_begins_when_it_is_entered(known: Callable[..., Known]) -> None
     assert known(OVER, replace(OVER, start=T), OVER).status_since == T + 20
 
 
-def test_not_found_begins_with_the_first_in_a_row(known: Callable[..., Known]) -> None:
+def test_not_found_begins_with_the_first_in_a_row(known: Knowing) -> None:
     """A failure of another kind says nothing of the task and breaks no row; a success does."""
     assert known(ON, None, TimedOut("late"), None).not_found_since == T + 10
     assert known(ON, None, ON, None).not_found_since == T + 30
     assert known(ON, None, ON).not_found_since is None
 
 
-def test_a_state_goes_stale(known: Callable[..., Known]) -> None:
+def test_a_state_goes_stale(known: Knowing) -> None:
     """The state goes when nothing was fresh for `stale_after`, not a moment before; what else was read stays."""
     failing = known(ON, TimedOut("late"))
     at = T + WAITS.stale_after
@@ -140,7 +129,7 @@ def test_a_state_goes_stale(known: Callable[..., Known]) -> None:
     assert Standing.RUNNING is known(ON, begin=stale, at=at + 1).standing
 
 
-def test_a_stretched_interval_makes_nothing_stale(known: Callable[..., Known]) -> None:
+def test_a_stretched_interval_makes_nothing_stale(known: Knowing) -> None:
     """`stale_after` is a floor: where reads are further apart, a success stays fresh for longer, and Lost waits too."""
     rare = replace(known(ON), fresh_for=600.0)
     assert expires_at(rare, T, WAITS) == T + 600
@@ -148,7 +137,7 @@ def test_a_stretched_interval_makes_nothing_stale(known: Callable[..., Known]) -
     assert expires_at(gone, T + 10, WAITS) == T + 610
 
 
-def test_a_stopped_state_is_never_stale(known: Callable[..., Known]) -> None:
+def test_a_stopped_state_is_never_stale(known: Knowing) -> None:
     """The last state of a stopped run stays for `linger`, whatever its rereads say."""
     over = known(ON, OVER, None, TimedOut("late"))
     until = T + 10 + WAITS.linger
@@ -158,7 +147,7 @@ def test_a_stopped_state_is_never_stale(known: Callable[..., Known]) -> None:
     assert expires_at(over, until, WAITS) is None
 
 
-def test_a_run_that_the_api_no_longer_knows_is_lost(known: Callable[..., Known]) -> None:
+def test_a_run_that_the_api_no_longer_knows_is_lost(known: Knowing) -> None:
     """Not known for `stale_after`: it has stopped, its end was never read, and it is counted once."""
     gone = known(ON, None)
     at = T + 10 + WAITS.stale_after
@@ -171,7 +160,7 @@ def test_a_run_that_the_api_no_longer_knows_is_lost(known: Callable[..., Known])
     assert expires_at(lost, at, WAITS) is None
 
 
-def test_nobody_is_lost_while_the_api_is_silent(known: Callable[..., Known]) -> None:
+def test_nobody_is_lost_while_the_api_is_silent(known: Knowing) -> None:
     """One "no such task" and then an outage is no proof; the next such answer is."""
     silent = known(ON, None, TimedOut("late"))
     assert facts(expire(silent, T + 1e4, WAITS)[1]) == ()
@@ -179,9 +168,7 @@ def test_nobody_is_lost_while_the_api_is_silent(known: Callable[..., Known]) -> 
 
 
 @pytest.mark.parametrize("outcomes", [(ON,), (ON, TimedOut("late")), (ON, None, TimedOut("late"))], ids=str)
-def test_a_run_is_lost_beyond_the_look_back(
-    known: Callable[..., Known], outcomes: tuple[Task | ReadError | None, ...]
-) -> None:
+def test_a_run_is_lost_beyond_the_look_back(known: Knowing, outcomes: tuple[Task | ReadError | None, ...]) -> None:
     """72 hours after its start the API can know no run any more, whatever the latest read was."""
     followed = known(*outcomes)
     at = START + LOOK_BACK
@@ -192,7 +179,7 @@ def test_a_run_is_lost_beyond_the_look_back(
     assert (lost.standing, lost.task) == (Standing.NOT_FOUND, None)
 
 
-def test_an_answer_from_beyond_the_look_back_shows_nothing(known: Callable[..., Known]) -> None:
+def test_an_answer_from_beyond_the_look_back_shows_nothing(known: Knowing) -> None:
     """A run that is answered as running after its 72 hours is counted as Lost once, and shown never."""
     ancient = Task(Status.RUNNING, start=T - LOOK_BACK - 1)
     counted: list[Fact] = []
@@ -206,7 +193,7 @@ def test_an_answer_from_beyond_the_look_back_shows_nothing(known: Callable[..., 
     assert tuple(counted) == LOST
 
 
-def test_a_lost_run_that_comes_back_is_followed(known: Callable[..., Known]) -> None:
+def test_a_lost_run_that_comes_back_is_followed(known: Knowing) -> None:
     """It is live again, is shown, drained and given up like any other; nothing of it is counted again but statuses."""
     lost, _ = expire(known(ON, None), T + 500, WAITS)
     assert lost is not None
@@ -222,71 +209,7 @@ def test_a_lost_run_that_comes_back_is_followed(known: Callable[..., Known]) -> 
     assert T + 5000 + WAITS.linger == lingers_until(over, WAITS)
 
 
-@pytest.mark.parametrize(
-    ("outcomes", "drained"),
-    [((), False), ((None,), False), ((TimedOut("late"),), False), ((ON,), True), ((ON, None), True), ((OVER,), False)],
-    ids=str,
-)
-def test_only_a_live_run_is_drained(
-    known: Callable[..., Known],
-    outcomes: tuple[Task | ReadError | None, ...],
-    drained: bool,  # noqa: FBT001 - a row of a table
-) -> None:
-    """What no source lists any more goes at once, but for a run that was last seen live."""
-    assert drained == (let_go(known(*outcomes), T, WAITS) is not None)
-
-
-def test_a_drain_ends(known: Callable[..., Known]) -> None:
-    """A run that is still live when its drain is over is let go, and its end counts as unseen, once."""
-    draining = let_go(known(ON), T, WAITS)
-    assert draining is not None
-    now = known(ON, begin=draining, at=T + 1790)
-    at = T + WAITS.drain
-    assert (now, Step()) == expire(now, math.nextafter(at, 0), WAITS)
-    assert at == expires_at(now, T + 1795, WAITS)
-    gone, step = expire(now, at, WAITS)
-    assert (None, (EndUnseen("app"),)) == (gone, facts(step))
-    (run,) = step.runs
-    assert let_go(accept(TARGET, run, at), at, WAITS) is None
-
-
-def test_a_drain_is_not_begun_twice(known: Callable[..., Known]) -> None:
-    """Another load of the lists without the target prolongs nothing, and takes nothing that lingers."""
-    draining = let_go(known(ON), T, WAITS)
-    assert draining is not None
-    assert draining == let_go(draining, T + 600, WAITS)
-    over = known(OVER, begin=draining, at=T + 700)
-    assert over == let_go(over, T + 800, WAITS)
-
-
-@pytest.mark.parametrize(("end_seen", "until"), [(T + 60, T + 60 + 900), (T + 1700, T + 1800)])
-def test_a_drained_run_lingers(known: Callable[..., Known], end_seen: float, until: float) -> None:
-    """The end of a drained run is shown for `linger`, but not beyond the drain; then it is forgotten uncounted."""
-    draining = let_go(known(ON), T, WAITS)
-    assert draining is not None
-    over = known(OVER, begin=draining, at=end_seen)
-    assert (over, Step()) == expire(over, math.nextafter(until, 0), WAITS)
-    assert until == expires_at(over, end_seen, WAITS)
-    assert (None, Step()) == expire(over, until, WAITS)
-
-
-def test_a_drained_run_that_is_lost_is_forgotten(known: Callable[..., Known]) -> None:
-    """Nothing is left to show and nothing to wait for; it counts as Lost and not as unseen too."""
-    draining = let_go(known(ON, None), T + 10, WAITS)
-    assert draining is not None
-    gone, step = expire(draining, T + 130, WAITS)
-    assert (gone, facts(step)) == (None, LOST)
-
-
-def test_a_target_that_is_listed_again_stays(known: Callable[..., Known]) -> None:
-    """A new listing ends the drain and brings its labels; what was read stays."""
-    draining = let_go(known(ON), T, WAITS)
-    assert draining is not None
-    listed = replace(TARGET, labels={"team": "edu"})
-    assert replace(known(ON), target=listed) == retarget(draining, listed)
-
-
-def test_waits_of_nothing(known: Callable[..., Known]) -> None:
+def test_waits_of_nothing(known: Knowing) -> None:
     """`stale_after`, `linger` and `drain` of 0 are legal: everything falls due at once and nothing for ever."""
     none = Lifetimes(0.0, 0.0, 0.0)
     stale, _ = expire(known(ON), T, none)
@@ -298,7 +221,7 @@ def test_waits_of_nothing(known: Callable[..., Known]) -> None:
     assert expire(draining, T, none)[0] is None
 
 
-def test_a_start_goes_on_where_the_last_process_ended(known: Callable[..., Known]) -> None:
+def test_a_start_goes_on_where_the_last_process_ended(known: Knowing) -> None:
     """A stopped run is shown as it was; a live one is not shown before it is read, but is known; another is new."""
     over = known(OVER)
     assert over.run is not None
