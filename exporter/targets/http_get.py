@@ -45,7 +45,8 @@ class Getter:
         stopwatch: Callable[[], float] = monotonic,
     ) -> None:
         self._config = config
-        self._adapter = adapter or Transport(connections=1, on_connect=lambda: None)
+        self._adapter = adapter or Transport(connections=1, on_connect=self._refuse_if_closed)
+        self._closed = False
         self._stopwatch = stopwatch
         for name in TELL_URLS:
             logging.getLogger(name).addFilter(_is_error)
@@ -66,8 +67,14 @@ class Getter:
             raise FeedFault(f"cannot be had: {of_exception(error).what}") from None
 
     def close(self) -> None:
-        """Break off what is under way."""
+        """Break off what is under way, and ask no more."""
+        self._closed = True
         self._adapter.close()
+
+    def _refuse_if_closed(self) -> None:
+        """Also called when a connection stands: it may have been made while the others were closed."""
+        if self._closed:
+            raise FeedFault("is closed")
 
     def _followed(self, deadline: float) -> bytes:
         url, headers = self._config.url.whole, self._headers()
@@ -97,6 +104,7 @@ class Getter:
         return headers | ({"Authorization": authorization} if authorization else {})
 
     def _sent(self, url: str, headers: dict[str, str], deadline: float) -> Response:
+        self._refuse_if_closed()
         left = deadline - self._stopwatch()
         if left <= 0:
             raise FeedFault(TOO_SLOW)

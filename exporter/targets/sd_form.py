@@ -21,7 +21,7 @@ def groups_of_yaml(text: str) -> list[TargetGroup]:
     try:
         document, repeated = parse(text)
     except ConfigError as error:
-        raise FeedFault(str(error.problems[0])) from None
+        raise FeedFault(str(error.problems[0]).removeprefix("the file ")) from None
     if repeated:
         raise FeedFault(str(repeated[0]))
     return _groups(document)

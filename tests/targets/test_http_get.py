@@ -11,6 +11,7 @@ import pytest
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3.util import connection
 
 from exporter.config.discovery import HttpSdConfig
 from exporter.targets import http_get
@@ -159,7 +160,24 @@ def test_close_breaks_off(backend: Any, section: Section) -> None:
     thread.join(5)
     closed.set()
     assert len(problems) == 1
-    assert problems[0].startswith("cannot be had: the connection was")
+    assert problems[0].startswith(("cannot be had: the connection was", "is closed"))
+
+
+def test_closed_while_it_connects(backend: Any, section: Section, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that was being made when its feed was closed is not used."""
+    getter = Getter(section(backend.url))
+    create = connection.create_connection
+
+    def slow(*args: Any, **kwargs: Any) -> socket.socket:
+        made = create(*args, **kwargs)
+        getter.close()
+        return made
+
+    monkeypatch.setattr(connection, "create_connection", slow)
+    for _ in range(2):
+        with pytest.raises(FeedFault, match=r"^is closed$"):
+            getter.get()
+    assert backend.asked == []
 
 
 @pytest.mark.parametrize(
@@ -192,10 +210,10 @@ def test_no_log_tells_the_url(section: Section, caplog: pytest.LogCaptureFixture
     listener = socket.create_server(("127.0.0.1", 0))
 
     def answer() -> None:
-        connection, _ = listener.accept()
-        connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nodd\r\nContent-Length: 2\r\n\r\n[]")
-        connection.close()
+        client, _ = listener.accept()
+        client.recv(65536)
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nodd\r\nContent-Length: 2\r\n\r\n[]")
+        client.close()
 
     thread = threading.Thread(target=answer)
     thread.start()
