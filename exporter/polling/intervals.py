@@ -6,7 +6,7 @@ Calls go where news is likely: starting, near the deadline, unknown; hardly any 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from exporter.model.known import Known
 from exporter.vocabulary import Status
@@ -35,7 +35,7 @@ class Cadence:
     forget_unknown_after: float
 
 
-class Lane(Enum):
+class Lane(StrEnum):
     """What kind of wait a target is in. FAST and NORMAL are stretched when the budget is short."""
 
     FAST = "fast"

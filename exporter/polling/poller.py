@@ -54,6 +54,7 @@ class Poller:
         self._starts: dict[TargetId, float] = {}
         self._being_read: set[TargetId] = set()
         self._generation = account.generation()
+        self._stretch: Stretch = {}
         self._late = 0.0
         self._stopped = False
 
@@ -110,18 +111,18 @@ class Poller:
                 self._take_back(call)
                 self._ports.failed("a thread for a call", error)
                 break
-        self._look_at_lateness()
+        self._look_at_fleet()
 
     def in_force(self, known: Known) -> float:
         """The interval now in force for a task in seconds: as stretched, and as late as the round is; no backoff."""
         wait = next_wait(known, self._clock.unix(), 0, self._cadence)
-        return wait.seconds * self._stretch().get(wait.lane, 1.0) + self._late
+        return wait.seconds * self._stretch.get(wait.lane, 1.0) + self._late
 
     def numbers(self) -> AccountNumbers:
         """What this account's polling says of itself."""
         now = self._clock.monotonic()
         with self._lock:
-            oldest = self._round.oldest_due(now, self._stretch())
+            oldest = self._round.oldest_due(now, self._stretch)
             return AccountNumbers(
                 configured_rate=self.account.budget.configured,
                 effective_rate=self.account.budget.effective,
@@ -148,8 +149,8 @@ class Poller:
 
     def _take(self, now: float) -> TargetId | None:
         """The next target that may be read; those that may not wait for their moment."""
-        effective, factors = self.account.budget.effective, self._stretch()
-        while (target := self._round.take(now, effective, factors)) is not None:
+        effective = self.account.budget.effective
+        while (target := self._round.take(now, effective, self._stretch)) is not None:
             until = self._held_until(target, now)
             if until is None:
                 return target
@@ -221,10 +222,7 @@ class Poller:
         if wait.lane is Lane.BACKOFF:
             wait = Wait(wait.lane, jittered(wait.seconds, self._ports.chance))
         with self._lock:
-            self._round.again(target, self._clock.monotonic(), wait, self._stretch())
-
-    def _stretch(self) -> Stretch:
-        return stretch(self._round.lanes, self._cadence, self.account.budget.effective)
+            self._round.again(target, self._clock.monotonic(), wait, self._stretch)
 
     def _look_at_credentials(self) -> None:
         """A set that has changed is tried at once."""
@@ -234,11 +232,12 @@ class Poller:
                 self._generation = generation
                 self._hurry(self._gates.try_at_once())
 
-    def _look_at_lateness(self) -> None:
-        """Behind a closed gate nobody is kept waiting by the others."""
+    def _look_at_fleet(self) -> None:
+        """How far to stretch, and how late the round is; behind a closed gate nobody is kept waiting by the others."""
         with self._lock:
             now = self._clock.monotonic()
-            self._late = self._round.lateness(now, self._stretch()) if self._gates.open else 0.0
+            self._stretch = stretch(self._round.lanes, self._cadence, self.account.budget.effective)
+            self._late = self._round.lateness(now, self._stretch) if self._gates.open else 0.0
 
     def _hurry(self, opened: Iterable[str | None]) -> None:
         now = self._clock.monotonic()

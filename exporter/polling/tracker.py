@@ -106,7 +106,8 @@ class Tracker:
         step = Step()
         if known is not None:
             # Asked anew each time: when the fleet grows, the intervals stretch, and nothing is stale for that alone.
-            known = replace(known, fresh_for=self._fresh_for(known))
+            fresh_for = self._fresh_for(known)
+            known = known if known.fresh_for == fresh_for else replace(known, fresh_for=fresh_for)
             known, step = expire(known, now, self.lifetimes)
         self._ledger.record(step)
         if known is None:
