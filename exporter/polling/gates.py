@@ -45,6 +45,12 @@ class Gates:
         gate = self._apps.get(app_id)
         return None if gate is None or gate.lets_through(now) else gate.opens_at
 
+    def next_probe(self, app_id: str) -> float | None:
+        """When the next probe for the app may go; None when nothing stands in its calls' way."""
+        app = self._apps.get(app_id)
+        waits = (self._account.opens_at, None if app is None else app.opens_at)
+        return max((wait for wait in waits if wait is not None), default=None)
+
     def sent(self, app_id: str, now: float) -> Epochs:
         """A call for the app goes."""
         gate = self._apps.get(app_id)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
 
@@ -220,9 +220,13 @@ class Poller:
 
     def _again(self, target: TargetId, wait: Wait) -> None:
         if wait.lane is Lane.BACKOFF:
-            wait = Wait(wait.lane, jittered(wait.seconds, self._ports.chance))
+            wait = replace(wait, seconds=jittered(wait.seconds, self._ports.chance))
         with self._lock:
-            self._round.again(target, self._clock.monotonic(), wait, self._stretch)
+            now = self._clock.monotonic()
+            probe = self._gates.next_probe(target.app_id)
+            if probe is not None:  # where nobody else is due by then, this one is the probe
+                wait = replace(wait, at_most=min(wait.at_most, max(0.0, probe - now)))
+            self._round.again(target, now, wait, self._stretch)
 
     def _look_at_credentials(self) -> None:
         """A set that has changed is tried at once."""

@@ -33,8 +33,8 @@ _Ticket = tuple[float, int, TargetId]
 class _Entry:
     """`lane` None = never read. `number` is that of its latest ticket; not `queued`, it is being read.
 
-    `wait` is the part of the way to `due` that stretches. `share` is its place as a part of any interval, `place` a
-    moment at which its turn is.
+    `wait` is the part of the way to `due` that stretches; 0 = it is due out of turn. `share` is its place as a part of
+    any interval, `place` a moment at which its turn is.
     """
 
     share: float
@@ -106,8 +106,9 @@ class Round:
             self.lanes[wait.lane] += 1
             entry.lane, entry.place = wait.lane, None
         entry.read_at, entry.wait = now, wait.seconds
-        began = self._turn_before(entry, now, wait.seconds * stretch.get(wait.lane, 1.0))
-        entry.due = min(began + wait.seconds, now + wait.at_most)
+        entry.due = self._turn_before(entry, now, wait.seconds * stretch.get(wait.lane, 1.0)) + wait.seconds
+        if entry.due > now + wait.at_most:
+            entry.due, entry.wait = now + wait.at_most, 0.0
         self._queue(target, entry)
 
     def put_back(self, target: TargetId) -> None:

@@ -137,6 +137,25 @@ def test_refused_credentials_are_probed_ever_more_rarely(max_backoff: float, wai
     assert intervals([before, *here.times(since=before + 1)])[: len(waits)] == waits
 
 
+@pytest.mark.parametrize("error", [CredentialsRefused("no"), AppRefused("no")])
+def test_one_target_alone_is_probed_in_time(error: ReadError, world: Worlds) -> None:
+    """The probe does not wait for its turn in the interval, nor for a reread."""
+    here = world(answer=lambda _target: error, cadence=Cadence(300.0, 300.0, 300.0, 600.0, 3600.0))
+    target = here.add("t")
+    here.run(80)
+    assert intervals(here.times(target)) == [5, 10, 20, 40]
+
+
+def test_a_broken_way_with_few_targets_is_tried_every_five_seconds(world: Worlds) -> None:
+    """Though none of them is due."""
+    here = world(answer=lambda _target: TimedOut("late"))
+    here.add_many(2)
+    here.run(150)
+    before = here.now
+    here.run(60)
+    assert len(here.times(since=before)) == 12
+
+
 def test_changed_credentials_are_tried_at_once(world: Worlds) -> None:
     """All targets are due then."""
     here = world(answer=lambda _target: CredentialsRefused("no"))

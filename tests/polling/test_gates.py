@@ -89,6 +89,16 @@ def test_probes_of_an_app_are_ever_rarer() -> None:
     assert gates.held_until("a", 105.1) == 115.0
 
 
+def test_the_next_probe_is_when_both_gates_let_it_through() -> None:
+    """None while neither is closed."""
+    gates = Gates(300.0)
+    assert gates.next_probe("a") is None
+    call(gates, AppRefused("no"), "a", now=100.0)
+    assert [gates.next_probe("a"), gates.next_probe("b")] == [105.0, None]
+    call(gates, CredentialsRefused("no"), "b", now=103.0)
+    assert [gates.next_probe("a"), gates.next_probe("b")] == [108.0, 108.0]
+
+
 def test_all_can_be_tried_at_once() -> None:
     """It tells which gates that opened, None for the account's."""
     gates = Gates(300.0)

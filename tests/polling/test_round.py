@@ -119,10 +119,23 @@ def test_a_bounded_wait_ends_when_it_says() -> None:
     assert round_.take(0.01, BUDGET, NONE) == A
 
 
+def test_a_bounded_wait_is_not_stretched_and_its_turns_stay() -> None:
+    """It is read out of turn, and its own turn comes as it would have."""
+    round_ = Round()
+    round_.add(A, 0.0)
+    read(round_, A, 0.0, NORMAL)
+    turn = round_.oldest_due(30.0, NONE)
+    assert turn is not None
+    read(round_, A, turn, Wait(Lane.NORMAL, 30.0, at_most=7.0))
+    assert round_.lateness(turn + 8.0, {Lane.NORMAL: 9.0}) == 1.0
+    read(round_, A, turn + 8.0, NORMAL)
+    assert round_.oldest_due(turn + 30.0, NONE) == turn + 30.0
+
+
 def test_stretched_lanes_come_later_than_others() -> None:
     """Of those whose configured wait is over, the one whose stretched wait is over first."""
     round_ = Round()
-    for target, wait in ((A, Wait(Lane.FAST, 5.0, 1.0)), (B, Wait(Lane.BACKOFF, 4.0))):
+    for target, wait in ((A, FAST), (B, Wait(Lane.BACKOFF, 6.0))):
         round_.add(target, 0.0)
         read(round_, target, 0.0, wait)
     assert list(drain(round_, 10.0, {Lane.FAST: 3.0})) == [B, A]
@@ -360,11 +373,13 @@ def test_the_stretched_wait_is_not_lateness() -> None:
     """Whoever waits as long as the budget makes everybody wait is not late."""
     round_ = Round()
     round_.add(A, 0.0)
-    read(round_, A, 0.0, Wait(Lane.NORMAL, 30.0, at_most=10.0))
-    assert round_.lateness(15.0, NONE) == 5.0
-    assert round_.oldest_due(15.0, NONE) == 10.0
-    assert round_.lateness(15.0, {Lane.NORMAL: 2.0}) == 0.0
-    assert round_.oldest_due(15.0, {Lane.NORMAL: 2.0}) is None
+    read(round_, A, 0.0, NORMAL)
+    due = round_.oldest_due(35.0, NONE)
+    assert due is not None
+    assert round_.lateness(35.0, NONE) == 35.0 - due
+    assert round_.lateness(35.0, {Lane.NORMAL: 3.0}) == 0.0
+    assert round_.oldest_due(35.0, {Lane.NORMAL: 3.0}) is None
+    assert round_.oldest_due(due + 61.0, {Lane.NORMAL: 3.0}) == due + 60.0
 
 
 def test_dead_places_do_not_pile_up() -> None:
