@@ -1,0 +1,320 @@
+"""The whole house over a simulated vendor: time, reads, lists, broken disks, kills and outages in any order."""
+
+from collections import Counter
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from exporter.errors import NotFound, ReadError, ServerFailed, TimedOut
+from exporter.model.known import LOOK_BACK
+from exporter.model.reading import Reading
+from exporter.model.target import TargetId
+from exporter.simulator.lives import Ending, Life, Moment, Plan, moment
+from exporter.simulator.replies import NotFoundForm, Style
+from exporter.simulator.settings import Settings
+from exporter.simulator.truth import stop_reason
+from exporter.vocabulary import Status, StopReason
+
+if TYPE_CHECKING:
+    from tests.life.conftest import House, Shown, World
+
+TARGETS = tuple(TargetId("661e0000000000000000543c", "Room", name) for name in ("a", "b", "c"))
+MINUTE, HOUR = 60.0, 3600.0
+STALE_AFTER, DRAIN = 120.0, 1800.0
+FAULTS: tuple[ReadError, ...] = (TimedOut("late"), ServerFailed("its own fault"), NotFound("for once"))
+
+Key = tuple[TargetId, int]
+"""A run: its target, and when the vendor created its life (Unix milliseconds)."""
+
+
+@dataclass
+class Sight:
+    """The run that a target was last read in. `start` is 0 while none was told; `live` while its end is looked for."""
+
+    key: Key
+    start: int = 0
+    live: bool = True
+    missing_since: float | None = None
+    missing: bool = False
+
+
+@dataclass
+class Truth:
+    """What must have been counted, by section 5 of the contract alone; a dict and a set count nothing twice."""
+
+    stops: dict[Key, StopReason] = field(default_factory=dict)
+    entered: set[tuple[Key, Status]] = field(default_factory=set)
+    let_go: int = 0
+    latest: dict[TargetId, Sight] = field(default_factory=dict)
+    drains: dict[TargetId, float] = field(default_factory=dict)
+
+    def saw(self, target: TargetId, life: Life, now: Moment) -> None:
+        """A read succeeded; a run that another one has replaced is lost, unless its end was seen."""
+        sight = self.latest.get(target)
+        if sight is None or self._replaced(sight, now):
+            if sight is not None:
+                self.stops.setdefault(sight.key, StopReason.LOST)
+            sight = self.latest[target] = Sight((target, life.created))
+        sight.start = now.start or sight.start
+        sight.live, sight.missing_since, sight.missing = not now.status.stopped, None, False
+        self.entered.add((sight.key, now.status))
+        if now.status.stopped:
+            self.stops.setdefault(sight.key, stop_reason(life))
+
+    def missed(self, target: TargetId, error: ReadError, now: float) -> None:
+        """A read failed."""
+        if (sight := self.latest.get(target)) is not None:
+            sight.missing = isinstance(error, NotFound)
+            if sight.missing and sight.missing_since is None:
+                sight.missing_since = now
+
+    def tick(self, now: float) -> None:
+        """Time passed: what the API has not known for too long, or can know no more, is lost; a drain is over."""
+        for target, sight in self.latest.items():
+            unknown_since = inf if sight.missing_since is None or not sight.missing else sight.missing_since
+            started = sight.start / 1000 if sight.start else inf
+            if sight.live and now >= min(unknown_since + STALE_AFTER, started + LOOK_BACK):
+                self.stops.setdefault(sight.key, StopReason.LOST)
+                sight.live = False
+            if sight.live and now >= self.drains.get(target, inf):
+                self.let_go += sight.key not in self.stops
+                sight.live = False
+
+    def list(self, listed: set[TargetId], now: float) -> None:
+        """Live runs that no source lists are drained."""
+        live = {target: now + DRAIN for target, sight in self.latest.items() if sight.live}
+        self.drains = {target: until for target, until in (live | self.drains).items() if target not in listed}
+
+    def restart(self, listed: set[TargetId], now: float) -> None:
+        """What only the process knew is forgotten."""
+        self.drains = {}
+        for sight in self.latest.values():
+            sight.missing_since, sight.missing = None, False
+        self.tick(now)
+        self.list(listed, now)
+
+    def _replaced(self, sight: Sight, now: Moment) -> bool:
+        """Whether an answer is of another run than the one seen last."""
+        if sight.start and now.start:
+            return sight.start != now.start
+        counted = self.stops.get(sight.key)
+        if counted is None:
+            return False  # StartTime 0, then a real one
+        if counted is StopReason.LOST and not sight.start and not now.start:
+            return False  # it was not lost after all
+        return now.start != 0 or now.status is Status.NOT_STARTED
+
+
+def plans(*, first: bool) -> st.SearchStrategy[Plan]:
+    """A class of up to a day. Only an id's first life may end before its start.
+
+    Nobody could tell such a second one, without StartTime, from the one before.
+    """
+    starts = st.sampled_from([0.0, 30.0, 20 * MINUTE, *((None,) if first else ())])
+    runs = st.sampled_from([None, 5.0, 10 * MINUTE, 3 * HOUR, 30 * HOUR])
+    endings = st.sampled_from([Ending.STOPPED_BY_API, Ending.BY_THE_PAGE, Ending.BROKE])
+    longest = st.sampled_from([600, 7200, 86_400])
+    vague = st.sampled_from([(), ((0.0, 2 * MINUTE),), ((HOUR, 4 * HOUR),)])
+
+    def plan(
+        starts: float | None,
+        runs: float | None,
+        ending: Ending,
+        longest: int,
+        vague: tuple[tuple[float, float], ...],
+    ) -> Plan:
+        if starts is None:
+            return Plan(starts=None, ends=runs, ending=Ending.START_FAILED)
+        unknown = tuple((starts + since, starts + until) for since, until in vague)
+        ends = None if runs is None else starts + runs
+        return Plan(Settings(max_running_time=longest), starts, ends, ending, unknown)
+
+    return st.builds(plan, starts, runs, endings, longest, vague)
+
+
+class LifeStory(RuleBasedStateMachine):
+    """An exporter's life, and the truth beside it."""
+
+    def __init__(self, world: "World", new_house: Callable[[Path, "World"], "House"]) -> None:
+        super().__init__()
+        self.world = world
+        self.folder = TemporaryDirectory()
+        self.house = new_house(Path(self.folder.name) / "state.db", world)
+        assert (STALE_AFTER, DRAIN) == (self.house.waits.stale_after, self.house.waits.drain)
+        self.listed = set(TARGETS)
+        self.truth = Truth()
+        self.written = deepcopy(self.truth)
+        self.scraped: Shown = {}
+        self.house.open(self.listed)
+
+    @property
+    def now(self) -> float:
+        """Our wall clock."""
+        return self.world.unix()
+
+    def life(self, target: TargetId) -> Life | None:
+        """The vendor's latest life of a task."""
+        return self.world.fleet.life(target, self.world.milliseconds)
+
+    @rule(task=st.sampled_from(TARGETS), data=st.data())
+    def a_task_is_started(self, task: TargetId, data: st.DataObject) -> None:
+        """StartWebcast; a task that goes on goes on."""
+        self.world.now += 1.0
+        self.world.begin(task, data.draw(plans(first=self.life(task) is None)))
+        self.expire()
+
+    @rule(task=st.sampled_from(TARGETS))
+    def a_task_is_stopped(self, task: TargetId) -> None:
+        """StopWebcast, for what runs, or waits for its first start."""
+        first = len(self.world.fleet.lives(self.world.milliseconds).get(task, ())) == 1
+        life = self.life(task)
+        if life is not None and (first or moment(life, self.world.milliseconds).start):
+            self.world.fleet.stop(task)
+
+    @rule(seconds=st.sampled_from([1.0, 10.0, MINUTE, STALE_AFTER, 10 * MINUTE, DRAIN, 3 * HOUR, 20 * HOUR]))
+    def time_passes(self, seconds: float) -> None:
+        """And nothing is read."""
+        self.world.now += seconds
+        self.expire()
+
+    @rule(behind=st.sampled_from([0.0, 1.0, 10 * MINUTE, HOUR]))
+    def our_clock_is_set(self, behind: float) -> None:
+        """Back by up to an hour, or right again."""
+        self.world.behind = behind
+        self.expire()
+
+    @rule(task=st.sampled_from(TARGETS), form=st.sampled_from(NotFoundForm))
+    def a_target_is_read(self, task: TargetId, form: NotFoundForm) -> None:
+        """The vendor answers with the truth."""
+        self.world.now += 1.0
+        self.world.style = Style(not_found=form)
+        self.learn(self.world.read(task))
+
+    @rule(task=st.sampled_from(TARGETS), error=st.sampled_from(FAULTS))
+    def a_read_fails(self, task: TargetId, error: ReadError) -> None:
+        """No answer, a bad one, or a wrong one that knows no such task."""
+        self.world.now += 1.0
+        self.learn(self.world.reading(task, error))
+
+    @rule(task=st.sampled_from(TARGETS))
+    def a_source_lists_or_lets_go(self, task: TargetId) -> None:
+        """A listed target goes, another one comes."""
+        self.listed ^= {task}
+        self.expire()
+        self.house.follow(self.listed)
+        self.truth.list(self.listed, self.now)
+
+    @rule()
+    def the_disk_breaks_or_heals(self) -> None:
+        """From now on every write fails, or none."""
+        self.house.set_broken(broken=not self.house.broken)
+        self.expire()
+
+    @rule(hours=st.sampled_from([0.0, 0.0, 0.1, 48.0]))
+    def the_process_is_killed(self, hours: float) -> None:
+        """And started again later; what was not written is as if it had not been read."""
+        self.house.kill()
+        self.truth = deepcopy(self.written)
+        self.start(hours)
+
+    @precondition(lambda self: not self.house.broken)
+    @rule(hours=st.sampled_from([0.0, 1.0, 48.0]))
+    def the_process_is_stopped(self, hours: float) -> None:
+        """A clean stop writes all."""
+        self.house.close()
+        self.start(hours)
+
+    @precondition(lambda self: all(sight.live or sight.key in self.truth.stops for sight in self.truth.latest.values()))
+    @rule()
+    def old_runs_are_forgotten(self) -> None:
+        """Housekeeping, with the shortest history there can be."""
+        self.house.ledger.forget_before(self.now - 96 * HOUR)
+
+    def start(self, hours: float) -> None:
+        """The next process, after so long an outage."""
+        self.world.now += hours * HOUR
+        self.house.open(self.listed)
+        self.truth.restart(self.listed, self.now)
+
+    def expire(self) -> None:
+        """The beat."""
+        self.house.tracker.expire()
+        self.truth.tick(self.now)
+
+    def learn(self, reading: Reading) -> None:
+        """As a poller does; what is not tracked is not read."""
+        self.expire()
+        if self.house.tracker.get(reading.target) is None:
+            return
+        if reading.error is None:
+            life = self.life(reading.target)
+            assert life is not None
+            self.truth.saw(reading.target, life, moment(life, self.world.milliseconds))
+        else:
+            self.truth.missed(reading.target, reading.error, self.now)
+        self.house.tracker.learn(reading)
+        self.truth.tick(self.now)
+
+    @invariant()
+    def no_counter_shown_goes_back(self) -> None:
+        """What was scraped once is never lower, not over a kill either."""
+        shown = self.house.fleet_counters()
+        assert {} == {sample: value for sample, value in self.scraped.items() if shown.get(sample, 0.0) < value}
+        self.scraped = shown
+
+    @invariant()
+    def each_run_is_counted_once(self) -> None:
+        """Whenever all is written, the counters are the truth; a kill goes back to no earlier moment."""
+        if self.house.all_written:
+            self.written = deepcopy(self.truth)
+            shown = self.house.fleet_counters()
+            assert expected(self.truth) == {sample: value for sample, value in shown.items() if value and sample[0] in OF}
+        else:
+            assert self.house.broken
+
+    @invariant()
+    def whatever_must_be_read_is_tracked(self) -> None:
+        """Listed targets, and the live runs of those let go until their drain is over."""
+        live = {target for target, sight in self.truth.latest.items() if sight.live}
+        assert set() == (self.listed | live) - {known.target.id for known in self.house.tracker.all()}
+
+    def teardown(self) -> None:
+        """The end: the disk heals, all is read, and every run the vendor still tells of is counted as it ended."""
+        self.house.set_broken(broken=False)
+        for target in TARGETS:
+            self.a_target_is_read(target, NotFoundForm.ERROR)
+        self.no_counter_shown_goes_back()
+        self.each_run_is_counted_once()
+        self.house.close()
+        self.folder.cleanup()
+
+
+OF = ("webcast_run_stops_total", "webcast_run_transitions_total", "webcast_run_ends_unseen_total")
+
+
+def expected(truth: Truth) -> "Shown":
+    """The counters that are not zero."""
+    stops, transitions, unseen = OF
+    return {
+        **{(stops, reason): float(count) for reason, count in Counter(truth.stops.values()).items()},
+        **{(transitions, status): float(count) for status, count in Counter(s for _, s in truth.entered).items()},
+        **({(unseen,): float(truth.let_go)} if truth.let_go else {}),
+    }
+
+
+def test_every_run_is_counted_once(
+    new_world: Callable[[], "World"], new_house: Callable[[Path, "World"], "House"]
+) -> None:
+    """Whatever happens in whatever order, a run's stop is counted once, with its reason, and no counter goes back."""
+    run_state_machine_as_test(
+        lambda: LifeStory(new_world(), new_house),
+        settings=settings(max_examples=100, stateful_step_count=50, deadline=None, derandomize=True, database=None, phases=[Phase.generate]),
+    )
