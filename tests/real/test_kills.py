@@ -1,0 +1,143 @@
+"""A process that is killed again and again while its tasks end: every run is counted once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.model.target import TargetId
+from exporter.simulator import truth
+from exporter.simulator.lives import Ending, Plan
+from exporter.simulator.settings import Settings
+from exporter.simulator.simulation import Scene, Simulation
+
+if TYPE_CHECKING:
+    from tests.real.conftest import StartExporter
+
+pytestmark = pytest.mark.real
+
+APP = "661e0000000000000000543c"
+TASKS = 200
+KILLS = 10
+LAST_END = 35.0
+SCRAPE_INTERVAL = 0.2
+STOPS = "webcast_run_stops_total"
+
+Counters = dict[tuple[str, ...], float]
+
+
+def plan_of(number: int, dice: Random) -> Plan:
+    """A life of at most LAST_END seconds, of each ending in its turn."""
+    ending = list(Ending)[number % len(Ending)]
+    ends = dice.uniform(2.0, LAST_END)
+    if ending is Ending.START_FAILED:
+        return Plan(starts=None, ends=ends, ending=ending)
+    if ending is Ending.TIMED_OUT:
+        return Plan(Settings(max_running_time=10), starts=dice.uniform(0.0, LAST_END - 10.0))
+    return Plan(starts=dice.uniform(0.0, ends - 1.0), ends=ends, ending=ending)
+
+
+@dataclass
+class Scrapes:
+    """What a scraper saw: the counters of runs, and those that were lower than in a scrape before."""
+
+    url: str
+    seen: int = 0
+    latest: Counters = field(default_factory=dict)
+    lower: list[str] = field(default_factory=list)
+
+    def take(self) -> None:
+        """One scrape; a process that is just dead or not yet there gives none."""
+        try:
+            text = httpx.get(f"{self.url}/metrics", trust_env=False, timeout=5).raise_for_status().text
+        except httpx.TransportError:
+            return
+        now = counters(text)
+        self.lower += [str((sample, value)) for sample, value in self.latest.items() if now.get(sample, 0.0) < value]
+        self.latest = now
+        self.seen += 1
+
+    def of(self, name: str) -> Counters:
+        """One counter of the latest scrape by its own label; what is zero is left out."""
+        return {sample[1:]: value for sample, value in self.latest.items() if sample[0] == name and value}
+
+    @property
+    def stopped(self) -> float:
+        """All runs counted as stopped."""
+        return sum(self.of(STOPS).values())
+
+
+def counters(text: str) -> Counters:
+    """Every sample of a `webcast_run_*` family: its name and label values but the app's, to its value."""
+    return {
+        (sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "app_id")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name.startswith("webcast_run_")
+    }
+
+
+@contextmanager
+def scraping(scrapes: Scrapes) -> Iterator[None]:
+    """Scrape in the background, as a Prometheus would, only more often."""
+    over = Event()
+
+    def scrape() -> None:
+        while not over.wait(SCRAPE_INTERVAL):
+            scrapes.take()
+
+    thread = Thread(target=scrape)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def config_of(simulation: Simulation) -> dict[str, Any]:
+    """Targets by HTTP from the simulator itself, read as often as the budget allows."""
+    credentials = simulation.credentials
+    keys = {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
+    return {
+        "accounts": [{"name": "default", "endpoint": simulation.url, **keys}],
+        "http_sd_configs": [{"url": f"{simulation.url}/targets", "refresh_interval": "1s"}],
+        "polling": {"interval": "1s", "fast_interval": "1s", "reread_stopped": "1s"},
+    }
+
+
+def test_every_run_is_counted_once_over_ten_kills(
+    start_exporter: "StartExporter", tmp_path: Path, unused_port: Callable[[], int], wait: Callable[..., None]
+) -> None:
+    """Killed with SIGKILL while 200 tasks end, the exporter counts each run once, by its reason; nothing goes back."""
+    dice, port = Random(20260115), unused_port()
+    scrapes, at_kills = Scrapes(f"http://127.0.0.1:{port}"), []
+    with Simulation(Scene(tasks=0, speed=1)) as simulation, scraping(scrapes):
+        for number in range(TASKS):
+            simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), plan_of(number, dice))
+        for _ in range(KILLS):
+            exporter = start_exporter(tmp_path, config_of(simulation), port=port, wait="/metrics")
+            assert not exporter.process.poll()
+            Event().wait(dice.uniform(0.2, 2.0))  # where the kill strikes is up to the machine, and is always harmless
+            exporter.kill()
+            at_kills.append(scrapes.stopped)
+
+        exporter = start_exporter(tmp_path, config_of(simulation), port=port)
+        wait(lambda: scrapes.stopped >= TASKS, "all runs are counted", LAST_END + 20)
+        reads = len(simulation.calls.log)
+        wait(lambda: len(simulation.calls.log) > reads + 10, "stopped runs are read again, and not counted again")
+        scrapes.take()
+        assert exporter.end()[0] == 0
+        counts = truth.stop_counts(simulation.fleet, int(simulation.fleet.clock() * 1000))
+
+    assert {(reason.value,): count for reason, count in counts.items() if count} == scrapes.of(STOPS)
+    assert scrapes.lower == []
+    assert len(set(at_kills)) > KILLS // 2, "kills that met nothing new prove nothing"
+    assert TASKS > max(at_kills)
