@@ -9,7 +9,7 @@ from exporter.config.rotation import CredentialSource
 from exporter.config.schema import Config
 from exporter.model.clock import Clock
 from exporter.polling.intervals import Cadence
-from exporter.polling.poller import Account
+from exporter.polling.ports import Account
 from exporter.rtc.client import Client
 from exporter.rtc.endpoint import Endpoint
 from exporter.rtc.pacing import Pacer

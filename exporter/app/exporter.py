@@ -33,8 +33,8 @@ from exporter.model.known import Known, Lifetimes
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.polling.dispatcher import Dispatcher
-from exporter.polling.poller import Ports
 from exporter.polling.pool import Pool
+from exporter.polling.ports import Ports
 from exporter.polling.tracker import Tracker
 from exporter.targets.listing import Accepted
 from exporter.vocabulary import Source
@@ -195,7 +195,7 @@ class Exporter:
 
     def _beat(self) -> None:
         self._desks.hand_out()
-        self._desks.forget(self._tracker.expire())
+        self._desks.forget(self._tracker.expire(), self._tracker)
 
     def _housekeep(self) -> None:
         kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Lock
 
 from exporter.app.accounts import cadence, connect
 from exporter.config.accounts import Account as AccountConfig
@@ -12,13 +13,18 @@ from exporter.model.clock import Clock
 from exporter.model.known import Known
 from exporter.model.target import TargetId
 from exporter.polling.dispatcher import BEAT
-from exporter.polling.poller import Account, Poller, Ports
+from exporter.polling.poller import Poller
+from exporter.polling.ports import Account, Ports
 from exporter.polling.tracker import Tracker
 from exporter.rtc.client import Client
 from exporter.rtc.pacing import Pacer
 
 RETIREMENT = 1.0
 """Seconds beyond its timeout that a call of a replaced client may take."""
+
+
+LOOK_AHEAD = 2 * BEAT
+"""Seconds ahead for which a beat hands out slots: the next one may come late, and no slot is to be lost for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class Desks:
         self._sleep = sleep
         self._desks: dict[str, Desk] = {}
         self._retired: deque[tuple[float, Client]] = deque()
+        self._following = Lock()
 
     def plan(self, config: Config) -> list[_Plan]:
         """Connect what the configuration asks for; ConfigError when an account has no credentials."""
@@ -79,25 +86,31 @@ class Desks:
 
     def follow(self, tracker: Tracker) -> None:
         """Read what is tracked, each target at its account's desk, and nothing else."""
-        tracked = {known.target.id: known for known in tracker.all()}
-        for name, desk in self._desks.items():
-            mine = {target: known for target, known in tracked.items() if known.target.account == name}
-            for target in desk.poller.targets() - mine.keys():
-                self._forget(desk, target)
-            for known in mine.values():
-                desk.poller.add(known)
+        with self._following:
+            tracked = {known.target.id: known for known in tracker.all()}
+            for name, desk in self._desks.items():
+                mine = {target: known for target, known in tracked.items() if known.target.account == name}
+                for target in desk.poller.targets() - mine.keys():
+                    self._forget(desk, target)
+                for known in mine.values():
+                    desk.poller.add(known)
 
-    def forget(self, targets: list[TargetId]) -> None:
-        """Read these no more."""
-        for target in targets:
-            for desk in self._desks.values():
-                self._forget(desk, target)
+    def forget(self, targets: list[TargetId], tracker: Tracker) -> None:
+        """Read these no more, unless they have been listed again since."""
+        with self._following:
+            for target in targets:
+                if tracker.get(target) is None:
+                    for desk in self._desks.values():
+                        self._forget(desk, target)
 
     def hand_out(self) -> None:
-        """Send off the calls of one beat."""
+        """Send off the calls of one beat; an account that cannot has the others go on."""
         now = self._clock.monotonic()
-        for desk in self._desks.values():
-            desk.poller.hand_out(now + BEAT)
+        for name, desk in self._desks.items():
+            try:
+                desk.poller.hand_out(now + LOOK_AHEAD)
+            except Exception as error:  # noqa: BLE001 - the edge between accounts
+                self._ports.failed(f"the round of account {name}", error)
         while self._retired and self._retired[0][0] <= now:
             self._retired.popleft()[1].close()
 

@@ -15,10 +15,8 @@ from exporter.model.target import TargetId
 from exporter.polling.gates import Epochs, Gates, News
 from exporter.polling.health import Health
 from exporter.polling.intervals import Cadence, Lane, Stretch, Wait, demand, jittered, next_wait, periods, stretch
-from exporter.polling.ports import Account, Budget, Ports, Reader
+from exporter.polling.ports import Account, Ports
 from exporter.polling.round import Round
-
-__all__ = ["Account", "Budget", "Poller", "Ports", "Reader"]
 
 log = logging.getLogger(__name__)
 

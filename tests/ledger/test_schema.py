@@ -5,14 +5,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import sqlalchemy as sa
 
 from exporter.errors import StartError
 from exporter.ledger.schema import METADATA, SCHEMA_VERSION, open_engine
+
+ROOT, NOBODY = 0, 65534
 
 
 def make(file: Path, *statements: str) -> None:
@@ -204,19 +208,30 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     assert f"state {tmp_path}: cannot be opened" in refusal(tmp_path)
 
 
+@pytest.fixture
+def as_anybody() -> Iterator[Path]:
+    """A folder of a user who may not write everywhere; root goes on as such a one, so that modes mean something."""
+    with TemporaryDirectory() as name:
+        if os.geteuid() != ROOT:
+            yield Path(name)
+            return
+        os.chown(name, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(ROOT)
+
+
 @pytest.mark.parametrize("part", ["file", "folder"])
-def test_a_state_that_cannot_be_written(tmp_path: Path, part: str) -> None:
+def test_a_state_that_cannot_be_written(as_anybody: Path, part: str) -> None:
     """It is refused at the start, not found out at the first end of a task."""
-    folder = tmp_path / "state"
-    folder.mkdir()
-    file = folder / "state.db"
+    file = as_anybody / "state.db"
     ours(file)
-    closed = file if part == "file" else folder
+    closed = file if part == "file" else as_anybody
     closed.chmod(0o500)
-    if os.access(closed, os.W_OK):
-        pytest.skip("root may write everywhere")
     assert f"state {file}: cannot be" in refusal(file)
-    folder.chmod(0o700)
+    as_anybody.chmod(0o700)
 
 
 def test_a_file_that_another_connection_holds(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from exporter.model.reading import Reading
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.polling.intervals import Cadence
-from exporter.polling.poller import Account, Poller, Ports
+from exporter.polling.poller import Poller
+from exporter.polling.ports import Account, Ports
 from exporter.rtc.pacing import Pacer
 from exporter.vocabulary import Status
 
