@@ -1,0 +1,138 @@
+"""Many tasks: a restart reads what lives and nothing else, and what has lived leaves nothing behind."""
+
+import gc
+import tracemalloc
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.schema import open_engine
+from exporter.model.run import Run, Step
+from exporter.model.target import TargetId
+from exporter.model.task import Task
+from exporter.simulator.lives import Ending, Plan
+from exporter.vocabulary import Status, StopReason
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.life.conftest import Whole, World
+
+APP = "661e0000000000000000543c"
+ENDED, LIVE = 30_000, 2_000
+MAX_QPS = 48
+WAVES, IN_A_WAVE = 10, 1_000
+ENDINGS = (Ending.STOPPED_BY_API, Ending.BY_THE_PAGE, Ending.BROKE)
+MOST_BYTES_LEFT = 100
+"""Of a task that has lived, in memory; its text alone has some thousand."""
+
+
+def unwritten(error: SQLAlchemyError, *, first: bool) -> None:
+    """No write fails here."""
+    raise AssertionError(first) from error
+
+
+def remember(world: "World", folder: "Path", runs: list[Run]) -> None:
+    """Leave these runs in the state, as a process that has ended."""
+    ledger = Ledger(open_engine(f"sqlite:///{folder}/state.db"), world.clock.monotonic, unwritten)
+    for run in runs:
+        ledger.record(Step((run,)))
+    ledger.close()
+
+
+def ended_run(target: TargetId, end: float) -> Run:
+    """One that was counted at its end."""
+    last = Task(Status.ENDED, start=end - 3000, end=end, stop_reason=StopReason.STOP_BY_API, user_id="bot")
+    entered = frozenset({Status.RUNNING, Status.ENDED})
+    return Run(target, end - 2990, end - 3000, entered, StopReason.STOP_BY_API, end + 5, last)
+
+
+def test_a_restart_reads_the_living_and_not_the_dead(
+    new_world: Callable[[], "World"], new_whole: Callable[..., "Whole"], tmp_path: "Path"
+) -> None:
+    """Of 32,000 listed targets the 2,000 whose run is live are read within a minute of the start, and no other."""
+    world = new_world()
+    dead = [TargetId(APP, "Room", f"Ended{number}") for number in range(ENDED)]
+    alive = [TargetId(APP, "Room", f"Live{number}") for number in range(LIVE)]
+    start = round(world.now) - 3600.0
+    for target in alive:
+        world.begin(target, Plan(), age=world.now - start)
+    remember(
+        world,
+        tmp_path,
+        [ended_run(target, world.now - 60 - number * 8) for number, target in enumerate(dead)]
+        + [Run(target, start + 5, start, frozenset({Status.RUNNING})) for target in alive],
+    )
+    whole = new_whole(world)
+    whole.list([*dead[::2], *alive, *dead[1::2]])
+    began = world.now
+    whole.run(60)
+    reads = [target for at, target in world.asked if at <= began + 60]
+    assert set(alive) == set(reads)
+    assert len(reads) <= 60 * MAX_QPS
+    assert whole.stops() == {}
+
+
+def left(whole: "Whole") -> dict[str, int]:
+    """How much is kept of targets, everywhere."""
+    exporter, poller = whole.exporter, whole.desk.poller
+    board, tracker, lap = exporter.board, exporter._tracker, poller._round
+    return {
+        "known": len(tracker),
+        "expiries": len(tracker._expiries),
+        "looks": len(tracker._looks_at),
+        "forgotten": len(tracker._forgotten),
+        "texts": len(board._texts),
+        "places": len(board._places),
+        "counted": sum(board.counts().values()),
+        "in the round": len(lap._entries),
+        "lanes": sum(lap.lanes.values()),
+        "strikes": len(poller._strikes),
+        "starts": len(poller._starts),
+        "being read": len(poller._being_read),
+        "queries": len(whole.desk.client._requests._queries),
+        "to be written": len(exporter._ledger._backlog),
+    }
+
+
+def live_through(whole: "Whole", world: "World", wave: int) -> list[TargetId]:
+    """So many tasks wait, run, end, linger, and are listed no more; a tenth of them the API never knew."""
+    targets = [TargetId(APP, "Room", f"Task{wave}-{number}") for number in range(IN_A_WAVE)]
+    for number, target in enumerate(targets):
+        if number % 10:
+            world.begin(target, Plan(starts=30.0, ends=150.0, ending=ENDINGS[number % len(ENDINGS)]))
+    whole.list(targets)
+    whole.run(25)
+    whole.run(200, step=1.0)
+    whole.run(25)
+    whole.list([])
+    whole.run(5, step=1.0)
+    return targets
+
+
+def test_what_has_lived_leaves_nothing(new_world: Callable[[], "World"], new_whole: Callable[..., "Whole"]) -> None:
+    """After 10,000 tasks nothing of them is left: no text, entry, strike or query, and next to no memory."""
+    world = new_world()
+    whole = new_whole(world, lifecycle={"linger": "20s"}, polling={"interval": "20s", "fast_interval": "20s"})
+    live_through(whole, world, 0)
+    tracemalloc.start()
+    try:
+        before = forget_the_vendor_and_measure(world)
+        for wave in range(1, WAVES):
+            live_through(whole, world, wave)
+            after = forget_the_vendor_and_measure(world)
+    finally:
+        tracemalloc.stop()
+    assert dict.fromkeys(left(whole), 0) == left(whole)
+    assert sum(whole.stops().values()) == WAVES * IN_A_WAVE * 9 / 10
+    assert (after - before) / ((WAVES - 1) * IN_A_WAVE) < MOST_BYTES_LEFT
+
+
+def forget_the_vendor_and_measure(world: "World") -> int:
+    """Bytes in use without what the simulation itself keeps."""
+    world.fleet._members.clear()
+    world.asked.clear()
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
