@@ -104,11 +104,10 @@ def live_through(whole: "Whole", world: "World", wave: int) -> None:
         if number % 10:
             world.begin(target, Plan(starts=30.0, ends=150.0, ending=ENDINGS[number % len(ENDINGS)]))
     whole.list(targets)
-    whole.run(25)
-    whole.run(200, step=1.0)
-    whole.run(25)
+    whole.run(5)
+    whole.run(240, step=0.5)
     whole.list([])
-    whole.run(200, step=1.0)
+    whole.run(200, step=2.0)
 
 
 def test_what_has_lived_leaves_nothing(new_world: Callable[[], "World"], new_whole: Callable[..., "Whole"]) -> None:

@@ -140,4 +140,4 @@ def test_every_run_is_counted_once_over_ten_kills(
     assert {(reason.value,): count for reason, count in counts.items() if count} == scrapes.of(STOPS)
     assert scrapes.lower == []
     assert len(set(at_kills)) > KILLS // 2, "kills that met nothing new prove nothing"
-    assert TASKS > max(at_kills)
+    assert max(at_kills) < TASKS
