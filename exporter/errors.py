@@ -3,6 +3,8 @@
 WebcastExporterError
 ├── ConfigError               bad configuration: every problem at once, each with its path (exit 2)
 ├── StartError                a good configuration that this machine cannot serve (exit 1)
+├── StateError                the state cannot be written now, and nothing was changed (HTTP 503)
+├── BadTargets                a pushed list, refused whole: every problem at once, each with its place (HTTP 400)
 └── ReadError                 one call for one task gave no usable answer
     ├── NoAnswer              the way there: nothing was answered
     │   ├── TimedOut          reason timeout
@@ -57,6 +59,18 @@ class ConfigError(WebcastExporterError):
 
 class StartError(WebcastExporterError):
     """The configuration is good, but a port, a file or the state cannot be had; the message says which."""
+
+
+class StateError(WebcastExporterError):
+    """The state cannot be read or written now; what was asked for has changed nothing, and may be asked again."""
+
+
+class BadTargets(WebcastExporterError):
+    """A list of targets that is refused whole; `problems` holds all that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
 
 
 class Fault(StrEnum):

@@ -68,6 +68,7 @@ class Source(StrEnum):
     STATIC = "static"
     FILE = "file"
     HTTP = "http"
+    PUSH = "push"
 
 
 class Rejection(StrEnum):

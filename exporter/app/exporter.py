@@ -18,6 +18,7 @@ from sqlalchemy.engine import Engine
 from exporter.app.discovery import Discovery
 from exporter.app.fleet import Desks
 from exporter.app.lists import Lists, left_live, take_lists
+from exporter.app.push import SWEEP, PushDesk, Pushed
 from exporter.config.rules import warnings
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem, StartError
@@ -36,7 +37,9 @@ from exporter.polling.dispatcher import Dispatcher
 from exporter.polling.pool import Pool
 from exporter.polling.ports import Ports
 from exporter.polling.tracker import Tracker
+from exporter.targets.groups import Listing
 from exporter.targets.listing import Accepted
+from exporter.targets.pushed import Change
 from exporter.vocabulary import Source
 
 log = logging.getLogger(__name__)
@@ -52,7 +55,7 @@ class Exporter:
     """One exporter over one open state.
 
     `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
-    what is served.
+    what is served, `push` takes in what is pushed.
     """
 
     def __init__(
@@ -74,12 +77,14 @@ class Exporter:
         registry = _registry()
         self.instruments = Instruments(registry)
         self._ledger = Ledger(engine, clock.monotonic, self._state_failed)
-        self._tracker = Tracker(self._ledger, _lifetimes(config), clock, self._fresh_for)
+        self._pushed = Pushed(self._ledger, clock)
+        self._tracker = Tracker(self._ledger, _lifetimes(config), clock, self._fresh_for, self._pushed.renewed_at)
         self.board = Board(_families(config), config.metrics.max_tasks, self._tracker.get)
         self._tracker.attach(self.board)
         self._desks = Desks(environ, clock, self.instruments, self._ports(), self._stopping.wait)
         self._dispatcher = Dispatcher(self._beat, self._housekeep, self._count_event, clock.monotonic)
         self._discovery = Discovery(self._dispatcher, self.instruments, clock, self._lists_changed)
+        self.push = PushDesk(self._pushed, self._tracker, self._desks, clock, self._carry_out)
         self._remarked: frozenset[str] = frozenset()
         registry.register(FleetCollector(self.board, self._ledger.totals))
         registry.register(AccountCollector(self._desks.numbers))
@@ -125,6 +130,10 @@ class Exporter:
         """How many tasks count under which labels of `webcast_tasks`."""
         return self.board.counts()
 
+    def tracked(self) -> list[Known]:
+        """What is known of every target."""
+        return self._tracker.all()
+
     @property
     def alive(self) -> bool:
         """Whether the dispatcher has moved lately."""
@@ -137,6 +146,7 @@ class Exporter:
     def _apply(self, config: Config) -> None:
         plans = self._desks.plan(config)
         sources = self._discovery.plan(config)
+        tokens = self._pushed.plan(config.push)
         remembered = self._ledger.latest_runs()
         # From here on nothing can fail.
         self._tracker.lifetimes = _lifetimes(config)
@@ -148,13 +158,15 @@ class Exporter:
                 self._ledger.open_app(app_id)
         self.config = config
         self._discovery.swap(sources)
+        self._pushed.tokens = tokens
+        self._sweep_pushed()
         _warn(warnings(config))
         if not self._started:
             # Taken up, and let go unless a source lists them: so a drain goes on over a restart, and the end of each
             # live run is accounted for.
             live = {target.id: target for target in left_live(config, remembered, {})}
             self._tracker.replace_targets(live, remembered)
-        self._take(take_lists(self._discovery.listings(), config), remembered)
+        self._take(take_lists([*self._discovery.listings(), *self._pushed.listings()], config), remembered)
 
     def _take(self, lists: Lists, remembered: Mapping[TargetId, Run]) -> None:
         """Put in force what the sources list now; `remembered` are the latest runs of what is new among it."""
@@ -167,9 +179,29 @@ class Exporter:
 
     def _lists_changed(self) -> None:
         with self._reloading:
-            lists = take_lists(self._discovery.listings(), self.config)
-            new = [target for target in lists.accepted.targets if self._tracker.get(target) is None]
-            self._take(lists, self._ledger.latest_runs(new))
+            self._take_over(self._pushed.listings())
+
+    def _carry_out(self, make: Callable[[Config], Change | None]) -> bool:
+        """Make a change of the pushed list, and put it in force once it is committed; False when there is none."""
+        with self._reloading:
+            change = make(self.config)
+            if change is not None:
+                self._take_over([change.listing], change.commit)
+            return change is not None
+
+    def _take_over(self, pushed: Sequence[Listing], commit: Callable[[], None] = lambda: None) -> None:
+        """Put in force what the sources list now; what fails before or in `commit` has changed nothing."""
+        lists = take_lists([*self._discovery.listings(), *pushed], self.config)
+        new = [target for target in lists.accepted.targets if self._tracker.get(target) is None]
+        remembered = self._ledger.latest_runs(new)
+        commit()
+        self._take(lists, remembered)
+
+    def _sweep_pushed(self) -> None:
+        if self.push.on:
+            self._dispatcher.every("push", SWEEP, self.push.sweep)
+        else:
+            self._dispatcher.cancel("push")
 
     def _explained(self, error: Exception) -> ConfigError:
         """What went wrong with a reload, in words for whoever asked for it."""
@@ -244,7 +276,13 @@ def _families(config: Config) -> tuple[TaskFamily, ...]:
 
 
 def _lifetimes(config: Config) -> Lifetimes:
-    return Lifetimes(config.polling.stale_after, config.lifecycle.linger, config.lifecycle.drain)
+    return Lifetimes(
+        stale_after=config.polling.stale_after,
+        linger=config.lifecycle.linger,
+        drain=config.lifecycle.drain,
+        forget_unknown_after=config.lifecycle.forget_unknown_after,
+        ttl=config.push.ttl,
+    )
 
 
 def _by_source(accepted: Accepted) -> Counter[Source]:

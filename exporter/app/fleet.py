@@ -1,7 +1,7 @@
 """The accounts' pollers over one tracker: what a (re)load of the configuration replaces."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
@@ -94,6 +94,12 @@ class Desks:
                     self._forget(desk, target)
                 for known in mine.values():
                     desk.poller.add(known)
+
+    def ask(self, known: Iterable[Known]) -> None:
+        """Read these at once."""
+        for each in known:
+            if (desk := self._desks.get(each.target.account)) is not None:
+                desk.poller.ask(each.target.id)
 
     def forget(self, targets: list[TargetId], tracker: Tracker) -> None:
         """Read these no more, unless they have been listed again since."""

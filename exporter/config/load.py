@@ -13,6 +13,7 @@ from exporter.config.http_client import unusable_files
 from exporter.config.problems import NOT_A_MAPPING, translated
 from exporter.config.rules import across
 from exporter.config.schema import Config
+from exporter.config.tokens import PLACE, tokens_in
 from exporter.errors import ConfigError, Problem
 
 LARGEST_FILE = 10 * 1024 * 1024
@@ -22,15 +23,15 @@ LARGEST_FILE = 10 * 1024 * 1024
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Read and check one file; ConfigError holds all that is wrong.
 
-    With `environ` it must also be possible to call with it, the API and the feeds: credentials resolve, certificates
-    are there.
+    With `environ` it must also be possible to call with it, the API and the feeds, and to be called: credentials
+    resolve, certificates and tokens are there.
     """
     try:
         text = read_text(path, LARGEST_FILE)
     except FileFault as fault:
         raise ConfigError([Problem("", f"{path} {fault}")]) from None
     config = parse_config(text, path.parent)
-    problems = [] if environ is None else [*check_credentials(config, environ), *check_feeds(config)]
+    problems = [] if environ is None else check_credentials(config, environ) + check_feeds(config) + check_push(config)
     if problems:
         raise ConfigError(problems)
     return config
@@ -57,6 +58,16 @@ def check_feeds(config: Config) -> list[Problem]:
         for index, feed in enumerate(config.http_sd_configs)
         for problem in unusable_files(feed)
     ]
+
+
+def check_push(config: Config) -> list[Problem]:
+    """What keeps anyone from pushing: a file of tokens that cannot be used."""
+    try:
+        if config.push.token_file:
+            tokens_in(config.push.token_file)
+    except FileFault as fault:
+        return [Problem(PLACE, f"the file {fault}")]
+    return []
 
 
 def _validated(document: Mapping[str, object], folder: Path) -> tuple[Config | None, list[Problem]]:

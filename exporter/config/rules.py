@@ -5,10 +5,13 @@ shape is left to the schema.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from exporter.config.accounts import VENDOR_MAX_QPS, Account
+from exporter.config.files import FileFault
 from exporter.config.schema import Config
+from exporter.config.tokens import PLACE, SHORT, tokens_in
 from exporter.errors import Problem
 
 DEFAULT_NAME: str = Account.model_fields["name"].default
@@ -52,7 +55,8 @@ def _list(raw: object) -> Sequence[Any]:
 
 def warnings(config: Config) -> list[str]:
     """What can be served but was hardly meant, each as `path: sentence`."""
-    return [str(problem) for problem in (*_over_quota(config), *_slower_than_slow(config), *_trusting(config))]
+    rules = (_over_quota, _slower_than_slow, _trusting, _guessable)
+    return [str(problem) for rule in rules for problem in rule(config)]
 
 
 def _over_quota(config: Config) -> Iterator[Problem]:
@@ -76,3 +80,9 @@ def _trusting(config: Config) -> Iterator[Problem]:
                 f"http_sd_configs[{index}].tls_config.insecure_skip_verify",
                 "trusts any certificate: who stands in between can read the credentials and write the targets",
             )
+
+
+def _guessable(config: Config) -> Iterator[Problem]:
+    with suppress(FileFault):  # the load tells of that
+        if config.push.token_file and any(len(token) < SHORT for token in tokens_in(config.push.token_file)):
+            yield Problem(PLACE, f"holds a token of fewer than {SHORT} characters, which can be guessed")

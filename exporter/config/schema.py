@@ -11,6 +11,7 @@ from exporter.config.durations import Duration, PositiveDuration
 from exporter.config.fields import LIST, Section, nothing_means_none, unique
 from exporter.config.groups import StaticConfig
 from exporter.config.labels import RESERVED_PREFIX, label_name
+from exporter.config.push import Push
 from exporter.config.texts import text
 
 INFO_BUILT_IN: Final = ("app_id", "room_id", "task_id", "account", "user_id", "source_host")
@@ -93,6 +94,7 @@ class Config(Section):
     static_configs: Annotated[tuple[StaticConfig, ...], LIST, BeforeValidator(nothing_means_none)] = ()
     file_sd_configs: Annotated[tuple[FileSdConfig, ...], LIST, BeforeValidator(nothing_means_none)] = ()
     http_sd_configs: Annotated[tuple[HttpSdConfig, ...], LIST, BeforeValidator(nothing_means_none)] = ()
+    push: Push = Push()
     polling: Polling = Polling()
     lifecycle: Lifecycle = Lifecycle()
     metrics: Metrics = Metrics()

@@ -6,19 +6,20 @@ after the start; killed after it, the run is known. A counter that was ever scra
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from exporter.errors import StartError
+from exporter.errors import StartError, StateError
 from exporter.ledger.codec import run_from_row, run_to_row
 from exporter.ledger.schema import RUNS, TOTALS
 from exporter.ledger.totals import Series, Total, increments, zeros
+from exporter.ledger.upsert import upsert
 from exporter.model.run import Run, Step
 from exporter.model.target import TargetId
 
@@ -111,6 +112,23 @@ class Ledger:
             except SQLAlchemyError as error:
                 self._failed(error)
 
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction for a table beside the ledger's own, under the same lock; committed when the block ends.
+
+        StateError when it cannot be, and then it has changed nothing; that counts as a write that failed.
+        """
+        with self._writing:
+            if self._closed:
+                raise StateError("the state is closed")
+            try:
+                with self._engine.begin() as connection:
+                    yield connection
+            except SQLAlchemyError as error:
+                self._failed(error)
+                raise StateError(f"the state cannot be written: {type(error).__name__}") from error
+            self._failing = False
+
     def close(self) -> None:
         """Write what can still be written, and let the file go; whoever is late writes nothing any more."""
         with self._writing:
@@ -165,15 +183,6 @@ _LATEST_OF = (
 
 def _write(connection: Connection, steps: tuple[Step, ...], raised: Mapping[Series, float]) -> None:
     # The few totals first: where they cannot be written, a long backlog of runs is not made into rows in vain.
-    _upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
+    upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
     runs = {(run.target, run.first_seen): run for step in steps for run in step.runs}
-    _upsert(connection, RUNS, [run_to_row(run) for run in runs.values()])
-
-
-def _upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    keys = [column.name for column in table.primary_key]
-    statement = insert(table)
-    changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+    upsert(connection, RUNS, [run_to_row(run) for run in runs.values()])

@@ -53,6 +53,20 @@ TOTALS = Table(
     Column("value", Float, nullable=False),
 )
 
+PUSHED_TARGETS = Table(
+    "pushed_targets",
+    METADATA,
+    Column("source", String(16), primary_key=True),
+    Column("app_id", String(128), primary_key=True),
+    Column("room_id", String(128), primary_key=True),
+    Column("task_id", String(128), primary_key=True),
+    Column("labels", Text, nullable=False),  # a JSON object of texts, the two expected times among them
+    Column("renewed_at", Float, nullable=False),
+)
+
+ADDED = (PUSHED_TARGETS,)
+"""Tables that a state of schema 1 may be without."""
+
 
 def open_engine(url: str) -> Engine:
     """Connect to the state and bring it to this schema; StartError says why it cannot be used, and it stays untouched.
@@ -124,7 +138,8 @@ def _is_ours(connection: Connection, name: str) -> bool:
             f"state {name} has schema {version} and this release reads up to {SCHEMA_VERSION}: "
             "run the release that wrote it, or point state.url at another file"
         )
-    whole = all(set(table.c.keys()) <= columns.get(table.name, set()) for table in METADATA.sorted_tables)
+    present = [table for table in METADATA.sorted_tables if table not in ADDED or table.name in columns]
+    whole = all(set(table.c.keys()) <= columns.get(table.name, set()) for table in present)
     if version is None or not whole:
         raise StartError(f"state {name} is another program's database; point state.url at another file")
     return True
@@ -143,6 +158,7 @@ def _version(connection: Connection) -> int | None:
 
 def _prepare(connection: Connection, name: str) -> None:
     if _is_ours(connection, name):
+        METADATA.create_all(connection, tables=ADDED)
         # Changes nothing, and fails now rather than at the first end when the file cannot be written.
         connection.execute(META.update().values(schema_version=SCHEMA_VERSION))
     else:

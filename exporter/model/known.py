@@ -4,6 +4,7 @@ Three things change it, each a pure function here: a read (`learn`), the passing
 targets (`let_go`, `retarget`). Times are Unix seconds, by the local clock unless said.
 """
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -39,11 +40,13 @@ STANDING_OF_STATUS = {status: Standing(status.value) for status in Status}
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """The waits of the configuration, in seconds (`polling.stale_after`, `lifecycle.linger`, `lifecycle.drain`)."""
+    """The waits of the configuration, in seconds: `polling.stale_after`, `push.ttl`, the others of `lifecycle`."""
 
     stale_after: float
     linger: float
     drain: float
+    forget_unknown_after: float = math.inf
+    ttl: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Known:
     `task` is the state to show, None when there is none to show; `task_time` is the vendor's clock at the read that
     said so. `not_found_since` begins with the first of the latest answers in a row that know no such task.
     `drain_until` is set once no source lists the target any more. `fresh_for` is how many seconds a success stays
-    fresh, if that is more than `stale_after`.
+    fresh, if that is more than `stale_after`. `renewed_at` is when a push last named it, None when none lists it.
     """
 
     target: Target
@@ -70,6 +73,7 @@ class Known:
     not_found_since: float | None = None
     drain_until: float | None = None
     fresh_for: float = 0.0
+    renewed_at: float | None = None
 
     @property
     def standing(self) -> Standing:
@@ -172,6 +176,11 @@ def let_go(known: Known, now: float, lifetimes: Lifetimes) -> Known | None:
     if known.drain_until is not None:
         return known
     return replace(known, drain_until=now + lifetimes.drain) if known.live else None
+
+
+def cut_short(known: Known, now: float) -> Known:
+    """A drain is over at once; what is still listed stays."""
+    return known if known.drain_until is None else replace(known, drain_until=now)
 
 
 def retarget(known: Known, target: Target) -> Known:

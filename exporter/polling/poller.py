@@ -71,6 +71,11 @@ class Poller:
             else:
                 self._round.add(target, now)
 
+    def ask(self, target: TargetId) -> None:
+        """Read it at once, in its lane: a stopped one from a tenth of the budget."""
+        with self._lock:
+            self._round.ask(target, self._clock.monotonic())
+
     def targets(self) -> set[TargetId]:
         """Those that take part."""
         with self._lock:

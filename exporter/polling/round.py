@@ -34,7 +34,7 @@ class _Entry:
     """`lane` None = never read. `number` is that of its latest ticket; not `queued`, it is being read.
 
     `wait` is the part of the way to `due` that stretches; 0 = it is due out of turn. `share` is its place as a part of
-    any interval, `place` a moment at which its turn is.
+    any interval, `place` a moment at which its turn is. `asked`, while it is being read: read it again right after.
     """
 
     share: float
@@ -45,6 +45,7 @@ class _Entry:
     read_at: float = -math.inf
     number: int = -1
     queued: bool = False
+    asked: bool = False
 
 
 class Round:
@@ -107,8 +108,10 @@ class Round:
             entry.lane, entry.place = wait.lane, None
         entry.read_at, entry.wait = now, wait.seconds
         entry.due = self._turn_before(entry, now, wait.seconds * stretch.get(wait.lane, 1.0)) + wait.seconds
-        if entry.due > now + wait.at_most:
-            entry.due, entry.wait = now + wait.at_most, 0.0
+        latest = now if entry.asked else now + wait.at_most
+        if entry.due > latest:
+            entry.due, entry.wait = latest, 0.0
+        entry.asked = False
         self._queue(target, entry)
 
     def put_back(self, target: TargetId) -> None:
@@ -121,6 +124,16 @@ class Round:
         if (entry := self._entries.get(target)) is not None:
             entry.due, entry.wait, entry.number = due, 0.0, next(self._numbers)
             self._back(target, entry)
+
+    def ask(self, target: TargetId, now: float) -> None:
+        """Make one target due; of the reads in flight none counts."""
+        entry = self._entries.get(target)
+        if entry is None:
+            return
+        entry.asked = not entry.queued
+        if entry.queued and entry.due > now:
+            entry.due, entry.wait = now, 0.0
+            self._queue(target, entry)
 
     def hurry(self, now: float, app_id: str | None = None) -> None:
         """Make every waiting live target due (of one app, if given), oldest read first; its later turns stay."""

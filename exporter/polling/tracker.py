@@ -13,7 +13,19 @@ from threading import Lock
 from exporter.exposition.board import Board
 from exporter.ledger.ledger import Ledger
 from exporter.model.clock import Clock
-from exporter.model.known import Known, Lifetimes, accept, expire, expires_at, is_hidden, learn, let_go, retarget
+from exporter.model.known import (
+    Known,
+    Lifetimes,
+    accept,
+    cut_short,
+    expire,
+    expires_at,
+    is_hidden,
+    learn,
+    let_go,
+    retarget,
+)
+from exporter.model.lapse import lapses_at
 from exporter.model.reading import Reading
 from exporter.model.run import Run, Step
 from exporter.model.target import Target, TargetId
@@ -25,12 +37,21 @@ AT_A_TIME = 1000
 class Tracker:
     """What is known of each target. Safe for threads; the lock is held for a fold, never for a write or a call.
 
-    `fresh_for` tells how long a read stays fresh at least, in seconds, by the intervals now in force.
+    `fresh_for` tells how long a read stays fresh at least, in seconds, by the intervals now in force; `renewed_at`
+    when a push last named a target that one lists (Unix seconds).
     """
 
-    def __init__(self, ledger: Ledger, lifetimes: Lifetimes, clock: Clock, fresh_for: Callable[[Known], float]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        lifetimes: Lifetimes,
+        clock: Clock,
+        fresh_for: Callable[[Known], float],
+        renewed_at: Callable[[TargetId], float | None] = lambda _: None,
+    ) -> None:
         self.lifetimes = lifetimes
         self._fresh_for = fresh_for
+        self._renewed_at = renewed_at
         self._ledger = ledger
         self._clock = clock
         self._lock = Lock()
@@ -38,6 +59,7 @@ class Tracker:
         self._expiries: list[tuple[float, TargetId]] = []
         self._looks_at: dict[TargetId, float] = {}
         self._forgotten: set[TargetId] = set()
+        self._lapsed: set[TargetId] = set()
         self._board: Board | None = None
 
     def attach(self, board: Board) -> None:
@@ -63,9 +85,10 @@ class Tracker:
                 self._settle(gone, let_go(self._known[gone], now, self.lifetimes), now)
             for target in targets.values():
                 before = self._known.get(target.id)
-                known = accept(target, remembered.get(target.id), now) if before is None else retarget(before, target)
-                if known != before:
-                    self._settle(target.id, known, now)
+                if before is None:
+                    self._settle(target.id, accept(target, remembered.get(target.id), now), now)
+                elif before.target != target or before.drain_until is not None:
+                    self._settle(target.id, retarget(before, target), now)
         self._ledger.flush()
 
     def learn(self, reading: Reading) -> Known | None:
@@ -97,6 +120,22 @@ class Tracker:
         self._ledger.flush()
         return forgotten
 
+    def lapsed(self) -> list[TargetId]:
+        """The targets whose listing by push has ended by itself; they are tracked until a list without them comes."""
+        now = self._clock.unix()
+        with self._lock:
+            for target in tuple(self._lapsed):  # a push may have named it since that was noted
+                self._settle(target, self._known[target], now)
+            return list(self._lapsed)
+
+    def cut_short(self, target: TargetId) -> None:
+        """Let a target that is being drained go at once."""
+        now = self._clock.unix()
+        with self._lock:
+            if (known := self._known.get(target)) is not None:
+                self._settle(target, cut_short(known, now), now)
+        self._ledger.flush()
+
     def __len__(self) -> int:
         """How many targets are tracked, those without series included."""
         return len(self._known)
@@ -106,10 +145,12 @@ class Tracker:
         step = Step()
         if known is not None:
             # Asked anew each time: when the fleet grows, the intervals stretch, and nothing is stale for that alone.
-            fresh_for = self._fresh_for(known)
-            known = known if known.fresh_for == fresh_for else replace(known, fresh_for=fresh_for)
+            fresh_for, renewed_at = self._fresh_for(known), self._renewed_at(target)
+            if (known.fresh_for, known.renewed_at) != (fresh_for, renewed_at):
+                known = replace(known, fresh_for=fresh_for, renewed_at=renewed_at)
             known, step = expire(known, now, self.lifetimes)
         self._ledger.record(step)
+        self._lapsed.discard(target)
         if known is None:
             self._known.pop(target, None)
             self._looks_at.pop(target, None)
@@ -118,7 +159,15 @@ class Tracker:
             self._known[target] = known
             self._forgotten.discard(target)
             self._look_again(target, expires_at(known, now, self.lifetimes))
+            self._look_at_lapse(target, known, now)
         self._show(target, known, now)
+
+    def _look_at_lapse(self, target: TargetId, known: Known, now: float) -> None:
+        lapse = lapses_at(known, self.lifetimes)
+        if lapse is not None and lapse <= now:
+            self._lapsed.add(target)
+        else:
+            self._look_again(target, lapse)
 
     def _look_again(self, target: TargetId, moment: float | None) -> None:
         """Note the moment, unless an earlier look is noted already: that one will note the next."""

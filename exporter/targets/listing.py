@@ -47,14 +47,20 @@ def accept(listings: Iterable[Listing], accounts: Sequence[Account]) -> Accepted
     rejected = Counter(dict.fromkeys(Rejection, 0))
     for listing in sorted(listings, key=lambda listing: WEAKEST_FIRST[listing.source]):
         rejected.update(entry.reason for entry in listing.rejected)
+        alone = frozenset({listing.source})
         for target, listed in listing.targets.items():
             account = account_of(target.app_id)
             if account is None:
                 orphans.add(target)
                 continue
-            targets[target] = _merged(targets.get(target) or Target(target, account), listed, listing.source)
+            weaker = targets.get(target)
+            targets[target] = _merged(weaker, listed, listing.source) if weaker else _of(target, account, listed, alone)
     rejected[Rejection.NO_ACCOUNT] += len(orphans)
     return Accepted(targets, dict(rejected), frozenset(orphans))
+
+
+def _of(target: TargetId, account: str, listed: Listed, sources: frozenset[Source]) -> Target:
+    return Target(target, account, sources, listed.labels, listed.expected_start, listed.expected_end)
 
 
 def _merged(target: Target, listed: Listed, source: Source) -> Target:

@@ -5,12 +5,48 @@ from typing import Protocol
 
 from exporter.exposition.board import Place
 from exporter.exposition.scrape import Exposition
+from exporter.model.known import Known
+from exporter.model.target import TargetId
+from exporter.targets.groups import TargetGroup
+
+
+class Push(Protocol):
+    """The pushed targets. Each change is in the state, and in force, once the call comes back.
+
+    StateError or StartError when the state cannot be used; nothing has changed then.
+    """
+
+    @property
+    def on(self) -> bool:
+        """Whether targets can be pushed."""
+        ...
+
+    def admits(self, token: str) -> bool:
+        """Whether whoever shows this token may push."""
+        ...
+
+    def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
+        """Add and renew these, as the `whole` list if so; how many they are. BadTargets: nothing has changed."""
+        ...
+
+    def release(self, target: TargetId, *, now: bool) -> bool:
+        """End a target's listing by push, `now` without a drain; False when no push lists it."""
+        ...
 
 
 class House(Protocol):
     """The running exporter as the pages see it."""
 
     exposition: Exposition
+
+    @property
+    def push(self) -> Push:
+        """The pushed targets."""
+        ...
+
+    def tracked(self) -> list[Known]:
+        """What is known of every target."""
+        ...
 
     @property
     def alive(self) -> bool:

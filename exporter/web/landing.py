@@ -13,6 +13,7 @@ from exporter.web.house import House
 LINKS = (
     ("/metrics", "Metrics", "of every task, of the fleet and of the exporter"),
     ("/metrics?collect[]=fleet", "Fleet metrics", "the same without the per-task series"),
+    ("/api/v1/targets", "Targets", "which tasks are read, and from where they come"),
     ("/-/healthy", "Health", "whether tasks are being read"),
     ("/-/ready", "Readiness", "whether it can serve"),
 )

@@ -17,6 +17,7 @@ from exporter.web.house import House
 from exporter.web.landing import landing
 from exporter.web.management import healthy, ready, reload
 from exporter.web.metrics import metrics
+from exporter.web.targets_api import name_targets, release_target, targets
 
 HERE = Path(str(files("exporter.web")))
 
@@ -30,6 +31,9 @@ def create_site(house: House, failed: Callable[[str, Exception], None]) -> Starl
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
             Route("/-/reload", reload, methods=["GET", "POST", "PUT"]),
+            Route("/api/v1/targets", targets),
+            Route("/api/v1/targets", name_targets, methods=["POST", "PUT"]),
+            Route("/api/v1/targets/{app_id}/{room_id}/{task_id}", release_target, methods=["DELETE"]),
             Route("/favicon.ico", _favicon),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],

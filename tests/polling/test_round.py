@@ -415,3 +415,40 @@ def test_under_overload_all_are_read_in_turn() -> None:
     gaps = sorted(later - earlier for read_at in times.values() for earlier, later in pairwise(read_at[2:]))
     assert gaps[int(0.99 * len(gaps))] <= 66.0
     assert len(times) == 600
+
+
+def test_asked_for_a_target_is_due_at_once() -> None:
+    """It keeps its lane, so that stopped targets have a tenth of the calls however many are asked for."""
+    round_ = Round()
+    for target in (A, B, C):
+        round_.add(target, 600.0, Lane.REREAD)
+        round_.ask(target, 10.0)
+    assert list(drain(round_, 10.0)) == [A]
+    assert list(drain(round_, 11.0)) == [B]
+    round_.again(A, 11.0, REREAD, NONE)
+    assert list(drain(round_, 12.0)) == [C]
+    assert list(drain(round_, 610.0)) == []
+
+
+def test_asked_for_while_it_is_read_it_is_read_again() -> None:
+    """Once: the read in flight may have been sent before there was anything new to see."""
+    round_ = Round()
+    round_.add(A, 0.0)
+    assert list(drain(round_, 0.0)) == [A]
+    round_.ask(A, 1.0)
+    round_.again(A, 2.0, BACKOFF, NONE)
+    assert list(drain(round_, 2.0)) == [A]
+    round_.again(A, 3.0, BACKOFF, NONE)
+    assert list(drain(round_, 62.0)) == []
+
+
+def test_asked_for_what_is_due_keeps_its_place_and_what_is_unknown_does_not_matter() -> None:
+    """Nobody is put behind others by it."""
+    round_ = Round()
+    for target in (A, B):
+        round_.add(target, 0.0)
+        read(round_, target, 0.0, BACKOFF)
+    round_.ask(A, 70.0)
+    round_.ask(D, 70.0)
+    assert list(drain(round_, 70.0)) == [A, B]
+    assert D not in round_

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -337,3 +337,80 @@ def test_the_board_may_ask_the_tracker_while_it_is_told(office: Office) -> None:
     office.board.show = curious  # type: ignore[method-assign]  # a board that looks at others
     office.read()
     assert len(looked) == 1
+
+
+@pytest.fixture
+def pushed(monkeypatch: pytest.MonkeyPatch, office: Office) -> dict[TargetId, float]:
+    """When a push last named a target, for the tracker to ask."""
+    renewed: dict[TargetId, float] = {}
+    monkeypatch.setattr(office.tracker, "_renewed_at", renewed.get)
+    office.tracker.lifetimes = replace(LIFETIMES, ttl=3600.0, forget_unknown_after=600.0)
+    return renewed
+
+
+def test_a_listing_by_push_lapses(office: Office, pushed: dict[TargetId, float]) -> None:
+    """Once its time is over a target is told of until a list without it comes; a target of other sources never is."""
+    pushed[ID] = NOW
+    office.lists(2)
+    office.after(3599)
+    assert office.tracker.lapsed() == []
+    office.after(1)
+    assert [office.tracker.lapsed(), office.tracker.lapsed()] == [[ID], [ID]]
+    assert len(office.tracker) == 2
+    office.tracker.replace_targets({}, {})
+    assert office.tracker.lapsed() == []
+
+
+def test_a_renewed_listing_has_not_lapsed(office: Office, pushed: dict[TargetId, float]) -> None:
+    """Whether the push came before its time was over, or after that was noted."""
+    pushed[ID] = NOW
+    office.lists()
+    pushed[ID] = NOW + 1000
+    office.after(3600)
+    assert office.tracker.lapsed() == []
+    office.after(1000)
+    pushed[ID] = office.now
+    assert office.tracker.lapsed() == []
+    office.after(3600)
+    assert office.tracker.lapsed() == [ID]
+
+
+def test_a_read_brings_the_lapse_nearer(office: Office, pushed: dict[TargetId, float]) -> None:
+    """What the API does not know goes sooner; a live run does not, and a stopped one when its linger is over."""
+    pushed[ID] = NOW
+    office.lists()
+    office.read(NotFound("no such task"))
+    office.after(600)
+    assert office.tracker.lapsed() == [ID]
+    office.read(RUNNING)
+    office.after(7200)
+    assert office.tracker.lapsed() == []
+    office.read(ENDED)
+    office.after(899)
+    assert office.tracker.lapsed() == []
+    office.after(1)
+    assert office.tracker.lapsed() == [ID]
+
+
+def test_a_drain_can_be_cut_short(office: Office) -> None:
+    """The run's end is then unseen, and counted so; what is listed, or not tracked, stays as it is."""
+    office.lists(2)
+    office.read()
+    office.tracker.cut_short(ID)
+    assert office.standing() is Standing.RUNNING
+    office.lists(0)
+    office.tracker.cut_short(ID)
+    assert (office.standing(), len(office.tracker), office.total(Total.RUN_ENDS_UNSEEN)) == (None, 0, 1.0)
+    office.tracker.cut_short(ID)
+    assert office.total(Total.RUN_ENDS_UNSEEN) == 1.0
+
+
+def test_a_target_that_stays_as_it_is_is_not_shown_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taking over a list costs nothing for what it does not change."""
+    office.lists(3)
+    shown: list[Known] = []
+    monkeypatch.setattr(office.board, "show", shown.append)
+    office.lists(3)
+    assert shown == []
+    office.lists(3, labels={"team": "edu"})
+    assert len(shown) == 3

@@ -14,9 +14,12 @@ from exporter.exposition.catalog.task import task_families
 from exporter.exposition.scrape import Exposition
 from exporter.model.known import Known
 from exporter.model.target import Target, TargetId
+from exporter.targets.groups import TargetGroup
 from exporter.web.house import House
 from exporter.web.listener import Listener, bind
 from exporter.web.site import create_site
+
+JSON = "application/json"
 
 
 def small_exposition() -> Exposition:
@@ -27,6 +30,36 @@ def small_exposition() -> Exposition:
     board = Board(task_families(()), 10, {known.target.id: known}.get)
     board.show(known)
     return Exposition(registry, board)
+
+
+@dataclass
+class FakePush:
+    """Takes what it is told; `breaks` is raised instead. `named` and `released` are what came."""
+
+    on: bool = True
+    token: str = "a-token-of-the-tests"
+    breaks: Exception | None = None
+    named: list[tuple[list[TargetGroup], bool]] = field(default_factory=list)
+    released: list[tuple[TargetId, bool]] = field(default_factory=list)
+    listed: bool = True
+
+    def admits(self, token: str) -> bool:
+        """There is one token."""
+        return token == self.token
+
+    def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
+        """Keep them."""
+        if self.breaks is not None:
+            raise self.breaks
+        self.named.append((groups, whole))
+        return sum(len(group.targets) for group in groups)
+
+    def release(self, target: TargetId, *, now: bool) -> bool:
+        """Keep it."""
+        if self.breaks is not None:
+            raise self.breaks
+        self.released.append((target, now))
+        return self.listed
 
 
 @dataclass
@@ -41,12 +74,18 @@ class FakeHouse:
     breaks: Exception | None = None
     reloads: int = 0
     failures: list[tuple[str, Exception]] = field(default_factory=list)
+    push: FakePush = field(default_factory=FakePush)
+    known: list[Known] = field(default_factory=list)
 
     def counts(self) -> Mapping[Place, int]:
         """As in the real one, unless it `breaks`."""
         if self.breaks is not None:
             raise self.breaks
         return self.tasks
+
+    def tracked(self) -> list[Known]:
+        """As the test says."""
+        return self.known
 
     def reload(self) -> None:
         """Count it, and fail if there are problems."""
@@ -70,6 +109,14 @@ class Site:
         """One request; header names may be written with `_`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.client.request(method, path, headers=named)
+
+    def send(self, method: str, body: bytes | str, token: str | None = None, **headers: str) -> httpx.Response:
+        """A push of `body`, as whoever has the token unless another is given; `token=""` sends no header."""
+        token = self.house.push.token if token is None else token
+        if token:
+            headers |= {"Authorization": f"Bearer {token}"}
+        named = {name.replace("_", "-"): value for name, value in {"Content_Type": JSON, **headers}.items()}
+        return self.client.request(method, "/api/v1/targets", content=body, headers=named)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """One GET."""

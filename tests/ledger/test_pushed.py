@@ -1,0 +1,168 @@
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.errors import StartError, StateError
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.pushed import PushedTarget, PushedTargets
+from exporter.model.run import Step
+from exporter.model.target import TargetId
+from exporter.vocabulary import Source
+
+if TYPE_CHECKING:
+    from tests.ledger.conftest import World
+
+ONE, TWO, THREE = (TargetId("app", "room", name) for name in ("one", "two", "three"))
+FIRST = PushedTarget({"team": "edu", "__expected_start__": "1768465805", "page": "\u8bfe"}, 100.5)
+LATER = PushedTarget({}, 200.25)
+
+
+def opened(world: "World") -> PushedTargets:
+    """The pushed targets, as after a start."""
+    return PushedTargets(world.open(), Source.PUSH)
+
+
+def statement(world: "World", text: str) -> None:
+    """Change the state by other hands."""
+    with closing(sqlite3.connect(world.file)) as connection:
+        connection.executescript(text)
+
+
+def test_what_was_added_is_there_after_a_kill(world: "World") -> None:
+    """A target that was added, with its labels and time, is in the state once the call is back."""
+    ledger = world.open()
+    PushedTargets(ledger, Source.PUSH).add({ONE: FIRST, TWO: LATER})
+    world.kill(ledger)
+    assert opened(world).all() == {ONE: FIRST, TWO: LATER}
+
+
+def test_adding_again_takes_the_place_of_what_was_said(world: "World") -> None:
+    """The labels are the new ones alone; nothing else goes."""
+    pushed = opened(world)
+    pushed.add({ONE: FIRST, TWO: FIRST})
+    pushed.add({ONE: LATER})
+    assert pushed.all() == {ONE: LATER, TWO: FIRST}
+
+
+def test_replacing_and_removing(world: "World") -> None:
+    """To replace leaves the new ones alone; to remove drops these alone, and what is not there is no failure."""
+    pushed = opened(world)
+    pushed.add({ONE: FIRST, TWO: FIRST})
+    pushed.replace({TWO: LATER, THREE: FIRST})
+    assert pushed.all() == {TWO: LATER, THREE: FIRST}
+    pushed.remove([TWO, ONE])
+    pushed.remove([])
+    assert pushed.all() == {THREE: FIRST}
+    pushed.replace({})
+    assert pushed.all() == {}
+
+
+def test_sources_share_the_table_and_nothing_else(world: "World") -> None:
+    """Another source's rows of the same targets are neither seen nor touched."""
+    ledger = world.open()
+    pushed, other = PushedTargets(ledger, Source.PUSH), PushedTargets(ledger, Source.HTTP)
+    pushed.add({ONE: FIRST})
+    other.add({ONE: LATER, TWO: LATER})
+    pushed.replace({THREE: FIRST})
+    pushed.remove([TWO])
+    assert (pushed.all(), other.all()) == ({THREE: FIRST}, {ONE: LATER, TWO: LATER})
+
+
+def test_a_write_that_fails_changes_nothing(world: "World") -> None:
+    """A locked state is a StateError, counted as a failed write; the rows stay as they were, and it works later."""
+    pushed = opened(world)
+    pushed.add({ONE: FIRST})
+    with closing(sqlite3.connect(world.file, isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        changes: list[Callable[[], None]] = [
+            lambda: pushed.add({TWO: FIRST}),
+            lambda: pushed.replace({TWO: FIRST}),
+            lambda: pushed.remove([ONE]),
+        ]
+        for change in changes:
+            with pytest.raises(StateError, match="the state cannot be written: OperationalError"):
+                change()
+        blocker.execute("ROLLBACK")
+    assert world.failures == [True, False, False]
+    assert pushed.all() == {ONE: FIRST}
+    pushed.replace({TWO: LATER})
+    assert pushed.all() == {TWO: LATER}
+
+
+def test_half_a_replacement_is_none(world: "World") -> None:
+    """When the second half of a change cannot be written, the first is undone."""
+    pushed = opened(world)
+    pushed.add({ONE: FIRST})
+    statement(
+        world,
+        "CREATE TRIGGER no BEFORE INSERT ON pushed_targets WHEN NEW.task_id = 'two' "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+    with pytest.raises(StateError):
+        pushed.replace({THREE: FIRST, TWO: FIRST})
+    assert pushed.all() == {ONE: FIRST}
+
+
+def test_after_the_close_nothing_is_written(world: "World") -> None:
+    """Whoever is late gets a StateError."""
+    ledger = world.open()
+    pushed = PushedTargets(ledger, Source.PUSH)
+    ledger.close()
+    with pytest.raises(StateError, match="closed"):
+        pushed.add({ONE: FIRST})
+
+
+def test_runs_are_written_between(world: "World", ended: Callable[..., Step], stop_count: Callable[..., float]) -> None:
+    """One lock for both: runs and pushed targets are in the state together."""
+    ledger = world.open()
+    PushedTargets(ledger, Source.PUSH).add({ONE: FIRST})
+    ledger.record(ended())
+    ledger.flush()
+    world.kill(ledger)
+    again = world.open()
+    assert (stop_count(again), PushedTargets(again, Source.PUSH).all()) == (1.0, {ONE: FIRST})
+
+
+def test_a_state_from_before_there_were_pushes(world: "World", ended: Callable[..., Step]) -> None:
+    """The table is added to a state without it, and what was there stays."""
+    ledger = world.open()
+    ledger.record(ended())
+    ledger.flush()
+    world.kill(ledger)
+    statement(world, "DROP TABLE pushed_targets")
+    again = world.open()
+    assert len(again.latest_runs()) == 1
+    PushedTargets(again, Source.PUSH).add({ONE: FIRST})
+    assert PushedTargets(again, Source.PUSH).all() == {ONE: FIRST}
+
+
+def test_another_program_s_table_of_that_name_is_refused(world: "World") -> None:
+    """It stays untouched."""
+    world.kill(world.open())
+    statement(world, "DROP TABLE pushed_targets; CREATE TABLE pushed_targets (name)")
+    with pytest.raises(StartError, match="another program's database"):
+        world.open()
+
+
+@pytest.mark.parametrize("labels", ["nonsense", "[1]", "7"])
+def test_rows_that_cannot_be_read(world: "World", labels: str) -> None:
+    """A row of another program is a StartError with a sentence."""
+    pushed = opened(world)
+    pushed.add({ONE: FIRST})
+    statement(world, f"UPDATE pushed_targets SET labels = '{labels}'")
+    with pytest.raises(StartError, match="the pushed targets in the state cannot be read"):
+        pushed.all()
+
+
+def test_many(world: "World") -> None:
+    """20,000 targets are one transaction."""
+    ledger: Ledger = world.open()
+    many = {TargetId("app", "room", str(number)): FIRST for number in range(20_000)}
+    pushed = PushedTargets(ledger, Source.PUSH)
+    pushed.replace(many)
+    assert pushed.all() == many
+    pushed.remove(many)
+    assert pushed.all() == {}
