@@ -58,6 +58,10 @@ class Reply:
     unexpected: tuple[str, ...] = ()
 
 
+ENVELOPE = {"Result", "ResponseMetadata"}
+"""What every answer of the vendor has at least one of (volcengine.com/docs/6348/1178322)."""
+
+
 def parse_reply(document: object) -> Reply:
     """Read the decoded JSON of an answer without ResponseMetadata.Error.
 
@@ -85,6 +89,9 @@ def _task_in(document: object) -> JsonObject:
     """`Result.WebCastTask`; the page's table and its example differ in the casing of that key."""
     if not isinstance(document, dict):
         raise BadSchema("the answer is no JSON object")
+    if not document.keys() & ENVELOPE:
+        # Somebody else's JSON, a captive portal's say: taken for "no such task", it would end every run as lost.
+        raise BadSchema("the answer has neither Result nor ResponseMetadata")
     result = document.get("Result")
     if result is None:
         raise NotFound("the answer holds no result")

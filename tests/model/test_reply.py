@@ -257,3 +257,10 @@ def test_the_closed_set_of_fields_is_the_seed_pages() -> None:
         EventNotifyConfig EventNotifyConfig.EnableEventNotify EventNotifyConfig.StartTimeout
     """
     assert tuple(expected.split()) == FIELDS
+
+
+@pytest.mark.parametrize("document", [{}, {"message": "please log in"}, {"code": 0, "data": {}}])
+def test_the_json_of_somebody_else_is_no_unknown_task(document: dict[str, object]) -> None:
+    """Without the vendor's envelope nothing is said of the task; "not found" would end its run as lost."""
+    with pytest.raises(BadSchema):
+        parse_reply(document)
