@@ -139,7 +139,7 @@ def test_a_parser_reads_back_what_was_said_each_series_once(fmt: Format, shown: 
 
 
 @formats
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(word=words)
 def test_a_lone_surrogate_costs_one_character_and_not_the_scrape(
     unread: Callable[..., Known], fmt: Format, word: str

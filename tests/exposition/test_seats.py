@@ -133,7 +133,7 @@ def test_letting_go_of_one_who_waits_or_is_unknown_moves_nobody(standing: Callab
 moves = st.tuples(st.sampled_from(range(len(IDS))), st.sampled_from([None, *Standing]), st.integers(0, 5))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(limit=st.integers(0, 4), steps=st.lists(moves, max_size=40))
 def test_whatever_happens_the_seats_are_the_best_ones(
     standing: Callable[..., Known], limit: int, steps: list[tuple[int, Standing | None, int]]
