@@ -1,6 +1,18 @@
 """What holds for all tests: hypothesis judges results, never how fast a loaded machine was."""
 
+import gc
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("house")
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """For documents nested to the end of the stack: no other test's garbage is finalized down there, without room."""
+    gc.disable()
+    yield
+    gc.enable()

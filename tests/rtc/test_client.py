@@ -227,6 +227,7 @@ def test_a_bad_schema_names_the_field() -> None:
     assert reading.unexpected == ("Status",)
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     ("body", "kind"),
     [

@@ -64,6 +64,7 @@ def test_another_shape(read: Reader, text: str, sentence: str) -> None:
     assert sentence == str(caught.value)
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     ("read", "text", "start"),
     [

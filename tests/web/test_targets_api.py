@@ -127,6 +127,7 @@ def test_push_that_is_off(site: "Site") -> None:
     assert site.get("/api/v1/targets").status_code == 200
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
