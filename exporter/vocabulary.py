@@ -69,6 +69,7 @@ class Source(StrEnum):
     FILE = "file"
     HTTP = "http"
     PUSH = "push"
+    CALLBACK = "callback"
 
 
 class Rejection(StrEnum):
@@ -77,3 +78,39 @@ class Rejection(StrEnum):
     INVALID = "invalid"
     DUPLICATE = "duplicate"
     NO_ACCOUNT = "no_account"
+
+
+class PageAction(StrEnum):
+    """What the vendor did about a page in trouble; told by callbacks alone."""
+
+    REFRESH = "refresh"
+    RESCHEDULE = "reschedule"
+
+
+class PageReason(StrEnum):
+    """Why it did so: the vendor's own words (seed page, MonitorConfig and EventNotifyConfig), then ours."""
+
+    FREEZE = "PageFreeze"
+    BLANK = "PageBlank"
+    CRASH = "PageCrash"
+    START_TIMEOUT = "StartEventTimeout"
+    UNSPECIFIED = "Unspecified"
+    """No reason was given."""
+    OTHER = "Other"
+    """A word the vendor's page does not list."""
+
+
+VENDOR_PAGE_REASONS = {
+    reason.value: reason for reason in (PageReason.FREEZE, PageReason.BLANK, PageReason.CRASH, PageReason.START_TIMEOUT)
+}
+
+
+class CallbackOutcome(StrEnum):
+    """What became of a callback."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    BAD_SIGNATURE = "bad_signature"
+    MALFORMED = "malformed"
+    IGNORED = "ignored"
+    STALE = "stale"

@@ -1,23 +1,14 @@
 """A page in trouble: what the vendor does about it and calls back. None of it shows in GetWebCastTask (seed page)."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 from exporter.simulator.settings import Settings
+from exporter.vocabulary import PageReason
 
 REFRESHED = 4
 RESCHEDULED = 5
 """Status of the callback; a scale of its own, not that of the query."""
-
-
-class PageReason(StrEnum):
-    """Why a page was refreshed or its task rescheduled, in the vendor's words."""
-
-    FREEZE = "PageFreeze"
-    BLANK = "PageBlank"
-    CRASH = "PageCrash"
-    START_TIMEOUT = "StartEventTimeout"
 
 
 class Remedy(NamedTuple):

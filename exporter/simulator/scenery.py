@@ -5,9 +5,9 @@ from random import Random
 
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Ending, Life, Plan, begin
-from exporter.simulator.page import PageReason, Trouble
+from exporter.simulator.page import Trouble
 from exporter.simulator.settings import RANGES, Settings, Video
-from exporter.vocabulary import Status
+from exporter.vocabulary import PageReason, Status
 
 MINUTE = 60.0
 APPS = ("661e0000000000000000543c", "661e0000000000000000543d")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from exporter.simulator.page import PageEvent, PageReason, Trouble, remedies
+from exporter.simulator.page import PageEvent, Trouble, remedies
 from exporter.simulator.settings import Settings
+from exporter.vocabulary import VENDOR_PAGE_REASONS, PageReason
 
 WATCHED = Settings(freeze_check=5, blank_check=3, crash_check=7, event_notify=True, start_timeout=20)
 
@@ -31,7 +32,7 @@ def test_two_hits_refresh_two_more_reschedule(
     assert [PageEvent(1000 + after, status, reason) for after, status in expected] == list(events)
 
 
-@pytest.mark.parametrize("reason", PageReason)
+@pytest.mark.parametrize("reason", VENDOR_PAGE_REASONS.values())
 def test_a_check_that_is_off_sees_nothing(reason: PageReason) -> None:
     """An interval of 0 switches the check off: no refresh, no callback."""
     assert remedies(Trouble(reason, 0, lasting=True), 1000, Settings()) == ()
