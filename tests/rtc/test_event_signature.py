@@ -17,7 +17,7 @@ EXPECTED = "3b928346a9b9f2ec17d0ada0c17205b9e5d6774c11ef0306bf55cd6d2946a7d0"
 
 def test_the_worked_example() -> None:
     """The eight values sorted, joined, digested, in lower-case hex."""
-    assert EXPECTED == event_signature(VALUES, SECRET)
+    assert event_signature(VALUES, SECRET) == EXPECTED
 
 
 def test_the_vendors_sample_text() -> None:
