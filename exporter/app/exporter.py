@@ -2,9 +2,8 @@
 
 import logging
 import random
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from threading import Event, Lock
+from collections.abc import Callable, Mapping
+from threading import Event
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,10 +14,14 @@ from prometheus_client import (
 )
 from sqlalchemy.engine import Engine
 
+from exporter.app.callbacks import CallbackDesk
 from exporter.app.discovery import Discovery
+from exporter.app.door import CallbackDoor
 from exporter.app.fleet import Desks
-from exporter.app.lists import Lists, left_live, take_lists
-from exporter.app.push import SWEEP, PushDesk, Pushed
+from exporter.app.kept import Kept
+from exporter.app.lineup import Lineup, warn
+from exporter.app.lists import left_live
+from exporter.app.push import PushDesk
 from exporter.config.rules import warnings
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem, StartError
@@ -31,31 +34,27 @@ from exporter.exposition.scrape import Exposition
 from exporter.ledger.ledger import LONGEST_LOOK_BACK, Ledger
 from exporter.model.clock import Clock
 from exporter.model.known import Known, Lifetimes
-from exporter.model.run import Run
-from exporter.model.target import TargetId
 from exporter.polling.dispatcher import Dispatcher
 from exporter.polling.pool import Pool
 from exporter.polling.ports import Ports
 from exporter.polling.tracker import Tracker
-from exporter.targets.groups import Listing
-from exporter.targets.listing import Accepted
-from exporter.targets.pushed import Change
-from exporter.vocabulary import Source
+from exporter.web.site import create_door_site
 
 log = logging.getLogger(__name__)
 
 FRESH_FOR_INTERVALS = 3
 """A read is fresh for so many of the intervals now in force (contract, `polling.stale_after`)."""
 
-MOST_REMARKS = 20
-"""Remarks on a configuration that are logged at a load; 20,000 targets could make as many."""
+SWEEP = 1.0
+"""Seconds between two looks for targets whose listing has ended by itself."""
 
 
 class Exporter:
     """One exporter over one open state.
 
     `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
-    what is served, `push` takes in what is pushed.
+    what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back. `flags` are the command
+    line's, for people to see.
     """
 
     def __init__(
@@ -65,27 +64,46 @@ class Exporter:
         environ: Mapping[str, str],
         engine: Engine,
         clock: Clock,
+        *,
+        flags: Mapping[str, str] | None = None,
     ) -> None:
         self.config = config
+        self.flags = flags or {}
         self.started_at = clock.unix()
         self._load_config = load_config
         self._clock = clock
         self._started = False
         self._ready = False
         self._stopping = Event()
-        self._reloading = Lock()
         registry = _registry()
         self.instruments = Instruments(registry)
         self._ledger = Ledger(engine, clock.monotonic, self._state_failed)
-        self._pushed = Pushed(self._ledger, clock)
-        self._tracker = Tracker(self._ledger, _lifetimes(config), clock, self._fresh_for, self._pushed.renewed_at)
+        self._kept = Kept(self._ledger, clock)
+        self._tracker = Tracker(self._ledger, _lifetimes(config), clock, self._fresh_for, self._kept.named)
         self.board = Board(_families(config), config.metrics.max_tasks, self._tracker.get)
         self._tracker.attach(self.board)
         self._desks = Desks(environ, clock, self.instruments, self._ports(), self._stopping.wait)
         self._dispatcher = Dispatcher(self._beat, self._housekeep, self._count_event, clock.monotonic)
-        self._discovery = Discovery(self._dispatcher, self.instruments, clock, self._lists_changed)
-        self.push = PushDesk(self._pushed, self._tracker, self._desks, clock, self._carry_out)
-        self._remarked: frozenset[str] = frozenset()
+        self._discovery = Discovery(self._dispatcher, self.instruments, clock, self._feeds_changed)
+        self._lineup = Lineup(
+            feeds=self._discovery.listings,
+            kept=self._kept,
+            ledger=self._ledger,
+            tracker=self._tracker,
+            desks=self._desks,
+            instruments=self.instruments,
+        )
+        self.push = PushDesk(self._kept, self._tracker, self._desks, clock, self._lineup.carry_out)
+        self.callbacks = CallbackDesk(
+            kept=self._kept,
+            ledger=self._ledger,
+            tracker=self._tracker,
+            desks=self._desks,
+            instruments=self.instruments,
+            clock=clock,
+            carry_out=self._lineup.carry_out,
+        )
+        self._door = CallbackDoor(lambda: create_door_site(self, self.failed), self.failed)
         registry.register(FleetCollector(self.board, self._ledger.totals))
         registry.register(AccountCollector(self._desks.numbers))
         self.exposition = Exposition(registry, self.board)
@@ -100,6 +118,7 @@ class Exporter:
 
     def stop(self) -> None:
         """End within moments: calls in flight are broken off, what was learnt is in the state."""
+        self._door.close()
         self._dispatcher.stop()
         self._discovery.close()
         self._desks.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
@@ -108,7 +127,7 @@ class Exporter:
 
     def reload(self) -> None:
         """Put the configuration as it now stands in force, all of it or, with ConfigError, nothing."""
-        with self._reloading:
+        with self._lineup.changing:
             try:
                 self._apply(_same_state(self._load_config(), self.config))
             except Exception as error:  # the edge of a reload: whatever breaks, the old one serves on
@@ -135,6 +154,11 @@ class Exporter:
         return self._tracker.all()
 
     @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return max(0.0, self._clock.unix() - self.started_at)
+
+    @property
     def alive(self) -> bool:
         """Whether the dispatcher has moved lately."""
         return self._dispatcher.alive
@@ -146,69 +170,46 @@ class Exporter:
     def _apply(self, config: Config) -> None:
         plans = self._desks.plan(config)
         sources = self._discovery.plan(config)
-        tokens = self._pushed.plan(config.push)
+        secrets = self._kept.plan(config)
         remembered = self._ledger.latest_runs()
+        door = self._door.plan(_door_address(config))
         # From here on nothing can fail.
         self._tracker.lifetimes = _lifetimes(config)
         self._desks.swap(config, plans)
-        if config.metrics != self.config.metrics:
+        if _shown(config) != _shown(self.config):
             self.board.reconfigure(_families(config), config.metrics.max_tasks)
         for account in config.accounts:
             for app_id in account.app_ids:
                 self._ledger.open_app(app_id)
-        self.config = config
+        self.config = self._lineup.config = config
         self._discovery.swap(sources)
-        self._pushed.tokens = tokens
-        self._sweep_pushed()
-        _warn(warnings(config))
+        self._kept.secrets = secrets
+        self.callbacks.config = config.callbacks
+        self._sweep_kept()
+        self._door.swap(door)
+        warn(warnings(config))
         if not self._started:
             # Taken up, and let go unless a source lists them: so a drain goes on over a restart, and the end of each
             # live run is accounted for.
             live = {target.id: target for target in left_live(config, remembered, {})}
             self._tracker.replace_targets(live, remembered)
-        self._take(take_lists([*self._discovery.listings(), *self._pushed.listings()], config), remembered)
+        self._lineup.replace(remembered)
 
-    def _take(self, lists: Lists, remembered: Mapping[TargetId, Run]) -> None:
-        """Put in force what the sources list now; `remembered` are the latest runs of what is new among it."""
-        accepted, remarks = lists
-        self._tracker.replace_targets(accepted.targets, remembered)
-        self._desks.follow(self._tracker)
-        self.instruments.listed(_by_source(accepted), accepted.rejected)
-        _warn([remark for remark in remarks if remark not in self._remarked])
-        self._remarked = frozenset(remarks)
+    def _feeds_changed(self) -> None:
+        self._lineup.feeds_changed()
 
-    def _lists_changed(self) -> None:
-        with self._reloading:
-            self._take_over(self._pushed.listings())
-
-    def _carry_out(self, make: Callable[[Config], Change | None]) -> bool:
-        """Make a change of the pushed list, and put it in force once it is committed; False when there is none."""
-        with self._reloading:
-            change = make(self.config)
-            if change is not None:
-                self._take_over([change.listing], change.commit)
-            return change is not None
-
-    def _take_over(self, pushed: Sequence[Listing], commit: Callable[[], None] = lambda: None) -> None:
-        """Put in force what the sources list now; what fails before or in `commit` has changed nothing."""
-        lists = take_lists([*self._discovery.listings(), *pushed], self.config)
-        new = [target for target in lists.accepted.targets if self._tracker.get(target) is None]
-        remembered = self._ledger.latest_runs(new)
-        commit()
-        self._take(lists, remembered)
-
-    def _sweep_pushed(self) -> None:
-        if self.push.on:
-            self._dispatcher.every("push", SWEEP, self.push.sweep)
+    def _sweep_kept(self) -> None:
+        if self._kept.secrets:
+            self._dispatcher.every("kept lists", SWEEP, self.push.sweep)
         else:
-            self._dispatcher.cancel("push")
+            self._dispatcher.cancel("kept lists")
 
     def _explained(self, error: Exception) -> ConfigError:
         """What went wrong with a reload, in words for whoever asked for it."""
         if isinstance(error, ConfigError):
             return error
         if isinstance(error, StartError):
-            return ConfigError([Problem("state.url", str(error))])
+            return ConfigError([Problem("", str(error))])
         self.failed("the reload", error)
         return ConfigError([Problem("", "the reload failed inside; the log says more")])
 
@@ -232,6 +233,7 @@ class Exporter:
     def _housekeep(self) -> None:
         kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)
         self._ledger.forget_before(self._clock.unix() - kept)
+        self.callbacks.forget()
 
     def _fresh_for(self, known: Known) -> float:
         return FRESH_FOR_INTERVALS * self._desks.in_force(known)
@@ -250,13 +252,6 @@ class Exporter:
             log.error("the state cannot be written, what was counted is kept and tried again: %s", type(error).__name__)
 
 
-def _warn(remarks: Sequence[str]) -> None:
-    for remark in remarks[:MOST_REMARKS]:
-        log.warning("configuration: %s", remark)
-    if len(remarks) > MOST_REMARKS:
-        log.warning("configuration: and %d more; `check` lists them all", len(remarks) - MOST_REMARKS)
-
-
 def _same_state(config: Config, in_force: Config) -> Config:
     if config.state.url != in_force.state.url:
         raise ConfigError([Problem("state.url", "cannot change while it is in use; restart to change it")])
@@ -272,7 +267,18 @@ def _registry() -> CollectorRegistry:
 
 
 def _families(config: Config) -> tuple[TaskFamily, ...]:
-    return task_families(config.metrics.groups, config.metrics.info_labels)
+    return task_families(
+        config.metrics.groups, config.metrics.info_labels, callbacks=config.callbacks.secret_file is not None
+    )
+
+
+def _shown(config: Config) -> tuple[object, ...]:
+    """All of the configuration that decides which series there are."""
+    return config.metrics, config.callbacks.secret_file is None
+
+
+def _door_address(config: Config) -> str | None:
+    return config.callbacks.listen_address if config.callbacks.secret_file else None
 
 
 def _lifetimes(config: Config) -> Lifetimes:
@@ -283,7 +289,3 @@ def _lifetimes(config: Config) -> Lifetimes:
         forget_unknown_after=config.lifecycle.forget_unknown_after,
         ttl=config.push.ttl,
     )
-
-
-def _by_source(accepted: Accepted) -> Counter[Source]:
-    return Counter(source for target in accepted.targets.values() for source in target.sources)

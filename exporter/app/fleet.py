@@ -95,11 +95,27 @@ class Desks:
                 for known in mine.values():
                     desk.poller.add(known)
 
-    def ask(self, known: Iterable[Known]) -> None:
-        """Read these at once."""
+    def follow_some(self, targets: Iterable[TargetId], tracker: Tracker) -> None:
+        """The same for these targets, where all others stay as they are."""
+        with self._following:
+            for target in targets:
+                known = tracker.get(target)
+                for name, desk in self._desks.items():
+                    if known is not None and known.target.account == name:
+                        desk.poller.add(known)
+                    else:
+                        self._forget(desk, target)
+
+    def make_due(self, known: Iterable[Known]) -> None:
+        """Let these wait for their next read no longer."""
         for each in known:
             if (desk := self._desks.get(each.target.account)) is not None:
-                desk.poller.ask(each.target.id)
+                desk.poller.make_due(each.target.id)
+
+    def ask(self, known: Known) -> None:
+        """Read this one before the others."""
+        if (desk := self._desks.get(known.target.account)) is not None:
+            desk.poller.ask(known.target.id)
 
     def forget(self, targets: list[TargetId], tracker: Tracker) -> None:
         """Read these no more, unless they have been listed again since."""

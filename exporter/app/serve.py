@@ -12,7 +12,7 @@ from exporter.app.signals import Signals, Wish
 from exporter.config.schema import Config, State
 from exporter.errors import ConfigError, StartError
 from exporter.ledger.lock import StateLock
-from exporter.ledger.schema import open_engine
+from exporter.ledger.opening import open_engine
 from exporter.model.clock import Clock
 from exporter.web.listener import Listener, bind
 from exporter.web.site import create_site

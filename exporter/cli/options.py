@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from exporter.cli import logs
-from exporter.web.listener import parse_address
+from exporter.config.listening import parse_address
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -1,6 +1,7 @@
 """The configuration file, read and checked: a Config, or every problem at once."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from exporter.config.http_client import unusable_files
 from exporter.config.problems import NOT_A_MAPPING, translated
 from exporter.config.rules import across
 from exporter.config.schema import Config
-from exporter.config.tokens import PLACE, tokens_in
+from exporter.config.secret_lines import lines_in, secret_files
 from exporter.errors import ConfigError, Problem
 
 LARGEST_FILE = 10 * 1024 * 1024
@@ -31,7 +32,8 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     except FileFault as fault:
         raise ConfigError([Problem("", f"{path} {fault}")]) from None
     config = parse_config(text, path.parent)
-    problems = [] if environ is None else check_credentials(config, environ) + check_feeds(config) + check_push(config)
+    checks = (partial(check_credentials, environ=environ), check_feeds, check_secrets) if environ is not None else ()
+    problems = [problem for check in checks for problem in check(config)]
     if problems:
         raise ConfigError(problems)
     return config
@@ -60,14 +62,15 @@ def check_feeds(config: Config) -> list[Problem]:
     ]
 
 
-def check_push(config: Config) -> list[Problem]:
-    """What keeps anyone from pushing: a file of tokens that cannot be used."""
-    try:
-        if config.push.token_file:
-            tokens_in(config.push.token_file)
-    except FileFault as fault:
-        return [Problem(PLACE, f"the file {fault}")]
-    return []
+def check_secrets(config: Config) -> list[Problem]:
+    """What keeps backends from pushing and the vendor from calling back: files of secrets that cannot be used."""
+    problems = []
+    for key, file in secret_files(config).items():
+        try:
+            lines_in(file, key.noun)
+        except FileFault as fault:
+            problems.append(Problem(key.place, f"the file {fault}"))
+    return problems
 
 
 def _validated(document: Mapping[str, object], folder: Path) -> tuple[Config | None, list[Problem]]:

@@ -11,7 +11,7 @@ from typing import Any
 from exporter.config.accounts import VENDOR_MAX_QPS, Account
 from exporter.config.files import FileFault
 from exporter.config.schema import Config
-from exporter.config.tokens import PLACE, SHORT, tokens_in
+from exporter.config.secret_lines import SHORT, lines_in, secret_files
 from exporter.errors import Problem
 
 DEFAULT_NAME: str = Account.model_fields["name"].default
@@ -55,7 +55,7 @@ def _list(raw: object) -> Sequence[Any]:
 
 def warnings(config: Config) -> list[str]:
     """What can be served but was hardly meant, each as `path: sentence`."""
-    rules = (_over_quota, _slower_than_slow, _trusting, _guessable)
+    rules = (_over_quota, _slower_than_slow, _trusting, _guessable, _without_effect)
     return [str(problem) for rule in rules for problem in rule(config)]
 
 
@@ -83,6 +83,12 @@ def _trusting(config: Config) -> Iterator[Problem]:
 
 
 def _guessable(config: Config) -> Iterator[Problem]:
-    with suppress(FileFault):  # the load tells of that
-        if config.push.token_file and any(len(token) < SHORT for token in tokens_in(config.push.token_file)):
-            yield Problem(PLACE, f"holds a token of fewer than {SHORT} characters, which can be guessed")
+    for key, file in secret_files(config).items():
+        with suppress(FileFault):  # the load tells of that
+            if any(len(line) < SHORT for line in lines_in(file, key.noun)):
+                yield Problem(key.place, f"holds a {key.noun} of fewer than {SHORT} characters, which can be guessed")
+
+
+def _without_effect(config: Config) -> Iterator[Problem]:
+    if config.callbacks.listen_address and not config.callbacks.secret_file:
+        yield Problem("callbacks.listen_address", "has no effect without callbacks.secret_file")

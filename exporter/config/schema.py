@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from exporter.config.accounts import Account
+from exporter.config.callbacks import Callbacks
 from exporter.config.discovery import FileSdConfig, HttpSdConfig
 from exporter.config.durations import Duration, PositiveDuration
 from exporter.config.fields import LIST, Section, nothing_means_none, unique
@@ -95,6 +96,7 @@ class Config(Section):
     file_sd_configs: Annotated[tuple[FileSdConfig, ...], LIST, BeforeValidator(nothing_means_none)] = ()
     http_sd_configs: Annotated[tuple[HttpSdConfig, ...], LIST, BeforeValidator(nothing_means_none)] = ()
     push: Push = Push()
+    callbacks: Callbacks = Callbacks()
     polling: Polling = Polling()
     lifecycle: Lifecycle = Lifecycle()
     metrics: Metrics = Metrics()

@@ -15,7 +15,8 @@ from exporter.exposition.catalog import self as rows
 from exporter.exposition.family import Family
 from exporter.model.reading import Reading
 from exporter.model.reply import FIELDS
-from exporter.vocabulary import ReadFailure, Rejection, Source
+from exporter.rtc.callback import CALLBACK_FIELDS
+from exporter.vocabulary import CallbackOutcome, ReadFailure, Rejection, Source
 
 CALL_FAILURES = tuple(failure for failure in ReadFailure if failure is not ReadFailure.NOT_FOUND)
 SCHEDULER_EVENTS = ("error", "max_instances", "missed")
@@ -51,14 +52,17 @@ class Instruments:
         self._rejected = _gauge(rows.TARGETS_REJECTED, registry)
         self._discovery_failures = _counter(rows.DISCOVERY_FAILURES, registry)
         self._discovery_last_success = _gauge(rows.DISCOVERY_LAST_SUCCESS, registry)
+        self._callbacks = _counter(rows.CALLBACK_EVENTS, registry)
         self.state_write_failures = _counter(rows.STATE_WRITE_FAILURES, registry)
         self.reload_successful = _gauge(rows.CONFIG_RELOAD_SUCCESSFUL, registry)
         self.reload_timestamp = _gauge(rows.CONFIG_RELOAD_TIMESTAMP, registry)
         self.leader = _gauge(rows.LEADER, registry)
         self.scheduler_events = _counter(rows.SCHEDULER_EVENTS, registry)
         self.internal_errors = _counter(rows.FAULTS, registry)
-        for field in FIELDS:
+        for field in (*FIELDS, *CALLBACK_FIELDS):
             self._unexpected.labels(field)
+        for outcome in CallbackOutcome:
+            self._callbacks.labels(outcome)
         for event in SCHEDULER_EVENTS:
             self.scheduler_events.labels(event)
         self.listed({}, {})
@@ -81,7 +85,15 @@ class Instruments:
         if error is not None and error.failure is not ReadFailure.NOT_FOUND:
             self._failures.labels(account, error.failure).inc()
         for field in error.unexpected if isinstance(error, BadSchema) else reading.unexpected:
-            self._unexpected.labels(field).inc()
+            self.unexpected(field)
+
+    def unexpected(self, field: str) -> None:
+        """Count a value that the vendor does not document."""
+        self._unexpected.labels(field).inc()
+
+    def called_back(self, outcome: CallbackOutcome) -> None:
+        """Count one callback."""
+        self._callbacks.labels(outcome).inc()
 
     def listed(self, by_source: Mapping[Source, int], rejected: Mapping[Rejection, int]) -> None:
         """Say how many targets the sources list now, and how many of them are not accepted."""

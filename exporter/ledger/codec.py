@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from exporter.model.pages import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.vocabulary import Status, StopReason
+from exporter.vocabulary import PageAction, PageReason, Status, StopReason
 
 STATUSES = {status.value: status for status in Status}
 STOP_REASONS = {reason.value: reason for reason in StopReason}
@@ -29,6 +30,9 @@ def run_to_row(run: Run) -> dict[str, Any]:
         "end_seen": run.end_seen,
         "last": json.dumps(run.last, default=_said) if run.last else None,
         "earlier": " ".join(map(repr, run.earlier)),
+        "page_refreshes": run.pages.refreshes,
+        "page_reschedules": run.pages.reschedules,
+        "page_latest": json.dumps(run.pages.latest) if run.pages.latest else None,
     }
 
 
@@ -43,12 +47,22 @@ def run_from_row(row: Row[Any]) -> Run:
         end_seen=row.end_seen,
         last=_task(row.last) if row.last else None,
         earlier=tuple(map(float, row.earlier.split())),
+        pages=Pages(row.page_refreshes, row.page_reschedules, _page_events(row.page_latest)),
     )
 
 
 def _said(part: Any) -> dict[str, Any]:
     """A dataclass as JSON knows it; dataclasses.asdict copies each leaf and takes twice as long."""
     return {field.name: getattr(part, field.name) for field in fields(part)}
+
+
+def _page_events(text: str | None) -> tuple[PageEvent, ...]:
+    """None when they cannot be read: how many there were is known all the same."""
+    try:
+        said = json.loads(text or "[]")
+        return tuple(PageEvent(PageAction(action), PageReason(reason), float(at)) for action, reason, at in said)
+    except (ValueError, TypeError):
+        return ()
 
 
 def _reason(word: str | None) -> StopReason | None:

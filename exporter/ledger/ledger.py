@@ -7,7 +7,7 @@ after the start; killed after it, the run is known. A counter that was ever scra
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any, Protocol
 
@@ -17,9 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.errors import StartError, StateError
 from exporter.ledger.codec import run_from_row, run_to_row
-from exporter.ledger.schema import RUNS, TOTALS
+from exporter.ledger.schema import HEARD, RUNS, TOTALS
 from exporter.ledger.totals import Series, Total, increments, zeros
-from exporter.ledger.upsert import upsert
+from exporter.ledger.upsert import add_new, upsert
+from exporter.model.callback import Callback, EventKey
 from exporter.model.run import Run, Step
 from exporter.model.target import TargetId
 
@@ -55,6 +56,7 @@ class Ledger:
         self._on_failure = on_failure
         self._writing = Lock()
         self._backlog: list[Step] = []  # appended to, copied and cut at its head, each of them in one go
+        self._unwritten: set[EventKey] = set()  # the callbacks of the backlog
         self._not_before = -math.inf
         self._failing = False
         self._closed = False
@@ -93,6 +95,7 @@ class Ledger:
     def record(self, step: Step) -> None:
         """Take a step to be written; an empty one is nothing to write."""
         if step:
+            self._unwritten.update(_keys(step))
             self._backlog.append(step)
 
     def flush(self) -> None:
@@ -101,16 +104,31 @@ class Ledger:
             if not self._closed and self._monotonic() >= self._not_before:
                 self._flush()
 
+    def has_heard(self, callback: Callback) -> bool:
+        """Whether it was taken in before, written or not yet; StateError when that cannot be known.
+
+        For RETRY_AFTER after a failed write nobody tries, so that many callbacks do not queue up before a locked file.
+        """
+        if not self.has_written(callback):
+            return True
+        if self._monotonic() < self._not_before:
+            raise StateError("the state could not be written just now")
+        with self.transaction() as connection:
+            return any(connection.execute(_HEARD, key._asdict()).first() for key in callback.keys)
+
+    def has_written(self, callback: Callback) -> bool:
+        """Whether a callback that was recorded is committed by now."""
+        return self._unwritten.isdisjoint(callback.keys)
+
+    def forget_heard_before(self, moment: float) -> None:
+        """Drop what is remembered of callbacks that came before `moment` (Unix seconds)."""
+        self._forget(sa.delete(HEARD).where(HEARD.c.heard_at < moment))
+
     def forget_before(self, moment: float) -> None:
         """Drop the runs that were over before `moment` (Unix seconds), and the live ones that nobody followed on."""
         since = sa.func.coalesce(RUNS.c.start, RUNS.c.first_seen)
         abandoned = sa.and_(RUNS.c.end_seen.is_(None), since < moment)
-        with self._writing:
-            try:
-                with self._engine.begin() as connection:
-                    connection.execute(sa.delete(RUNS).where(sa.or_(RUNS.c.end_seen < moment, abandoned)))
-            except SQLAlchemyError as error:
-                self._failed(error)
+        self._forget(sa.delete(RUNS).where(sa.or_(RUNS.c.end_seen < moment, abandoned)))
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -145,16 +163,21 @@ class Ledger:
             with self._engine.begin() as connection:
                 _write(connection, steps, raised)
         except SQLAlchemyError as error:
-            self._not_before = self._monotonic() + RETRY_AFTER
             self._failed(error)
             return
         self._failing = False
         del self._backlog[: len(steps)]
+        self._unwritten.difference_update(key for step in steps for key in _keys(step))
         with self._counting:
             self._totals.update(raised)
 
+    def _forget(self, statement: sa.Delete) -> None:
+        with suppress(StateError), self.transaction() as connection:  # it is counted, and tried again next time
+            connection.execute(statement)
+
     def _failed(self, error: SQLAlchemyError) -> None:
         first, self._failing = not self._failing, True
+        self._not_before = self._monotonic() + RETRY_AFTER
         self._on_failure(error, first=first)
 
     def _raised(self, steps: tuple[Step, ...]) -> dict[Series, float]:
@@ -181,8 +204,17 @@ _LATEST_OF = (
 )
 
 
+_HEARD = sa.select(HEARD.c.heard_at).where(*(HEARD.c[name] == sa.bindparam(name) for name in EventKey._fields))
+
+
 def _write(connection: Connection, steps: tuple[Step, ...], raised: Mapping[Series, float]) -> None:
     # The few totals first: where they cannot be written, a long backlog of runs is not made into rows in vain.
     upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
     runs = {(run.target, run.first_seen): run for step in steps for run in step.runs}
     upsert(connection, RUNS, [run_to_row(run) for run in runs.values()])
+    heard = [heard for step in steps for heard in step.heard]
+    add_new(connection, HEARD, [{**key._asdict(), "heard_at": one.at} for one in heard for key in one.keys])
+
+
+def _keys(step: Step) -> Iterator[EventKey]:
+    return (key for heard in step.heard for key in heard.keys)

@@ -6,8 +6,8 @@ from enum import StrEnum
 from itertools import chain
 from typing import NamedTuple
 
-from exporter.model.run import EndUnseen, Entered, Fact, Stopped
-from exporter.vocabulary import Status, StopReason
+from exporter.model.run import EndUnseen, Entered, Fact, Remedied, Stopped
+from exporter.vocabulary import PageAction, PageReason, Status, StopReason
 
 STOPPED_STATUSES = tuple(status for status in Status if status.stopped)
 DURATION_BUCKETS = (10.0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800, 43200, 64800, 86400, 90000)
@@ -25,6 +25,11 @@ class Total(StrEnum):
     RUN_TRANSITIONS = "run_transitions"
     RUN_DURATION = "run_duration"
     RUN_END_DETECTION_DELAY = "run_end_detection_delay"
+    PAGE_REFRESHES = "page_refreshes"
+    PAGE_RESCHEDULES = "page_reschedules"
+
+
+OF_ACTION = {PageAction.REFRESH: Total.PAGE_REFRESHES, PageAction.RESCHEDULE: Total.PAGE_RESCHEDULES}
 
 
 class Series(NamedTuple):
@@ -43,6 +48,9 @@ def zeros(app_id: str) -> Iterator[Series]:
     yield Series(Total.RUN_ENDS_UNSEEN, app_id)
     for status in Status:
         yield Series(Total.RUN_TRANSITIONS, app_id, status)
+    for total in OF_ACTION.values():
+        for word in PageReason:
+            yield Series(total, app_id, word)
     for status in STOPPED_STATUSES:
         yield from _buckets(Total.RUN_DURATION, app_id, status, DURATION_BUCKETS)
     yield from _buckets(Total.RUN_END_DETECTION_DELAY, app_id, "", DELAY_BUCKETS)
@@ -55,6 +63,8 @@ def increments(fact: Fact) -> Iterator[tuple[Series, float]]:
             yield Series(Total.RUN_TRANSITIONS, app_id, status), 1.0
         case EndUnseen(app_id):
             yield Series(Total.RUN_ENDS_UNSEEN, app_id), 1.0
+        case Remedied(app_id, action, reason):
+            yield Series(OF_ACTION[action], app_id, reason), 1.0
         case Stopped():
             yield from _of_stop(fact)
 

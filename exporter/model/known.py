@@ -7,8 +7,10 @@ targets (`let_go`, `retarget`). Times are Unix seconds, by the local clock unles
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from exporter.errors import NotFound
+from exporter.model.pages import NO_PAGES, Pages
 from exporter.model.reading import Reading
 from exporter.model.run import Run, Step, advance, leave, lose
 from exporter.model.target import Target
@@ -38,6 +40,16 @@ class Standing(StrEnum):
 STANDING_OF_STATUS = {status: Standing(status.value) for status in Status}
 
 
+class Named(NamedTuple):
+    """When a push, and when a callback, last named a target (Unix seconds); None when neither lists it."""
+
+    by_push: float | None = None
+    by_callback: float | None = None
+
+
+NOT_NAMED = Named()
+
+
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
     """The waits of the configuration, in seconds: `polling.stale_after`, `push.ttl`, the others of `lifecycle`."""
@@ -56,7 +68,8 @@ class Known:
     `task` is the state to show, None when there is none to show; `task_time` is the vendor's clock at the read that
     said so. `not_found_since` begins with the first of the latest answers in a row that know no such task.
     `drain_until` is set once no source lists the target any more. `fresh_for` is how many seconds a success stays
-    fresh, if that is more than `stale_after`. `renewed_at` is when a push last named it, None when none lists it.
+    fresh, if that is more than `stale_after`. `announced` is a run after `run` of which only callbacks have told.
+    `named` is when a push and a callback last named it.
     """
 
     target: Target
@@ -73,7 +86,8 @@ class Known:
     not_found_since: float | None = None
     drain_until: float | None = None
     fresh_for: float = 0.0
-    renewed_at: float | None = None
+    announced: Run | None = None
+    named: Named = NOT_NAMED
 
     @property
     def standing(self) -> Standing:
@@ -88,6 +102,12 @@ class Known:
     def live(self) -> bool:
         """Whether its run was last read live, and is followed until its end is seen."""
         return self.run is not None and self.run.live
+
+    @property
+    def pages(self) -> Pages:
+        """What callbacks have told of the run that is shown, or of the one to come while there is none."""
+        run = self.run or self.announced
+        return run.pages if run else NO_PAGES
 
     @property
     def over(self) -> bool:
@@ -108,12 +128,14 @@ def learn(known: Known, reading: Reading) -> tuple[Known, Step]:
 
 
 def _learn_task(read: Known, reading: Reading, task: Task) -> tuple[Known, Step]:
-    run, step = advance(read.run, reading, task)
+    run, step = advance(read.run, reading, task, read.announced)
+    taken_up = read.announced is None or read.announced.first_seen == run.first_seen
     same_life = read.run is not None and read.run.first_seen == run.first_seen
     entered = read.task is None or read.task.status != task.status or not same_life
     shown = replace(
         read,
         run=run,
+        announced=None if taken_up else read.announced,
         task=task,
         task_time=reading.server_time,
         status_since=reading.at if entered else read.status_since,
@@ -127,6 +149,8 @@ def _learn_task(read: Known, reading: Reading, task: Task) -> tuple[Known, Step]
 
 def accept(target: Target, run: Run | None, at: float) -> Known:
     """A target begins with what the ledger remembers of its latest run: all of it, or no state yet."""
+    if run is not None and run.announced:
+        return Known(target=target, accepted_at=at, announced=run)
     if run is None or run.last is None or run.end_seen is None:
         return Known(target=target, accepted_at=at, run=run)
     return Known(

@@ -7,10 +7,12 @@ and only here; the ledger makes facts durable, and nothing else may count a run.
 import math
 from dataclasses import dataclass, replace
 
+from exporter.model.callback import Heard
+from exporter.model.pages import NO_PAGES, Pages
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import Status, StopReason
+from exporter.vocabulary import PageAction, PageReason, Status, StopReason
 
 NO_STATUS: frozenset[Status] = frozenset()
 EVERY_STATUS = frozenset(Status)
@@ -26,7 +28,8 @@ class Run:
     `first_seen` is later than that of the target's run before it, whatever the clock did. `entered` holds each status
     it was ever seen in. `stopped` is set once, when its end is counted. `end_seen` is when it was first seen ended,
     given up as lost, or let go, and None while it is live; `last` is then the state to show, if its end was read.
-    `earlier` holds the StartTimes of the target's runs that were counted before this one.
+    `earlier` holds the StartTimes of the target's runs that were counted before this one. `pages` is what callbacks
+    have told of it; with nothing `entered`, callbacks alone have announced it, and no read has seen it yet.
     """
 
     target: TargetId
@@ -37,11 +40,17 @@ class Run:
     end_seen: float | None = None
     last: Task | None = None
     earlier: tuple[float, ...] = ()
+    pages: Pages = NO_PAGES
 
     @property
     def live(self) -> bool:
         """Whether it was last read live and is still followed (contract, "Words")."""
-        return self.end_seen is None
+        return self.end_seen is None and not self.announced
+
+    @property
+    def announced(self) -> bool:
+        """Whether no read has seen it yet."""
+        return not self.entered
 
     @property
     def counted(self) -> bool:
@@ -80,31 +89,44 @@ class EndUnseen:
     app_id: str
 
 
-Fact = Entered | Stopped | EndUnseen
+@dataclass(frozen=True, slots=True)
+class Remedied:
+    """The vendor did something about a page in trouble."""
+
+    app_id: str
+    action: PageAction
+    reason: PageReason
+
+
+Fact = Entered | Stopped | EndUnseen | Remedied
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one read or one moment changed: the runs to keep (an old one replaced, then the new) and the facts."""
+    """What one read, callback or moment changed.
+
+    The runs to keep (an old one replaced, then the new), the facts, and the callbacks that were taken in with them.
+    """
 
     runs: tuple[Run, ...] = ()
     facts: tuple[Fact, ...] = ()
+    heard: tuple[Heard, ...] = ()
 
     def __bool__(self) -> bool:
-        """A step that changes nothing is worth no write; there is no fact without a run."""
-        return bool(self.runs)
+        """A step that changes nothing is worth no write; there is no fact without a run or a callback."""
+        return bool(self.runs or self.heard)
 
 
-def advance(run: Run | None, reading: Reading, task: Task) -> tuple[Run, Step]:
-    """Take a successful read into the target's run: the same one, or a new one that replaces it."""
+def advance(run: Run | None, reading: Reading, task: Task, announced: Run | None = None) -> tuple[Run, Step]:
+    """Take a successful read into the target's run: the same one, or a new one (the `announced`) that replaces it."""
     replaced = Step()
     if run is None:
-        before = Run(target=reading.target, first_seen=reading.at)
+        before = announced or Run(target=reading.target, first_seen=reading.at)
     elif _same_run(run, task):
         before = run
     else:
         lost, replaced = lose(run, reading.at)
-        before = _next_run(lost, reading.at)
+        before = announced or next_run(lost, reading.at)
     after, facts = _read(before, reading, task)
     runs = (after,) if after != run else ()
     return after, Step((*replaced.runs, *runs), (*replaced.facts, *facts))
@@ -141,7 +163,8 @@ def _same_run(run: Run, task: Task) -> bool:
     return task.status.stopped and (run.start is None or task.status in run.entered)
 
 
-def _next_run(run: Run, at: float) -> Run:
+def next_run(run: Run, at: float) -> Run:
+    """The target's run after this one, of which nothing is known yet."""
     starts = () if run.start is None or run.start in run.earlier else (run.start,)
     return Run(
         target=run.target,

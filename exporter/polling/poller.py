@@ -71,10 +71,17 @@ class Poller:
             else:
                 self._round.add(target, now)
 
-    def ask(self, target: TargetId) -> None:
-        """Read it at once, in its lane: a stopped one from a tenth of the budget."""
+    def make_due(self, target: TargetId) -> None:
+        """Its next read waits no longer, in its lane: a stopped one's comes from a tenth of the budget."""
         with self._lock:
-            self._round.ask(target, self._clock.monotonic())
+            self._round.make_due(target, self._clock.monotonic())
+
+    def ask(self, target: TargetId) -> None:
+        """Read it before the others, at most once per fast interval; it has news, expected to start already or not."""
+        with self._lock:
+            self._starts.pop(target, None)
+            gap = min(self._cadence.fast_interval, self._cadence.interval)
+            self._round.ask(target, self._clock.monotonic(), gap)
 
     def targets(self) -> set[TargetId]:
         """Those that take part."""

@@ -1,7 +1,8 @@
 """One account's round: which of its targets is read next.
 
-Targets never read come first, newest first; then whoever has been due longest. Rereads of stopped targets have a
-tenth of the calls and no more. A target that is being read is in no queue, so it cannot be read twice at once.
+Targets never read come first, newest first; then whoever has been due longest. Those that a callback asks for come
+before both, at every second call while anybody else is due. Rereads of stopped targets have a tenth of the calls and
+no more. A target that is being read is in no queue, so it cannot be read twice at once.
 
 Dues are kept as configured. Stretching only decides who of those whose configured wait is over comes first: no call of
 the budget is left unused while there is one, and what was put off comes at once when the fleet shrinks.
@@ -34,7 +35,9 @@ class _Entry:
     """`lane` None = never read. `number` is that of its latest ticket; not `queued`, it is being read.
 
     `wait` is the part of the way to `due` that stretches; 0 = it is due out of turn. `share` is its place as a part of
-    any interval, `place` a moment at which its turn is. `asked`, while it is being read: read it again right after.
+    any interval, `place` a moment at which its turn is. `asked`: it stands in the queue of the asked, or was taken from
+    there. While it is being read, `again` is in how many seconds after that it is to be read once more, and `ask_again`
+    whether as an asked one.
     """
 
     share: float
@@ -46,21 +49,26 @@ class _Entry:
     number: int = -1
     queued: bool = False
     asked: bool = False
+    again: float = math.inf
+    ask_again: bool = False
 
 
 class Round:
     """The queues; times are monotonic seconds. Not safe for threads: its owner holds a lock.
 
-    Never read: in the queue of None, then, once due, on the stack `_unread`. Read before: in its lane's queue.
+    Never read: in the queue of None, then, once due, on the stack `_unread`. Read before: in its lane's queue. Asked
+    for: in `_asked`, whatever it was before.
     """
 
     def __init__(self) -> None:
         self._entries: dict[TargetId, _Entry] = {}
         self._queues: dict[Lane | None, list[_Ticket]] = {lane: [] for lane in (None, *Lane)}
         self._unread: deque[_Ticket] = deque()
+        self._asked: list[_Ticket] = []
         self._numbers = count()
         self._shares = count(1)
         self._reread_from = -math.inf
+        self._asked_came_last = False
         self.lanes: Counter[Lane | None] = Counter()
 
     def __contains__(self, target: TargetId) -> bool:
@@ -83,15 +91,24 @@ class Round:
         entry = self._entries.pop(target, None)
         if entry is not None:
             self.lanes[entry.lane] -= 1
-            if len(self._unread) + sum(map(len, self._queues.values())) > 2 * len(self._entries) + 1000:
+            tickets = len(self._unread) + len(self._asked) + sum(map(len, self._queues.values()))
+            if tickets > 2 * len(self._entries) + 1000:
                 self._sweep()
 
     def take(self, now: float, budget: float, stretch: Stretch) -> TargetId | None:
         """The target to read now, if any is due; it is then in no queue until it is brought back."""
-        reread = self._head(Lane.REREAD)
+        reread = self._head(self._queues[Lane.REREAD])
         if reread is not None and reread.due <= now and self._reread_from <= now:
             self._reread_from = now + 1.0 / (REREAD_SHARE * budget)
             return self._taken(heapq.heappop(self._queues[Lane.REREAD]), now)
+        asked = self._head(self._asked)
+        is_asked = asked is not None and asked.due <= now
+        other = None if is_asked and not self._asked_came_last else self._take_other(now, stretch)
+        self._asked_came_last = other is None and is_asked
+        return self._taken(heapq.heappop(self._asked), now) if self._asked_came_last else other
+
+    def _take_other(self, now: float, stretch: Stretch) -> TargetId | None:
+        """Somebody whom no callback asks for."""
         if self._newest_unread(now) is not None:
             return self._taken(self._unread.pop(), now)
         due, lane = self._longest_due(now, stretch)
@@ -108,10 +125,10 @@ class Round:
             entry.lane, entry.place = wait.lane, None
         entry.read_at, entry.wait = now, wait.seconds
         entry.due = self._turn_before(entry, now, wait.seconds * stretch.get(wait.lane, 1.0)) + wait.seconds
-        latest = now if entry.asked else now + wait.at_most
+        latest = now + min(wait.at_most, entry.again)
+        entry.asked, entry.ask_again, entry.again = entry.ask_again, False, math.inf
         if entry.due > latest:
             entry.due, entry.wait = latest, 0.0
-        entry.asked = False
         self._queue(target, entry)
 
     def put_back(self, target: TargetId) -> None:
@@ -122,17 +139,27 @@ class Round:
     def put_off(self, target: TargetId, due: float) -> None:
         """Unread, into its queue until `due`."""
         if (entry := self._entries.get(target)) is not None:
-            entry.due, entry.wait, entry.number = due, 0.0, next(self._numbers)
+            entry.due, entry.wait, entry.number, entry.asked = due, 0.0, next(self._numbers), False
             self._back(target, entry)
 
-    def ask(self, target: TargetId, now: float) -> None:
-        """Make one target due; of the reads in flight none counts."""
+    def make_due(self, target: TargetId, now: float) -> None:
+        """Its wait is over, in its lane; a read in flight may have come too early to count."""
+        entry = self._entries.get(target)
+        if entry is not None and not entry.queued:
+            entry.again = 0.0
+        elif entry is not None and entry.due > now and not entry.asked:
+            entry.due, entry.wait = now, 0.0
+            self._queue(target, entry)
+
+    def ask(self, target: TargetId, now: float, gap: float) -> None:
+        """Read it before the others, `gap` seconds after its last read at the soonest; one in flight does not count."""
         entry = self._entries.get(target)
         if entry is None:
             return
-        entry.asked = not entry.queued
-        if entry.queued and entry.due > now:
-            entry.due, entry.wait = now, 0.0
+        if not entry.queued:
+            entry.again, entry.ask_again = min(entry.again, gap), True
+        elif not entry.asked:
+            entry.asked, entry.due, entry.wait = True, max(now, entry.read_at + gap), 0.0
             self._queue(target, entry)
 
     def hurry(self, now: float, app_id: str | None = None) -> None:
@@ -140,7 +167,7 @@ class Round:
         waiting = [
             (entry.read_at, entry.due, target)
             for target, entry in self._entries.items()
-            if entry.queued and entry.lane is not Lane.REREAD and app_id in (None, target.app_id)
+            if entry.queued and not entry.asked and entry.lane is not Lane.REREAD and app_id in (None, target.app_id)
         ]
         for _, _, target in sorted(waiting):
             entry = self._entries[target]
@@ -152,7 +179,7 @@ class Round:
     def rescale(self, now: float, ratios: Mapping[Lane, float]) -> None:
         """A lane's waits have become `ratio` times what they were: each waiting target keeps its part of them."""
         for target, entry in self._entries.items():
-            if entry.queued and entry.lane is not None:
+            if entry.queued and not entry.asked and entry.lane is not None:
                 ratio = ratios.get(entry.lane, 1.0)
                 entry.wait *= ratio
                 entry.due = entry.place = now + (entry.due - now) * (ratio if entry.due > now else 1.0)
@@ -165,7 +192,9 @@ class Round:
 
     def oldest_due(self, now: float, stretch: Stretch) -> float | None:
         """Since when the longest waiting target has been due; None when nothing is."""
-        due = min(self._longest_due(now, stretch)[0], self._oldest_unread(now))
+        asked = self._head(self._asked)
+        first_asked = math.inf if asked is None else asked.due
+        due = min(self._longest_due(now, stretch)[0], self._oldest_unread(now), first_asked)
         return due if due <= now else None
 
     def _turn_before(self, entry: _Entry, now: float, period: float) -> float:
@@ -177,8 +206,10 @@ class Round:
         return now - (now - entry.place) % period
 
     def _back(self, target: TargetId, entry: _Entry) -> None:
-        if entry.lane is Lane.REREAD:
-            self._reread_from = -math.inf  # its turn was not used
+        if entry.asked:
+            self._asked_came_last = False  # its turn was not used
+        elif entry.lane is Lane.REREAD:
+            self._reread_from = -math.inf
         self._push(target, entry)
 
     def _queue(self, target: TargetId, entry: _Entry) -> None:
@@ -187,7 +218,8 @@ class Round:
 
     def _push(self, target: TargetId, entry: _Entry) -> None:
         entry.queued = True
-        heapq.heappush(self._queues[entry.lane], (entry.due, entry.number, target))
+        queue = self._asked if entry.asked else self._queues[entry.lane]
+        heapq.heappush(queue, (entry.due, entry.number, target))
 
     def _taken(self, ticket: _Ticket, due: float) -> TargetId:
         target = ticket[2]
@@ -201,7 +233,7 @@ class Round:
         """The first stretched due time of those whose configured wait is over, and its lane; infinity without any."""
         first, number, of = math.inf, 0, Lane.NORMAL
         for lane in _LIVE:
-            entry = self._head(lane)
+            entry = self._head(self._queues[lane])
             if entry is not None and entry.due <= now:
                 due = entry.due + entry.wait * (stretch.get(lane, 1.0) - 1.0)
                 if (due, entry.number) < (first, number):
@@ -210,7 +242,7 @@ class Round:
 
     def _newest_unread(self, now: float) -> _Entry | None:
         coming = self._queues[None]
-        while (first := self._head(None)) is not None and first.due <= now:
+        while (first := self._head(coming)) is not None and first.due <= now:
             self._unread.append(heapq.heappop(coming))
         while self._unread:
             if (entry := self._alive(self._unread[-1])) is not None:
@@ -227,8 +259,7 @@ class Round:
             self._unread.popleft()
         return math.inf
 
-    def _head(self, lane: Lane | None) -> _Entry | None:
-        queue = self._queues[lane]
+    def _head(self, queue: list[_Ticket]) -> _Entry | None:
         while queue:
             if (entry := self._alive(queue[0])) is not None:
                 return entry
@@ -242,6 +273,6 @@ class Round:
     def _sweep(self) -> None:
         """Drop every dead ticket, wherever it lies."""
         self._unread = deque(ticket for ticket in self._unread if self._alive(ticket))
-        for queue in self._queues.values():
+        for queue in (self._asked, *self._queues.values()):
             queue[:] = [ticket for ticket in queue if self._alive(ticket)]
             heapq.heapify(queue)

@@ -6,16 +6,20 @@ task, so what is forgotten here is gone everywhere.
 
 import heapq
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
 
 from exporter.exposition.board import Board
 from exporter.ledger.ledger import Ledger
+from exporter.model.callback import Callback
 from exporter.model.clock import Clock
+from exporter.model.hearing import hear, heard
 from exporter.model.known import (
+    NOT_NAMED,
     Known,
     Lifetimes,
+    Named,
     accept,
     cut_short,
     expire,
@@ -37,8 +41,8 @@ AT_A_TIME = 1000
 class Tracker:
     """What is known of each target. Safe for threads; the lock is held for a fold, never for a write or a call.
 
-    `fresh_for` tells how long a read stays fresh at least, in seconds, by the intervals now in force; `renewed_at`
-    when a push last named a target that one lists (Unix seconds).
+    `fresh_for` tells how long a read stays fresh at least, in seconds, by the intervals now in force; `named` when a
+    push or a callback last named a target.
     """
 
     def __init__(
@@ -47,11 +51,11 @@ class Tracker:
         lifetimes: Lifetimes,
         clock: Clock,
         fresh_for: Callable[[Known], float],
-        renewed_at: Callable[[TargetId], float | None] = lambda _: None,
+        named: Callable[[TargetId], Named] = lambda _: NOT_NAMED,
     ) -> None:
         self.lifetimes = lifetimes
         self._fresh_for = fresh_for
-        self._renewed_at = renewed_at
+        self._named = named
         self._ledger = ledger
         self._clock = clock
         self._lock = Lock()
@@ -77,18 +81,22 @@ class Tracker:
 
     def replace_targets(self, targets: Mapping[TargetId, Target], remembered: Mapping[TargetId, Run]) -> None:
         """Take over a new list: add, change, and let go. `remembered` are the ledger's latest runs."""
+        gone = [known.target.id for known in self.all() if known.target.id not in targets]
+        self.change_targets(targets, gone, remembered)
+
+    def change_targets(
+        self, listed: Mapping[TargetId, Target], gone: Iterable[TargetId], remembered: Mapping[TargetId, Run]
+    ) -> None:
+        """The same where all other targets stay as they are."""
         now = self._clock.unix()
-        for app_id in {target.app_id for target in targets}:
+        for app_id in {target.app_id for target in listed}:
             self._ledger.open_app(app_id)
         with self._lock:
-            for gone in [target for target in self._known if target not in targets]:
-                self._settle(gone, let_go(self._known[gone], now, self.lifetimes), now)
-            for target in targets.values():
-                before = self._known.get(target.id)
-                if before is None:
-                    self._settle(target.id, accept(target, remembered.get(target.id), now), now)
-                elif before.target != target or before.drain_until is not None:
-                    self._settle(target.id, retarget(before, target), now)
+            for target in gone:
+                if (known := self._known.get(target)) is not None:
+                    self._settle(target, let_go(known, now, self.lifetimes), now)
+            for target in listed:
+                self._list(listed[target], remembered.get(target), now)
         self._ledger.flush()
 
     def learn(self, reading: Reading) -> Known | None:
@@ -103,6 +111,21 @@ class Tracker:
             after = self._known.get(reading.target)
         self._ledger.flush()
         return after
+
+    def hear(self, callback: Callback) -> Known | None:
+        """Take a callback in; None when its target is tracked no more. Written or not, it is in the ledger then."""
+        now = self._clock.unix()
+        with self._lock:
+            known = self._known.get(callback.target)
+            if known is None:
+                self._ledger.record(heard(callback, now))
+            else:
+                known, step = hear(known, callback, now)
+                self._ledger.record(step)
+                self._settle(callback.target, known, now)
+                known = self._known.get(callback.target)
+        self._ledger.flush()
+        return known
 
     def expire(self) -> list[TargetId]:
         """Apply what has fallen due with time alone; returns the targets forgotten since it was last asked."""
@@ -121,7 +144,7 @@ class Tracker:
         return forgotten
 
     def lapsed(self) -> list[TargetId]:
-        """The targets whose listing by push has ended by itself; they are tracked until a list without them comes."""
+        """The targets whose listing has ended by itself; they are tracked until a list without them comes."""
         now = self._clock.unix()
         with self._lock:
             for target in tuple(self._lapsed):  # a push may have named it since that was noted
@@ -140,14 +163,21 @@ class Tracker:
         """How many targets are tracked, those without series included."""
         return len(self._known)
 
+    def _list(self, target: Target, remembered: Run | None, now: float) -> None:
+        before = self._known.get(target.id)
+        if before is None:
+            self._settle(target.id, accept(target, remembered, now), now)
+        elif before.target != target or before.drain_until is not None:
+            self._settle(target.id, retarget(before, target), now)
+
     def _settle(self, target: TargetId, known: Known | None, now: float) -> None:
         """Apply what is due, keep what is left, show it, and note when to look again."""
         step = Step()
         if known is not None:
             # Asked anew each time: when the fleet grows, the intervals stretch, and nothing is stale for that alone.
-            fresh_for, renewed_at = self._fresh_for(known), self._renewed_at(target)
-            if (known.fresh_for, known.renewed_at) != (fresh_for, renewed_at):
-                known = replace(known, fresh_for=fresh_for, renewed_at=renewed_at)
+            fresh_for, named = self._fresh_for(known), self._named(target)
+            if (known.fresh_for, known.named) != (fresh_for, named):
+                known = replace(known, fresh_for=fresh_for, named=named)
             known, step = expire(known, now, self.lifetimes)
         self._ledger.record(step)
         self._lapsed.discard(target)

@@ -1,57 +1,15 @@
 """The tasks there are: what was started, what was stopped, and in a demo fleet what lives on by itself."""
 
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from random import Random
 from threading import Lock
 
 from exporter.model.target import TargetId
-from exporter.simulator.lives import Ending, Life, Plan, begin, ended
+from exporter.simulator.agenda import Agenda
+from exporter.simulator.lives import Life, Plan, begin
+from exporter.simulator.member import Member, Successor
+from exporter.simulator.notices import Notice
 from exporter.simulator.scenery import HABITS, TEAMS, demo_target, next_life, opening_life
-
-LIVES_KEPT = 1000
-"""Of one task; older ones are forgotten."""
-
-Successor = Callable[[int, int], Life]
-"""From the number of a life and the end of the one before (Unix milliseconds) to that life.
-
-It is created after that end; one that is not never comes.
-"""
-
-
-def _lives() -> deque[Life]:
-    return deque(maxlen=LIVES_KEPT)
-
-
-@dataclass(slots=True)
-class _Member:
-    labels: Mapping[str, str]
-    successor: Successor | None = None
-    lives: deque[Life] = field(default_factory=_lives)
-    born: int = 0
-    upcoming: Life | None = None
-
-    def receive(self, life: Life) -> None:
-        self.lives.append(life)
-        self.born += 1
-        self.expect()
-
-    def expect(self) -> None:
-        end = self.lives[-1].end
-        self.upcoming = None
-        if self.successor is not None and end is not None:
-            following = self.successor(self.born, end)
-            self.upcoming = following if following.created > end else None
-
-    def goes_on(self, at: int) -> bool:
-        self.catch_up(at)
-        end = self.lives[-1].end
-        return end is None or end > at
-
-    def catch_up(self, at: int) -> None:
-        while self.upcoming is not None and self.upcoming.created <= at:
-            self.receive(self.upcoming)
 
 
 class Fleet:
@@ -60,7 +18,8 @@ class Fleet:
     def __init__(self, clock: Callable[[], float], speed: float = 1.0) -> None:
         self.clock = clock
         self.speed = speed
-        self._members: dict[TargetId, _Member] = {}
+        self._members: dict[TargetId, Member] = {}
+        self._agenda = Agenda()
         self._lock = Lock()
 
     @classmethod
@@ -108,14 +67,33 @@ class Fleet:
 
     def stop(self, target: TargetId) -> bool:
         """What StopWebcast does; False when there is nothing live to stop."""
-        at = round(self.clock() * 1000)
         with self._lock:
+            at = self._now()  # within the lock: what `due` has given is past, and a stop must not undo it
             member = self._members.get(target)
             if member is None or not member.goes_on(at):
                 return False
-            member.lives[-1] = ended(member.lives[-1], at, Ending.STOPPED_BY_API)
-            member.expect()
+            member.stop(at)
             return True
+
+    def follow(self) -> None:
+        """From now on have `due` give what happens; for one listener at a time."""
+        with self._lock:
+            self._agenda.open(self._now())
+            for member in self._members.values():
+                member.tell_all()
+
+    def unfollow(self) -> None:
+        """Have `due` give nothing more."""
+        with self._lock:
+            self._agenda.close()
+
+    def due(self) -> list[Notice]:
+        """Every notice that came due since it was last asked; cheap, however many tasks there are."""
+        with self._lock:
+            at = self._now()
+            for target in self._agenda.births(at):
+                self._members[target].catch_up(at)
+            return self._agenda.take(at)
 
     def life(self, target: TargetId, at: int) -> Life | None:
         """The latest life of a task at `at` (Unix milliseconds, not before an earlier question's)."""
@@ -138,6 +116,10 @@ class Fleet:
         with self._lock:
             return {target: dict(member.labels) for target, member in self._members.items()}
 
+    def _now(self) -> int:
+        """Unix milliseconds."""
+        return round(self.clock() * 1000)
+
     def _put(
         self,
         target: TargetId,
@@ -145,7 +127,7 @@ class Fleet:
         labels: Mapping[str, str] | None = None,
         successor: Successor | None = None,
     ) -> None:
-        member = self._members.setdefault(target, _Member({}))
+        member = self._members.setdefault(target, Member(target, self._agenda))
         member.labels = member.labels if labels is None else labels
         member.successor = successor
         member.receive(life)

@@ -33,7 +33,8 @@ def _request_id() -> str:
 class Gateway:
     """Answers for a fleet. `accounts`, `style` and `faults.mode` may be changed while it works.
 
-    `qps` is the limit of GetWebCastTask for each account; `request_ids` gives a new RequestId each time.
+    `qps` is the limit of GetWebCastTask for each account; `request_ids` gives a new RequestId each time. What
+    `callbacks` counts, once it is set, is told in `/truth`.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Gateway:
         self.style = style or Style()
         self.faults = Faults()
         self.calls = Calls()
+        self.callbacks: Callable[[], Mapping[str, int]] | None = None
         self._request_ids = request_ids
         self._limits = {
             name: defaultdict[str, SlidingSecond](_limiter(qps if name == GET_TASK else operation.qps))
@@ -103,7 +105,8 @@ class Gateway:
     def _truth(self, at: float) -> dict[str, object]:
         counts = {outcome.value: count for outcome, count in self.calls.counts.items()}
         calls = {**counts, "max_in_a_second": self.calls.max_calls_in_a_second()}
-        return {**truth_document(self.fleet, at), "calls": calls}
+        callbacks = {} if self.callbacks is None else {"callbacks": self.callbacks()}
+        return {**truth_document(self.fleet, at), "calls": calls, **callbacks}
 
 
 def _limiter(limit: int) -> Callable[[], SlidingSecond]:

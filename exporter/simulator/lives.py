@@ -106,7 +106,7 @@ def ended(life: Life, at: int, ending: Ending) -> Life:
         start=life.start if life.start is not None and life.start <= at else None,
         end=at,
         ending=ending,
-        page_events=tuple(event for event in life.page_events if event.at < at),
+        page_events=tuple(event for event in life.page_events if event.at <= at),
     )
 
 

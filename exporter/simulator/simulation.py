@@ -2,16 +2,20 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from random import Random
 from types import TracebackType
 from typing import Self
 
 from exporter.model.credentials import Credentials
 from exporter.simulator.authority import Account
+from exporter.simulator.caller import Caller
 from exporter.simulator.calls import Calls
 from exporter.simulator.faults import Faults
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.gateway import Gateway
+from exporter.simulator.line import check_url
+from exporter.simulator.manner import EXACT, Manner
 from exporter.simulator.replies import Style
 from exporter.simulator.server import Server
 
@@ -20,11 +24,15 @@ CREDENTIALS = Credentials(
     secret_key="WkdWdGJ5MXpaV055WlhRdFptOXlMWFJsYzNRPQ==",  # noqa: S106 - made up, and the simulator's alone
 )
 ACCOUNT = Account("default", (CREDENTIALS,))
+CALLBACK_SECRET = "simulated-callback-secret"  # noqa: S105 - as made up as the keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What is to be simulated: `tasks` of a demo fleet at `speed` times class time, where, and for whom."""
+    """What is to be simulated: `tasks` of a demo fleet at `speed` times class time, where, and for whom.
+
+    Events are called back to `callback_url`, empty = nowhere; ValueError when it is no URL.
+    """
 
     tasks: int = 40
     speed: float = 60.0
@@ -35,6 +43,13 @@ class Scene:
     region: str = "cn-north-1"
     qps: int = 60
     style: Style = field(default_factory=Style)
+    callback_url: str = ""
+    callback_secret: str = field(default=CALLBACK_SECRET, repr=False)
+    callback_manner: Manner = EXACT
+
+    def __post_init__(self) -> None:
+        if self.callback_url:
+            check_url(self.callback_url)
 
 
 class Simulation:
@@ -47,6 +62,7 @@ class Simulation:
             self.fleet, self.scene.accounts, region=self.scene.region, qps=self.scene.qps, style=self.scene.style
         )
         self.server = Server(self.gateway, self.scene.host, self.scene.port, clock)
+        self.caller: Caller | None = None
 
     @property
     def url(self) -> str:
@@ -68,11 +84,33 @@ class Simulation:
         """The fault mode in force."""
         return self.gateway.faults
 
+    def call_back(self, url: str, *, secret: str | None = None, manner: Manner | None = None) -> Caller:
+        """From now on call back to this URL, and to no other; the scene says what is not given. ValueError: no URL."""
+        caller = Caller(
+            self.fleet,
+            url,
+            self.scene.callback_secret if secret is None else secret,
+            manner=manner or self.scene.callback_manner,
+            dice=Random(self.scene.seed),
+        )
+        self._stop_calling()
+        self.caller = caller
+        self.gateway.callbacks = lambda: asdict(caller.counts)
+        caller.start()
+        return caller
+
     def __enter__(self) -> Self:
+        if self.scene.callback_url:
+            self.call_back(self.scene.callback_url)
         self.server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stop_calling()
         self.server.stop()
+
+    def _stop_calling(self) -> None:
+        if self.caller is not None:
+            self.caller.stop()

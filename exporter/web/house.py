@@ -8,6 +8,8 @@ from exporter.exposition.scrape import Exposition
 from exporter.model.known import Known
 from exporter.model.target import TargetId
 from exporter.targets.groups import TargetGroup
+from exporter.vocabulary import CallbackOutcome
+from exporter.web.recent import Seen
 
 
 class Push(Protocol):
@@ -34,6 +36,28 @@ class Push(Protocol):
         ...
 
 
+class Callbacks(Protocol):
+    """What the vendor calls back."""
+
+    @property
+    def on(self) -> bool:
+        """Whether callbacks are taken."""
+        ...
+
+    @property
+    def apart(self) -> bool:
+        """Whether they come to a listener of their own."""
+        ...
+
+    def recent(self) -> list[Seen]:
+        """The last ones, the latest first."""
+        ...
+
+    def take(self, body: bytes) -> CallbackOutcome:
+        """Take one body in; StateError or StartError when it is not in the state and is to be sent again."""
+        ...
+
+
 class House(Protocol):
     """The running exporter as the pages see it."""
 
@@ -44,8 +68,23 @@ class House(Protocol):
         """The pushed targets."""
         ...
 
+    @property
+    def callbacks(self) -> Callbacks:
+        """What the vendor calls back."""
+        ...
+
     def tracked(self) -> list[Known]:
         """What is known of every target."""
+        ...
+
+    @property
+    def flags(self) -> Mapping[str, str]:
+        """The command line's flags in force."""
+        ...
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
         ...
 
     @property

@@ -1,6 +1,5 @@
 """The listening socket and the server on it."""
 
-import re
 import socket
 from collections.abc import Callable
 from threading import Event, Thread
@@ -9,12 +8,11 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from exporter.config.listening import parse_address
 from exporter.errors import StartError
 
-ADDRESS = re.compile(
-    r"(?:\[(?P<ipv6>[0-9a-fA-F:.]{2,45}(?:%[\w.-]{1,32})?)\]|(?P<host>[\w.-]{1,253}))?:(?P<port>[0-9]{1,5})", re.ASCII
-)
-LARGEST_PORT = 65535
+CHOOSER = "--web.listen-address"
+"""What a person changes to have another address."""
 BACKLOG = 512
 KEEP_ALIVE = 75
 """Seconds an idle connection is kept: longer than a usual scrape interval, so that scrapes reuse theirs."""
@@ -24,33 +22,31 @@ PAUSE = 1.0
 """Seconds before a server that broke down is started anew."""
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """`HOST:PORT`, `:PORT` (every interface) or `[IPV6]:PORT`; ValueError with a sentence for a person."""
-    found = ADDRESS.fullmatch(text)
-    if found is None or int(found["port"]) > LARGEST_PORT:
-        bare_ipv6 = text.count(":") > 1 and "[" not in text
-        hint = "put an IPv6 address in brackets, [::1]:10960" if bare_ipv6 else "write HOST:PORT or :PORT"
-        raise ValueError(f"{text[:200]!r} is no address to listen on: {hint}")
-    return found["ipv6"] or found["host"] or "", int(found["port"])
-
-
-def bind(text: str) -> socket.socket:
-    """Take the address without listening on it yet; StartError when it cannot be had."""
+def bind(text: str, chooser: str = CHOOSER) -> socket.socket:
+    """Take the address without listening on it yet; StartError, naming its `chooser`, when it cannot be had."""
     host, port = parse_address(text)
     try:
         return _bound(host, port) if host else _every_interface(port)
     except (OSError, UnicodeError) as error:
-        raise _unusable(text, error) from error
+        raise _unusable(text, error, chooser) from error
 
 
 class Listener:
     """Serves an application on a bound socket, on a thread of its own.
 
-    `failed` is told when the server itself breaks down; it is then started anew, on the same socket.
+    `failed` is told when the server itself breaks down; it is then started anew, on the same socket. `chooser` is what
+    a person changes to have another address.
     """
 
-    def __init__(self, app: ASGIApp, bound: socket.socket, failed: Callable[[str, Exception], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        bound: socket.socket,
+        failed: Callable[[str, Exception], None],
+        chooser: str = CHOOSER,
+    ) -> None:
         self._socket = bound
+        self._chooser = chooser
         self._failed = failed
         self._config = uvicorn.Config(
             app,
@@ -81,7 +77,7 @@ class Listener:
         try:
             self._socket.listen(BACKLOG)
         except OSError as error:
-            raise _unusable(self.url.removeprefix("http://"), error) from error
+            raise _unusable(self.url.removeprefix("http://"), error, self._chooser) from error
         self._thread.start()
 
     def stop(self) -> None:
@@ -104,9 +100,9 @@ class Listener:
             self._stopping.wait(PAUSE)
 
 
-def _unusable(address: str, error: Exception) -> StartError:
+def _unusable(address: str, error: Exception, chooser: str) -> StartError:
     reason = getattr(error, "strerror", None) or str(error)
-    return StartError(f"cannot listen on {address}: {reason.lower()}; --web.listen-address chooses another")
+    return StartError(f"cannot listen on {address}: {reason.lower()}; {chooser} chooses another")
 
 
 def _bound(host: str, port: int) -> socket.socket:

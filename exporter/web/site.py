@@ -8,26 +8,36 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
+from exporter.web.allowance import Allowance
+from exporter.web.callback import callback
 from exporter.web.guard import Guard
 from exporter.web.house import House
 from exporter.web.landing import landing
 from exporter.web.management import healthy, ready, reload
 from exporter.web.metrics import metrics
+from exporter.web.status import status
 from exporter.web.targets_api import name_targets, release_target, targets
 
 HERE = Path(str(files("exporter.web")))
 
+UNSIGNED_PER_SECOND, UNSIGNED_AT_ONCE = 10.0, 100.0
+"""Callbacks without a good signature that are answered as such; more are sent away. Signed ones are never too many."""
+
 
 def create_site(house: House, failed: Callable[[str, Exception], None]) -> Starlette:
     """The whole site; `failed` is told of errors that nobody foresaw (the answer is then a bare 500)."""
-    site = Starlette(
-        routes=[
+    return _made(
+        house,
+        failed,
+        [
             Route("/metrics", metrics),
             Route("/", landing),
+            Route("/status", status),
+            Route("/callback", callback, methods=["POST"]),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
             Route("/-/reload", reload, methods=["GET", "POST", "PUT"]),
@@ -37,9 +47,21 @@ def create_site(house: House, failed: Callable[[str, Exception], None]) -> Starl
             Route("/favicon.ico", _favicon),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
-        middleware=[Middleware(Guard, failed=failed)],
     )
+
+
+def create_door_site(house: House, failed: Callable[[str, Exception], None]) -> Starlette:
+    """What the open internet may see: callbacks, and nothing else."""
+    site = _made(house, failed, [Route("/callback", callback, methods=["POST"])])
+    site.state.is_door = True
+    return site
+
+
+def _made(house: House, failed: Callable[[str, Exception], None], routes: list[BaseRoute]) -> Starlette:
+    site = Starlette(routes=routes, middleware=[Middleware(Guard, failed=failed)])
     site.state.house = house
+    site.state.is_door = False
+    site.state.unsigned = Allowance(UNSIGNED_PER_SECOND, UNSIGNED_AT_ONCE)
     site.state.templates = Jinja2Templates(HERE / "templates")
     return site
 

@@ -13,7 +13,7 @@ from exporter.model.target import TargetId
 from exporter.targets.feed import FeedFault
 from exporter.targets.listing import WEAKEST_FIRST
 from exporter.targets.sd_form import groups_of_json
-from exporter.web.bodies import BodyFault, read_body
+from exporter.web.bodies import BodyFault, read_body, require_type
 from exporter.web.envelope import failure, moment, success
 from exporter.web.house import House
 
@@ -58,7 +58,8 @@ def for_token_holders(endpoint: Endpoint) -> Endpoint:
 async def name_targets(request: Request) -> Response:
     """POST adds and renews, PUT replaces the whole list; all of the body or nothing."""
     try:
-        body = await read_body(request, LARGEST_BODY, "application/json")
+        require_type(request, "application/json")
+        body = await read_body(request, LARGEST_BODY)
     except BodyFault as fault:
         # What is left of the body will not be read, so that the connection is of no more use.
         return failure(fault.status, str(fault), {"Connection": "close"})
@@ -101,7 +102,7 @@ def _release(request: Request) -> Response:
             return success({"released": str(target)})
     except (StartError, StateError):
         return failure(503, UNAVAILABLE)
-    return failure(404, f"{target} is no target by push")
+    return failure(404, f"{target} is no target by push or callback")
 
 
 def _bad(problems: list[str]) -> Response:

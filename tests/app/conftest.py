@@ -17,7 +17,7 @@ from exporter.app.exporter import Exporter
 from exporter.config.load import load
 from exporter.config.schema import Config
 from exporter.exposition.negotiate import Format
-from exporter.ledger.schema import open_engine
+from exporter.ledger.opening import open_engine
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Ending, Plan

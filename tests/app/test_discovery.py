@@ -39,7 +39,8 @@ def test_a_file_is_followed(world: "World", samples: "SamplesOf", wait: Callable
     world.write(**from_file(world, old))
     exporter = world.start()
     wait(lambda: samples(exporter, "webcast_task_status"), "the first task")
-    assert samples(exporter, "webcast_targets") == {("file",): 1, ("http",): 0, ("push",): 0, ("static",): 0}
+    expected = {"callback": 0, "file": 1, "http": 0, "push": 0, "static": 0}
+    assert samples(exporter, "webcast_targets") == {(source,): count for source, count in expected.items()}
 
     (world.folder / "targets.json").write_text(listed(new))
     wait(lambda: samples(exporter, "webcast_tasks")["default", APP, "running"] == 1, "the second task")

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.app.exporter import MOST_REMARKS, Exporter
+from exporter.app.exporter import Exporter
+from exporter.app.lineup import MOST_REMARKS
 from exporter.errors import ConfigError, StartError
 from exporter.model.target import TargetId
 
@@ -178,7 +179,7 @@ def test_a_state_that_fails_under_a_reload(
         raise StartError("the runs in the state cannot be read: OperationalError")
 
     monkeypatch.setattr(exporter._ledger, "latest_runs", broken)
-    with pytest.raises(ConfigError, match=r"state\.url: the runs in the state cannot be read"):
+    with pytest.raises(ConfigError, match="the runs in the state cannot be read"):
         exporter.reload()
     assert samples(exporter, "webcast_exporter_internal_errors_total") == {(): 0}
     assert samples(exporter, "webcast_exporter_config_last_reload_successful") == {(): 0}

@@ -7,7 +7,7 @@ import pytest
 from exporter.config.load import load
 from exporter.config.rules import warnings
 from exporter.config.schema import Config
-from exporter.config.tokens import TokenFile, tokens_in
+from exporter.config.secret_lines import PUSH_TOKENS, SecretLines, lines_in
 from exporter.errors import ConfigError
 
 CANARY = "canary-in-the-token-file"
@@ -27,9 +27,9 @@ class Folder:
         self.file.write_text(text)
         os.utime(self.file, ns=(self._version, self._version))
 
-    def open(self) -> TokenFile:
+    def open(self) -> SecretLines:
         """The file at work."""
-        return TokenFile(self.file, lambda: self.now)
+        return SecretLines(PUSH_TOKENS, self.file, lambda: self.now)
 
     def config(self, push: str = "{token_file: tokens}") -> Config:
         """A configuration beside it, loaded as for `serve`."""
@@ -65,7 +65,7 @@ def test_problems_of_the_section(problems: Callable[[str], list[str]]) -> None:
 def test_one_token_a_line(folder: Folder) -> None:
     """Blank lines and white space around a token are no part of it; every line is one."""
     folder.write("\n  first-token \r\n\n\tsecond token\n")
-    assert tokens_in(folder.file) == ("first-token", "second token")
+    assert [line.get_secret_value() for line in lines_in(folder.file, "token")] == ["first-token", "second token"]
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_each_token_is_accepted_and_no_part_of_one(folder: Folder) -> None:
     folder.write("first-token\nsecond-token")
     tokens = folder.open()
     others = ("", "first", "first-token ", "FIRST-TOKEN", "first-token\nsecond-token", "t\xf6ken")
-    assert [tokens.accepts(token) for token in ("first-token", "second-token")] == [True, True]
-    assert [token for token in others if tokens.accepts(token)] == []
+    assert [tokens.hold(token) for token in ("first-token", "second-token")] == [True, True]
+    assert [token for token in others if tokens.hold(token)] == []
 
 
 def test_tokens_rotate(folder: Folder) -> None:
@@ -117,9 +117,9 @@ def test_tokens_rotate(folder: Folder) -> None:
     tokens = folder.open()
     folder.write("another-token")
     folder.now = 0.9
-    assert (tokens.accepts(CANARY), tokens.accepts("another-token")) == (True, False)
+    assert (tokens.hold(CANARY), tokens.hold("another-token")) == (True, False)
     folder.now = 1.0
-    assert (tokens.accepts(CANARY), tokens.accepts("another-token")) == (False, True)
+    assert (tokens.hold(CANARY), tokens.hold("another-token")) == (False, True)
 
 
 def test_a_bad_change_keeps_the_tokens(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
@@ -128,17 +128,17 @@ def test_a_bad_change_keeps_the_tokens(folder: Folder, caplog: pytest.LogCapture
     for second in range(1, 4):
         folder.write("\n")
         folder.now = second
-        assert tokens.accepts(CANARY)
+        assert tokens.hold(CANARY)
     assert caplog.messages == ["push.token_file: the file holds no token; the tokens it had stay"]
     folder.write("another-token")
     folder.now = 5.0
-    assert (tokens.accepts(CANARY), tokens.accepts("another-token")) == (False, True)
+    assert (tokens.hold(CANARY), tokens.hold("another-token")) == (False, True)
 
 
 def test_no_token_is_told(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither a repr nor the log holds one, and the object keeps digests alone."""
+    """Neither a repr, however deep, nor the log holds one."""
     caplog.set_level("DEBUG")
     tokens = folder.open()
-    tokens.accepts(CANARY)
-    assert repr(tokens) == "TokenFile(1 tokens)"
+    tokens.hold(CANARY)
+    assert repr(tokens) == "SecretLines(1 tokens)"
     assert CANARY not in caplog.text + repr(vars(tokens)) + repr(folder.config())

@@ -12,7 +12,8 @@ from exporter.model.reading import Reading
 from exporter.model.reply import FIELDS
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import ReadFailure, Rejection, Source, Status
+from exporter.rtc.callback import CALLBACK_FIELDS
+from exporter.vocabulary import CallbackOutcome, ReadFailure, Rejection, Source, Status
 
 TARGET = TargetId("App1", "Room1", "Task1")
 CALL_FAILURES = [failure.value for failure in ReadFailure if failure is not ReadFailure.NOT_FOUND]
@@ -45,9 +46,10 @@ def reading(outcome: Task | ReadError, *, unexpected: tuple[str, ...] = ()) -> R
 def test_what_can_be_counted_is_at_zero_from_the_start(instruments: Instruments, values: Callable[..., Values]) -> None:
     """Every known label value that belongs to no account."""
     assert isinstance(instruments, Instruments)
-    assert values("webcast_api_unexpected_values_total") == {(field,): 0.0 for field in FIELDS}
+    assert values("webcast_api_unexpected_values_total") == {(field,): 0.0 for field in (*FIELDS, *CALLBACK_FIELDS)}
     assert values("webcast_targets") == {(source.value,): 0.0 for source in Source}
     assert values("webcast_targets_rejected") == {(rejection.value,): 0.0 for rejection in Rejection}
+    assert values("webcast_callback_events_total") == {(outcome.value,): 0.0 for outcome in CallbackOutcome}
     assert set(values("webcast_exporter_scheduler_events_total").values()) == {0.0}
     assert values("webcast_state_write_failures_total") == {(): 0.0}
     assert values("webcast_exporter_internal_errors_total") == {(): 0.0}

@@ -34,6 +34,7 @@ RUNNING = Task(
     monitor=MonitorIntervals(5, 0, 5),
     event_notify=EventNotify(enabled=False, start_timeout=0),
 )
+PAGE_COUNTERS = {"webcast_task_page_refreshes_total", "webcast_task_page_reschedules_total"}
 NOT_OF_THE_STATE = {
     "webcast_task_read_success",
     "webcast_task_read_error",
@@ -41,6 +42,7 @@ NOT_OF_THE_STATE = {
     "webcast_task_expected_start_timestamp_seconds",
     "webcast_task_expected_end_timestamp_seconds",
     "webcast_task_info",
+    *PAGE_COUNTERS,
 }
 """The contract's list of what stays when nothing is fresh (section 5); every other series is the state's."""
 
@@ -52,7 +54,7 @@ def text(known: Known, rows: tuple[TaskFamily, ...] = ROWS) -> str:
 
 def names(known: Known) -> set[str]:
     """The families of which a task has series."""
-    return {family.name for family in text_string_to_metric_families(text(known))}
+    return {sample.name for family in text_string_to_metric_families(text(known)) for sample in family.samples}
 
 
 def values(known: Known, name: str) -> dict[tuple[str, ...], float]:
@@ -102,6 +104,7 @@ def test_a_running_task_has_all_but_an_end(unread: Callable[..., Known], after: 
         "webcast_task_stop_reason",
         "webcast_task_expected_start_timestamp_seconds",
         "webcast_task_expected_end_timestamp_seconds",
+        "webcast_task_last_page_event_timestamp_seconds",
     }
 
 
@@ -124,7 +127,8 @@ def test_each_reason_of_a_failed_read_is_a_label_value(unread: Callable[..., Kno
     """One sample with the latest reason, never two."""
     known = replace(unread(), last_read=NOW, failure=failure)
     assert values(known, "webcast_task_read_error") == {(failure.value,): 1.0}
-    assert names(known) == {"webcast_task_info", "webcast_task_read_success", "webcast_task_read_error"}
+    expected = {"webcast_task_info", "webcast_task_read_success", "webcast_task_read_error", *PAGE_COUNTERS}
+    assert names(known) == expected
 
 
 def test_a_task_that_is_not_found_has_no_state(unread: Callable[..., Known], after: Callable[..., Known]) -> None:
@@ -148,6 +152,7 @@ def test_of_a_stale_task_only_the_reads_and_the_target_are_left(
     assert names(fresh) - names(stale) == {row.family.name for row in ROWS} - NOT_OF_THE_STATE - {
         "webcast_task_end_timestamp_seconds",
         "webcast_task_stop_reason",
+        "webcast_task_last_page_event_timestamp_seconds",
     }
     assert names(stale) == NOT_OF_THE_STATE
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.schema import open_engine
+from exporter.ledger.opening import open_engine
 from exporter.ledger.totals import Series, Total
 from exporter.model.run import Entered, Run, Step, Stopped
 from exporter.model.target import TargetId

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.ledger.codec import run_from_row, run_to_row
+from exporter.model.pages import NO_PAGES, PageEvent, Pages
 from exporter.model.run import Run, Step
 from exporter.model.target import TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.vocabulary import Status, StopReason
+from exporter.vocabulary import PageAction, PageReason, Status, StopReason
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import World
@@ -37,6 +38,7 @@ TASKS = st.builds(
     monitor=st.builds(MonitorIntervals, COUNTS, COUNTS, COUNTS),
     event_notify=st.builds(EventNotify, st.none() | st.booleans(), COUNTS),
 )
+PAGE_EVENTS = st.builds(PageEvent, st.sampled_from(list(PageAction)), st.sampled_from(list(PageReason)), SECONDS)
 RUNS = st.builds(
     Run,
     target=st.just(TargetId("app", "room", "task")),
@@ -47,6 +49,15 @@ RUNS = st.builds(
     end_seen=st.none() | SECONDS,
     last=st.none() | TASKS,
     earlier=st.lists(SECONDS, max_size=3).map(tuple),
+    pages=st.builds(
+        Pages,
+        st.integers(0, 99),
+        st.integers(0, 99),
+        st.lists(
+            st.builds(PageEvent, st.sampled_from(list(PageAction)), st.sampled_from(list(PageReason)), SECONDS),
+            max_size=3,
+        ).map(tuple),
+    ),
 )
 
 
@@ -72,7 +83,15 @@ def test_a_run_is_read_back_whole(run: Run) -> None:
 @given(RUNS)
 def test_a_row_holds_plain_values(run: Run) -> None:
     """A database driver takes text, numbers and NULL; an enum's word is its text."""
-    assert {type(value) for value in run_to_row(run).values()} <= {str, float, type(None), StopReason}
+    assert {type(value) for value in run_to_row(run).values()} <= {str, int, float, type(None), StopReason}
+
+
+@pytest.mark.parametrize("said", ["nonsense", "[1]", '{"a": 1}', '[["refresh", "PageMelt", 5]]', '[["refresh"]]'])
+def test_page_events_of_a_later_release_are_passed_over(said: str) -> None:
+    """How many there were is known all the same."""
+    run = Run(TargetId("app", "room", "task"), 1.0, pages=Pages(3, 2))
+    assert read_back(run, page_latest=said) == run
+    assert read_back(run, page_refreshes=0, page_reschedules=0, page_latest=None).pages == NO_PAGES
 
 
 def test_words_of_a_later_release_are_passed_over(ended: Ended) -> None:

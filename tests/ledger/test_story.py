@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.errors import NotFound, ReadError, TimedOut
 from exporter.ledger.ledger import RETRY_AFTER, Ledger
-from exporter.ledger.schema import open_engine
+from exporter.ledger.opening import open_engine
 from exporter.ledger.totals import Series, Total
 from exporter.model.known import Known, Lifetimes, accept, expire, learn, let_go
 from exporter.model.reading import Reading

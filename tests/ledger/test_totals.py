@@ -15,15 +15,16 @@ from exporter.ledger.totals import (
     increments,
     zeros,
 )
-from exporter.model.run import EndUnseen, Entered, Fact, Stopped
-from exporter.vocabulary import Status, StopReason
+from exporter.model.run import EndUnseen, Entered, Fact, Remedied, Stopped
+from exporter.vocabulary import PageAction, PageReason, Status, StopReason
 
 
 def test_an_app_begins_with_every_counter() -> None:
     """Contract, section 4: counters exist at zero for every known label value, each once."""
     series = list(zeros("app"))
     buckets = {Total.RUN_DURATION: (13 + 2) * 2, Total.RUN_END_DETECTION_DELAY: 14 + 2}
-    expected = {Total.RUN_STOPS: 7, Total.RUN_ENDS_UNSEEN: 1, Total.RUN_TRANSITIONS: 5, **buckets}
+    pages = {Total.PAGE_REFRESHES: 6, Total.PAGE_RESCHEDULES: 6}
+    expected = {Total.RUN_STOPS: 7, Total.RUN_ENDS_UNSEEN: 1, Total.RUN_TRANSITIONS: 5, **pages, **buckets}
     assert expected == {total: len([one for one in series if one.total is total]) for total in Total}
     assert len(set(series)) == len(series)
     assert {one.app_id for one in series} == {"app"}
@@ -41,6 +42,7 @@ ALL_FACTS: tuple[Fact, ...] = (
     EndUnseen("app"),
     *(Entered("app", status) for status in Status),
     *(Stopped("app", reason) for reason in StopReason),
+    *(Remedied("app", action, reason) for action in PageAction for reason in PageReason),
     *(
         Stopped("app", StopReason.OTHER, status, value, value)
         for status in (Status.ENDED, Status.FAILED)

@@ -15,7 +15,6 @@ from requests.adapters import BaseAdapter
 from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.app.exporter import Exporter
-from exporter.app.lists import Lists
 from exporter.config.load import load
 from exporter.errors import ReadError
 from exporter.exposition.board import Board
@@ -23,7 +22,7 @@ from exporter.exposition.catalog.task import task_families
 from exporter.exposition.family import Group
 from exporter.exposition.fleet import FleetCollector
 from exporter.ledger.ledger import RETRY_AFTER, Ledger
-from exporter.ledger.schema import open_engine
+from exporter.ledger.opening import open_engine
 from exporter.ledger.totals import Total
 from exporter.model.clock import Clock
 from exporter.model.known import Known, Lifetimes
@@ -36,8 +35,8 @@ from exporter.simulator.fleet import Fleet
 from exporter.simulator.lives import Plan, begin
 from exporter.simulator.operations import GET_TASK, Ask, get_task
 from exporter.simulator.replies import INTERNAL_ERROR, Metadata, Refusal, Reply, Style, failure, success
-from exporter.targets.listing import Accepted
-from exporter.vocabulary import Rejection
+from exporter.targets.groups import Listed, Listing
+from exporter.vocabulary import Source
 
 UNIX = 1_768_465_805.0
 METADATA = Metadata("request", GET_TASK, "2020-12-01", "cn-north-1")
@@ -208,10 +207,9 @@ class Whole:
 
     def list(self, targets: Iterable[TargetId]) -> None:
         """The sources list these now."""
-        listed = {target: Target(target, "default") for target in targets}
-        new = [target for target in listed if self.exporter._tracker.get(target) is None]
-        lists = Lists(Accepted(listed, dict.fromkeys(Rejection, 0)), ())
-        self.exporter._take(lists, self.exporter._ledger.latest_runs(new))
+        listing = Listing(Source.HTTP, {target: Listed({}) for target in targets})
+        self.exporter._lineup._feeds = lambda: [listing]
+        self.exporter._lineup.feeds_changed()
 
     def run(self, seconds: float, step: float = BEAT) -> None:
         """Let the time pass, a beat every `step`."""

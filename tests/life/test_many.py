@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.schema import open_engine
+from exporter.ledger.opening import open_engine
 from exporter.model.run import Run, Step
 from exporter.model.target import TargetId
 from exporter.model.task import Task

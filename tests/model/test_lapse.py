@@ -3,17 +3,17 @@ from typing import Any
 
 import pytest
 
-from exporter.model.known import Known, Lifetimes
+from exporter.model.known import Known, Lifetimes, Named
 from exporter.model.lapse import lapses_at
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.vocabulary import ReadFailure
+from exporter.vocabulary import ReadFailure, Status
 
 HOUR = 3600.0
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0, forget_unknown_after=HOUR, ttl=26 * HOUR)
 ID = TargetId("app", "room", "task")
-PUSHED = Known(Target(ID, "default"), renewed_at=1000.0)
-LIVE = Run(ID, first_seen=1010.0)
+PUSHED = Known(Target(ID, "default"), named=Named(by_push=1000.0))
+LIVE = Run(ID, first_seen=1010.0, entered=frozenset({Status.RUNNING}))
 NOT_FOUND: dict[str, Any] = {"last_read": 1005.0, "failure": ReadFailure.NOT_FOUND}
 
 
@@ -26,7 +26,7 @@ def stopped(at: float) -> Run:
     ("known", "expected"),
     [
         (PUSHED, 1000 + 26 * HOUR),
-        (replace(PUSHED, renewed_at=None), None),
+        (replace(PUSHED, named=Named()), None),
         (replace(PUSHED, run=LIVE), None),
         (replace(PUSHED, run=stopped(2000.0), drain_until=5000.0), None),
     ],
@@ -69,3 +69,32 @@ def test_a_push_after_the_end_means_a_run_to_come() -> None:
     assert lapses_at(named_again, LIFETIMES) == 1000 + HOUR
     assert lapses_at(named_again, replace(LIFETIMES, forget_unknown_after=1.0)) == 1850.0
     assert lapses_at(named_again, replace(LIFETIMES, ttl=1.0)) == 1850.0
+
+
+CALLED = replace(PUSHED, named=Named(by_callback=1000.0))
+
+
+def test_a_callback_speaks_of_what_has_happened() -> None:
+    """Once the task was read after it, the linger of its run decides, though its end was seen before the callback."""
+    over = replace(CALLED, run=stopped(999.0))
+    assert lapses_at(replace(over, last_read=1001.0), LIFETIMES) == 1899.0
+    assert lapses_at(replace(over, last_read=999.0), LIFETIMES) == 1000 + 26 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, 1000 + 26 * HOUR), (NOT_FOUND, 1000 + HOUR), ({"run": LIVE}, None), ({"run": stopped(2000.0)}, 2900.0)],
+    ids=["unread", "unknown to the API", "live", "stopped, and read since"],
+)
+def test_a_called_back_target_goes_as_a_pushed_one(changes: dict[str, Any], expected: float | None) -> None:
+    """By its ttl, by the API's word, or by its run's linger."""
+    assert (
+        lapses_at(replace(CALLED, **{"last_read": 2000.0 if "run" in changes else None, **changes}), LIFETIMES)
+        == expected
+    )
+
+
+def test_whoever_names_it_last_decides() -> None:
+    """A target that both list stays as long as either of them would have it."""
+    both = replace(CALLED, named=Named(by_push=5000.0, by_callback=1000.0))
+    assert lapses_at(both, LIFETIMES) == 5000 + 26 * HOUR

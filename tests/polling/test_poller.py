@@ -85,7 +85,7 @@ def test_held_stopped_targets_do_not_take_the_share_of_others(world: Worlds) -> 
 def test_a_live_run_is_read_whatever_start_is_expected(world: Worlds) -> None:
     """A label that comes late does not make a running task stale."""
     here = world()
-    run = Run(TargetId("app", "room", "t"), here.unix() - 100)
+    run = Run(TargetId("app", "room", "t"), here.unix() - 100, entered=frozenset({Status.RUNNING}))
     here.add("t", run=run, expected_start=here.unix() + 5000)
     here.run(1)
     assert here.order() == ["t"]

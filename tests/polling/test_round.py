@@ -417,12 +417,12 @@ def test_under_overload_all_are_read_in_turn() -> None:
     assert len(times) == 600
 
 
-def test_asked_for_a_target_is_due_at_once() -> None:
-    """It keeps its lane, so that stopped targets have a tenth of the calls however many are asked for."""
+def test_made_due_a_target_waits_no_longer() -> None:
+    """It keeps its lane, so that stopped targets have a tenth of the calls however many are made due."""
     round_ = Round()
     for target in (A, B, C):
         round_.add(target, 600.0, Lane.REREAD)
-        round_.ask(target, 10.0)
+        round_.make_due(target, 10.0)
     assert list(drain(round_, 10.0)) == [A]
     assert list(drain(round_, 11.0)) == [B]
     round_.again(A, 11.0, REREAD, NONE)
@@ -430,25 +430,131 @@ def test_asked_for_a_target_is_due_at_once() -> None:
     assert list(drain(round_, 610.0)) == []
 
 
-def test_asked_for_while_it_is_read_it_is_read_again() -> None:
+def test_made_due_while_it_is_read_it_is_read_again() -> None:
     """Once: the read in flight may have been sent before there was anything new to see."""
     round_ = Round()
     round_.add(A, 0.0)
     assert list(drain(round_, 0.0)) == [A]
-    round_.ask(A, 1.0)
+    round_.make_due(A, 1.0)
     round_.again(A, 2.0, BACKOFF, NONE)
     assert list(drain(round_, 2.0)) == [A]
     round_.again(A, 3.0, BACKOFF, NONE)
     assert list(drain(round_, 62.0)) == []
 
 
-def test_asked_for_what_is_due_keeps_its_place_and_what_is_unknown_does_not_matter() -> None:
+def test_made_due_what_is_due_keeps_its_place_and_what_is_unknown_does_not_matter() -> None:
     """Nobody is put behind others by it."""
     round_ = Round()
     for target in (A, B):
         round_.add(target, 0.0)
         read(round_, target, 0.0, BACKOFF)
-    round_.ask(A, 70.0)
-    round_.ask(D, 70.0)
+    round_.make_due(A, 70.0)
+    round_.make_due(D, 70.0)
     assert list(drain(round_, 70.0)) == [A, B]
     assert D not in round_
+
+
+GAP = 5.0
+
+
+def test_asked_for_a_target_is_read_before_all_others() -> None:
+    """Be the others overdue, unread, or not due at all; it need not be due itself."""
+    round_ = Round()
+    for target in (A, B):
+        round_.add(target, 0.0)
+        read(round_, target, 0.0, BACKOFF)
+    round_.add(C, 0.0)
+    round_.add(D, 1.0)
+    round_.ask(B, 70.0, GAP)
+    assert [round_.take(70.0 + place / 100, BUDGET, NONE) for place in range(4)] == [B, D, C, A]
+
+
+def test_the_asked_have_half_of_the_calls_while_others_are_due() -> None:
+    """Ten calls a second, a hundred asked for and a hundred overdue: five a second of each."""
+    round_ = Round()
+    asked = [named(f"asked{place}") for place in range(100)]
+    for target in (*asked, *(named(f"due{place}") for place in range(100))):
+        round_.add(target, 0.0)
+        read(round_, target, 0.0, BACKOFF)
+    for target in asked:
+        round_.ask(target, 100.0, GAP)
+    taken = [round_.take(100.0 + tenth / BUDGET, BUDGET, NONE) for tenth in range(100)]
+    assert sum(target in asked for target in taken) == 50
+
+
+def test_the_asked_have_all_calls_that_nobody_else_wants() -> None:
+    """With nobody else due they are read as fast as the budget has it."""
+    round_ = Round()
+    for target in (A, B, C):
+        round_.add(target, 600.0, Lane.REREAD)
+        round_.ask(target, 10.0, GAP)
+    assert list(drain(round_, 10.0)) == [A, B, C]
+
+
+def test_asked_for_often_a_target_is_read_once_in_a_gap() -> None:
+    """Five seconds after the end of its last read at the soonest, however often it is asked for."""
+    round_ = Round()
+    round_.add(A, 0.0)
+    read(round_, A, 0.0, BACKOFF)
+    times = []
+    for tenth in range(200):
+        now = 100.0 + tenth / 10
+        round_.ask(A, now, GAP)
+        if round_.take(now, BUDGET, NONE):
+            times.append(now)
+            round_.again(A, now, BACKOFF, NONE)
+    assert times == [100.0, 105.0, 110.0, 115.0]
+
+
+def test_asked_for_while_it_is_read_it_is_read_once_more() -> None:
+    """A gap after that read: it may have been answered before there was anything new to see."""
+    round_ = Round()
+    round_.add(A, 0.0)
+    assert list(drain(round_, 0.0)) == [A]
+    round_.ask(A, 1.0, GAP)
+    round_.again(A, 2.0, BACKOFF, NONE)
+    assert list(drain(round_, 6.9)) == []
+    assert list(drain(round_, 7.0)) == [A]
+    round_.again(A, 7.0, BACKOFF, NONE)
+    assert list(drain(round_, 66.0)) == []
+
+
+def test_an_asked_target_that_finds_no_slot_stays_first() -> None:
+    """Its share of the calls is not used up by that; held back by a gate, it waits in its lane like all others."""
+    round_ = Round()
+    for target in (A, B):
+        round_.add(target, 0.0)
+        read(round_, target, 0.0, BACKOFF)
+    round_.ask(B, 70.0, GAP)
+    assert round_.take(70.0, BUDGET, NONE) == B
+    round_.put_back(B)
+    assert round_.take(70.0, BUDGET, NONE) == B
+    round_.put_off(B, 80.0)
+    assert list(drain(round_, 79.0)) == [A]
+    round_.hurry(79.0)
+    assert round_.take(79.0, BUDGET, NONE) == B
+
+
+def test_an_asked_target_is_left_alone_by_haste_and_other_intervals() -> None:
+    """It comes first as it is, and keeps its gap."""
+    round_ = Round()
+    round_.add(A, 0.0)
+    read(round_, A, 100.0, BACKOFF)
+    round_.ask(A, 101.0, GAP)
+    round_.hurry(102.0)
+    round_.rescale(102.0, dict.fromkeys(Lane, 0.1))
+    round_.make_due(A, 102.0)
+    assert round_.oldest_due(104.9, NONE) is None
+    assert round_.oldest_due(105.5, NONE) == 105.0
+    assert list(drain(round_, 104.9)) == []
+    assert list(drain(round_, 105.0)) == [A]
+
+
+def test_an_asked_target_that_goes_is_asked_no_more() -> None:
+    """And one that nobody knows never was."""
+    round_ = Round()
+    round_.add(A, 1000.0)
+    round_.ask(A, 0.0, GAP)
+    round_.ask(B, 0.0, GAP)
+    round_.remove(A)
+    assert list(drain(round_, 2000.0)) == []

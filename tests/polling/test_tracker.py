@@ -7,10 +7,10 @@ import pytest
 from exporter.errors import NotFound, ReadError, TimedOut
 from exporter.exposition.board import Board
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.schema import open_engine
+from exporter.ledger.opening import open_engine
 from exporter.ledger.totals import Series, Total
 from exporter.model.clock import Clock
-from exporter.model.known import Known, Lifetimes, Standing
+from exporter.model.known import Known, Lifetimes, Named, Standing
 from exporter.model.reading import Reading
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
@@ -343,7 +343,7 @@ def test_the_board_may_ask_the_tracker_while_it_is_told(office: Office) -> None:
 def pushed(monkeypatch: pytest.MonkeyPatch, office: Office) -> dict[TargetId, float]:
     """When a push last named a target, for the tracker to ask."""
     renewed: dict[TargetId, float] = {}
-    monkeypatch.setattr(office.tracker, "_renewed_at", renewed.get)
+    monkeypatch.setattr(office.tracker, "_named", lambda target: Named(by_push=renewed.get(target)))
     office.tracker.lifetimes = replace(LIFETIMES, ttl=3600.0, forget_unknown_after=600.0)
     return renewed
 

@@ -1,7 +1,13 @@
-"""A vendor on a fake clock, and a client that signs."""
+"""A vendor on a fake clock, a client that signs, and a receiver of callbacks."""
 
 import hashlib
-from collections.abc import Callable
+import http.server
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -100,3 +106,90 @@ def error() -> Callable[[Reply], dict[str, Any]]:
         return {"http": reply.status, **told}
 
     return look
+
+
+@dataclass
+class Receiver:
+    """What arrived at it (the JSON bodies), and what it answers: an HTTP status, or 0 for never.
+
+    `answer` is asked with an EventId and how often it has arrived by now.
+    """
+
+    url: str = ""
+    answer: Callable[[str, int], int] = lambda _event_id, _times: 200
+    bodies: list[dict[str, str]] = field(default_factory=list)
+    connections: set[tuple[str, int]] = field(default_factory=set)
+    closing: threading.Event = field(default_factory=threading.Event)
+    _times: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def receive(self, body: dict[str, str], connection: tuple[str, int]) -> int:
+        """The status for one that arrives."""
+        with self._lock:
+            self.bodies.append(body)
+            self.connections.add(connection)
+            self._times[body["EventId"]] += 1
+            return self.answer(body["EventId"], self._times[body["EventId"]])
+
+
+class Door(http.server.ThreadingHTTPServer):
+    """Its port, for many at once."""
+
+    request_queue_size = 128
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        super().__init__(("127.0.0.1", 0), Doorman)
+
+
+class Doorman(http.server.BaseHTTPRequestHandler):
+    """Answers for a receiver on a connection that is kept; path and content type must be right."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for the acknowledgement of its first half
+    server: Door
+
+    def do_POST(self) -> None:
+        """Take one callback in."""
+        assert (self.path, self.headers["Content-Type"]) == ("/callback?app=1", "application/json")
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status = self.server.receiver.receive(body, self.client_address)
+        if not status:
+            self.server.receiver.closing.wait()
+            self.close_connection = True
+            return
+        self.send_response(status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_arguments: object) -> None:
+        """Nothing on standard error."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A running one."""
+    made = Receiver()
+    door = Door(made)
+    made.url = f"http://127.0.0.1:{door.server_port}/callback?app=1"
+    thread = threading.Thread(target=door.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield made
+    made.closing.set()
+    door.shutdown()
+    thread.join()
+    door.server_close()
+
+
+@pytest.fixture
+def wait() -> Callable[..., None]:
+    """`wait(holds, seconds)`: come back as soon as it is true, with a deadline."""
+
+    def until(holds: Callable[[], object], seconds: float = 20) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, "it never happened"
+            threading.Event().wait(0.005)
+
+    return until

@@ -5,13 +5,14 @@ import pytest
 
 from exporter.config.accounts import Account
 from exporter.errors import BadTargets, StateError
+from exporter.ledger.kept import KeptTargets
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.pushed import PushedTargets
-from exporter.ledger.schema import open_engine
+from exporter.ledger.opening import open_engine
 from exporter.model.target import TargetId
 from exporter.targets.groups import Listed, TargetGroup
+from exporter.targets.kept import KeptList
 from exporter.targets.listing import AccountOf
-from exporter.targets.pushed import PushList, read_push
+from exporter.targets.pushed import read_push
 from exporter.vocabulary import Source
 
 ONE, TWO = TargetId("app", "room", "one"), TargetId("app", "room", "two")
@@ -27,10 +28,10 @@ class State:
         self._url = f"sqlite:///{file}"
         self._ledgers: list[Ledger] = []
 
-    def open(self) -> PushList:
+    def open(self) -> KeptList:
         """The list, as after a start."""
         self._ledgers.append(Ledger(open_engine(self._url), lambda: 0.0, lambda *_, **__: None))
-        return PushList(PushedTargets(self._ledgers[-1], Source.PUSH))
+        return KeptList(KeptTargets(self._ledgers[-1], Source.PUSH), Source.PUSH)
 
     def close(self) -> None:
         """Close all."""
@@ -82,9 +83,9 @@ def test_nothing_changes_before_the_commit(state: State) -> None:
     pushed = state.open()
     change = pushed.added({ONE: EDU}, 10.0)
     assert change.listing.targets == {ONE: EDU}
-    assert (pushed.listing.targets, pushed.renewed_at(ONE)) == ({}, None)
+    assert (pushed.listing.targets, pushed.named_at(ONE)) == ({}, None)
     change.commit()
-    assert (pushed.listing.targets, pushed.renewed_at(ONE)) == ({ONE: EDU}, 10.0)
+    assert (pushed.listing.targets, pushed.named_at(ONE)) == ({ONE: EDU}, 10.0)
 
 
 def test_a_commit_that_fails_changes_nothing(state: State) -> None:
@@ -94,7 +95,7 @@ def test_a_commit_that_fails_changes_nothing(state: State) -> None:
     state.close()
     with pytest.raises(StateError):
         pushed.replaced({TWO: BARE}, 20.0).commit()
-    assert (pushed.listing.targets, pushed.renewed_at(ONE)) == ({ONE: EDU}, 10.0)
+    assert (pushed.listing.targets, pushed.named_at(ONE)) == ({ONE: EDU}, 10.0)
 
 
 def test_add_replace_remove(state: State) -> None:
@@ -104,10 +105,10 @@ def test_add_replace_remove(state: State) -> None:
     pushed.added({TWO: EDU}, 20.0).commit()
     pushed.added({TWO: BARE}, 30.0).commit()
     assert pushed.listing.targets == {ONE: EDU, TWO: BARE}
-    assert (pushed.renewed_at(ONE), pushed.renewed_at(TWO)) == (10.0, 30.0)
+    assert (pushed.named_at(ONE), pushed.named_at(TWO)) == (10.0, 30.0)
     again = state.open()
     assert again.listing == pushed.listing
-    assert (again.renewed_at(ONE), again.renewed_at(TWO)) == (10.0, 30.0)
+    assert (again.named_at(ONE), again.named_at(TWO)) == (10.0, 30.0)
     pushed.removed([TWO]).commit()
     assert pushed.listing.targets == state.open().listing.targets == {ONE: EDU}
     pushed.replaced({TWO: EDU}, 40.0).commit()

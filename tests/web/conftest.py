@@ -15,8 +15,10 @@ from exporter.exposition.scrape import Exposition
 from exporter.model.known import Known
 from exporter.model.target import Target, TargetId
 from exporter.targets.groups import TargetGroup
+from exporter.vocabulary import CallbackOutcome
 from exporter.web.house import House
 from exporter.web.listener import Listener, bind
+from exporter.web.recent import Seen
 from exporter.web.site import create_site
 
 JSON = "application/json"
@@ -63,6 +65,29 @@ class FakePush:
 
 
 @dataclass
+class FakeCallbacks:
+    """Takes whatever comes as the test says; `breaks` is raised instead."""
+
+    on: bool = True
+    apart: bool = False
+    outcome: CallbackOutcome = CallbackOutcome.ACCEPTED
+    breaks: Exception | None = None
+    bodies: list[bytes] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+
+    def recent(self) -> list[Seen]:
+        """As the test says."""
+        return self.seen
+
+    def take(self, body: bytes) -> CallbackOutcome:
+        """Remember it."""
+        if self.breaks is not None:
+            raise self.breaks
+        self.bodies.append(body)
+        return self.outcome
+
+
+@dataclass
 class FakeHouse:
     """What the pages are told; `problems` make a reload fail, `failures` are what was reported as unforeseen."""
 
@@ -75,6 +100,9 @@ class FakeHouse:
     reloads: int = 0
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     push: FakePush = field(default_factory=FakePush)
+    callbacks: FakeCallbacks = field(default_factory=FakeCallbacks)
+    flags: Mapping[str, str] = field(default_factory=dict)
+    uptime: float = 0.0
     known: list[Known] = field(default_factory=list)
 
     def counts(self) -> Mapping[Place, int]:

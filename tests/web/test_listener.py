@@ -7,10 +7,11 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exporter.config.listening import parse_address
 from exporter.errors import StartError
 from exporter.web import listener as listening
 from exporter.web.guard import Guard
-from exporter.web.listener import Listener, bind, parse_address
+from exporter.web.listener import Listener, bind
 
 HELLO: ASGIApp = PlainTextResponse("hello")
 Failures = list[tuple[str, Exception]]

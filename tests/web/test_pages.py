@@ -1,5 +1,5 @@
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -9,6 +9,7 @@ from exporter.model.known import Standing
 from exporter.web.site import create_site
 
 if TYPE_CHECKING:
+    from exporter.web.house import House
     from tests.web.conftest import Site
 
 
@@ -57,7 +58,7 @@ def test_what_the_landing_page_names_is_there(site: "Site") -> None:
 
 def test_values_on_a_page_are_escaped(site: "Site") -> None:
     """Templates escape what they are given: no value can become markup."""
-    engine = create_site(site.house, site.house.failed).state.templates.env
+    engine = create_site(cast("House", site.house), site.house.failed).state.templates.env
     page = engine.get_template("landing.html").render(version="<script>", standings=[], links=[])
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

@@ -89,7 +89,7 @@ def test_delete(site: "Site", query: str, now: bool) -> None:  # noqa: FBT001 - 
 def test_delete_of_what_nobody_pushed(site: "Site") -> None:
     """404, with a sentence."""
     site.house.push.listed = False
-    expected = (404, "not_found", f"{ID} is no target by push")
+    expected = (404, "not_found", f"{ID} is no target by push or callback")
     assert error_of(site.ask("DELETE", PATH, **bearer(site))) == expected
 
 

@@ -38,6 +38,18 @@ RUN_END_DETECTION_DELAY = Family(
     ("app_id",),
     DELAY_BUCKETS,
 )
+PAGE_REFRESHES = Family(
+    "webcast_page_refreshes_total",
+    Kind.COUNTER,
+    "Pages that the vendor refreshed because they were in trouble; told by callbacks alone.",
+    ("app_id", "reason"),
+)
+PAGE_RESCHEDULES = Family(
+    "webcast_page_reschedules_total",
+    Kind.COUNTER,
+    "Tasks that the vendor rescheduled because their page was in trouble; told by callbacks alone.",
+    ("app_id", "reason"),
+)
 
 OF_TOTAL = {
     Total.RUN_STOPS: RUN_STOPS,
@@ -45,6 +57,8 @@ OF_TOTAL = {
     Total.RUN_TRANSITIONS: RUN_TRANSITIONS,
     Total.RUN_DURATION: RUN_DURATION,
     Total.RUN_END_DETECTION_DELAY: RUN_END_DETECTION_DELAY,
+    Total.PAGE_REFRESHES: PAGE_REFRESHES,
+    Total.PAGE_RESCHEDULES: PAGE_RESCHEDULES,
 }
 """The family that shows each total of the ledger."""
 

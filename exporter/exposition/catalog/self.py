@@ -78,6 +78,12 @@ DISCOVERY_LAST_SUCCESS = Family(
     "When the lists of a section were last all had, Unix seconds; 0 until then.",
     ("source", "config"),
 )
+CALLBACK_EVENTS = Family(
+    "webcast_callback_events_total",
+    Kind.COUNTER,
+    "Callbacks that came in, by what became of them.",
+    ("outcome",),
+)
 STATE_WRITE_FAILURES = Family(
     "webcast_state_write_failures_total", Kind.COUNTER, "Writes to the state that failed; each is tried again."
 )
@@ -120,6 +126,7 @@ SELF = (
     TARGETS_REJECTED,
     DISCOVERY_FAILURES,
     DISCOVERY_LAST_SUCCESS,
+    CALLBACK_EVENTS,
     STATE_WRITE_FAILURES,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,

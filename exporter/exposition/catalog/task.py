@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from exporter.exposition.family import TARGET_LABELS, Family, Group, Kind, Sample, TaskFamily
 from exporter.model.known import Known
+from exporter.model.pages import Pages
 from exporter.model.task import Task, VideoStream
 from exporter.vocabulary import Status
 
@@ -58,6 +59,15 @@ def _duration(known: Known) -> Iterable[Sample]:
     return () if until is None else _one(max(0.0, until - task.start))
 
 
+def _of_pages(value: Callable[[Pages], float]) -> Samples:
+    """From the first read of any kind on; over a restart the run itself is the sign that there was one."""
+    return lambda known: () if known.last_read is None and known.run is None else _one(value(known.pages))
+
+
+def _last_page_event(known: Known) -> Iterable[Sample]:
+    return [((event.action, event.reason), event.at) for event in known.pages.latest]
+
+
 def _monitor(known: Known) -> Iterable[Sample]:
     if known.task is None:
         return ()
@@ -65,8 +75,10 @@ def _monitor(known: Known) -> Iterable[Sample]:
     return _each((("freeze", monitor.freeze), ("blank", monitor.blank), ("crash", monitor.crash)))
 
 
-def _row(name: str, text: str, samples: Samples, *labels: str, group: Group = Group.CORE) -> TaskFamily:
-    return TaskFamily(Family(name, Kind.GAUGE, text, (*TARGET_LABELS, *labels)), group, samples)
+def _row(
+    name: str, text: str, samples: Samples, *labels: str, group: Group = Group.CORE, kind: Kind = Kind.GAUGE
+) -> TaskFamily:
+    return TaskFamily(Family(name, kind, text, (*TARGET_LABELS, *labels)), group, samples)
 
 
 def _info(info_labels: tuple[str, ...]) -> TaskFamily:
@@ -131,6 +143,28 @@ _EXPECTED = (
     ),
 )
 
+_PAGES = (
+    _row(
+        "webcast_task_page_refreshes_total",
+        "How often the vendor refreshed the page of this run.",
+        _of_pages(lambda pages: pages.refreshes),
+        kind=Kind.COUNTER,
+    ),
+    _row(
+        "webcast_task_page_reschedules_total",
+        "How often the vendor rescheduled the task of this run because its page was in trouble.",
+        _of_pages(lambda pages: pages.reschedules),
+        kind=Kind.COUNTER,
+    ),
+    _row(
+        "webcast_task_last_page_event_timestamp_seconds",
+        "When the vendor last did so in this run, Unix seconds by its own clock.",
+        _last_page_event,
+        *("event", "reason"),
+    ),
+)
+"""What callbacks alone tell; without them these families do not exist."""
+
 _SETTINGS = (
     _row(
         "webcast_task_monitor_interval_seconds",
@@ -182,8 +216,14 @@ _SETTINGS = (
 )
 
 
-def task_families(groups: Iterable[str], info_labels: Iterable[str] = ()) -> tuple[TaskFamily, ...]:
-    """The per-task families in force: `core` and the named groups, with `info_labels` on webcast_task_info."""
+def task_families(
+    groups: Iterable[str], info_labels: Iterable[str] = (), *, callbacks: bool = True
+) -> tuple[TaskFamily, ...]:
+    """The per-task families in force: `core` and the named groups, with `info_labels` on webcast_task_info.
+
+    Those of pages are there only with `callbacks`.
+    """
     wanted = {Group.CORE, *groups}
-    rows = (*_READS, *_STATE, *_EXPECTED, _info(tuple(info_labels)), *_SETTINGS)
+    pages = _PAGES if callbacks else ()
+    rows = (*_READS, *_STATE, *_EXPECTED, _info(tuple(info_labels)), *pages, *_SETTINGS)
     return tuple(row for row in rows if row.group in wanted)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.errors import StartError, StateError
+from exporter.ledger.kept import KeptTarget, KeptTargets
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.pushed import PushedTarget, PushedTargets
 from exporter.model.run import Step
 from exporter.model.target import TargetId
 from exporter.vocabulary import Source
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from tests.ledger.conftest import World
 
 ONE, TWO, THREE = (TargetId("app", "room", name) for name in ("one", "two", "three"))
-FIRST = PushedTarget({"team": "edu", "__expected_start__": "1768465805", "page": "\u8bfe"}, 100.5)
-LATER = PushedTarget({}, 200.25)
+FIRST = KeptTarget({"team": "edu", "__expected_start__": "1768465805", "page": "\u8bfe"}, 100.5)
+LATER = KeptTarget({}, 200.25)
 
 
-def opened(world: "World") -> PushedTargets:
+def opened(world: "World") -> KeptTargets:
     """The pushed targets, as after a start."""
-    return PushedTargets(world.open(), Source.PUSH)
+    return KeptTargets(world.open(), Source.PUSH)
 
 
 def statement(world: "World", text: str) -> None:
@@ -34,7 +34,7 @@ def statement(world: "World", text: str) -> None:
 def test_what_was_added_is_there_after_a_kill(world: "World") -> None:
     """A target that was added, with its labels and time, is in the state once the call is back."""
     ledger = world.open()
-    PushedTargets(ledger, Source.PUSH).add({ONE: FIRST, TWO: LATER})
+    KeptTargets(ledger, Source.PUSH).add({ONE: FIRST, TWO: LATER})
     world.kill(ledger)
     assert opened(world).all() == {ONE: FIRST, TWO: LATER}
 
@@ -63,7 +63,7 @@ def test_replacing_and_removing(world: "World") -> None:
 def test_sources_share_the_table_and_nothing_else(world: "World") -> None:
     """Another source's rows of the same targets are neither seen nor touched."""
     ledger = world.open()
-    pushed, other = PushedTargets(ledger, Source.PUSH), PushedTargets(ledger, Source.HTTP)
+    pushed, other = KeptTargets(ledger, Source.PUSH), KeptTargets(ledger, Source.HTTP)
     pushed.add({ONE: FIRST})
     other.add({ONE: LATER, TWO: LATER})
     pushed.replace({THREE: FIRST})
@@ -109,7 +109,7 @@ def test_half_a_replacement_is_none(world: "World") -> None:
 def test_after_the_close_nothing_is_written(world: "World") -> None:
     """Whoever is late gets a StateError."""
     ledger = world.open()
-    pushed = PushedTargets(ledger, Source.PUSH)
+    pushed = KeptTargets(ledger, Source.PUSH)
     ledger.close()
     with pytest.raises(StateError, match="closed"):
         pushed.add({ONE: FIRST})
@@ -118,12 +118,12 @@ def test_after_the_close_nothing_is_written(world: "World") -> None:
 def test_runs_are_written_between(world: "World", ended: Callable[..., Step], stop_count: Callable[..., float]) -> None:
     """One lock for both: runs and pushed targets are in the state together."""
     ledger = world.open()
-    PushedTargets(ledger, Source.PUSH).add({ONE: FIRST})
+    KeptTargets(ledger, Source.PUSH).add({ONE: FIRST})
     ledger.record(ended())
     ledger.flush()
     world.kill(ledger)
     again = world.open()
-    assert (stop_count(again), PushedTargets(again, Source.PUSH).all()) == (1.0, {ONE: FIRST})
+    assert (stop_count(again), KeptTargets(again, Source.PUSH).all()) == (1.0, {ONE: FIRST})
 
 
 def test_a_state_from_before_there_were_pushes(world: "World", ended: Callable[..., Step]) -> None:
@@ -135,8 +135,8 @@ def test_a_state_from_before_there_were_pushes(world: "World", ended: Callable[.
     statement(world, "DROP TABLE pushed_targets")
     again = world.open()
     assert len(again.latest_runs()) == 1
-    PushedTargets(again, Source.PUSH).add({ONE: FIRST})
-    assert PushedTargets(again, Source.PUSH).all() == {ONE: FIRST}
+    KeptTargets(again, Source.PUSH).add({ONE: FIRST})
+    assert KeptTargets(again, Source.PUSH).all() == {ONE: FIRST}
 
 
 def test_another_program_s_table_of_that_name_is_refused(world: "World") -> None:
@@ -153,7 +153,7 @@ def test_rows_that_cannot_be_read(world: "World", labels: str) -> None:
     pushed = opened(world)
     pushed.add({ONE: FIRST})
     statement(world, f"UPDATE pushed_targets SET labels = '{labels}'")
-    with pytest.raises(StartError, match="the pushed targets in the state cannot be read"):
+    with pytest.raises(StartError, match="the targets in the state cannot be read"):
         pushed.all()
 
 
@@ -161,7 +161,7 @@ def test_many(world: "World") -> None:
     """20,000 targets are one transaction."""
     ledger: Ledger = world.open()
     many = {TargetId("app", "room", str(number)): FIRST for number in range(20_000)}
-    pushed = PushedTargets(ledger, Source.PUSH)
+    pushed = KeptTargets(ledger, Source.PUSH)
     pushed.replace(many)
     assert pushed.all() == many
     pushed.remove(many)

@@ -1,4 +1,4 @@
-"""The targets that outlive the process because nobody can be asked for them again: those that were pushed."""
+"""The targets that outlive the process because nobody can be asked for them again: pushed and called-back ones."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,58 +9,58 @@ import sqlalchemy as sa
 
 from exporter.errors import StartError, StateError
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.schema import PUSHED_TARGETS
+from exporter.ledger.schema import KEPT_TARGETS
 from exporter.ledger.upsert import upsert
 from exporter.model.target import TargetId
 from exporter.vocabulary import Source
 
 
 @dataclass(frozen=True, slots=True)
-class PushedTarget:
+class KeptTarget:
     """What a source said of a target: labels, `__expected_*__` included, and when it last said so (Unix seconds)."""
 
     labels: Mapping[str, str]
     renewed_at: float
 
 
-Rows = Mapping[TargetId, PushedTarget]
+Rows = Mapping[TargetId, KeptTarget]
 
 
-class PushedTargets:
+class KeptTargets:
     """One source's rows, over the ledger's own connection. A change is one transaction, or StateError and nothing."""
 
     def __init__(self, ledger: Ledger, source: Source) -> None:
         self._ledger = ledger
         self._source = source
-        self._own = PUSHED_TARGETS.c.source == source
+        self._own = KEPT_TARGETS.c.source == source
 
-    def all(self) -> dict[TargetId, PushedTarget]:
+    def all(self) -> dict[TargetId, KeptTarget]:
         """Every row; StartError when they cannot be read."""
         try:
             with self._ledger.transaction() as connection:
-                rows = connection.execute(sa.select(PUSHED_TARGETS).where(self._own)).all()
+                rows = connection.execute(sa.select(KEPT_TARGETS).where(self._own)).all()
             return {TargetId(row.app_id, row.room_id, row.task_id): _from_row(row) for row in rows}
         except (StateError, ValueError, AttributeError) as error:
-            raise StartError(f"the pushed targets in the state cannot be read: {type(error).__name__}") from error
+            raise StartError(f"the targets in the state cannot be read: {type(error).__name__}") from error
 
     def add(self, targets: Rows) -> None:
         """Write these, in place of what the source said of them before."""
         with self._ledger.transaction() as connection:
-            upsert(connection, PUSHED_TARGETS, self._rows(targets))
+            upsert(connection, KEPT_TARGETS, self._rows(targets))
 
     def replace(self, targets: Rows) -> None:
         """Write these in place of all that the source has."""
         with self._ledger.transaction() as connection:
-            connection.execute(sa.delete(PUSHED_TARGETS).where(self._own))
-            upsert(connection, PUSHED_TARGETS, self._rows(targets))
+            connection.execute(sa.delete(KEPT_TARGETS).where(self._own))
+            upsert(connection, KEPT_TARGETS, self._rows(targets))
 
     def remove(self, targets: Iterable[TargetId]) -> None:
         """Drop these."""
         keys = [{f"the_{name}": value for name, value in target._asdict().items()} for target in targets]
-        triple = (PUSHED_TARGETS.c[name] == sa.bindparam(f"the_{name}") for name in TargetId._fields)
+        triple = (KEPT_TARGETS.c[name] == sa.bindparam(f"the_{name}") for name in TargetId._fields)
         if keys:
             with self._ledger.transaction() as connection:
-                connection.execute(sa.delete(PUSHED_TARGETS).where(self._own, *triple), keys)
+                connection.execute(sa.delete(KEPT_TARGETS).where(self._own, *triple), keys)
 
     def _rows(self, targets: Rows) -> list[dict[str, Any]]:
         return [
@@ -74,5 +74,5 @@ class PushedTargets:
         ]
 
 
-def _from_row(row: sa.Row[Any]) -> PushedTarget:
-    return PushedTarget({name: str(value) for name, value in json.loads(row.labels).items()}, row.renewed_at)
+def _from_row(row: sa.Row[Any]) -> KeptTarget:
+    return KeptTarget({name: str(value) for name, value in json.loads(row.labels).items()}, row.renewed_at)

@@ -14,9 +14,11 @@ import pytest
 import sqlalchemy as sa
 
 from exporter.errors import StartError
-from exporter.ledger.schema import METADATA, SCHEMA_VERSION, open_engine
+from exporter.ledger.opening import open_engine
+from exporter.ledger.schema import METADATA, SCHEMA_VERSION
 
 ROOT, NOBODY = 0, 65534
+ALL_TABLES = {"meta", "runs", "totals", "pushed_targets", "heard_callbacks"}
 
 
 def make(file: Path, *statements: str) -> None:
@@ -58,7 +60,7 @@ def test_a_new_state_is_made_and_an_old_one_kept(tmp_path: Path, begin: str) -> 
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 1
         assert connection.execute(sa.text("SELECT schema_version FROM meta")).scalars().all() == [SCHEMA_VERSION]
     engine.dispose()
-    assert {"meta", "runs", "totals", "pushed_targets"} == tables(file)
+    assert tables(file) == ALL_TABLES
 
 
 @pytest.mark.parametrize("name", ["with space.db", "100%25.db", "\u72b6\u6001.db", "a+b&c.db"])
@@ -75,7 +77,7 @@ def test_a_relative_file_is_relative_to_the_working_directory(tmp_path: Path, mo
     """Contract, section 2, on `state.url`."""
     monkeypatch.chdir(tmp_path)
     open_engine("sqlite:///state.db").dispose()
-    assert {"meta", "runs", "totals", "pushed_targets"} == tables(tmp_path / "state.db")
+    assert tables(tmp_path / "state.db") == ALL_TABLES
 
 
 NEWER = (
@@ -192,7 +194,7 @@ def test_tables_are_made_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert set() == tables(file)
     monkeypatch.undo()
     open_engine(f"sqlite:///{file}").dispose()
-    assert {"meta", "runs", "totals", "pushed_targets"} == tables(file)
+    assert tables(file) == ALL_TABLES
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:

@@ -1,0 +1,131 @@
+"""Callbacks at work: judged, remembered, counted, and their tasks read again."""
+
+import logging
+from collections.abc import Sequence
+from threading import Lock
+
+from exporter.app.fleet import Desks
+from exporter.app.kept import CarryOut, Kept
+from exporter.config.callbacks import Callbacks as CallbackConfig
+from exporter.config.schema import Config
+from exporter.errors import StateError
+from exporter.exposition.instruments import Instruments
+from exporter.ledger.ledger import Ledger
+from exporter.model.callback import Callback
+from exporter.model.clock import Clock
+from exporter.polling.tracker import Tracker
+from exporter.rtc.callback import Terms, Verdict, judge
+from exporter.targets.groups import Listed
+from exporter.targets.kept import Change
+from exporter.targets.listing import AccountOf
+from exporter.vocabulary import CallbackOutcome, Source
+from exporter.web.recent import Recent, Seen
+
+log = logging.getLogger(__name__)
+
+HEARD_FOR = 72 * 3600.0
+"""Seconds for which a callback is remembered, or twice `max_age` if that is longer: a later copy is stale."""
+
+MOST_NAMES = 100
+"""Event types and apps of ignored callbacks that are told in the log, each once."""
+
+
+class CallbackDesk:
+    """What the vendor calls back, done. Safe for threads: one callback is taken in at a time."""
+
+    def __init__(
+        self,
+        *,
+        kept: Kept,
+        ledger: Ledger,
+        tracker: Tracker,
+        desks: Desks,
+        instruments: Instruments,
+        clock: Clock,
+        carry_out: CarryOut,
+    ) -> None:
+        self._kept = kept
+        self._ledger = ledger
+        self._tracker = tracker
+        self._desks = desks
+        self._instruments = instruments
+        self._clock = clock
+        self._carry_out = carry_out
+        self._taking = Lock()
+        self._told: set[str] = set()
+        self._recent = Recent(clock)
+        self.config = CallbackConfig()
+
+    @property
+    def on(self) -> bool:
+        """Whether callbacks are taken."""
+        return Source.CALLBACK in self._kept.secrets
+
+    @property
+    def apart(self) -> bool:
+        """Whether they come to a listener of their own."""
+        return self.config.listen_address is not None
+
+    def take(self, body: bytes) -> CallbackOutcome:
+        """Take one body in; once it comes back, what it says is in the state.
+
+        StateError or StartError: it is not, and is to be sent again.
+        """
+        verdict = judge(body, self._terms(), self._clock.unix())
+        outcome = self._take_in(verdict) if verdict.outcome is CallbackOutcome.ACCEPTED else verdict.outcome
+        self._tell(outcome, verdict)
+        self._instruments.called_back(outcome)
+        self._recent.add(verdict.shape, outcome)
+        return outcome
+
+    def recent(self) -> list[Seen]:
+        """The last ones, the latest first."""
+        return self._recent.latest_first()
+
+    def forget(self) -> None:
+        """Drop what is remembered of callbacks that would be stale by now."""
+        self._ledger.forget_heard_before(self._clock.unix() - max(HEARD_FOR, 2 * self.config.max_age))
+
+    def _terms(self) -> Terms:
+        secrets = self._kept.secrets.get(Source.CALLBACK)
+        lines = secrets.current() if secrets else ()
+        return Terms(tuple(line.get_secret_value() for line in lines), self.config.event_types, self.config.max_age)
+
+    def _take_in(self, verdict: Verdict) -> CallbackOutcome:
+        callback = verdict.callback
+        if callback is None:
+            return verdict.outcome
+        with self._taking:
+            if self._ledger.has_heard(callback):
+                self._ledger.flush()
+                self._require_written(callback)
+                return CallbackOutcome.DUPLICATE
+            if not self._carry_out(lambda config: self._named(callback, config)):
+                return CallbackOutcome.IGNORED
+            known = self._tracker.hear(callback)
+        self._require_written(callback)
+        for field in verdict.unexpected:
+            self._instruments.unexpected(field)
+        if known is not None:
+            self._desks.ask(known)
+        return CallbackOutcome.ACCEPTED
+
+    def _named(self, callback: Callback, config: Config) -> Sequence[Change]:
+        """A target from now on, if there is an account to read it."""
+        if AccountOf(config.accounts)(callback.target.app_id) is None:
+            return ()
+        return [self._kept[Source.CALLBACK].added({callback.target: Listed({})}, self._clock.unix())]
+
+    def _require_written(self, callback: Callback) -> None:
+        if not self._ledger.has_written(callback):
+            raise StateError("the state cannot be written")
+
+    def _tell(self, outcome: CallbackOutcome, verdict: Verdict) -> None:
+        """An ignored one once by its name, so that a wrong `event_types` is found out."""
+        if outcome is not CallbackOutcome.IGNORED:
+            return
+        app = verdict.callback.target.app_id if verdict.callback else ""
+        name = f"app {app}, which is no account's" if app else f"EventType {verdict.shape.event_type!r}"
+        if name not in self._told and len(self._told) < MOST_NAMES:
+            self._told.add(name)
+            log.warning("callbacks: one of %s is ignored, and so are all like it", name)

@@ -1,0 +1,39 @@
+"""`GET /status`: what runs here, since when, with which flags, why it is not ready, and the last callbacks."""
+
+import platform
+from importlib.metadata import version
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.templating import Jinja2Templates
+
+from exporter import __version__
+from exporter.config.durations import format_duration
+from exporter.web.house import House
+
+PARTS = ("prometheus-client", "requests", "apscheduler", "sqlalchemy", "starlette", "uvicorn")
+
+
+def status(request: Request) -> Response:
+    """The status page."""
+    house: House = request.app.state.house
+    templates: Jinja2Templates = request.app.state.templates
+    context = {
+        "version": __version__,
+        "uptime": _whole_seconds(house.uptime),
+        "state": house.not_ready or "Ready.",
+        "alive": house.alive,
+        "flags": house.flags,
+        "versions": {"webcast-exporter": __version__, "Python": platform.python_version(), **_versions()},
+        "callbacks": house.callbacks,
+        "seen": [(seen, _whole_seconds(seen.age)) for seen in house.callbacks.recent()],
+    }
+    return templates.TemplateResponse(request, "status.html", context)
+
+
+def _versions() -> dict[str, str]:
+    return {part: version(part) for part in PARTS}
+
+
+def _whole_seconds(seconds: float) -> str:
+    return format_duration(float(int(seconds)))
