@@ -29,11 +29,12 @@ def serve(
     environ: Mapping[str, str],
     *,
     clock: Clock | None = None,
+    flags: Mapping[str, str] | None = None,
     started: Callable[[Exporter, Listener], None] = lambda _exporter, _listener: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. ConfigError and StartError say why it cannot begin; `started` is told once it did.
 
-    Must be called on the main thread, where signals arrive.
+    `flags` are the command line's, to be shown. Must be called on the main thread, where signals arrive.
     """
     signals = Signals()
     signals.listen()
@@ -45,7 +46,8 @@ def serve(
             return
         undo.callback(lock.release)
         with _readable(config.state):
-            exporter = Exporter(config, load_config, environ, open_engine(config.state.url), clock or Clock())
+            engine = open_engine(config.state.url)
+            exporter = Exporter(config, load_config, environ, engine, clock or Clock(), flags=flags)
             undo.callback(exporter.stop)
             listener = Listener(create_site(exporter, exporter.failed), bound, exporter.failed)
             undo.callback(listener.stop)

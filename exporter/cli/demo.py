@@ -1,6 +1,7 @@
 """`demo`: simulator and exporter in one process, no credentials needed."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -10,6 +11,7 @@ from exporter.cli import logs
 from exporter.cli.options import address, example, logging_options
 from exporter.cli.simulate import described
 from exporter.config.load import parse_config
+from exporter.simulator.manner import DEMO
 from exporter.simulator.simulation import Scene, Simulation
 from exporter.web.listener import Listener
 
@@ -21,11 +23,12 @@ accounts:
     secret_access_key: {secret_key}
 static_configs:
   - targets: {targets}
+callbacks: {{secret_file: {secret_file}}}
 polling: {{interval: 2s, fast_interval: 1s, stale_after: 10s, reread_stopped: 5s, max_backoff: 5s}}
 lifecycle: {{linger: 20s}}
 state: {{url: "sqlite://"}}
 """
-"""Lives are short at the demo's speed, so that the intervals are too; nothing is left on the disk."""
+"""Lives are short at the demo's speed, so that the intervals are too; nothing stays on the disk."""
 
 
 @click.command(epilog=example("demo --tasks 200"))
@@ -36,21 +39,25 @@ state: {{url: "sqlite://"}}
 def demo(address: str, tasks: int, speed: float, log_level: str, log_format: str) -> None:
     """Show the exporter at work on a simulated fleet: tasks that start, run, freeze, crash, time out and end."""
     logs.configure(log_level, log_format)
-    with Simulation(Scene(tasks=tasks, speed=speed)) as simulation:
-        config = parse_config(_config(simulation), Path())
+    with TemporaryDirectory() as folder, Simulation(Scene(tasks=tasks, speed=speed)) as simulation:
+        config = parse_config(_config(simulation, Path(folder)), Path())
 
         def say(_exporter: Exporter, listener: Listener) -> None:
+            simulation.call_back(f"{listener.url}/callback", manner=DEMO)
             click.echo(described(simulation))
             click.echo(f"The exporter serves on {listener.url}: look at /metrics. Ctrl-C ends it.")
 
         app.serve(lambda: config, address, {}, started=say)
 
 
-def _config(simulation: Simulation) -> str:
+def _config(simulation: Simulation, folder: Path) -> str:
     credentials = simulation.credentials
+    secret_file = folder / "callback-secret"
+    secret_file.write_text(simulation.scene.callback_secret)
     return CONFIG.format(
         url=simulation.url,
         access_key=credentials.access_key,
         secret_key=credentials.secret_key,
         targets=[str(target) for target in simulation.fleet.targets()],
+        secret_file=secret_file,
     )

@@ -22,4 +22,10 @@ def serve(config_file: Path, address: str, log_level: str, log_format: str) -> N
     Stops on SIGTERM and SIGINT, reloads the configuration on SIGHUP and on POST /-/reload.
     """
     logs.configure(log_level, log_format)
-    app.serve(partial(load, config_file, os.environ), address, os.environ)
+    flags = {
+        "--config.file": str(config_file),
+        "--web.listen-address": address,
+        "--log.level": log_level,
+        "--log.format": log_format,
+    }
+    app.serve(partial(load, config_file, os.environ), address, os.environ, flags=flags)

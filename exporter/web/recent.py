@@ -7,7 +7,7 @@ from exporter.model.clock import Clock
 from exporter.rtc.callback import Shape
 from exporter.vocabulary import CallbackOutcome
 
-MOST_SIGNED = 15
+MOST = 20
 MOST_UNSIGNED = 5
 UNSIGNED = (CallbackOutcome.BAD_SIGNATURE, CallbackOutcome.MALFORMED)
 """Whoever has no secret must not be able to push the vendor's callbacks out of sight."""
@@ -26,7 +26,7 @@ class Recent:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._signed: deque[tuple[float, Shape, CallbackOutcome]] = deque(maxlen=MOST_SIGNED)
+        self._signed: deque[tuple[float, Shape, CallbackOutcome]] = deque(maxlen=MOST)
         self._unsigned: deque[tuple[float, Shape, CallbackOutcome]] = deque(maxlen=MOST_UNSIGNED)
 
     def add(self, shape: Shape, outcome: CallbackOutcome) -> None:
@@ -35,7 +35,7 @@ class Recent:
         ring.append((self._clock.monotonic(), shape, outcome))
 
     def latest_first(self) -> list[Seen]:
-        """All of them."""
+        """At most twenty, of which few are unsigned."""
         now = self._clock.monotonic()
         seen = sorted([*self._signed, *self._unsigned], key=lambda each: each[0], reverse=True)
-        return [Seen(shape, outcome, now - at) for at, shape, outcome in seen]
+        return [Seen(shape, outcome, now - at) for at, shape, outcome in seen[:MOST]]
