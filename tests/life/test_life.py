@@ -31,7 +31,8 @@ from exporter.simulator.truth import stop_reason
 from exporter.vocabulary import Status, StopReason
 
 if TYPE_CHECKING:
-    from tests.life.conftest import House, Shown, World
+    from tests.life.conftest import House, Shown
+    from tests.whole import World
 
 TARGETS = tuple(TargetId("661e0000000000000000543c", "Room", name) for name in ("a", "b"))
 MINUTE, HOUR = 60.0, 3600.0

@@ -18,7 +18,7 @@ from exporter.vocabulary import Status, StopReason
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.life.conftest import Whole, World
+    from tests.whole import Whole, World
 
 APP = "661e0000000000000000543c"
 ENDED, LIVE = 30_000, 2_000

@@ -12,7 +12,7 @@ from exporter.simulator.settings import Settings
 from exporter.simulator.truth import stop_counts
 
 if TYPE_CHECKING:
-    from tests.life.conftest import Whole, World
+    from tests.whole import Whole, World
 
 TASKS = 200
 HOUR = 3600.0
