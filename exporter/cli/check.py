@@ -9,6 +9,7 @@ import click
 from exporter.app.lists import take_lists
 from exporter.app.once import read_once
 from exporter.cli.accounts import account_for
+from exporter.cli.check_callback import check_callback
 from exporter.cli.options import config_file, counted, example
 from exporter.config.accounts import Account
 from exporter.config.load import load
@@ -48,7 +49,14 @@ def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     metavar="[APP/ROOM/TASK]",
     help="Make one signed call per account: for this task, or for one that cannot exist.",
 )
-def check(config_file: Path, probe: TargetId | str | None) -> None:
+@click.option(
+    "--callback",
+    "callback_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read one captured body of a callback: does its signature fit, and what would it count?",
+)
+def check(config_file: Path, probe: TargetId | str | None, callback_file: Path | None) -> None:
     """Check a configuration file; every problem is told at once. Its lists of targets are asked for once.
 
     With --probe also ask the API. A task that cannot exist is not found when key, signature, clock and right are good.
@@ -62,13 +70,20 @@ def check(config_file: Path, probe: TargetId | str | None) -> None:
         click.echo(f"warning: {warning}")
     accounts, targets = counted(len(config.accounts), "account"), counted(len(accepted.targets), "target")
     click.echo(f"{config_file}: good, {accounts}, {targets}")
-    if probe is None:
-        return
-    verdicts = [_verdict(account, reading, probe) for account, reading in _probes(config, accepted, probe)]
+    good = [
+        probe is None or _probe(config, accepted, probe),
+        callback_file is None or check_callback(config, callback_file),
+    ]
+    if not all(good):
+        raise click.exceptions.Exit(1)
+
+
+def _probe(config: Config, accepted: Accepted, asked: TargetId | str) -> bool:
+    """Tell what the API answers; whether that is good everywhere."""
+    verdicts = [_verdict(account, reading, asked) for account, reading in _probes(config, accepted, asked)]
     for good, sentence in verdicts:
         click.echo(sentence, err=not good)
-    if not all(good for good, _ in verdicts):
-        raise click.exceptions.Exit(1)
+    return all(good for good, _ in verdicts)
 
 
 def _probes(config: Config, accepted: Accepted, asked: TargetId | str) -> Iterator[tuple[Account, Reading]]:

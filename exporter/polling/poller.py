@@ -77,7 +77,7 @@ class Poller:
             self._round.make_due(target, self._clock.monotonic())
 
     def ask(self, target: TargetId) -> None:
-        """Read it before the others, at most once per fast interval; it has news, expected to start already or not."""
+        """Read it before the others, but so at most once per fast interval; it has news, whenever it is to start."""
         with self._lock:
             self._starts.pop(target, None)
             gap = min(self._cadence.fast_interval, self._cadence.interval)

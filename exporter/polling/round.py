@@ -36,8 +36,8 @@ class _Entry:
 
     `wait` is the part of the way to `due` that stretches; 0 = it is due out of turn. `share` is its place as a part of
     any interval, `place` a moment at which its turn is. `asked`: it stands in the queue of the asked, or was taken from
-    there. While it is being read, `again` is in how many seconds after that it is to be read once more, and `ask_again`
-    whether as an asked one.
+    there; `asked_at` is the end of its last read of that kind. While it is being read, `again` is in how many seconds
+    after that it is to be read once more, and `ask_again` whether as an asked one.
     """
 
     share: float
@@ -49,6 +49,7 @@ class _Entry:
     number: int = -1
     queued: bool = False
     asked: bool = False
+    asked_at: float = -math.inf
     again: float = math.inf
     ask_again: bool = False
 
@@ -126,6 +127,7 @@ class Round:
         entry.read_at, entry.wait = now, wait.seconds
         entry.due = self._turn_before(entry, now, wait.seconds * stretch.get(wait.lane, 1.0)) + wait.seconds
         latest = now + min(wait.at_most, entry.again)
+        entry.asked_at = now if entry.asked else entry.asked_at
         entry.asked, entry.ask_again, entry.again = entry.ask_again, False, math.inf
         if entry.due > latest:
             entry.due, entry.wait = latest, 0.0
@@ -152,14 +154,17 @@ class Round:
             self._queue(target, entry)
 
     def ask(self, target: TargetId, now: float, gap: float) -> None:
-        """Read it before the others, `gap` seconds after its last read at the soonest; one in flight does not count."""
+        """Read it before the others, `gap` seconds after the last read that was asked for at the soonest.
+
+        A read in flight may have come too early to count.
+        """
         entry = self._entries.get(target)
         if entry is None:
             return
         if not entry.queued:
-            entry.again, entry.ask_again = min(entry.again, gap), True
+            entry.again, entry.ask_again = gap if entry.asked else 0.0, True
         elif not entry.asked:
-            entry.asked, entry.due, entry.wait = True, max(now, entry.read_at + gap), 0.0
+            entry.asked, entry.due, entry.wait = True, max(now, entry.asked_at + gap), 0.0
             self._queue(target, entry)
 
     def hurry(self, now: float, app_id: str | None = None) -> None:

@@ -1,8 +1,9 @@
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
-from exporter.errors import AppRefused, CredentialsRefused, NotFound
+from exporter.errors import AppRefused, CredentialsRefused, NotFound, Unreachable
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task import Task
@@ -231,3 +232,71 @@ def test_another_budget_holds_from_the_next_call_on(world: Worlds) -> None:
     here.run(20)
     assert 90 <= len(here.times(since=before)) <= 101
     assert here.poller.numbers().configured_rate == 5.0
+
+
+def test_asked_for_a_task_is_read_within_a_beat(world: Worlds) -> None:
+    """Long before its turn, whatever its lane; and then again in its turn."""
+    here = world()
+    target = here.add("t")
+    here.run(10)
+    asked = here.now
+    here.poller.ask(target)
+    here.run(40)
+    first, second, *_ = here.times(target, since=asked)
+    assert first - asked <= 0.1
+    assert 5.0 < second - first <= 30.1
+
+
+def test_asked_for_often_it_is_read_once_per_fast_interval(world: Worlds) -> None:
+    """A page that flaps does not use the budget up."""
+    here = world()
+    target = here.add("t")
+    here.run(10)
+    asked = here.now
+    for _ in range(200):
+        here.poller.ask(target)
+        here.run(0.1)
+    gaps = [later - earlier for earlier, later in pairwise(here.times(target, since=asked))]
+    assert len(gaps) == 3
+    assert min(gaps) >= 5.0
+
+
+def test_asked_for_a_task_is_read_before_its_expected_start(world: Worlds) -> None:
+    """A callback that names it says that there is something to read."""
+    here = world()
+    target = here.add("t", expected_start=here.unix() + 5000)
+    here.run(5)
+    assert here.times() == []
+    here.poller.ask(target)
+    here.run(1)
+    assert len(here.times(target)) == 1
+
+
+def test_under_a_full_budget_asked_tasks_are_read_within_a_second(world: Worlds) -> None:
+    """Of 3,000 tasks at 48 calls a second, ten a second are asked for: each is read at once, the round goes on."""
+    here = world()
+    targets = here.add_many(3000)
+    here.run(70)
+    delays = []
+    began = here.now
+    for number in range(100):
+        asked = here.now
+        here.poller.ask(targets[number * 7])
+        here.run(0.1)
+        delays.append((asked, targets[number * 7]))
+    here.run(2)
+    waits = [min(at for at in here.times(target, since=asked)) - asked for asked, target in delays]
+    assert max(waits) < 0.5
+    assert len(here.times(since=began)) >= 0.98 * 48 * 12 - 1
+
+
+def test_an_asked_task_behind_a_closed_gate_is_no_extra_probe(world: Worlds) -> None:
+    """When the way is broken, a callback does not make one call more."""
+    here = world(answer=lambda _target: Unreachable("no way"))
+    targets = here.add_many(20)
+    here.run(30)
+    before = len(here.times())
+    for target in targets:
+        here.poller.ask(target)
+    here.run(20)
+    assert len(here.times()) - before <= 4

@@ -507,16 +507,28 @@ def test_asked_for_often_a_target_is_read_once_in_a_gap() -> None:
 
 
 def test_asked_for_while_it_is_read_it_is_read_once_more() -> None:
-    """A gap after that read: it may have been answered before there was anything new to see."""
+    """At once, or a gap after a read that was asked for: it may have been answered before there was anything to see."""
     round_ = Round()
     round_.add(A, 0.0)
     assert list(drain(round_, 0.0)) == [A]
     round_.ask(A, 1.0, GAP)
     round_.again(A, 2.0, BACKOFF, NONE)
-    assert list(drain(round_, 6.9)) == []
-    assert list(drain(round_, 7.0)) == [A]
-    round_.again(A, 7.0, BACKOFF, NONE)
+    assert list(drain(round_, 2.0)) == [A]
+    round_.ask(A, 3.0, GAP)
+    round_.again(A, 4.0, BACKOFF, NONE)
+    assert list(drain(round_, 8.9)) == []
+    assert list(drain(round_, 9.0)) == [A]
+    round_.again(A, 9.0, BACKOFF, NONE)
     assert list(drain(round_, 66.0)) == []
+
+
+def test_a_read_that_nobody_asked_for_does_not_hold_an_asked_one_up() -> None:
+    """A task that was read in its turn a moment ago may have changed since."""
+    round_ = Round()
+    round_.add(A, 0.0)
+    read(round_, A, 100.0, BACKOFF)
+    round_.ask(A, 100.1, GAP)
+    assert list(drain(round_, 100.1)) == [A]
 
 
 def test_an_asked_target_that_finds_no_slot_stays_first() -> None:
@@ -539,6 +551,7 @@ def test_an_asked_target_is_left_alone_by_haste_and_other_intervals() -> None:
     """It comes first as it is, and keeps its gap."""
     round_ = Round()
     round_.add(A, 0.0)
+    round_.ask(A, 99.0, GAP)
     read(round_, A, 100.0, BACKOFF)
     round_.ask(A, 101.0, GAP)
     round_.hurry(102.0)

@@ -1,12 +1,14 @@
 """A site on a loopback port over a made-up house that a test may change."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
+from starlette.applications import Starlette
 
 from exporter.errors import ConfigError, Problem
 from exporter.exposition.board import Board, Place
@@ -16,10 +18,11 @@ from exporter.model.known import Known
 from exporter.model.target import Target, TargetId
 from exporter.targets.groups import TargetGroup
 from exporter.vocabulary import CallbackOutcome
+from exporter.web.allowance import Allowance
 from exporter.web.house import House
 from exporter.web.listener import Listener, bind
 from exporter.web.recent import Seen
-from exporter.web.site import create_site
+from exporter.web.site import UNSIGNED_AT_ONCE, UNSIGNED_PER_SECOND, create_door_site, create_site
 
 JSON = "application/json"
 
@@ -151,8 +154,11 @@ class Site:
         return self.ask("GET", path, **headers)
 
 
-@pytest.fixture(scope="session")
-def served() -> Iterator[Callable[[FakeHouse], Site]]:
+Serve = Callable[[FakeHouse], Site]
+
+
+@contextmanager
+def serving(make_site: Callable[[House, Callable[[str, Exception], None]], Starlette]) -> Iterator[Serve]:
     """One listener for all tests: its site passes each request on to the house of the test that runs."""
     houses = [FakeHouse()]
 
@@ -164,19 +170,41 @@ def served() -> Iterator[Callable[[FakeHouse], Site]]:
         houses[0].failed(what, error)
 
     house: House = cast("House", Current())
-    listener = Listener(create_site(house, failed), bind("127.0.0.1:0"), failed)
+    app = make_site(house, failed)
+    listener = Listener(app, bind("127.0.0.1:0"), failed)
     listener.start()
     with httpx.Client(base_url=listener.url, trust_env=False) as client:
 
         def serve(house: FakeHouse) -> Site:
             houses[0] = house
+            app.state.unsigned = Allowance(UNSIGNED_PER_SECOND, UNSIGNED_AT_ONCE)
             return Site(house, client)
 
         yield serve
     listener.stop()
 
 
+@pytest.fixture(scope="session")
+def served() -> Iterator[Serve]:
+    """The main listener."""
+    with serving(create_site) as serve:
+        yield serve
+
+
+@pytest.fixture(scope="session")
+def door_served() -> Iterator[Serve]:
+    """The listener for callbacks alone."""
+    with serving(create_door_site) as serve:
+        yield serve
+
+
 @pytest.fixture
-def site(served: Callable[[FakeHouse], Site]) -> Site:
+def site(served: Serve) -> Site:
     """A healthy house's site."""
     return served(FakeHouse())
+
+
+@pytest.fixture
+def door(door_served: Serve) -> Site:
+    """A healthy house's listener for callbacks alone."""
+    return door_served(FakeHouse())

@@ -1,0 +1,75 @@
+"""`check --callback`: what one captured body of the vendor's would come to."""
+
+import time
+from pathlib import Path
+
+import click
+
+from exporter.config.durations import format_duration
+from exporter.config.schema import Config
+from exporter.config.secret_lines import CALLBACK_SECRETS, lines_in
+from exporter.errors import ConfigError, Problem, StartError
+from exporter.model.callback import Callback
+from exporter.rtc.callback import Terms, Verdict, judge
+from exporter.targets.listing import AccountOf
+from exporter.vocabulary import CallbackOutcome
+from exporter.web.callback import LARGEST_BODY
+from exporter.web.envelope import moment
+
+WHAT_TO_DO = {
+    CallbackOutcome.BAD_SIGNATURE: "is its app's secret in callbacks.secret_file, and the file byte for byte what came?",
+    CallbackOutcome.IGNORED: "add it to callbacks.event_types if these are the events of WebCast",
+}
+
+
+def check_callback(config: Config, file: Path) -> bool:
+    """Tell what the body in a file comes to; whether it would be taken. ConfigError while callbacks are off."""
+    verdict = judge(_body(file), _terms(config), time.time())
+    if verdict.shape.event_type:
+        click.echo(f"{file}: EventType {verdict.shape.event_type!r}, EventData has {', '.join(verdict.shape.keys)}")
+    if verdict.callback is None:
+        advice = WHAT_TO_DO.get(verdict.outcome, "")
+        click.echo(f"{file}: {verdict.outcome}: {verdict.sentence}{f'; {advice}' if advice else ''}", err=True)
+        return False
+    return _tell(config, file, verdict, verdict.callback)
+
+
+def _tell(config: Config, file: Path, verdict: Verdict, callback: Callback) -> bool:
+    click.echo(f"{file}: the signature fits")
+    if AccountOf(config.accounts)(callback.target.app_id) is None:
+        app_id = callback.target.app_id
+        click.echo(f"{file}: ignored: app {app_id} is in no account's app_ids, so that nobody could read it", err=True)
+        return False
+    click.echo(f"{file}: {_counts(callback)}; {callback.target} is then a target, and is read at once")
+    for field in verdict.unexpected:
+        click.echo(f"{file}: {field} has a value that the vendor does not document")
+    if verdict.outcome is CallbackOutcome.STALE:
+        limit = format_duration(config.callbacks.max_age)
+        click.echo(f"{file}: its EventTime is {moment(callback.at)}; sent now it would be stale (max_age is {limit})")
+    return True
+
+
+def _counts(callback: Callback) -> str:
+    if callback.page is None:
+        return "counts no page event"
+    return f"counts a page {callback.page.action} for {callback.page.reason}"
+
+
+def _body(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            body = opened.read(LARGEST_BODY + 1)
+    except OSError as error:
+        raise StartError(f"{file}: {(error.strerror or str(error)).lower()}") from error
+    if len(body) > LARGEST_BODY:
+        raise StartError(f"{file}: has more than {LARGEST_BODY:,} bytes, and would be refused (413)")
+    return body
+
+
+def _terms(config: Config) -> Terms:
+    if config.callbacks.secret_file is None:
+        raise ConfigError([Problem(CALLBACK_SECRETS.place, "is needed to check a callback")])
+    secrets = lines_in(config.callbacks.secret_file, CALLBACK_SECRETS.noun)
+    return Terms(
+        tuple(secret.get_secret_value() for secret in secrets), config.callbacks.event_types, config.callbacks.max_age
+    )

@@ -1,0 +1,38 @@
+"""What one run's page has met."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.model.pages import NO_PAGES, PageEvent, Pages, with_event
+from exporter.vocabulary import PageAction, PageReason
+
+REFRESH, RESCHEDULE = PageAction
+FREEZE, BLANK, *_ = PageReason
+EVENTS = st.builds(PageEvent, st.sampled_from(list(PageAction)), st.sampled_from(list(PageReason)), st.floats(0, 100))
+
+
+def after(*events: PageEvent) -> Pages:
+    """All of these, in the order of their arrival."""
+    pages = NO_PAGES
+    for event in events:
+        pages = with_event(pages, event)
+    return pages
+
+
+def test_each_action_is_counted_and_the_latest_of_each_kind_is_kept() -> None:
+    """Two refreshes for two reasons, and a rescheduling after the second."""
+    events = PageEvent(REFRESH, FREEZE, 1.0), PageEvent(REFRESH, BLANK, 2.0), PageEvent(RESCHEDULE, BLANK, 3.0)
+    assert after(*events) == Pages(refreshes=2, reschedules=1, latest=tuple(sorted(events)))
+
+
+def test_a_late_delivery_does_not_set_the_time_back() -> None:
+    """The same kind twice, the older one arriving last: two of them, the newer one's time."""
+    newer, older = PageEvent(REFRESH, FREEZE, 9.0), PageEvent(REFRESH, FREEZE, 4.0)
+    assert after(newer, older) == Pages(refreshes=2, latest=(newer,))
+
+
+@given(st.lists(EVENTS, max_size=8), st.data())
+def test_the_order_of_arrival_does_not_matter(events: list[PageEvent], data: st.DataObject) -> None:
+    """Callbacks come in any order; what is known in the end is the same, and bounded."""
+    assert after(*events) == after(*data.draw(st.permutations(events)))
+    assert len(after(*events).latest) <= len(PageAction) * len(PageReason)
