@@ -17,7 +17,7 @@ from exporter.web.callback import LARGEST_BODY
 from exporter.web.envelope import moment
 
 WHAT_TO_DO = {
-    CallbackOutcome.BAD_SIGNATURE: "is its app's secret in callbacks.secret_file, and the file byte for byte what came?",
+    CallbackOutcome.BAD_SIGNATURE: "is its app's secret in callbacks.secret_file, and this byte for byte what came?",
     CallbackOutcome.IGNORED: "add it to callbacks.event_types if these are the events of WebCast",
 }
 

@@ -121,8 +121,11 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
     file.write_text("accounts: [{name: first}]")
     names: list[str] = []
 
-    def served(load: Callable[[], Config], address: str, environ: Mapping[str, str]) -> None:
+    def served(
+        load: Callable[[], Config], address: str, environ: Mapping[str, str], *, flags: Mapping[str, str]
+    ) -> None:
         assert address == "127.0.0.1:0"
+        assert (flags["--config.file"], flags["--log.format"]) == (str(file), "json")
         assert environ is os.environ
         names.append(load().accounts[0].name)
         file.write_text("accounts: [{name: second}]")

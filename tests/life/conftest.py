@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
+from exporter.errors import StateError
 from exporter.exposition.board import Board
 from exporter.exposition.catalog.task import task_families
 from exporter.exposition.family import Group
 from exporter.exposition.fleet import FleetCollector
 from exporter.ledger.ledger import RETRY_AFTER, Ledger
 from exporter.ledger.opening import open_engine
+from exporter.model.callback import Callback
 from exporter.model.known import Known, Lifetimes
 from exporter.model.target import Target, TargetId
 from exporter.polling.tracker import Tracker
@@ -52,6 +54,16 @@ class House:
         targets = {target: Target(target, "default") for target in listed}
         new = [target for target in targets if self.tracker.get(target) is None]
         self.tracker.replace_targets(targets, self.ledger.latest_runs(new))
+
+    def hear(self, callback: Callback) -> bool:
+        """As the desk for callbacks does: whether it was new, and is in the ledger now."""
+        try:
+            known = self.ledger.has_heard(callback)
+        except StateError:
+            return False
+        if not known:
+            self.tracker.hear(callback)
+        return not known
 
     def kill(self) -> None:
         """End as a killed process does: nothing more is written."""

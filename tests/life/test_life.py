@@ -1,4 +1,4 @@
-"""The whole house over a simulated vendor: time, reads, lists, broken disks, kills and outages in any order."""
+"""The whole house over a simulated vendor: time, reads, callbacks, lists, broken disks and kills in any order."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,14 +21,18 @@ from hypothesis.stateful import (
 )
 
 from exporter.errors import NotFound, ReadError, ServerFailed, TimedOut
+from exporter.model.callback import Callback
 from exporter.model.known import LOOK_BACK
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
+from exporter.rtc.callback import ACTION_OF_STATUS, Terms, judge
 from exporter.simulator.lives import Ending, Life, Moment, Plan, moment
+from exporter.simulator.notices import Notice, envelope, notices
+from exporter.simulator.page import Trouble
 from exporter.simulator.replies import NotFoundForm, Style
 from exporter.simulator.settings import Settings
 from exporter.simulator.truth import stop_reason
-from exporter.vocabulary import Status, StopReason
+from exporter.vocabulary import PageAction, PageReason, Status, StopReason
 
 if TYPE_CHECKING:
     from tests.life.conftest import House, Shown
@@ -63,6 +67,7 @@ class Truth:
 
     stops: dict[Key, StopReason] = field(default_factory=dict)
     entered: set[tuple[Key, Status]] = field(default_factory=set)
+    remedied: dict[str, tuple[PageAction, str]] = field(default_factory=dict)
     let_go: int = 0
     latest: dict[TargetId, Sight] = field(default_factory=dict)
     drains: dict[TargetId, float] = field(default_factory=dict)
@@ -79,6 +84,11 @@ class Truth:
         self.entered.add((sight.key, now.status))
         if now.status.stopped:
             self.stops.setdefault(sight.key, stop_reason(life))
+
+    def heard(self, notice: Notice) -> None:
+        """A callback was taken in: an event has one EventId, however often it is delivered."""
+        if notice.status in ACTION_OF_STATUS:
+            self.remedied[notice.event_id] = (ACTION_OF_STATUS[notice.status], notice.reason.strip())
 
     def missed(self, target: TargetId, error: ReadError, now: float) -> None:
         """A read failed."""
@@ -144,9 +154,11 @@ def plans(*, first: bool) -> st.SearchStrategy[Plan]:
     ) -> Plan:
         if starts is None:
             return Plan(starts=None, ends=runs, ending=Ending.START_FAILED)
+        settings = Settings(max_running_time=longest, freeze_check=5, crash_check=5)
+        troubles = (Trouble(PageReason.FREEZE, starts + MINUTE, lasting=True), Trouble(PageReason.CRASH, starts + HOUR))
         unknown = tuple((starts + since, starts + until) for since, until in vague)
         ends = None if runs is None else starts + runs
-        return Plan(Settings(max_running_time=longest), starts, ends, ending, unknown)
+        return Plan(settings, starts, ends, ending, unknown, troubles)
 
     return st.builds(plan, starts, runs, endings, longest, vague)
 
@@ -222,6 +234,17 @@ class LifeStory(RuleBasedStateMachine):
         for pause in pauses:
             self.world.now += pause
             self.learn(self.world.read(task))
+
+    @rule(task=st.sampled_from(TARGETS), picks=st.lists(st.integers(0, 99), min_size=1, max_size=4))
+    def the_vendor_calls_back(self, task: TargetId, picks: list[int]) -> None:
+        """Of all that has happened some is delivered, in any order, late, twice or never."""
+        lives = self.world.fleet.lives(self.world.milliseconds).get(task, ())
+        due = [notice for life in lives for notice in notices(task, life) if notice.at <= self.world.milliseconds]
+        for pick in picks if due else ():
+            notice = due[pick % len(due)]
+            if self.house.hear(callback_of(notice)):
+                assert notice.event_id not in self.truth.remedied
+                self.truth.heard(notice)
 
     @rule(
         task=st.sampled_from(TARGETS),
@@ -319,14 +342,44 @@ class LifeStory(RuleBasedStateMachine):
         self.house.close()
         self.folder.cleanup()
 
+    @invariant()
+    def no_task_shows_more_than_its_page_has_met(self) -> None:
+        """A run's page counters are part of what was heard of its task."""
+        for known in self.house.tracker.all():
+            at_most = [event for event in self.truth.remedied if event in self.events_of(known.target.id)]
+            assert known.pages.refreshes + known.pages.reschedules <= len(at_most)
 
-OF = ("webcast_run_stops_total", "webcast_run_transitions_total", "webcast_run_ends_unseen_total")
+    def events_of(self, target: TargetId) -> set[str]:
+        """The EventIds of all that has happened to a task."""
+        lives = self.world.fleet.lives(self.world.milliseconds).get(target, ())
+        return {notice.event_id for life in lives for notice in notices(target, life)}
+
+
+OF = (
+    "webcast_run_stops_total",
+    "webcast_run_transitions_total",
+    "webcast_run_ends_unseen_total",
+    "webcast_page_refreshes_total",
+    "webcast_page_reschedules_total",
+)
+FAMILY_OF_ACTION = dict(zip(PageAction, OF[3:], strict=True))
+SECRET = "secret-of-the-callbacks"
+
+
+def callback_of(notice: Notice) -> Callback:
+    """What is understood of a signed delivery."""
+    body = envelope(notice, SECRET, "4821")
+    verdict = judge(body, Terms((SECRET,), ("Webcast",), max_age=inf), now=0.0)
+    assert verdict.callback is not None, verdict
+    return verdict.callback
 
 
 def expected(truth: Truth) -> "Shown":
     """The counters that are not zero."""
-    stops, transitions, unseen = OF
+    stops, transitions, unseen, *_ = OF
+    pages = Counter(truth.remedied.values())
     return {
+        **{(FAMILY_OF_ACTION[action], reason): float(count) for (action, reason), count in pages.items()},
         **{(stops, reason): float(count) for reason, count in Counter(truth.stops.values()).items()},
         **{(transitions, status): float(count) for status, count in Counter(s for _, s in truth.entered).items()},
         **({(unseen,): float(truth.let_go)} if truth.let_go else {}),

@@ -9,14 +9,16 @@ from exporter.exposition.board import Board
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.opening import open_engine
 from exporter.ledger.totals import Series, Total
+from exporter.model.callback import Callback
 from exporter.model.clock import Clock
 from exporter.model.known import Known, Lifetimes, Named, Standing
+from exporter.model.pages import PageEvent
 from exporter.model.reading import Reading
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.polling import tracker as tracker_module
 from exporter.polling.tracker import Tracker
-from exporter.vocabulary import Status, StopReason
+from exporter.vocabulary import PageAction, PageReason, Status, StopReason
 
 NOW = 1_768_465_805.0
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
@@ -414,3 +416,38 @@ def test_a_target_that_stays_as_it_is_is_not_shown_again(office: Office, monkeyp
     assert shown == []
     office.lists(3, labels={"team": "edu"})
     assert len(shown) == 3
+
+
+CRASH = PageEvent(PageAction.RESCHEDULE, PageReason.CRASH, NOW)
+
+
+def callback(number: int, target: TargetId = ID) -> Callback:
+    """A crash of the page."""
+    return Callback(target, f"evt-{number}", f"sig-{number}", NOW, CRASH)
+
+
+def test_a_callback_is_shown_and_in_the_ledger(office: Office) -> None:
+    """Its page event is the run's from then on, and it is known by its keys."""
+    office.lists(1)
+    office.read()
+    known = office.tracker.hear(callback(1))
+    assert known is not None
+    assert office.board.up[ID].pages.reschedules == 1
+    assert office.ledger.has_heard(callback(1))
+    assert office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH) == 1
+
+
+def test_a_callback_about_what_is_not_tracked_counts_for_the_fleet(office: Office) -> None:
+    """Nothing is tracked for its sake alone: the lists say what is a target."""
+    assert office.tracker.hear(callback(1)) is None
+    assert (len(office.tracker), office.board.up, office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH)) == (0, {}, 1)
+
+
+def test_a_few_targets_change_and_the_others_stay(office: Office) -> None:
+    """What is listed comes or changes, what is gone goes, and nobody else is looked at."""
+    office.lists(3)
+    gone, stays, comes = TargetId("app", "room", "t0"), TargetId("app", "room", "t1"), TargetId("app", "room", "new")
+    untouched = office.tracker.get(stays)
+    office.tracker.change_targets({comes: Target(comes, "default")}, [gone, TargetId("app", "room", "nobody")], {})
+    assert (office.tracker.get(gone), office.tracker.get(stays)) == (None, untouched)
+    assert office.tracker.get(comes) is not None
