@@ -1,5 +1,6 @@
-"""A process that is killed again and again while its tasks end: every run is counted once."""
+"""A process that is killed again and again while tasks end and pages crash: each is counted once."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,8 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.model.target import TargetId
 from exporter.simulator import truth
 from exporter.simulator.lives import Ending, Plan
+from exporter.simulator.manner import Counts, Manner
+from exporter.simulator.notices import notices
+from exporter.simulator.page import Trouble
 from exporter.simulator.settings import Settings
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
+from exporter.vocabulary import PageReason
 
 if TYPE_CHECKING:
     from tests.real.conftest import StartExporter
@@ -29,19 +34,23 @@ KILLS = 10
 LAST_END = 35.0
 SCRAPE_INTERVAL = 0.2
 STOPS = "webcast_run_stops_total"
+PAGES = {4: "webcast_page_refreshes_total", 5: "webcast_page_reschedules_total"}
+MANNER = Manner(doubled=0.2, delayed=0.2, interval=5.0)
 
 Counters = dict[tuple[str, ...], float]
 
 
 def plan_of(number: int, dice: Random) -> Plan:
-    """A life of at most LAST_END seconds, of each ending in its turn."""
+    """A life of at most LAST_END seconds, of each ending in its turn, with a page that freezes and crashes."""
     ending = list(Ending)[number % len(Ending)]
     ends = dice.uniform(2.0, LAST_END)
     if ending is Ending.START_FAILED:
         return Plan(starts=None, ends=ends, ending=ending)
-    if ending is Ending.TIMED_OUT:
-        return Plan(Settings(max_running_time=10), starts=dice.uniform(0.0, LAST_END - 10.0))
-    return Plan(starts=dice.uniform(0.0, ends - 1.0), ends=ends, ending=ending)
+    limit = 10 if ending is Ending.TIMED_OUT else 3600
+    starts = dice.uniform(0.0, LAST_END - 10.0 if ending is Ending.TIMED_OUT else ends - 1.0)
+    troubles = (Trouble(PageReason.FREEZE, starts, lasting=True), Trouble(PageReason.CRASH, starts))
+    settings = Settings(max_running_time=limit, freeze_check=2, crash_check=1)
+    return Plan(settings, starts, None if ending is Ending.TIMED_OUT else ends, ending, troubles=troubles)
 
 
 @dataclass
@@ -75,12 +84,12 @@ class Scrapes:
 
 
 def counters(text: str) -> Counters:
-    """Every sample of a `webcast_run_*` family: its name and label values but the app's, to its value."""
+    """Every sample of a `webcast_run_*` or `webcast_page_*` family: its name and labels but the app's, to its value."""
     return {
         (sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "app_id")): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if sample.name.startswith("webcast_run_")
+        if sample.name.startswith(("webcast_run_", "webcast_page_"))
     }
 
 
@@ -102,6 +111,23 @@ def scraping(scrapes: Scrapes) -> Iterator[None]:
         thread.join()
 
 
+def page_events(simulation: Simulation, now: int) -> dict[str, tuple[str, str]]:
+    """Every page event there was, by its EventId: the counter and the reason under which it belongs."""
+    told = [
+        notice
+        for target, lives in simulation.fleet.lives(now).items()
+        for life in lives
+        for notice in notices(target, life)
+        if notice.at <= now and notice.status in PAGES
+    ]
+    return {notice.event_id: (PAGES[notice.status], notice.reason.strip()) for notice in told}
+
+
+def settled(counts: Counts) -> int:
+    """Events that wait for no delivery any more."""
+    return counts.delivered + counts.given_up + counts.lost
+
+
 def config_of(simulation: Simulation) -> dict[str, Any]:
     """Targets by HTTP from the simulator itself, read as often as the budget allows."""
     credentials = simulation.credentials
@@ -110,18 +136,24 @@ def config_of(simulation: Simulation) -> dict[str, Any]:
         "accounts": [{"name": "default", "endpoint": simulation.url, **keys}],
         "http_sd_configs": [{"url": f"{simulation.url}/targets", "refresh_interval": "1s"}],
         "polling": {"interval": "1s", "fast_interval": "1s", "reread_stopped": "1s"},
+        "callbacks": {"secret_file": "secret"},
     }
 
 
 def test_every_run_is_counted_once_over_ten_kills(
     start_exporter: "StartExporter", tmp_path: Path, unused_port: Callable[[], int], wait: Callable[..., None]
 ) -> None:
-    """Killed with SIGKILL while 200 tasks end, the exporter counts each run once, by its reason; nothing goes back."""
+    """Killed with SIGKILL while 200 tasks end, the exporter counts each run once, by its reason; nothing goes back.
+
+    So it does with what their pages meet, delivered late, twice, and again while nobody is there to take it.
+    """
     dice, port = Random(20260115), unused_port()
+    (tmp_path / "secret").write_text(CALLBACK_SECRET)
     scrapes, at_kills = Scrapes(f"http://127.0.0.1:{port}"), []
     with Simulation(Scene(tasks=0, speed=1)) as simulation, scraping(scrapes):
         for number in range(TASKS):
             simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), plan_of(number, dice))
+        caller = simulation.call_back(f"http://127.0.0.1:{port}/callback", manner=MANNER)
         for _ in range(KILLS):
             exporter = start_exporter(tmp_path, config_of(simulation), port=port, wait="/metrics")
             assert not exporter.process.poll()
@@ -133,11 +165,18 @@ def test_every_run_is_counted_once_over_ten_kills(
         wait(lambda: scrapes.stopped >= TASKS, "all runs are counted", LAST_END + 20)
         reads = len(simulation.calls.log)
         wait(lambda: len(simulation.calls.log) > reads + 10, "stopped runs are read again, and not counted again")
+        wait(lambda: settled(caller.counts) == caller.counts.due, "all callbacks are delivered", 30)
         scrapes.take()
         assert exporter.end()[0] == 0
-        counts = truth.stop_counts(simulation.fleet, int(simulation.fleet.clock() * 1000))
+        now = int(simulation.fleet.clock() * 1000)
+        counts = truth.stop_counts(simulation.fleet, now)
+        pages = page_events(simulation, now)
 
     assert {(reason.value,): count for reason, count in counts.items() if count} == scrapes.of(STOPS)
+    taken = {receipt.event_id for receipt in caller.log if receipt.http_status == httpx.codes.OK}
+    counted = {(name, *sample): value for name in PAGES.values() for sample, value in scrapes.of(name).items()}
+    assert Counter(pages[event] for event in taken if event in pages) <= Counter(counted) <= Counter(pages.values())
+    assert caller.counts.given_up < caller.counts.due / 10
     assert scrapes.lower == []
     assert len(set(at_kills)) > KILLS // 2, "kills that met nothing new prove nothing"
     assert max(at_kills) < TASKS
