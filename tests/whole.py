@@ -141,11 +141,12 @@ class Whole:
         self.exporter._lineup.feeds_changed()
 
     def run(self, seconds: float, step: float = BEAT) -> None:
-        """Let the time pass, a beat every `step`."""
+        """Let the time pass, a beat every `step`, and with it a look for listings that have ended by themselves."""
         end = self.world.now + seconds
         while self.world.now < end:
             began = self.world.now
             self.exporter._beat()
+            self.exporter.push.sweep()
             self.world.now = max(self.world.now, began + step)
 
     def call_back(self, notice: Notice, nonce: str = "4821") -> CallbackOutcome:

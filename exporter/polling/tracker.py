@@ -37,6 +37,9 @@ from exporter.model.target import Target, TargetId
 AT_A_TIME = 1000
 """So many targets at most are looked at in one `expire`: a whole fleet that falls due at once must not stop a beat."""
 
+FEW = 100
+"""So many looks that count no more are not worth a sweep."""
+
 
 class Tracker:
     """What is known of each target. Safe for threads; the lock is held for a fold, never for a write or a call.
@@ -138,6 +141,7 @@ class Tracker:
                 if self._looks_at.get(target) == moment:
                     del self._looks_at[target]
                     self._settle(target, self._known[target], now)
+            self._sweep_looks()
             forgotten = list(self._forgotten)
             self._forgotten.clear()
         self._ledger.flush()
@@ -204,6 +208,12 @@ class Tracker:
         if moment is not None and moment < self._looks_at.get(target, math.inf):
             self._looks_at[target] = moment
             heapq.heappush(self._expiries, (moment, target))
+
+    def _sweep_looks(self) -> None:
+        """Drop the looks that an earlier one has taken the place of, before they are more than those that count."""
+        if len(self._expiries) > 2 * len(self._looks_at) + FEW:
+            self._expiries = [(moment, target) for target, moment in self._looks_at.items()]
+            heapq.heapify(self._expiries)
 
     def _show(self, target: TargetId, known: Known | None, now: float) -> None:
         if self._board is None:

@@ -12,8 +12,10 @@ from exporter.ledger.opening import open_engine
 from exporter.model.run import Run, Step
 from exporter.model.target import TargetId
 from exporter.model.task import Task
+from exporter.polling.tracker import FEW
 from exporter.simulator.lives import Ending, Plan
-from exporter.vocabulary import Status, StopReason
+from exporter.simulator.notices import notices
+from exporter.vocabulary import CallbackOutcome, Source, Status, StopReason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +83,7 @@ def left(whole: "Whole") -> dict[str, int]:
     board, tracker, lap = exporter.board, exporter._tracker, poller._round
     return {
         "known": len(tracker),
-        "expiries": len(tracker._expiries),
+        "expiries": max(0, len(tracker._expiries) - FEW),
         "looks": len(tracker._looks_at),
         "forgotten": len(tracker._forgotten),
         "texts": len(board._texts),
@@ -93,12 +95,18 @@ def left(whole: "Whole") -> dict[str, int]:
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
         "queries": len(whole.desk.client._requests._queries),
-        "to be written": len(exporter._ledger._backlog),
+        "to be written": len(exporter._ledger._backlog) + len(exporter._ledger._unwritten),
+        "called back": len(list(exporter._kept[Source.CALLBACK])),
+        "lapsed": len(tracker._lapsed),
+        "on the roster": len(exporter._lineup._roster._targets),
     }
 
 
 def live_through(whole: "Whole", world: "World", wave: int) -> None:
-    """So many tasks wait, run, end, linger, and are listed no more; a tenth of them the API never knew."""
+    """So many tasks wait, run, end, linger, and are listed no more; a tenth of them the API never knew.
+
+    The vendor calls back about each that runs, so that it is a target by callback too until it has ended.
+    """
     targets = [TargetId(APP, "Room", f"Task{wave}-{number}") for number in range(IN_A_WAVE)]
     for number, target in enumerate(targets):
         if number % 10:
@@ -106,6 +114,10 @@ def live_through(whole: "Whole", world: "World", wave: int) -> None:
     whole.list(targets)
     whole.run(5)
     whole.run(240, step=0.5)
+    for target in targets:
+        for life in world.fleet.lives(world.milliseconds).get(target, ()):
+            outcomes = {whole.call_back(notice) for notice in notices(target, life)}
+            assert outcomes == {CallbackOutcome.ACCEPTED}
     whole.list([])
     whole.run(200, step=2.0)
 
@@ -113,7 +125,8 @@ def live_through(whole: "Whole", world: "World", wave: int) -> None:
 def test_what_has_lived_leaves_nothing(new_world: Callable[[], "World"], new_whole: Callable[..., "Whole"]) -> None:
     """Of tasks that are over and listed no more nothing is left: no text, entry, strike or query, next to no memory."""
     world = new_world()
-    whole = new_whole(world, lifecycle={"linger": "20s"}, polling={"interval": "60s", "fast_interval": "60s"})
+    polling = {"interval": "60s", "fast_interval": "60s"}
+    whole = new_whole(world, lifecycle={"linger": "20s"}, polling=polling, callbacks={"secret_file": "secret"})
     tracemalloc.start()
     try:
         used = []
