@@ -17,6 +17,7 @@ from sqlalchemy.engine import Engine
 from exporter.app.callbacks import CallbackDesk
 from exporter.app.discovery import Discovery
 from exporter.app.door import CallbackDoor
+from exporter.app.drains import Drains
 from exporter.app.fleet import Desks
 from exporter.app.kept import Kept
 from exporter.app.lineup import Lineup, warn
@@ -34,6 +35,8 @@ from exporter.exposition.scrape import Exposition
 from exporter.ledger.ledger import LONGEST_LOOK_BACK, Ledger
 from exporter.model.clock import Clock
 from exporter.model.known import Known, Lifetimes
+from exporter.model.run import Run
+from exporter.model.target import TargetId
 from exporter.polling.dispatcher import Dispatcher
 from exporter.polling.pool import Pool
 from exporter.polling.ports import Ports
@@ -79,6 +82,7 @@ class Exporter:
         self.instruments = Instruments(registry)
         self._ledger = Ledger(engine, clock.monotonic, self._state_failed)
         self._kept = Kept(self._ledger, clock)
+        self._drains = Drains(self._ledger)
         self._tracker = Tracker(self._ledger, _lifetimes(config), clock, self._fresh_for, self._kept.named)
         self.board = Board(_families(config), config.metrics.max_tasks, self._tracker.get)
         self._tracker.attach(self.board)
@@ -92,6 +96,7 @@ class Exporter:
             tracker=self._tracker,
             desks=self._desks,
             instruments=self.instruments,
+            drains=self._drains,
         )
         self.push = PushDesk(self._kept, self._tracker, self._desks, clock, self._lineup.carry_out)
         self.callbacks = CallbackDesk(
@@ -110,7 +115,8 @@ class Exporter:
 
     def start(self) -> None:
         """Begin to read; ConfigError when an account cannot call, StartError when the state's runs cannot be read."""
-        self._apply(self.config)
+        with self._lineup.changing:
+            self._apply(self.config)
         self._loaded()
         self.instruments.leader.set(1)
         self._dispatcher.start()
@@ -189,11 +195,15 @@ class Exporter:
         self._door.swap(door)
         warn(warnings(config))
         if not self._started:
-            # Taken up, and let go unless a source lists them: so a drain goes on over a restart, and the end of each
-            # live run is accounted for.
-            live = {target.id: target for target in left_live(config, remembered, {})}
-            self._tracker.replace_targets(live, remembered)
+            self._take_up(remembered)
         self._lineup.replace(remembered)
+
+    def _take_up(self, remembered: Mapping[TargetId, Run]) -> None:
+        """What the last process was reading, to be let go unless a source lists it: each live run is accounted for."""
+        drained = self._drains.left(self.config)
+        live = {target.id: target for target in left_live(self.config, remembered)}
+        self._tracker.replace_targets(live | {target: each.target for target, each in drained.items()}, remembered)
+        self._tracker.resume_drains({target: each.until for target, each in drained.items()})
 
     def _feeds_changed(self) -> None:
         self._lineup.feeds_changed()
@@ -234,6 +244,7 @@ class Exporter:
         kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)
         self._ledger.forget_before(self._clock.unix() - kept)
         self.callbacks.forget()
+        self._drains.forget_all_but(self._tracker.all())
 
     def _fresh_for(self, known: Known) -> float:
         return FRESH_FOR_INTERVALS * self._desks.in_force(known)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import RLock
 
+from exporter.app.drains import Drains
 from exporter.app.fleet import Desks
 from exporter.app.kept import Kept
 from exporter.app.lists import take_lists
@@ -38,6 +39,7 @@ class Lineup:
         tracker: Tracker,
         desks: Desks,
         instruments: Instruments,
+        drains: Drains,
     ) -> None:
         self.config = Config()
         self.changing = RLock()
@@ -47,6 +49,7 @@ class Lineup:
         self._tracker = tracker
         self._desks = desks
         self._instruments = instruments
+        self._drains = drains
         self._roster = Roster()
         self._remarked: frozenset[str] = frozenset()
 
@@ -55,6 +58,7 @@ class Lineup:
         accepted, remarks = take_lists([*self._feeds(), *self._kept.listings()], self.config)
         self._tracker.replace_targets(accepted.targets, remembered)
         self._desks.follow(self._tracker)
+        self._drains.keep({known.target.id: known for known in self._tracker.all()})
         self._roster.replace(accepted)
         self._count()
         warn([remark for remark in remarks if remark not in self._remarked])
@@ -88,6 +92,7 @@ class Lineup:
         difference = Difference(accepted.targets, touched - accepted.targets.keys())
         self._tracker.change_targets(difference.listed, difference.gone, remembered)
         self._desks.follow_some(touched, self._tracker)
+        self._drains.keep({target: self._tracker.get(target) for target in touched})
         self._roster.change(difference, accepted.without_account)
         self._count()
 

@@ -31,8 +31,8 @@ def take_lists(listings: Iterable[Listing], config: Config) -> Lists:
     )
 
 
-def left_live(config: Config, remembered: Mapping[TargetId, Run], listed: Mapping[TargetId, Target]) -> list[Target]:
-    """Targets no longer listed whose run was live when the last process ended, and that an account can read."""
+def left_live(config: Config, remembered: Mapping[TargetId, Run]) -> list[Target]:
+    """Targets whose run was live when the last process ended, and that an account can read."""
     account_of = AccountOf(config.accounts)
     found = ((run.target, account_of(run.target.app_id)) for run in remembered.values() if run.live)
-    return [Target(target, account) for target, account in found if account is not None and target not in listed]
+    return [Target(target, account) for target, account in found if account is not None]

@@ -12,7 +12,6 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.schema import KEPT_TARGETS
 from exporter.ledger.upsert import upsert
 from exporter.model.target import TargetId
-from exporter.vocabulary import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ Rows = Mapping[TargetId, KeptTarget]
 class KeptTargets:
     """One source's rows, over the ledger's own connection. A change is one transaction, or StateError and nothing."""
 
-    def __init__(self, ledger: Ledger, source: Source) -> None:
+    def __init__(self, ledger: Ledger, source: str) -> None:
         self._ledger = ledger
         self._source = source
         self._own = KEPT_TARGETS.c.source == source

@@ -155,6 +155,15 @@ class Tracker:
                 self._settle(target, self._known[target], now)
             return list(self._lapsed)
 
+    def resume_drains(self, until: Mapping[TargetId, float]) -> None:
+        """Go on with drains that an earlier process began, each until its moment (Unix seconds)."""
+        now = self._clock.unix()
+        with self._lock:
+            for target, moment in until.items():
+                if (known := self._known.get(target)) is not None:
+                    self._settle(target, replace(known, drain_until=moment), now)
+        self._ledger.flush()
+
     def cut_short(self, target: TargetId) -> None:
         """Let a target that is being drained go at once."""
         now = self._clock.unix()

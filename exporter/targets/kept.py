@@ -77,10 +77,15 @@ class KeptList:
 
 
 def _rows(named: Mapping[TargetId, Listed], at: float) -> dict[TargetId, KeptTarget]:
-    return {target: KeptTarget(_labels(said), at) for target, said in named.items()}
+    return {target: KeptTarget(kept_labels(said), at) for target, said in named.items()}
 
 
-def _labels(said: Listed) -> dict[str, str]:
+def listed_again(target: TargetId, labels: Mapping[str, str]) -> Listed | None:
+    """What was said of a target, from the labels that were kept; None when they cannot be read any more."""
+    return read_groups(Source.PUSH, [TargetGroup([str(target)], labels)]).targets.get(target)
+
+
+def kept_labels(said: Listed) -> dict[str, str]:
     """The labels as they can be read again: the expected times as Unix seconds."""
     times = {EXPECTED_START: said.expected_start, EXPECTED_END: said.expected_end}
     return {**said.labels, **{name: time_text(time) for name, time in times.items() if time is not None}}

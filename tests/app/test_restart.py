@@ -95,6 +95,52 @@ def test_a_drain_goes_on_after_a_restart(world: "World", samples: "SamplesOf", w
     wait(lambda: samples(again, "webcast_run_stops_total")[APP, "StopByAPI"] == 2, "its end")
 
 
+def test_a_drain_ends_when_it_was_to_end_however_often_it_is_restarted(
+    world: "World", samples: "SamplesOf", wait: Callable[..., None]
+) -> None:
+    """Its deadline is in the state, and so is what the last list said of the target."""
+    live = world.task("live")
+    world.write(static_configs=world.lists(live, team="edu"), metrics={"info_labels": ["team"]})
+    exporter = world.start()
+    wait(lambda: samples(exporter, "webcast_task_status"), "the task")
+    world.write(static_configs=[])
+    exporter.reload()
+    for _ in range(2):
+        world.stop(exporter)
+        world.shift.seconds += 14 * 60
+        exporter = world.start()
+        assert [labels[-2] for labels in samples(exporter, "webcast_task_info")] == ["edu"]
+        wait(lambda running=exporter: samples(running, "webcast_task_status"), "it is read on")
+    assert samples(exporter, "webcast_run_ends_unseen_total") == {(APP,): 0}
+    world.stop(exporter)
+    world.shift.seconds += 2 * 60 + 1
+    assert samples(world.start(), "webcast_run_ends_unseen_total") == {(APP,): 1}
+
+
+def test_what_was_drained_and_has_ended_lingers_over_a_restart(
+    world: "World", samples: "SamplesOf", wait: Callable[..., None]
+) -> None:
+    """Its end is shown for as long as it would have been; listed again, it is no drained one any more."""
+    live, back = world.task("live"), world.task("back")
+    world.write(static_configs=world.lists(live, back))
+    exporter = world.start()
+    wait(lambda: len(samples(exporter, "webcast_task_duration_seconds")) == 2, "the tasks")
+    world.write(static_configs=[])
+    exporter.reload()
+    world.simulation.fleet.stop(live)
+    wait(lambda: samples(exporter, "webcast_task_stop_reason"), "the end")
+    world.stop(exporter)
+    world.write(static_configs=world.lists(back))
+    again = world.start()
+    assert [task for *_, task in samples(again, "webcast_task_stop_reason")] == ["live"]
+    assert {known.target.id.task_id: known.drain_until is None for known in again.tracked()} == {
+        "live": False,
+        "back": True,
+    }
+    world.shift.seconds += 15 * 60 + 1
+    wait(lambda: not samples(again, "webcast_task_stop_reason"), "the end of the linger")
+
+
 def test_a_live_run_that_no_account_can_read_is_left_alone(
     world: "World", samples: "SamplesOf", wait: Callable[..., None]
 ) -> None:

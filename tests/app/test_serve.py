@@ -240,7 +240,7 @@ def test_a_state_that_breaks_while_it_is_read(
     """A damaged page of the file is a sentence too."""
     assert at_sigterm is not None
 
-    def damaged(*_args: object) -> None:
+    def damaged(*_args: object, **_more: object) -> None:
         raise DatabaseError("SELECT", {}, OSError("database disk image is malformed"))
 
     monkeypatch.setattr(serving, "Exporter", damaged)
