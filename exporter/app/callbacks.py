@@ -72,7 +72,8 @@ class CallbackDesk:
         StateError or StartError: it is not, and is to be sent again.
         """
         verdict = judge(body, self._terms(), self._clock.unix())
-        outcome = self._take_in(verdict) if verdict.outcome is CallbackOutcome.ACCEPTED else verdict.outcome
+        good = verdict.callback if verdict.outcome is CallbackOutcome.ACCEPTED else None
+        outcome = verdict.outcome if good is None else self._take_in(good, verdict.unexpected)
         self._tell(outcome, verdict)
         self._instruments.called_back(outcome)
         self._recent.add(verdict.shape, outcome)
@@ -91,10 +92,7 @@ class CallbackDesk:
         lines = secrets.current() if secrets else ()
         return Terms(tuple(line.get_secret_value() for line in lines), self.config.event_types, self.config.max_age)
 
-    def _take_in(self, verdict: Verdict) -> CallbackOutcome:
-        callback = verdict.callback
-        if callback is None:
-            return verdict.outcome
+    def _take_in(self, callback: Callback, unexpected: tuple[str, ...]) -> CallbackOutcome:
         with self._taking:
             if self._ledger.has_heard(callback):
                 self._ledger.flush()
@@ -104,7 +102,7 @@ class CallbackDesk:
                 return CallbackOutcome.IGNORED
             known = self._tracker.hear(callback)
         self._require_written(callback)
-        for field in verdict.unexpected:
+        for field in unexpected:
             self._instruments.unexpected(field)
         if known is not None:
             self._desks.ask(known)

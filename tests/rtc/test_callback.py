@@ -172,6 +172,12 @@ def test_without_its_signature_nothing_is_believed(signature: Any) -> None:
     assert outcome(json.dumps(said).encode()) is CallbackOutcome.BAD_SIGNATURE
 
 
+def test_half_a_character_is_signed_by_nobody() -> None:
+    """JSON can write a lone surrogate, which no digest can be made of."""
+    said = {**json.loads(body()), "EventId": "\ud800"}
+    assert outcome(json.dumps(said).encode()) is CallbackOutcome.BAD_SIGNATURE
+
+
 def test_the_event_data_is_hashed_as_it_came() -> None:
     """Spaces and escapes are part of it: read and written again, it would be another text."""
     odd = data().replace(":", " :  ").replace("Room1", "Room\\u0031")
