@@ -129,7 +129,7 @@ class Whole:
         self.world = world
         self.exporter = Exporter(config, lambda: config, {}, open_engine(config.state.url), world.clock)
         self.exporter._apply(config)
-        self.desk = self.exporter._desks._desks["default"]
+        self.desk = self.exporter._parts.desks._desks["default"]
         self.desk.pacer._sleep = self._sleep
         self.desk.client._adapter = Wire(world)
         self.desk.poller._ports = replace(self.desk.poller._ports, submit=lambda work: work())
@@ -159,12 +159,12 @@ class Whole:
 
     def stops(self) -> dict[str, float]:
         """`webcast_run_stops_total` by reason, what is zero left out."""
-        totals = self.exporter._ledger.totals()
+        totals = self.exporter._parts.ledger.totals()
         return {series.label: value for series, value in totals.items() if series.total is Total.RUN_STOPS and value}
 
     def kill(self) -> None:
         """End as a killed process does."""
-        self.exporter._ledger._engine.dispose()
+        self.exporter._parts.ledger._engine.dispose()
 
     def _sleep(self, seconds: float) -> None:
         self.world.now += seconds

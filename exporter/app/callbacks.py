@@ -4,16 +4,12 @@ import logging
 from collections.abc import Sequence
 from threading import Lock
 
-from exporter.app.fleet import Desks
-from exporter.app.kept import CarryOut, Kept
+from exporter.app.kept import CarryOut
+from exporter.app.parts import Parts
 from exporter.config.callbacks import Callbacks as CallbackConfig
 from exporter.config.schema import Config
 from exporter.errors import StateError
-from exporter.exposition.instruments import Instruments
-from exporter.ledger.ledger import Ledger
 from exporter.model.callback import Callback
-from exporter.model.clock import Clock
-from exporter.polling.tracker import Tracker
 from exporter.rtc.callback import Terms, Verdict, judge
 from exporter.targets.groups import Listed
 from exporter.targets.kept import Change
@@ -33,33 +29,18 @@ MOST_NAMES = 100
 class CallbackDesk:
     """What the vendor calls back, done. Safe for threads: one callback is taken in at a time."""
 
-    def __init__(
-        self,
-        *,
-        kept: Kept,
-        ledger: Ledger,
-        tracker: Tracker,
-        desks: Desks,
-        instruments: Instruments,
-        clock: Clock,
-        carry_out: CarryOut,
-    ) -> None:
-        self._kept = kept
-        self._ledger = ledger
-        self._tracker = tracker
-        self._desks = desks
-        self._instruments = instruments
-        self._clock = clock
+    def __init__(self, parts: Parts, carry_out: CarryOut) -> None:
+        self._parts = parts
         self._carry_out = carry_out
         self._taking = Lock()
         self._told: set[str] = set()
-        self._recent = Recent(clock)
+        self._recent = Recent(parts.clock)
         self.config = CallbackConfig()
 
     @property
     def on(self) -> bool:
         """Whether callbacks are taken."""
-        return Source.CALLBACK in self._kept.secrets
+        return Source.CALLBACK in self._parts.kept.secrets
 
     @property
     def apart(self) -> bool:
@@ -71,11 +52,11 @@ class CallbackDesk:
 
         StateError or StartError: it is not, and is to be sent again.
         """
-        verdict = judge(body, self._terms(), self._clock.unix())
+        verdict = judge(body, self._terms(), self._parts.clock.unix())
         good = verdict.callback if verdict.outcome is CallbackOutcome.ACCEPTED else None
         outcome = verdict.outcome if good is None else self._take_in(good, verdict.unexpected)
         self._tell(outcome, verdict)
-        self._instruments.called_back(outcome)
+        self._parts.instruments.called_back(outcome)
         self._recent.add(verdict.shape, outcome)
         return outcome
 
@@ -85,37 +66,37 @@ class CallbackDesk:
 
     def forget(self) -> None:
         """Drop what is remembered of callbacks that would be stale by now."""
-        self._ledger.forget_heard_before(self._clock.unix() - max(HEARD_FOR, 2 * self.config.max_age))
+        self._parts.ledger.forget_heard_before(self._parts.clock.unix() - max(HEARD_FOR, 2 * self.config.max_age))
 
     def _terms(self) -> Terms:
-        secrets = self._kept.secrets.get(Source.CALLBACK)
+        secrets = self._parts.kept.secrets.get(Source.CALLBACK)
         lines = secrets.current() if secrets else ()
         return Terms(tuple(line.get_secret_value() for line in lines), self.config.event_types, self.config.max_age)
 
     def _take_in(self, callback: Callback, unexpected: tuple[str, ...]) -> CallbackOutcome:
         with self._taking:
-            if self._ledger.has_heard(callback):
-                self._ledger.flush()
+            if self._parts.ledger.has_heard(callback):
+                self._parts.ledger.flush()
                 self._require_written(callback)
                 return CallbackOutcome.DUPLICATE
             if not self._carry_out(lambda config: self._named(callback, config)):
                 return CallbackOutcome.IGNORED
-            known = self._tracker.hear(callback)
+            known = self._parts.tracker.hear(callback)
         self._require_written(callback)
         for field in unexpected:
-            self._instruments.unexpected(field)
+            self._parts.instruments.unexpected(field)
         if known is not None:
-            self._desks.ask(known)
+            self._parts.desks.ask(known)
         return CallbackOutcome.ACCEPTED
 
     def _named(self, callback: Callback, config: Config) -> Sequence[Change]:
         """A target from now on, if there is an account to read it."""
         if AccountOf(config.accounts)(callback.target.app_id) is None:
             return ()
-        return [self._kept[Source.CALLBACK].added({callback.target: Listed({})}, self._clock.unix())]
+        return [self._parts.kept[Source.CALLBACK].added({callback.target: Listed({})}, self._parts.clock.unix())]
 
     def _require_written(self, callback: Callback) -> None:
-        if not self._ledger.has_written(callback):
+        if not self._parts.ledger.has_written(callback):
             raise StateError("the state cannot be written")
 
     def _tell(self, outcome: CallbackOutcome, verdict: Verdict) -> None:

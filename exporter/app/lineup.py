@@ -4,16 +4,11 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import RLock
 
-from exporter.app.drains import Drains
-from exporter.app.fleet import Desks
-from exporter.app.kept import Kept
 from exporter.app.lists import take_lists
+from exporter.app.parts import Parts
 from exporter.config.schema import Config
-from exporter.exposition.instruments import Instruments
-from exporter.ledger.ledger import Ledger
 from exporter.model.run import Run
 from exporter.model.target import TargetId
-from exporter.polling.tracker import Tracker
 from exporter.targets.groups import Listing
 from exporter.targets.kept import Change
 from exporter.targets.roster import Difference, Roster, merged
@@ -30,35 +25,20 @@ class Lineup:
     `feeds` gives the lists that the configuration names or has fetched.
     """
 
-    def __init__(
-        self,
-        *,
-        feeds: Callable[[], list[Listing]],
-        kept: Kept,
-        ledger: Ledger,
-        tracker: Tracker,
-        desks: Desks,
-        instruments: Instruments,
-        drains: Drains,
-    ) -> None:
+    def __init__(self, parts: Parts, feeds: Callable[[], list[Listing]]) -> None:
         self.config = Config()
         self.changing = RLock()
+        self._parts = parts
         self._feeds = feeds
-        self._kept = kept
-        self._ledger = ledger
-        self._tracker = tracker
-        self._desks = desks
-        self._instruments = instruments
-        self._drains = drains
         self._roster = Roster()
         self._remarked: frozenset[str] = frozenset()
 
     def replace(self, remembered: Mapping[TargetId, Run]) -> None:
         """Put in force what all lists say now; `remembered` are the latest runs of what is new among it."""
-        accepted, remarks = take_lists([*self._feeds(), *self._kept.listings()], self.config)
-        self._tracker.replace_targets(accepted.targets, remembered)
-        self._desks.follow(self._tracker)
-        self._drains.keep({known.target.id: known for known in self._tracker.all()})
+        accepted, remarks = take_lists([*self._feeds(), *self._parts.kept.listings()], self.config)
+        self._parts.tracker.replace_targets(accepted.targets, remembered)
+        self._parts.desks.follow(self._parts.tracker)
+        self._parts.drains.keep({known.target.id: known for known in self._parts.tracker.all()})
         self._roster.replace(accepted)
         self._count()
         warn([remark for remark in remarks if remark not in self._remarked])
@@ -82,7 +62,7 @@ class Lineup:
             return bool(changes)
 
     def _carry_out(self, changes: Sequence[Change]) -> None:
-        kept = {listing.source: listing for listing in self._kept.listings()}
+        kept = {listing.source: listing for listing in self._parts.kept.listings()}
         kept |= {change.listing.source: change.listing for change in changes}
         touched = frozenset(target for change in changes for target in change.touched)
         accepted = merged(touched, [*self._feeds(), *kept.values()], self.config.accounts)
@@ -90,17 +70,17 @@ class Lineup:
         for change in changes:
             change.commit()
         difference = Difference(accepted.targets, touched - accepted.targets.keys())
-        self._tracker.change_targets(difference.listed, difference.gone, remembered)
-        self._desks.follow_some(touched, self._tracker)
-        self._drains.keep({target: self._tracker.get(target) for target in touched})
+        self._parts.tracker.change_targets(difference.listed, difference.gone, remembered)
+        self._parts.desks.follow_some(touched, self._parts.tracker)
+        self._parts.drains.keep({target: self._parts.tracker.get(target) for target in touched})
         self._roster.change(difference, accepted.without_account)
         self._count()
 
     def _latest_runs(self, targets: Iterable[TargetId]) -> Mapping[TargetId, Run]:
-        return self._ledger.latest_runs([target for target in targets if self._tracker.get(target) is None])
+        return self._parts.ledger.latest_runs([target for target in targets if self._parts.tracker.get(target) is None])
 
     def _count(self) -> None:
-        self._instruments.listed(self._roster.by_source, self._roster.rejected)
+        self._parts.instruments.listed(self._roster.by_source, self._roster.rejected)
 
 
 def warn(remarks: Sequence[str]) -> None:

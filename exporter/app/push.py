@@ -3,13 +3,11 @@
 from collections.abc import Iterable
 from contextlib import suppress
 
-from exporter.app.fleet import Desks
-from exporter.app.kept import CarryOut, Kept
+from exporter.app.kept import CarryOut
+from exporter.app.parts import Parts
 from exporter.config.schema import Config
 from exporter.errors import StartError, StateError
-from exporter.model.clock import Clock
 from exporter.model.target import TargetId
-from exporter.polling.tracker import Tracker
 from exporter.targets.groups import TargetGroup
 from exporter.targets.kept import Change
 from exporter.targets.listing import AccountOf
@@ -20,11 +18,11 @@ from exporter.vocabulary import Source
 class PushDesk:
     """What the push API asks for, done; and the end of listings that end by themselves."""
 
-    def __init__(self, kept: Kept, tracker: Tracker, desks: Desks, clock: Clock, carry_out: CarryOut) -> None:
-        self._kept = kept
-        self._tracker = tracker
-        self._desks = desks
-        self._clock = clock
+    def __init__(self, parts: Parts, carry_out: CarryOut) -> None:
+        self._kept = parts.kept
+        self._tracker = parts.tracker
+        self._desks = parts.desks
+        self._clock = parts.clock
         self._carry_out = carry_out
 
     @property

@@ -54,7 +54,7 @@ def test_no_secret_is_told(
         world.shift.seconds += 60
         before = text(exporter)
         wait(lambda before=before: text(exporter) != before, "another scrape")
-    desks = exporter._desks._desks.values()
+    desks = exporter._parts.desks._desks.values()
     reprs = [
         repr(part) for desk in desks for part in (desk.config, desk.client, desk.poller, exporter.config, exporter)
     ]

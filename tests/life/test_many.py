@@ -80,7 +80,7 @@ def test_a_restart_reads_the_living_and_not_the_dead(
 def left(whole: "Whole") -> dict[str, int]:
     """How much is kept of targets, everywhere."""
     exporter, poller = whole.exporter, whole.desk.poller
-    board, tracker, lap = exporter.board, exporter._tracker, poller._round
+    board, tracker, lap = exporter._parts.board, exporter._parts.tracker, poller._round
     return {
         "known": len(tracker),
         "expiries": max(0, len(tracker._expiries) - FEW),
@@ -95,8 +95,8 @@ def left(whole: "Whole") -> dict[str, int]:
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
         "queries": len(whole.desk.client._requests._queries),
-        "to be written": len(exporter._ledger._backlog) + len(exporter._ledger._unwritten),
-        "called back": len(list(exporter._kept[Source.CALLBACK])),
+        "to be written": len(exporter._parts.ledger._backlog) + len(exporter._parts.ledger._unwritten),
+        "called back": len(list(exporter._parts.kept[Source.CALLBACK])),
         "lapsed": len(tracker._lapsed),
         "on the roster": len(exporter._lineup._roster._targets),
     }

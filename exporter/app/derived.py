@@ -1,0 +1,44 @@
+"""What follows from a configuration for single parts."""
+
+from exporter.config.schema import Config
+from exporter.errors import ConfigError, Problem
+from exporter.exposition.catalog.task import task_families
+from exporter.exposition.family import TaskFamily
+from exporter.model.known import Lifetimes
+
+
+def lifetimes(config: Config) -> Lifetimes:
+    """How long things are kept and waited for."""
+    return Lifetimes(
+        stale_after=config.polling.stale_after,
+        linger=config.lifecycle.linger,
+        drain=config.lifecycle.drain,
+        forget_unknown_after=config.lifecycle.forget_unknown_after,
+        ttl=config.push.ttl,
+    )
+
+
+def task_families_of(config: Config) -> tuple[TaskFamily, ...]:
+    """The per-task families that are served."""
+    return task_families(config.metrics.groups, config.metrics.info_labels, callbacks=_takes_callbacks(config))
+
+
+def shown(config: Config) -> tuple[object, ...]:
+    """All that decides which per-task series there are: equal when nothing need be drawn anew."""
+    return config.metrics, _takes_callbacks(config)
+
+
+def door_address(config: Config) -> str | None:
+    """Where callbacks have a listener of their own."""
+    return config.callbacks.listen_address if _takes_callbacks(config) else None
+
+
+def with_state_of(in_force: Config, config: Config) -> Config:
+    """The configuration, if it keeps the state that is in use; ConfigError otherwise."""
+    if config.state.url != in_force.state.url:
+        raise ConfigError([Problem("state.url", "cannot change while it is in use; restart to change it")])
+    return config
+
+
+def _takes_callbacks(config: Config) -> bool:
+    return config.callbacks.secret_file is not None

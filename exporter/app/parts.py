@@ -1,0 +1,110 @@
+"""The parts that work with each other, made and wired."""
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from sqlalchemy.engine import Engine
+
+from exporter.app.derived import lifetimes, task_families_of
+from exporter.app.drains import Drains
+from exporter.app.fleet import Desks
+from exporter.app.kept import Kept
+from exporter.config.schema import Config
+from exporter.exposition.board import Board
+from exporter.exposition.fleet import FleetCollector
+from exporter.exposition.instruments import AccountCollector, Instruments
+from exporter.exposition.scrape import Exposition
+from exporter.ledger.ledger import Ledger
+from exporter.model.clock import Clock
+from exporter.model.known import Known
+from exporter.polling.pool import Pool
+from exporter.polling.ports import Ports
+from exporter.polling.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+FRESH_FOR_INTERVALS = 3
+"""A read is fresh for so many of the intervals now in force (contract, `polling.stale_after`)."""
+
+Failed = Callable[[str, Exception], None]
+"""Told of what failed for a reason that nobody foresaw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the desks, the lists and the pages share."""
+
+    clock: Clock
+    instruments: Instruments
+    ledger: Ledger
+    kept: Kept
+    drains: Drains
+    tracker: Tracker
+    board: Board
+    desks: Desks
+    exposition: Exposition
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Count and log an error that nobody foresaw, at the edge where it was caught."""
+        fail(self.instruments, what, error)
+
+
+def make_parts(
+    config: Config, environ: Mapping[str, str], engine: Engine, clock: Clock, sleep: Callable[[float], object]
+) -> Parts:
+    """All of them over one open state; `sleep` is how a call waits for its slot. StartError when it cannot be read."""
+    registry = _registry()
+    instruments = Instruments(registry)
+    ledger = Ledger(engine, clock.monotonic, _state_failures(instruments))
+    kept = Kept(ledger, clock)
+
+    def fresh_for(known: Known) -> float:
+        return FRESH_FOR_INTERVALS * desks.in_force(known)
+
+    tracker = Tracker(ledger, lifetimes(config), clock, fresh_for, kept.named)
+    ports = Ports(
+        submit=Pool().submit,
+        learn=tracker.learn,
+        count=instruments.observe,
+        failed=lambda what, error: fail(instruments, what, error),
+        chance=random.random,
+    )
+    desks = Desks(environ, clock, instruments, ports, sleep)
+    board = Board(task_families_of(config), config.metrics.max_tasks, tracker.get)
+    tracker.attach(board)
+    registry.register(FleetCollector(board, ledger.totals))
+    registry.register(AccountCollector(desks.numbers))
+    return Parts(clock, instruments, ledger, kept, Drains(ledger), tracker, board, desks, Exposition(registry, board))
+
+
+def fail(instruments: Instruments, what: str, error: Exception) -> None:
+    """Count and log an error that nobody foresaw."""
+    instruments.internal_errors.inc()
+    log.error("%s failed for a reason that nobody foresaw", what, exc_info=error)
+
+
+def _state_failures(instruments: Instruments) -> Callable[..., None]:
+    def told(error: Exception, *, first: bool) -> None:
+        instruments.state_write_failures.inc()
+        if first:
+            kind = type(error).__name__
+            log.error("the state cannot be written, what was counted is kept and tried again: %s", kind)
+
+    return told
+
+
+def _registry() -> CollectorRegistry:
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
