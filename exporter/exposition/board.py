@@ -1,7 +1,7 @@
 """The board: the rendered series of every task, and how many tasks there are of each kind.
 
-A read puts a task's text up; a scrape takes all texts down at once. A task's texts are one tuple, replaced whole, so
-that no scrape can see half of one read and half of another.
+A read puts up what it has changed of a task's text; a scrape takes all texts down at once. Both hold one lock, so that
+no scrape can see half of one read and half of another.
 """
 
 from collections import Counter
@@ -10,8 +10,9 @@ from threading import Lock
 from typing import NamedTuple
 
 from exporter.exposition.family import TaskFamily
-from exporter.exposition.render import render
+from exporter.exposition.render import render, render_changed
 from exporter.exposition.seats import Seats
+from exporter.exposition.shelves import Shelves
 from exporter.model.known import Known
 from exporter.model.target import TargetId
 
@@ -37,7 +38,8 @@ class Board:
         self._lookup = lookup
         self._lock = Lock()
         self._seats = Seats(max_tasks)
-        self._texts: dict[TargetId, tuple[bytes, ...]] = {}
+        self._shelves = Shelves(len(self._families))
+        self._drawn: dict[TargetId, Known] = {}  # what each task's texts were made from
         self._places: dict[TargetId, Place] = {}
         self._counts: Counter[Place] = Counter()
 
@@ -62,14 +64,15 @@ class Board:
         """Draw every task anew, after a reload has changed which families or how many tasks are shown."""
         with self._lock:
             self._families = tuple(families)
-            self._texts = {}
+            self._shelves = Shelves(len(self._families))
+            self._drawn = {}
             self._seats.limit = max_tasks
             self._redraw(self._places)
 
-    def texts(self) -> tuple[Sequence[TaskFamily], list[tuple[bytes, ...]]]:
-        """The families, and all tasks' texts at this moment, each in the families' order."""
+    def columns(self) -> tuple[Sequence[TaskFamily], list[list[bytes]]]:
+        """The families, and for each of them all tasks' texts at this moment, in pieces."""
         with self._lock:
-            return self._families, list(self._texts.values())
+            return self._families, self._shelves.columns()
 
     def counts(self) -> Mapping[Place, int]:
         """How many tasks count where; a place that was once used stays, at zero."""
@@ -94,7 +97,14 @@ class Board:
             self._draw(target, self._lookup(target))
 
     def _draw(self, target: TargetId, known: Known | None) -> None:
-        if known is not None and self._seats.has(target):
-            self._texts[target] = render(known, self._families)
+        before = self._drawn.get(target)
+        if known is None or not self._seats.has(target):
+            self._shelves.remove(target)
+            self._drawn.pop(target, None)
+            return
+        if before is None:
+            texts = dict(enumerate(render(known, self._families)))
         else:
-            self._texts.pop(target, None)
+            texts = render_changed(known, before, self._families)
+        self._shelves.put(target, texts)
+        self._drawn[target] = known

@@ -45,13 +45,15 @@ Sample = tuple[tuple[str, ...], float]
 class TaskFamily:
     """One per-task family: what it is, which group it belongs to, and how its samples follow from what is known.
 
-    `family.labels` are TARGET_LABELS and then its own; the samples give the values of its own. `line` is a sample's
-    line with numbered holes: the labels' values in the order of `family.labels`, then the sample's value.
+    `family.labels` are TARGET_LABELS and then its own; the samples give the values of its own. `sees` gives all that
+    they depend on: while that is equal, so are they. `line` is a sample's line with numbered holes: the labels' values
+    in the order of `family.labels`, then the sample's value.
     """
 
     family: Family
     group: Group
     samples: Callable[[Known], Iterable[Sample]]
+    sees: Callable[[Known], object]
     line: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

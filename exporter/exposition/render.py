@@ -1,4 +1,4 @@
-"""The text of one task's samples, made once by the read that changed them.
+"""The text of one task's samples, made once by the read that changed them, and only as far as it did.
 
 The lines are those that prometheus_client would write, in both formats; only HELP and TYPE differ between the two.
 """
@@ -15,6 +15,13 @@ def render(known: Known, families: Sequence[TaskFamily]) -> tuple[bytes, ...]:
     """One text per family, empty where it has no sample; all from the same state of the same target."""
     target = [_escaped(value) for value in known.target.id]
     return tuple([_text(row, known, target) for row in families])
+
+
+def render_changed(known: Known, before: Known, families: Sequence[TaskFamily]) -> dict[int, bytes]:
+    """The texts that are not what they were `before`, by the number of their family."""
+    differs = {sees: sees(known) != sees(before) for sees in {row.sees for row in families}}
+    target = [_escaped(value) for value in known.target.id]
+    return {number: _text(row, known, target) for number, row in enumerate(families) if differs[row.sees]}
 
 
 def heading(family: Family, *, openmetrics: bool) -> bytes:

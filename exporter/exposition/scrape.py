@@ -38,8 +38,7 @@ class Exposition:
         return generate_latest(registry)
 
     def _task_texts(self, wanted: Collection[str], *, openmetrics: bool) -> Iterator[bytes]:
-        families, texts = self._board.texts()
-        columns = zip(*texts, strict=True) if texts else [()] * len(families)
+        families, columns = self._board.columns()
         for row, column in zip(families, columns, strict=True):
             if not wanted or (row.family.name in wanted and any(column)):
                 yield heading(row.family, openmetrics=openmetrics)

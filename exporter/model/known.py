@@ -136,7 +136,7 @@ def _learn_task(read: Known, reading: Reading, task: Task) -> tuple[Known, Step]
         read,
         run=run,
         announced=None if taken_up else read.announced,
-        task=task,
+        task=read.task if read.task == task else task,  # the one that is known, so that nothing looks changed
         task_time=reading.server_time,
         status_since=reading.at if entered else read.status_since,
         user_id=task.user_id,

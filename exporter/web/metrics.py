@@ -1,16 +1,11 @@
 """`GET /metrics`: the exposition, in the format and the encoding that the scraper asked for."""
 
-import zlib
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.exposition.negotiate import accepts_gzip, choose_format
+from exporter.web.gzip import gzipped
 from exporter.web.house import House
-
-LIGHT = 1
-"""The compression level: the text repeats itself so much that a higher one buys little for its time."""
-GZIP_WINDOW = zlib.MAX_WBITS | 16
 
 
 def metrics(request: Request) -> Response:
@@ -23,7 +18,6 @@ def metrics(request: Request) -> Response:
     )
     headers = {"Content-Type": chosen.value, "Vary": "Accept, Accept-Encoding"}
     if accepts_gzip(request.headers.get("accept-encoding", "")):
-        packer = zlib.compressobj(LIGHT, zlib.DEFLATED, GZIP_WINDOW)
-        body = packer.compress(body) + packer.flush()
+        body = gzipped(body)
         headers["Content-Encoding"] = "gzip"
     return Response(body, headers=headers)

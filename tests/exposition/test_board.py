@@ -148,7 +148,7 @@ def test_a_reload_draws_everybody_anew(standing: Callable[..., Known]) -> None:
     assert {"Task0", "Task1", "Task2"} == world.shown().keys()
     world.board.reconfigure(task_families([]), 1)
     assert {"Task0"} == world.shown().keys()
-    assert {row.family.name for row in task_families([])} == {row.family.name for row in world.board.texts()[0]}
+    assert {row.family.name for row in task_families([])} == {row.family.name for row in world.board.columns()[0]}
     world.board.reconfigure(ROWS, 0)
     assert (world.shown(), world.board.without_series()) == ({}, 4)
 

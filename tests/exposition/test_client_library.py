@@ -16,22 +16,17 @@ from prometheus_client.registry import Collector
 
 from exporter.exposition.board import Board
 from exporter.exposition.catalog.task import task_families
-from exporter.exposition.family import TARGET_LABELS, Family, Group, Kind, TaskFamily
+from exporter.exposition.family import Group, Kind
 from exporter.exposition.negotiate import Format
 from exporter.exposition.scrape import Exposition
 from exporter.model.known import Known
+from exporter.model.pages import PageEvent, Pages
+from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.vocabulary import ReadFailure, Status, StopReason
+from exporter.vocabulary import PageAction, PageReason, ReadFailure, Status, StopReason
 
-COUNTED = TaskFamily(
-    Family(
-        "webcast_task_reads_total", Kind.COUNTER, "A counter, of which there is none yet.", (*TARGET_LABELS, "zone")
-    ),
-    Group.CORE,
-    lambda known: [(("a",), 1.0)] if known.task else [],
-)
-ROWS = (*task_families(Group, ["team", "zone"]), COUNTED)
+ROWS = task_families(Group, ["team", "zone"])
 PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {
     Format.TEXT: parse_text,
     Format.OPENMETRICS: parse_openmetrics,
@@ -61,6 +56,14 @@ targets = st.builds(
     expected_start=maybe,
     expected_end=maybe,
 )
+page_events = st.builds(PageEvent, st.sampled_from(list(PageAction)), st.sampled_from(list(PageReason)), floats)
+pages = st.builds(
+    Pages,
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.lists(page_events, max_size=3, unique_by=lambda event: event[:2]).map(tuple),
+)
+runs = st.builds(Run, target=ids, first_seen=st.just(0.0), pages=pages)
 knowns = st.builds(
     Known,
     target=targets,
@@ -71,6 +74,7 @@ knowns = st.builds(
     last_read=maybe,
     last_success=maybe,
     failure=st.none() | st.sampled_from(ReadFailure),
+    run=st.none() | runs,
 )
 
 
@@ -136,6 +140,21 @@ def test_a_parser_reads_back_what_was_said_each_series_once(fmt: Format, shown: 
     }
     assert set(series.values()) <= {1}
     assert expected == {(sample.name, *sorted(sample.labels.items())): sample.value for sample in samples}
+
+
+@given(story=st.lists(st.tuples(knowns, st.booleans()), max_size=12), fmt=st.sampled_from(Format))
+def test_what_is_drawn_again_in_part_is_what_is_drawn_whole(story: list[tuple[Known, bool]], fmt: Format) -> None:
+    """However tasks change, go and come back: only what a row sees is drawn anew, and nothing old is left."""
+    board = Board(ROWS, 100, lambda _: None)
+    shown: dict[TargetId, Known] = {}
+    for known, stays in story:
+        shown[known.target.id] = known
+        board.show(known)
+        if not stays:
+            board.hide(known.target.id)
+            del shown[known.target.id]
+    text = Exposition(CollectorRegistry(), board).scrape(fmt)
+    assert Counter(text.split(b"\n")) == Counter(encoded(list(shown.values()), fmt).split(b"\n"))
 
 
 @formats

@@ -86,7 +86,7 @@ def left(whole: "Whole") -> dict[str, int]:
         "expiries": max(0, len(tracker._expiries) - FEW),
         "looks": len(tracker._looks_at),
         "forgotten": len(tracker._forgotten),
-        "texts": len(board._texts),
+        "texts": len(board._drawn) + len(board._shelves._places) + len(board._shelves._shelves),
         "places": len(board._places),
         "counted": sum(board.counts().values()),
         "in the round": len(lap._entries),

@@ -9,6 +9,31 @@ from exporter.model.task import Task, VideoStream
 from exporter.vocabulary import Status
 
 Samples = Callable[[Known], Iterable[Sample]]
+Sees = Callable[[Known], object]
+
+
+def _target(known: Known) -> object:
+    return known.target, known.user_id, known.source_host
+
+
+def _latest_read(known: Known) -> object:
+    return known.last_read is None, known.failure
+
+
+def _success(known: Known) -> object:
+    return known.last_success
+
+
+def _task(known: Known) -> object:
+    return known.task
+
+
+def _task_and_time(known: Known) -> object:
+    return known.task, known.task_time
+
+
+def _pages(known: Known) -> object:
+    return known.pages, known.last_read is None and known.run is None
 
 
 def _one(value: float | None) -> Iterable[Sample]:
@@ -76,9 +101,15 @@ def _monitor(known: Known) -> Iterable[Sample]:
 
 
 def _row(
-    name: str, text: str, samples: Samples, *labels: str, group: Group = Group.CORE, kind: Kind = Kind.GAUGE
+    name: str,
+    text: str,
+    samples: Samples,
+    *labels: str,
+    sees: Sees = _task,
+    group: Group = Group.CORE,
+    kind: Kind = Kind.GAUGE,
 ) -> TaskFamily:
-    return TaskFamily(Family(name, kind, text, (*TARGET_LABELS, *labels)), group, samples)
+    return TaskFamily(Family(name, kind, text, (*TARGET_LABELS, *labels)), group, samples, sees)
 
 
 def _info(info_labels: tuple[str, ...]) -> TaskFamily:
@@ -92,16 +123,29 @@ def _info(info_labels: tuple[str, ...]) -> TaskFamily:
         "Always 1. Who the task pushes as and from which host; joins a task to its account and its own labels.",
         samples,
         *("account", "user_id", "source_host", *info_labels),
+        sees=_target,
     )
 
 
 _READS = (
-    _row("webcast_task_read_success", "1 if the latest read of the task succeeded, 0 if not.", _read_success),
-    _row("webcast_task_read_error", "1 while the latest read failed, by its reason.", _read_error, "reason"),
+    _row(
+        "webcast_task_read_success",
+        "1 if the latest read of the task succeeded, 0 if not.",
+        _read_success,
+        sees=_latest_read,
+    ),
+    _row(
+        "webcast_task_read_error",
+        "1 while the latest read failed, by its reason.",
+        _read_error,
+        "reason",
+        sees=_latest_read,
+    ),
     _row(
         "webcast_task_last_successful_read_timestamp_seconds",
         "When the task was last read successfully, Unix seconds.",
         lambda known: _one(known.last_success),
+        sees=_success,
     ),
 )
 
@@ -121,6 +165,7 @@ _STATE = (
         "webcast_task_duration_seconds",
         "How long the task ran: to its end, or to the latest successful read by the vendor's clock.",
         _duration,
+        sees=_task_and_time,
     ),
     _row(
         "webcast_task_max_running_time_seconds",
@@ -135,11 +180,13 @@ _EXPECTED = (
         "webcast_task_expected_start_timestamp_seconds",
         "When the class was meant to start, Unix seconds, from the target's label __expected_start__.",
         lambda known: _one(known.target.expected_start),
+        sees=_target,
     ),
     _row(
         "webcast_task_expected_end_timestamp_seconds",
         "When the class was meant to end, Unix seconds, from the target's label __expected_end__.",
         lambda known: _one(known.target.expected_end),
+        sees=_target,
     ),
 )
 
@@ -148,12 +195,14 @@ _PAGES = (
         "webcast_task_page_refreshes_total",
         "How often the vendor refreshed the page of this run.",
         _of_pages(lambda pages: pages.refreshes),
+        sees=_pages,
         kind=Kind.COUNTER,
     ),
     _row(
         "webcast_task_page_reschedules_total",
         "How often the vendor rescheduled the task of this run because its page was in trouble.",
         _of_pages(lambda pages: pages.reschedules),
+        sees=_pages,
         kind=Kind.COUNTER,
     ),
     _row(
@@ -161,6 +210,7 @@ _PAGES = (
         "When the vendor last did so in this run, Unix seconds by its own clock.",
         _last_page_event,
         *("event", "reason"),
+        sees=_pages,
     ),
 )
 """What callbacks alone tell; without them these families do not exist."""
