@@ -1,6 +1,8 @@
 """`simulate`: the vendor's side alone."""
 
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -9,11 +11,19 @@ from exporter.cli.options import address, example
 from exporter.config.files import read_text
 from exporter.config.listening import parse_address
 from exporter.config.texts import one_line
+from exporter.simulator.certificates import Certificates, make_certificates
 from exporter.simulator.line import check_url
 from exporter.simulator.manner import DEMO
+from exporter.simulator.modes import NEED_TLS, FaultMode, described_modes
 from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
 
 LARGEST_FILE = 64 * 1024
+EPILOG = f"""\b
+Faults, by --fault or, while it runs, by POST /fault?mode=MODE (GET /fault tells which one is in force). More of
+its parameters: only=APP or only=APP/ROOM/TASK, seconds= until it ends; seconds also for latency=, retry_after=,
+ahead= (of the clock).
+{described_modes()}
+"""
 
 
 def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
@@ -35,7 +45,15 @@ def _secret(_ctx: click.Context, _param: click.Parameter, value: Path | None) ->
         raise click.BadParameter(f"the file {fault}") from fault
 
 
-@click.command(epilog=example("simulate --listen 127.0.0.1:18080"))
+def _fault(_ctx: click.Context, _param: click.Parameter, value: str) -> FaultMode:
+    """A choice of so many is told at the end of the help."""
+    modes = {mode.value: mode for mode in FaultMode}
+    if value not in modes:
+        raise click.BadParameter(f"{value!r} is no fault; --help lists them")
+    return modes[value]
+
+
+@click.command(epilog=f"{EPILOG}\n{example('simulate --listen 127.0.0.1:18080')}")
 @address("--listen", "127.0.0.1:18080")
 @click.option("--tasks", type=click.IntRange(1, 100_000), default=40, show_default=True, help="Tasks that live in it.")
 @click.option("--speed", type=click.FloatRange(0.1, 600), default=1.0, show_default=True, help="Times class time.")
@@ -49,24 +67,32 @@ def _secret(_ctx: click.Context, _param: click.Parameter, value: Path | None) ->
     callback=_secret,
     help="File whose first line signs these events; without it a made-up secret does.",
 )
-def simulate(address: str, tasks: int, speed: float, url: str, secret: str) -> None:
-    """Simulate the API: signature checked, 60 calls a second kept, 72 hours back; tasks that live.
+@click.option("--tls", is_flag=True, help="Answer over https, with a certificate made on the spot.")
+@click.option("--fault", metavar="MODE", default="none", callback=_fault, help="Begin with this fault; see below.")
+def simulate(*, address: str, tasks: int, speed: float, url: str, secret: str, tls: bool, fault: FaultMode) -> None:
+    """Simulate the API: signature checked, 60 calls a second kept, 72 hours back; tasks that live; faults.
 
     With --callback.url their starts, ends and page events are called back, some of them twice or out of order.
     """
+    if fault in NEED_TLS and not tls:
+        raise click.BadParameter(f"{fault} needs --tls", param_hint="--fault")
     signals = Signals()
     signals.listen()
     host, port = parse_address(address)
-    scene = Scene(
-        tasks=tasks,
-        speed=speed,
-        host=host or "0.0.0.0",  # noqa: S104 - what `:PORT` means
-        port=port,
-        callback_url=url,
-        callback_secret=secret,
-        callback_manner=DEMO,
-    )
-    with Simulation(scene) as simulation:
+    with ExitStack() as stack:
+        scene = Scene(
+            tasks=tasks,
+            speed=speed,
+            host=host or "0.0.0.0",  # noqa: S104 - what `:PORT` means
+            port=port,
+            callback_url=url,
+            callback_secret=secret,
+            callback_manner=DEMO,
+            certificates=_certificates(stack) if tls else None,
+        )
+        simulation = Simulation(scene)
+        simulation.faults.begin(fault)
+        stack.enter_context(simulation)
         click.echo(described(simulation))
         signals.wait()
 
@@ -81,9 +107,21 @@ def described(simulation: Simulation) -> str:
             f"  secret key   {credentials.secret_key}",
             f"  task list    {simulation.url}/targets (the form of http_sd_configs)",
             f"  the truth    {simulation.url}/truth",
+            f"  faults       {simulation.url}/fault (POST ?mode=MODE; now: {simulation.faults.mode})",
+            *_authority(simulation),
             *_callbacks(simulation),
         )
     )
+
+
+def _certificates(stack: ExitStack) -> Certificates:
+    return make_certificates(Path(stack.enter_context(TemporaryDirectory(prefix="simulator-"))))
+
+
+def _authority(simulation: Simulation) -> tuple[str, ...]:
+    """What a client must trust."""
+    certificates = simulation.scene.certificates
+    return () if certificates is None else (f"  its ca_file  {certificates.authority}",)
 
 
 def _callbacks(simulation: Simulation) -> tuple[str, ...]:

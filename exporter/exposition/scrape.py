@@ -21,14 +21,18 @@ class Exposition:
 
     def scrape(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> bytes:
         """The whole text. `names` (sample names, as `name[]` has them) restricts it; empty means everything."""
+        return b"".join(self.pieces(fmt, names, per_task=per_task))
+
+    def pieces(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> list[bytes]:
+        """The same in pieces, as they lie there: nothing is copied, so that it takes no memory but the list's."""
         openmetrics = fmt is Format.OPENMETRICS
         wanted = frozenset(filter(None, names))
-        chunks = [self._registry_text(wanted, openmetrics=openmetrics)]
+        pieces = [self._registry_text(wanted, openmetrics=openmetrics)]
         if per_task:
-            chunks += self._task_texts(wanted, openmetrics=openmetrics)
+            pieces += self._task_texts(wanted, openmetrics=openmetrics)
         if openmetrics:
-            chunks.append(OPENMETRICS_END)
-        return b"".join(chunks)
+            pieces.append(OPENMETRICS_END)
+        return pieces
 
     def _registry_text(self, wanted: Collection[str], *, openmetrics: bool) -> bytes:
         registry = self._registry.restricted_registry(wanted) if wanted else self._registry

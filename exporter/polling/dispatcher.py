@@ -18,7 +18,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 log = logging.getLogger(__name__)
 
-BEAT = 0.05
+BEAT = 0.1
 """Seconds between two beats: what a due read waits at most for being handed out."""
 
 HOUSEKEEPING = 600.0

@@ -16,6 +16,7 @@ from exporter.polling.gates import Epochs, Gates, News
 from exporter.polling.health import Health
 from exporter.polling.intervals import Cadence, Lane, Stretch, Wait, demand, jittered, next_wait, periods, stretch
 from exporter.polling.ports import Account, Ports
+from exporter.polling.reports import Line, Reports
 from exporter.polling.round import Round
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Poller:
         self._round = Round()
         self._gates = Gates(cadence.max_backoff)
         self._health = Health(stale_after)
+        self._reports = Reports()
         self._strikes: dict[TargetId, int] = {}
         self._starts: dict[TargetId, float] = {}
         self._being_read: set[TargetId] = set()
@@ -106,6 +108,7 @@ class Poller:
             self._round.remove(target)
             self._strikes.pop(target, None)
             self._starts.pop(target, None)
+            self._reports.forget(target)
 
     def stop(self) -> None:
         """Hand out nothing more, and take in nothing that is still on its way."""
@@ -213,10 +216,12 @@ class Poller:
             news = self._gates.saw(reading, call.epochs, now)
             self._hurry(item.app_id for item in news if item.error is None)
             wanted = call.target in self._round
+            lines = list(self._reports.saw(reading, now)) if wanted else []
         if reading.error is not None:
             log.debug("account %s: read of %s failed: %s", self.account.name, call.target, reading.error)
         for item in news:
             self._tell(item)
+        self._say(lines)
         return wanted
 
     def _struck(self, target: TargetId, error: ReadError | None) -> int:
@@ -249,9 +254,11 @@ class Poller:
     def _look_at_fleet(self) -> None:
         """How far to stretch, and how late the round is; behind a closed gate nobody is kept waiting by the others."""
         with self._lock:
-            now = self._clock.monotonic()
-            self._stretch = stretch(self._round.lanes, self._cadence, self.account.budget.effective)
+            now, budget = self._clock.monotonic(), self.account.budget
+            self._stretch = stretch(self._round.lanes, self._cadence, budget.effective)
             self._late = self._round.lateness(now, self._stretch) if self._gates.open else 0.0
+            lines = list(self._reports.look(now, full_rate=budget.effective >= budget.configured))
+        self._say(lines)
 
     def _hurry(self, opened: Iterable[str | None]) -> None:
         now = self._clock.monotonic()
@@ -264,3 +271,7 @@ class Poller:
             log.info("%s: calls are answered again", whose)
         else:
             log.warning("%s: calls fail, from now on they are few until one is answered: %s", whose, news.error)
+
+    def _say(self, lines: Iterable[Line]) -> None:
+        for level, sentence in lines:
+            log.log(level, "account %s: %s", self.account.name, sentence)

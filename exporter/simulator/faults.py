@@ -1,73 +1,54 @@
-"""Faults on demand: what the vendor may do to a call of GetWebCastTask that is in order."""
+"""Faults on demand: the mode in force, for whom and how long."""
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
-from enum import StrEnum
 
-from exporter.simulator.replies import (
-    INTERNAL_ERROR,
-    Metadata,
-    Reply,
-    Style,
-    delayed,
-    failure,
-    over_qps,
-)
+from exporter.model.target import TargetId
+from exporter.simulator.mishaps import FAULTS, Fault, Incident
+from exporter.simulator.modes import AT_THE_DOOR, FaultMode
+from exporter.simulator.replies import Metadata, Reply, Style
 
-
-class FaultMode(StrEnum):
-    """The faults there are."""
-
-    NONE = "none"
-    THROTTLE = "throttle"
-    SERVER_ERROR = "server_error"
-    LATENCY = "latency"
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """A call in order, as it meets a fault: the reply it would have had, and what another one is made of."""
-
-    reply: Reply
-    metadata: Metadata
-    style: Style
-    latency: float
-
-
-Fault = Callable[[Incident], Reply]
-
-
-def _none(incident: Incident) -> Reply:
-    return incident.reply
-
-
-def _throttle(incident: Incident) -> Reply:
-    return failure(incident.metadata, over_qps(incident.style), "The request exceeds the QPS limit.")
-
-
-def _server_error(incident: Incident) -> Reply:
-    return failure(incident.metadata, INTERNAL_ERROR, "An internal error occurred.")
-
-
-def _latency(incident: Incident) -> Reply:
-    return delayed(incident.reply, incident.latency)
-
-
-FAULTS: dict[FaultMode, Fault] = {
-    FaultMode.NONE: _none,
-    FaultMode.THROTTLE: _throttle,
-    FaultMode.SERVER_ERROR: _server_error,
-    FaultMode.LATENCY: _latency,
-}
+__all__ = ["FAULTS", "Fault", "FaultMode", "Faults", "Incident"]
 
 
 @dataclass(slots=True)
 class Faults:
-    """The mode in force, which a test or a command may change at any time; `latency` in seconds."""
+    """The mode in force, which a test, a command or a page may change at any time.
+
+    `only` names an app, or a task as `APP/ROOM/TASK`: others meet no fault, unless it is at the door. Seconds:
+    `latency` of late answers, `retry_after` of throttled ones, `ahead` of the clock. It ends by itself at `until`
+    (Unix seconds).
+    """
 
     mode: FaultMode = FaultMode.NONE
     latency: float = 2.0
+    retry_after: int = 3
+    ahead: float = 3600.0
+    only: str = ""
+    until: float = math.inf
 
-    def apply(self, reply: Reply, metadata: Metadata, style: Style) -> Reply:
-        """What is sent in place of `reply`."""
-        return FAULTS[self.mode](Incident(reply, metadata, style, self.latency))
+    def apply(self, reply: Reply, metadata: Metadata, style: Style, target: TargetId, at: float) -> Reply:
+        """What is sent in place of `reply`, to a call for `target` that arrived at `at` (Unix seconds)."""
+        if self.only not in ("", target.app_id, str(target)):
+            return reply
+        return FAULTS[self.mode](Incident(reply, metadata, style, at, self.latency, self.retry_after))
+
+    @property
+    def clock_ahead(self) -> float:
+        """By how many seconds the clock of whoever checks a signature is wrong now."""
+        return self.ahead if self.mode is FaultMode.CLOCK else 0.0
+
+    @property
+    def at_the_door(self) -> FaultMode:
+        """The mode, if it is one that is met before a request is read."""
+        mode = self.mode
+        return mode if mode in AT_THE_DOOR else FaultMode.NONE
+
+    def begin(self, mode: FaultMode, *, only: str = "", until: float = math.inf) -> None:
+        """Put a mode in force."""
+        self.only, self.until, self.mode = only, until, mode
+
+    def look(self, now: float) -> None:
+        """End what has lasted long enough."""
+        if now >= self.until:
+            self.begin(FaultMode.NONE)

@@ -22,6 +22,8 @@ from exporter.simulator.replies import (
     over_qps,
     success,
 )
+from exporter.simulator.switch import PATH as SWITCH
+from exporter.simulator.switch import fault_page
 from exporter.simulator.truth import targets_document, truth_document
 from exporter.simulator.wire import Request
 
@@ -34,7 +36,7 @@ class Gateway:
     """Answers for a fleet. `accounts`, `style` and `faults.mode` may be changed while it works.
 
     `qps` is the limit of GetWebCastTask for each account; `request_ids` gives a new RequestId each time. What
-    `callbacks` counts, once it is set, is told in `/truth`.
+    `callbacks` counts, once it is set, is told in `/truth`; `tls` says that it is asked over https.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Gateway:
         self.faults = Faults()
         self.calls = Calls()
         self.callbacks: Callable[[], Mapping[str, int]] | None = None
+        self.tls = False
         self._request_ids = request_ids
         self._limits = {
             name: defaultdict[str, SlidingSecond](_limiter(qps if name == GET_TASK else operation.qps))
@@ -68,12 +71,16 @@ class Gateway:
         """The reply to a request that arrived at `at` (Unix seconds)."""
         if request.method == "GET" and request.path in self._pages:
             return Reply(200, self._pages[request.path](at))
+        if request.method in ("GET", "POST") and request.path == SWITCH:
+            return fault_page(self.faults, request, at, tls=self.tls)
         params = dict(request.pairs)
         action = params.get("Action", "")
         metadata = Metadata(self._request_ids(), action, params.get("Version", ""), self.region)
         caller, reply = self._reply(request, params, metadata, at)
         if action == GET_TASK:
             target = TargetId(params.get("AppId", ""), params.get("RoomId", ""), params.get("TaskId", ""))
+            if caller:
+                reply = self.faults.apply(reply, metadata, self.style, target, at)
             self.calls.record(Call(at, caller, target, reply.outcome))
         return reply
 
@@ -82,13 +89,11 @@ class Gateway:
         caller = ""
         try:
             operation = _operation(request, params)
-            account = verify(request, self.accounts, self.region, at)
+            account = verify(request, self.accounts, self.region, at + self.faults.clock_ahead)
             caller = account.name
             reply = success(metadata, self._result(operation, account, params, request.body, at))
         except Refusal as refusal:
             reply = failure(metadata, refusal.error, str(refusal))
-        if caller and metadata.action == GET_TASK:
-            reply = self.faults.apply(reply, metadata, self.style)
         return caller, reply
 
     def _result(

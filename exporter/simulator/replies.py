@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from exporter.rtc.signing import SERVICE
+from exporter.simulator.sending import Sending
 
 
 class VendorError(NamedTuple):
@@ -24,12 +25,16 @@ SERVICE_NOT_FOUND = VendorError("ServiceNotFound", 404, 100007)
 INVALID_ACTION = VendorError("InvalidActionOrVersion", 404, 100008)
 INVALID_ACCESS_KEY = VendorError("InvalidAccessKey", 401, 100009)
 SIGNATURE_MISMATCH = VendorError("SignatureDoesNotMatch", 401, 100010)
+LACK_POLICY = VendorError("LackPolicy", 403, 100012)
 INTERNAL_ERROR = VendorError("InternalError", 500, 100014)
 INVALID_AUTHORIZATION = VendorError("InvalidAuthorization", 400)
 INVALID_CREDENTIAL = VendorError("InvalidCredential", 400)
 INVALID_SECRET_TOKEN = VendorError("InvalidSecretToken", 401)
+LACK_PROJECT_POLICY = VendorError("LackProjectPolicy", 403)
+NO_PERMISSION_FOR_APP = VendorError("AccessDenied.NoPermissionForApp", 403)
 INVALID_PARAMETER = VendorError("InvalidParameter")
 ILLEGAL_APP_ID = VendorError("InvalidParameter.IllegalAppId")
+UNKNOWN_APP = VendorError("InvalidParameter.NotExistAppId")
 ILLEGAL_ROOM_ID = VendorError("InvalidParameter.IllegalRoomID")
 EMPTY_BODY = VendorError("InvalidParameter.BodyIsEmpty")
 BAD_BODY = VendorError("InvalidParameter.Unmarshal")
@@ -99,13 +104,19 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back: the HTTP status, the JSON document and more headers, after `delay` seconds."""
+    """What goes back: the HTTP status, the JSON document and more headers, after `delay` seconds.
+
+    A `body` takes the place of the document; it is a page, or what was to be JSON.
+    """
 
     status: int
     document: Any = field(repr=False)
     outcome: Outcome = Outcome.ANSWERED
     headers: tuple[tuple[str, str], ...] = ()
     delay: float = 0.0
+    body: bytes | None = field(default=None, repr=False)
+    content_type: str = "application/json"
+    sending: Sending = Sending.WHOLE
 
 
 def success(metadata: Metadata, result: object) -> Reply:

@@ -11,6 +11,7 @@ from exporter.model.credentials import Credentials
 from exporter.simulator.authority import Account
 from exporter.simulator.caller import Caller
 from exporter.simulator.calls import Calls
+from exporter.simulator.certificates import Certificates
 from exporter.simulator.faults import Faults
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.gateway import Gateway
@@ -31,7 +32,8 @@ CALLBACK_SECRET = "simulated-callback-secret"  # noqa: S105 - as made up as the 
 class Scene:
     """What is to be simulated: `tasks` of a demo fleet at `speed` times class time, where, and for whom.
 
-    Events are called back to `callback_url`, empty = nowhere; ValueError when it is no URL.
+    Events are called back to `callback_url`, empty = nowhere; ValueError when it is no URL. `certificates` make it an
+    https endpoint.
     """
 
     tasks: int = 40
@@ -46,6 +48,7 @@ class Scene:
     callback_url: str = ""
     callback_secret: str = field(default=CALLBACK_SECRET, repr=False)
     callback_manner: Manner = EXACT
+    certificates: Certificates | None = None
 
     def __post_init__(self) -> None:
         if self.callback_url:
@@ -61,7 +64,7 @@ class Simulation:
         self.gateway = Gateway(
             self.fleet, self.scene.accounts, region=self.scene.region, qps=self.scene.qps, style=self.scene.style
         )
-        self.server = Server(self.gateway, self.scene.host, self.scene.port, clock)
+        self.server = Server(self.gateway, self.scene.host, self.scene.port, clock, self.scene.certificates)
         self.caller: Caller | None = None
 
     @property

@@ -78,11 +78,11 @@ def read_request(stream: Stream) -> Request | None:
 
 def render(reply: Reply, at: float, *, keep_alive: bool, head_only: bool = False) -> bytes:
     """A reply as it goes out; `at` (Unix seconds) becomes its Date."""
-    body = json.dumps(reply.document, separators=(",", ":")).encode()
+    body = json.dumps(reply.document, separators=(",", ":")).encode() if reply.body is None else reply.body
     lines = [
         f"HTTP/1.1 {reply.status} {_phrase(reply.status)}",
         f"Date: {_date(int(at))}",
-        "Content-Type: application/json",
+        f"Content-Type: {reply.content_type}",
         f"Content-Length: {len(body)}",
         *(f"{name}: {value}" for name, value in reply.headers),
         *(() if keep_alive else ("Connection: close",)),

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from exporter.exposition.negotiate import accepts_gzip, choose_format
 from exporter.web.gzip import gzipped
 from exporter.web.house import House
+from exporter.web.pieces import InPieces, batches
 
 
 def metrics(request: Request) -> Response:
@@ -13,11 +14,10 @@ def metrics(request: Request) -> Response:
     house: House = request.app.state.house
     query = request.query_params
     chosen = choose_format(request.headers.get("accept", ""))
-    body = house.exposition.scrape(
+    pieces = house.exposition.pieces(
         chosen, frozenset(query.getlist("name[]")), per_task="fleet" not in query.getlist("collect[]")
     )
     headers = {"Content-Type": chosen.value, "Vary": "Accept, Accept-Encoding"}
     if accepts_gzip(request.headers.get("accept-encoding", "")):
-        body = gzipped(body)
-        headers["Content-Encoding"] = "gzip"
-    return Response(body, headers=headers)
+        return Response(gzipped(batches(pieces)), headers={**headers, "Content-Encoding": "gzip"})
+    return InPieces(pieces, headers)

@@ -98,5 +98,5 @@ def test_without_its_fast_part_gzip_is_the_standard_librarys(monkeypatch: pytest
     body = b"webcast_task_status 1\n" * 1000
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "isal.isal_zlib", None)
-        assert gzip.decompress(importlib.reload(our_gzip).gzipped(body)) == body
-    assert gzip.decompress(importlib.reload(our_gzip).gzipped(body)) == body
+        assert gzip.decompress(importlib.reload(our_gzip).gzipped([body])) == body
+    assert gzip.decompress(importlib.reload(our_gzip).gzipped([body])) == body

@@ -1,0 +1,55 @@
+"""A made-up fleet of running tasks: as an exporter that is served, as values, and at a simulated vendor."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from exporter.app.exporter import Exporter
+from exporter.app.plan import READ_AT, TYPICAL_TASK
+from exporter.config.load import load
+from exporter.ledger.opening import open_engine
+from exporter.model.clock import Clock
+from exporter.model.reading import Reading
+from exporter.model.target import TargetId
+from exporter.simulator.simulation import CREDENTIALS
+
+APP = "661e0000000000000000543c"
+
+
+def target(number: int) -> TargetId:
+    """One task, with ids as long as real ones."""
+    return TargetId(APP, f"class-20260115-{number:05d}", f"webcast-20260115-{number:05d}")
+
+
+def reading(number: int, seconds: float = 0.0) -> Reading:
+    """A read of it, so many seconds after the first."""
+    at = READ_AT + number / 1000 + seconds
+    return Reading(target(number), at=at, server_time=at, elapsed=0.1, outcome=TYPICAL_TASK)
+
+
+def exporter(document: dict[str, Any], clock: Clock | None = None) -> Exporter:
+    """One over a configuration, its state in memory; it is not started."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "webcast-exporter.yml"
+        file.write_text(yaml.safe_dump({"state": {"url": "sqlite://"}, **document}))
+        config = load(file, {})
+    return Exporter(config, lambda: config, {}, open_engine("sqlite://"), clock or Clock())
+
+
+def account(endpoint: str = "http://127.0.0.1:1", **changes: Any) -> dict[str, Any]:
+    """An account whose key the simulator accepts."""
+    keys = {"access_key_id": CREDENTIALS.access_key, "secret_access_key": CREDENTIALS.secret_key}
+    return {"name": "bench", "endpoint": endpoint, **keys, **changes}
+
+
+def read_fleet(tasks: int) -> Exporter:
+    """An exporter that has read so many running tasks, all groups, and reads no more."""
+    listed = [{"targets": [str(target(number)) for number in range(tasks)], "labels": {"team": "edu"}}]
+    sections = {"accounts": [account()], "static_configs": listed, "metrics": {"info_labels": ["team"]}}
+    made = exporter(sections, Clock(unix=lambda: READ_AT + 30))
+    made._apply(made.config)
+    for number in range(tasks):
+        made._parts.tracker.learn(reading(number))
+    return made
