@@ -13,8 +13,10 @@ from exporter.ledger.opening import open_engine
 from exporter.model.clock import Clock
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
+from exporter.simulator.settings import Settings
 from exporter.simulator.simulation import CREDENTIALS
 
+CHECKED = Settings(freeze_check=5, blank_check=5, crash_check=5, event_notify=True, start_timeout=10)
 APP = "661e0000000000000000543c"
 
 

@@ -1,6 +1,7 @@
 """A whole exporter over a simulated vendor: real floors in one thread, a clock that a test moves, and no network."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -23,6 +24,7 @@ from exporter.model.clock import Clock
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
 from exporter.polling.dispatcher import BEAT
+from exporter.polling.pool import Work
 from exporter.rtc.answer import Answer, understand
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.lives import Plan, begin
@@ -127,12 +129,13 @@ class Whole:
         file.write_text(yaml.safe_dump(document | sections))
         config = load(file, {})
         self.world = world
+        self._work: deque[Work] = deque()
         self.exporter = Exporter(config, lambda: config, {}, open_engine(config.state.url), world.clock)
         self.exporter._apply(config)
         self.desk = self.exporter._parts.desks._desks["default"]
         self.desk.pacer._sleep = self._sleep
         self.desk.client._adapter = Wire(world)
-        self.desk.poller._ports = replace(self.desk.poller._ports, submit=lambda work: work())
+        self.desk.poller._ports = replace(self.desk.poller._ports, submit=self._work.append)
 
     def list(self, targets: Iterable[TargetId], said: Listed = BARE) -> None:
         """The sources list these now, each with what is `said` of it."""
@@ -147,6 +150,9 @@ class Whole:
             began = self.world.now
             self.exporter._beat()
             self.exporter.push.sweep()
+            while self._work and self.world.now < began + step:
+                following = self._work.popleft()()
+                self._work += () if following is None else (following,)
             self.world.now = max(self.world.now, began + step)
 
     def call_back(self, notice: Notice, nonce: str = "4821") -> CallbackOutcome:

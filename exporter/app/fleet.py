@@ -12,8 +12,7 @@ from exporter.exposition.instruments import AccountNumbers, Instruments
 from exporter.model.clock import Clock
 from exporter.model.known import Known
 from exporter.model.target import TargetId
-from exporter.polling.dispatcher import BEAT
-from exporter.polling.poller import Poller
+from exporter.polling.poller import LOOK_AHEAD, Poller
 from exporter.polling.ports import Account, Ports
 from exporter.polling.tracker import Tracker
 from exporter.rtc.client import Client
@@ -21,10 +20,6 @@ from exporter.rtc.pacing import Pacer
 
 RETIREMENT = 1.0
 """Seconds beyond its timeout that a call of a replaced client may take."""
-
-
-LOOK_AHEAD = 2 * BEAT
-"""Seconds ahead for which a beat hands out slots: the next one may come late, and no slot is to be lost for that."""
 
 
 @dataclass(frozen=True, slots=True)

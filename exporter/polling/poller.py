@@ -12,14 +12,19 @@ from exporter.model.clock import Clock
 from exporter.model.known import Known
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
+from exporter.polling.dispatcher import BEAT
 from exporter.polling.gates import Epochs, Gates, News
 from exporter.polling.health import Health
 from exporter.polling.intervals import Cadence, Lane, Stretch, Wait, demand, jittered, next_wait, periods, stretch
+from exporter.polling.pool import Work
 from exporter.polling.ports import Account, Ports
 from exporter.polling.reports import Line, Reports
 from exporter.polling.round import Round
 
 log = logging.getLogger(__name__)
+
+LOOK_AHEAD = 2 * BEAT
+"""Seconds ahead for which slots are taken: the next beat may come late, and no slot is to be lost for that."""
 
 LOOK_AGAIN = 10.0
 """Seconds until a target that awaits its expected start is looked at again: the wall clock may have been set."""
@@ -185,7 +190,8 @@ class Poller:
             self._being_read.discard(call.target)
             self._round.put_back(call.target)
 
-    def _call(self, call: _Call) -> None:
+    def _call(self, call: _Call) -> Work | None:
+        """Make a call and settle it; gives the call that follows, if there is one whose slot is near."""
         try:
             reading = self.account.reader.read(call.target, call.slot)
             if not self._stopped:
@@ -196,6 +202,8 @@ class Poller:
         finally:
             with self._lock:
                 self._being_read.discard(call.target)
+        following = None if self._stopped else self._next_call(self._clock.monotonic() + LOOK_AHEAD)
+        return None if following is None else partial(self._call, following)
 
     def _take_in(self, reading: Reading, call: _Call) -> None:
         self._ports.count(self.account.name, reading)

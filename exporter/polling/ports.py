@@ -7,6 +7,7 @@ from typing import Protocol
 from exporter.model.known import Known
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
+from exporter.polling.pool import Work
 
 
 class Reader(Protocol):
@@ -53,12 +54,13 @@ class Account:
 class Ports:
     """What a poller hands its work to and takes its circumstances from.
 
-    `submit` runs a call on a thread of its own (RuntimeError: there is none); `learn` takes a reading in and says what
-    is now known (None: the target is gone); `count` counts an attempt; `failed` is told of errors that nobody foresaw;
+    `submit` runs a call on a thread of its own, and then on the same one what each call gives to follow it
+    (RuntimeError: there is no thread); `learn` takes a reading in and says what is now known (None: the target is
+    gone); `count` counts an attempt; `failed` is told of errors that nobody foresaw;
     `chance` gives [0, 1).
     """
 
-    submit: Callable[[Callable[[], None]], None]
+    submit: Callable[[Work], None]
     learn: Callable[[Reading], Known | None]
     count: Callable[[str, Reading], None]
     failed: Callable[[str, Exception], None]

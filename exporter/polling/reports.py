@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from exporter.errors import Fault, NotFound, ReadError, Throttled
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
+from exporter.rtc.pacing import QUIET
 from exporter.vocabulary import ReadFailure
 
 SUMMARY = 300.0
@@ -27,7 +28,7 @@ class Reports:
 
     odd: set[TargetId] = field(default_factory=set)
     _told_odd: bool = False
-    _told_throttled: bool = False
+    _throttled_at: float | None = None
     _failed: Counter[ReadFailure] = field(default_factory=Counter)
     _latest: ReadError | None = None
     _since: float = 0.0
@@ -42,9 +43,10 @@ class Reports:
             self._since = now
         self._failed[error.failure] += 1
         self._latest = error
-        if isinstance(error, Throttled) and not self._told_throttled:
-            self._told_throttled = True
-            yield logging.WARNING, f"the API throttles calls, so that they become fewer: {error}"
+        if isinstance(error, Throttled):
+            if self._throttled_at is None:
+                yield logging.WARNING, f"the API throttles calls, so that they become fewer: {error}"
+            self._throttled_at = now
         if error.fault is Fault.TARGET:
             self.odd.add(reading.target)
             if not self._told_odd:
@@ -53,20 +55,20 @@ class Reports:
 
     def look(self, now: float, *, full_rate: bool) -> Iterator[Line]:
         """What is over by now, and the summary once it is due; `full_rate`: calls go as fast as configured."""
-        if self._told_throttled and full_rate:
-            self._told_throttled = False
+        if full_rate and self._throttled_at is not None and now - self._throttled_at >= QUIET:
+            self._throttled_at = None
             yield logging.INFO, "calls go at their full rate again"
         if self._told_odd and not self.odd:
             self._told_odd = False
             yield logging.INFO, "the targets whose answers were of no use have good ones again"
         if self._failed and now - self._since >= SUMMARY:
-            counts = ", ".join(f"{count} {failure}" for failure, count in sorted(self._failed.items()))
-            yield (
-                logging.WARNING,
-                f"reads that failed in the last {SUMMARY / 60:g} min: {counts}; latest: {self._latest}",
-            )
+            yield logging.WARNING, self._summary()
             self._failed.clear()
 
     def forget(self, target: TargetId) -> None:
         """It is read no more."""
         self.odd.discard(target)
+
+    def _summary(self) -> str:
+        counts = ", ".join(f"{count} {failure}" for failure, count in sorted(self._failed.items()))
+        return f"reads that failed in the last {SUMMARY / 60:g} min: {counts}; the latest: {self._latest}"

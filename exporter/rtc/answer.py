@@ -8,7 +8,7 @@ from requests import Response
 
 from exporter.errors import NotJson, ReadError, TimedOut
 from exporter.model.reply import Reply, parse_reply
-from exporter.rtc.faults import of_answer, request_id
+from exporter.rtc.faults import of_answer, request_id, unix_time
 
 LARGEST_BODY = 1024 * 1024
 """Bytes, after decompression; a reply has some 700."""
@@ -41,8 +41,13 @@ def receive(response: Response, out_of_time: Callable[[], bool]) -> Answer:
 
 
 def understand(answer: Answer, now: float) -> Reply:
-    """The reply in an answer; `now` in Unix seconds. Raises the ReadError that it tells, whatever its body is."""
-    error = of_answer(answer.http_status, answer.retry_after, answer.document, now) or answer.flaw
+    """The reply in an answer; `now` in Unix seconds. Raises the ReadError that it tells, whatever its body is.
+
+    A date to come back at is by the server's clock, as the answer's own Date is; `now` counts where there is none.
+    """
+    told_at = unix_time(answer.date) if answer.retry_after else None
+    at = now if told_at is None else told_at
+    error = of_answer(answer.http_status, answer.retry_after, answer.document, at) or answer.flaw
     if error:
         raise error
     try:

@@ -63,7 +63,7 @@ class Client:
         self._stopwatch = stopwatch
         self._requests = Requests(endpoint)
         self._proxies = endpoint.proxies
-        self._adapter = adapter or Transport(connections, self._leaves_late)
+        self._adapter = adapter or Transport(connections, self._leaves)
         self._closed = False
         self._call = threading.local()
 
@@ -73,17 +73,17 @@ class Client:
         Raises nothing for what the network, the API or the credentials do. A closed client and an interrupted pacer
         give an Unreachable without a call.
         """
-        waited = 0.0
         try:
             self._refuse_if_closed()
-            waited = self._pacer.wait((self._pacer.reserve(math.inf) or 0.0) if slot is None else slot)
+            grant = self._pacer.wait((self._pacer.reserve(math.inf) or 0.0) if slot is None else slot)
         except (Unreachable, Interrupted):
-            return self._reading(target, _Attempt(Unreachable(STOPPING)), waited, elapsed=0.0)
-        self._call.began = began = self._stopwatch()
+            return self._reading(target, _Attempt(Unreachable(STOPPING)), 0.0, elapsed=0.0)
+        self._call.grant = grant
+        began = self._stopwatch()
         attempt = self._attempt(target)
         if isinstance(attempt.outcome, Throttled):
             self._pacer.throttled(attempt.outcome.retry_after)
-        return self._reading(target, attempt, waited, elapsed=self._stopwatch() - began)
+        return self._reading(target, attempt, grant.waited, elapsed=self._stopwatch() - began)
 
     def forget(self, target: TargetId) -> None:
         """Drop what is kept of a target that will not be read again."""
@@ -104,6 +104,8 @@ class Client:
             return _Attempt(error, error.unexpected if isinstance(error, BadSchema) else (), date)
         except NETWORK_ERRORS as error:
             return _Attempt(of_exception(error))
+        except Interrupted:
+            return _Attempt(Unreachable(STOPPING))
         return _Attempt(reply.task, reply.unexpected, date)
 
     def _answer(self, target: TargetId) -> Answer:
@@ -126,9 +128,9 @@ class Client:
         if self._closed:
             raise Unreachable(STOPPING)
 
-    def _leaves_late(self) -> None:
-        """Called when a connection had to be made, so that the server sees this call later than the pacer thinks."""
-        self._pacer.left_late(self._stopwatch() - self._call.began)
+    def _leaves(self) -> None:
+        """Called when this thread's call is about to be written, its connection made."""
+        self._pacer.leave(self._call.grant)
 
     def _reading(self, target: TargetId, attempt: _Attempt, waited: float, elapsed: float) -> Reading:
         at = self._clock()

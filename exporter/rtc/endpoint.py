@@ -7,7 +7,6 @@ from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 from requests import PreparedRequest
-from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
 from exporter import __version__
@@ -49,6 +48,19 @@ class Endpoint:
         return {scheme: url for scheme, url in get_environ_proxies(self.url).items() if scheme == parts.scheme}
 
 
+class _Signed(PreparedRequest):
+    """A request that is prepared already: nothing of it is looked for again in its URL, or copied."""
+
+    path_url: str = ""
+
+    def __init__(self, url: str, path_url: str, headers: Mapping[str, str]) -> None:
+        super().__init__()
+        self.method = "GET"
+        self.url = url
+        self.path_url = path_url
+        self.headers = headers  # type: ignore[assignment]  # no name stands there twice, in whatever case
+
+
 class Requests:
     """Makes the signed request for a target; what does not change from call to call is kept until `forget`."""
 
@@ -65,12 +77,8 @@ class Requests:
         Raises CredentialsRefused for a key or token that no header can carry.
         """
         query = self._query(target)
-        request = PreparedRequest()
-        request.method = "GET"
-        request.url = self._base + query
-        request.headers = CaseInsensitiveDict(FIXED_HEADERS)
-        request.headers.update(signed_headers(_sendable(credentials), self._endpoint.region, self._host, query, at))
-        return request
+        signed = signed_headers(_sendable(credentials), self._endpoint.region, self._host, query, at)
+        return _Signed(self._base + query, "/?" + query, {**FIXED_HEADERS, **signed})
 
     def forget(self, target: TargetId) -> None:
         """Drop what is kept of a target that will not be read again."""

@@ -1,16 +1,17 @@
 """The one place that counts an account's calls (contract, section 5: the rows "throttled" and "demand over budget").
 
-Two rules hold at once. Slots lie evenly on a time line that a late wake-up does not shift; and a call is granted only
-when the call `max_qps` grants earlier is more than a second past, which holds whatever the line, a reload or a late
-thread does.
+Two rules hold at once. Slots lie evenly on a time line that a late wake-up does not shift; and a call is granted, and
+later let go, only when the call `max_qps` calls earlier left more than a second before, which holds whatever the line,
+a reload or a late thread does.
 """
 
 import math
 import threading
-from bisect import bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, sleep
+from typing import NamedTuple
 
 SLACK = 0.99
 """Slots come at this part of the rate, so that ordinary jitter seldom meets the guard; 98 % is promised."""
@@ -45,6 +46,13 @@ class _Backoff:
         if now - self.halved_at < HALVING_INTERVAL:
             return _Backoff(rate, self.halved_at, now)
         return _Backoff(max(rate / 2, min(SLOWEST, configured)), now, now)
+
+
+class Grant(NamedTuple):
+    """Leave to make a call: since when (time of the pacer's clock), and how many seconds it was waited for."""
+
+    at: float
+    waited: float
 
 
 class Interrupted(Exception):
@@ -101,24 +109,36 @@ class Pacer:
             self._line = line
             return max(line, now)
 
-    def wait(self, slot: float) -> float:
-        """Sleep until the slot and the budget allow a call, and count it as sent now; gives the seconds waited.
+    def wait(self, slot: float) -> Grant:
+        """Sleep until the slot and the budget allow a call, and count it as sent now.
 
         Raises Interrupted, nothing counted, when the sleep says that the process stops.
         """
         began = self._clock()
-        while (pause := self._granted(slot)) > 0:
-            if self._sleep(pause):
+        while isinstance(found := self._granted(slot), Pause):
+            if self._sleep(found.seconds):
                 raise Interrupted
-        return max(0.0, self._clock() - began)
+        return Grant(found, max(0.0, found - began))
 
-    def left_late(self, seconds: float) -> None:
-        """Say that the call granted `seconds` ago leaves only now (its connection had to be made first)."""
-        with self._lock:
-            if self._grants:
+    def leave(self, grant: Grant) -> None:
+        """Let a granted call go: its bytes are written next, and it counts from now.
+
+        Since the grant it was signed, and perhaps its connection was made. Where others have used the budget up
+        meanwhile, it waits once more. Raises Interrupted as `wait` does.
+        """
+        at = grant.at
+        while True:
+            with self._lock:
+                place = bisect_left(self._grants, at)
+                if self._grants[place : place + 1] == [at]:
+                    del self._grants[place]
                 now = self._clock()
-                del self._grants[max(0, bisect_right(self._grants, now - seconds) - 1)]
-                insort(self._grants, now)
+                at = max(now, self._budget_free_at())
+                insort(self._grants, at)
+            if at <= now:
+                return
+            if self._sleep(at - now):
+                raise Interrupted
 
     def throttled(self, retry_after: float | None = None) -> None:
         """Say that the API refused a call for its rate; for `retry_after` seconds, at most 60, nothing is granted."""
@@ -128,16 +148,16 @@ class Pacer:
             if retry_after is not None:
                 self._closed_until = max(self._closed_until, now + min(retry_after, LONGEST_RETRY_AFTER))
 
-    def _granted(self, slot: float) -> float:
-        """Grant and give 0, or give the seconds after which to ask again."""
+    def _granted(self, slot: float) -> "float | Pause":
+        """Grant and give the time of it, or say after which pause to ask again."""
         with self._lock:
             now = self._clock()
             earliest = max(slot, self._closed_until, self._budget_free_at())
             if now < earliest:
-                return earliest - now
-            self._grants.append(now)
+                return Pause(earliest - now)
+            insort(self._grants, now)
             del self._grants[: -_burst(self._configured)]  # those are a window past, or this one had to wait
-            return 0.0
+            return now
 
     def _budget_free_at(self) -> float:
         """When the guard allows a call: a window after the call `burst` grants ago."""
@@ -150,6 +170,12 @@ class Pacer:
         """Slots per second: a rate of 2.5 can be no more than 2, as no second may hold a third call."""
         whole = math.floor(self._configured) or self._configured
         return SLACK * min(self._backoff.rate(self._configured, now), whole)
+
+
+class Pause(NamedTuple):
+    """Ask again after so many seconds."""
+
+    seconds: float
 
 
 def _burst(max_qps: float) -> int:

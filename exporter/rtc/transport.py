@@ -12,7 +12,6 @@ from weakref import WeakSet
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import ConnectionPool
@@ -22,12 +21,12 @@ class Transport(HTTPAdapter):
     """Sends without retries over at most `connections` kept connections.
 
     The timeout bounds all reading of an answer, where requests bounds each read. Neither name resolution nor several
-    addresses tried in turn are bounded by it. `on_connect` is called by the calling thread when a connection had to be
-    made, just before the request leaves.
+    addresses tried in turn are bounded by it. `leaves` is called by the calling thread just before a request is
+    written, its connection made.
     """
 
-    def __init__(self, connections: int, on_connect: Callable[[], None]) -> None:
-        self._sockets = _OpenSockets(on_connect)
+    def __init__(self, connections: int, leaves: Callable[[], None]) -> None:
+        self._sockets = _OpenSockets(leaves)
         self._pools: dict[tuple[str, ...], ConnectionPool] = {}
         super().__init__(pool_connections=4, pool_maxsize=connections, max_retries=0, pool_block=False)
 
@@ -59,7 +58,7 @@ class Transport(HTTPAdapter):
         response.request = req
         response.raw = resp
         response.status_code = resp.status
-        response.headers = CaseInsensitiveDict(resp.headers)
+        response.headers = resp.headers  # they take a name in any case as they are
         return response
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
@@ -79,8 +78,8 @@ class Transport(HTTPAdapter):
 class _OpenSockets:
     """The connected sockets of one adapter, and the pools whose connections enter theirs here."""
 
-    def __init__(self, on_connect: Callable[[], None]) -> None:
-        self._on_connect = on_connect
+    def __init__(self, leaves: Callable[[], None]) -> None:
+        self.leaves = leaves
         self._lock = threading.Lock()
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self.pool_classes = _pool_classes(self)
@@ -88,7 +87,6 @@ class _OpenSockets:
     def add(self, sock: socket.socket) -> None:
         with self._lock:
             self._sockets.add(sock)
-        self._on_connect()
 
     def shut(self) -> None:
         with self._lock:
@@ -106,6 +104,12 @@ class _Connection(HTTPConnection):
     def connect(self) -> None:
         super().connect()
         self.open_sockets.add(self.sock)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        self.open_sockets.leaves()
+        super().request(*args, **kwargs)
 
 
 def _pool_classes(sockets: _OpenSockets) -> dict[str, type[HTTPConnectionPool]]:

@@ -45,7 +45,7 @@ class Getter:
         stopwatch: Callable[[], float] = monotonic,
     ) -> None:
         self._config = config
-        self._adapter = adapter or Transport(connections=1, on_connect=self._refuse_if_closed)
+        self._adapter = adapter or Transport(connections=1, leaves=self._refuse_if_closed)
         self._closed = False
         self._stopwatch = stopwatch
         for name in TELL_URLS:

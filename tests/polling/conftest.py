@@ -28,7 +28,7 @@ CADENCE = Cadence(
 )
 RUNNING = Task(status=Status.RUNNING, start=UNIX)
 
-Work = Callable[[], None]
+Work = Callable[[], "Work | None"]
 
 
 @dataclass
@@ -129,8 +129,8 @@ class World:
         """End the calls whose time has come; those without an answer hang for good."""
         while self._under_way and self._under_way[0][0] <= self.now:
             _, _, target, work = heapq.heappop(self._under_way)
-            if self.answer(target) is not None:
-                work()
+            if self.answer(target) is not None and (following := work()) is not None:
+                self.submit(following)
 
     def run(self, seconds: float) -> None:
         """Let the time pass, beat by beat."""

@@ -1,12 +1,13 @@
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from queue import SimpleQueue
 
 import pytest
 
 from exporter.polling import pool as pool_module
-from exporter.polling.pool import Pool
+from exporter.polling.pool import Pool, Work
 
 PATIENCE = 20.0
 
@@ -49,6 +50,20 @@ def test_work_never_waits_for_other_work(release: threading.Event) -> None:
         pool.submit(work)
     began.wait(PATIENCE)
     assert pool.threads == 20
+
+
+def test_what_follows_runs_on_the_same_thread() -> None:
+    """A piece of work may give the next one; that is no hand-over, and needs no other thread."""
+    pool: Pool = Pool()
+    idents: SimpleQueue[int] = SimpleQueue()
+
+    def work(left: int) -> Work | None:
+        idents.put(threading.get_ident())
+        return partial(work, left - 1) if left else None
+
+    pool.submit(partial(work, 4))
+    assert len({idents.get(timeout=PATIENCE) for _ in range(5)}) == 1
+    assert pool.threads == 1
 
 
 def test_an_idle_thread_is_used_again() -> None:

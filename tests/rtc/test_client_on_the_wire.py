@@ -18,7 +18,7 @@ from exporter.model.reading import Reading
 from exporter.model.target import TargetId
 from exporter.rtc.client import Client
 from exporter.rtc.endpoint import Endpoint
-from exporter.rtc.pacing import Pacer
+from exporter.rtc.pacing import Grant, Pacer
 
 TARGET = TargetId("661e0000000000000000543c", "room@a.b-c_1", "Task1")
 WIRE_QUERY = (
@@ -348,23 +348,25 @@ def test_close_ends_calls_in_flight(api: Api) -> None:
 
 
 class Listening(Pacer):
-    """A pacer that keeps what it is told of late calls."""
+    """A pacer that keeps when calls left, and what the server had seen by then."""
 
-    def __init__(self) -> None:
+    def __init__(self, api: Api) -> None:
         super().__init__(1000)
-        self.late: list[float] = []
+        self.api = api
+        self.seen: list[tuple[int, int]] = []
 
-    def left_late(self, seconds: float) -> None:
+    def leave(self, grant: Grant) -> None:
         """Keep it."""
-        self.late.append(seconds)
+        super().leave(grant)
+        self.seen.append((len(self.api.connections), len(self.api.heads)))
 
 
-def test_a_call_counts_from_when_its_connection_was_made(api: Api) -> None:
-    """The budget holds at the server: the pacer learns that a call with a new connection left late, others did not."""
-    pacer = Listening()
+def test_a_call_counts_from_when_it_is_written(api: Api) -> None:
+    """The budget holds at the server: the pacer is told after the connection was made, and before the request is."""
+    pacer = Listening(api)
     client = client_of(at(api.port), pacer)
     client.read(TARGET)
     client.read(TARGET)
     client.close()
-    assert len(pacer.late) == 1
-    assert 0 <= pacer.late[0] < PATIENCE
+    assert [requests for _, requests in pacer.seen] == [0, 1]
+    assert pacer.seen[1][0] == 1

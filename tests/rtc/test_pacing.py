@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import SupportsIndex
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.rtc.pacing import Interrupted, Pacer
+from exporter.rtc.pacing import Grant, Interrupted, Pacer
 
 JITTER = 0.01
 
@@ -168,8 +169,8 @@ def test_reserve_gives_none_after_until() -> None:
 def test_wait_tells_the_seconds_waited() -> None:
     """`wait` gives the time from the asking to the grant, 0 for a slot that is past."""
     pacer, _ = paced(2)
-    assert pacer.wait(1000.25) == pytest.approx(0.25)
-    assert pacer.wait(999) == 0
+    assert pacer.wait(1000.25).waited == pytest.approx(0.25)
+    assert pacer.wait(999).waited == 0
 
 
 def test_the_guard_holds_without_slots() -> None:
@@ -185,20 +186,71 @@ def test_the_guard_holds_without_slots() -> None:
 def test_a_call_that_leaves_late_counts_when_it_leaves() -> None:
     """A grant whose connection took 0.4 s to make counts from its leaving; the budget holds at the server."""
     pacer, moment = paced(2)
-    pacer.wait(0)
+    late = pacer.wait(0)
     moment.now += 0.3
     pacer.wait(0)
     moment.now += 0.1
-    pacer.left_late(0.399)
-    assert pacer.wait(0) == pytest.approx(1.005 - 0.1)
-    assert pacer.wait(0) == pytest.approx(0.1)
+    pacer.leave(late)
+    assert pacer.wait(0).waited == pytest.approx(1.005 - 0.1)
+    assert pacer.wait(0).waited == pytest.approx(0.1)
 
 
-def test_left_late_without_a_grant_is_nothing() -> None:
-    """A pacer that granted nothing has nothing to correct."""
-    pacer, _ = paced(2)
-    pacer.left_late(1)
-    assert pacer.wait(0) == 0
+def test_a_call_that_leaves_at_once_waits_for_nothing() -> None:
+    """Granted and gone in the same moment, it is one call of the budget."""
+    pacer, moment = paced(3)
+    for _ in range(3):
+        pacer.leave(pacer.wait(0))
+    assert moment.now == 1000
+    assert pacer.wait(0).waited == pytest.approx(1.005)
+
+
+def test_a_call_that_leaves_too_late_waits_for_its_place() -> None:
+    """Two seconds after its grant others have used the budget up: it waits until a call more is within it."""
+    pacer, moment = paced(2)
+    late = pacer.wait(0)
+    moment.now += 2
+    times = [pacer.wait(0).at, pacer.wait(0).at]
+    pacer.leave(late)
+    times.append(moment.now)
+    assert times == [1002, 1002, pytest.approx(1003.005)]
+
+
+def test_a_call_that_waits_to_leave_can_be_ended() -> None:
+    """When the process stops, it does not leave any more."""
+    moment = Time()
+    stop = threading.Event()
+    pacer = Pacer(1, moment.clock, stop.wait)
+    grant = pacer.wait(0)
+    moment.now += 2
+    pacer.wait(0)
+    stop.set()
+    with pytest.raises(Interrupted):
+        pacer.leave(grant)
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.2), st.floats(0, 1.5)), min_size=1, max_size=40), st.integers(1, 5))
+def test_no_second_holds_more_calls_than_max_qps_however_late_they_leave(
+    calls: list[tuple[float, float]], max_qps: int
+) -> None:
+    """Each is granted some time after the one before, and leaves some time after that, in any order."""
+    pacer, moment = paced(max_qps)
+    pending: list[tuple[float, Grant]] = []
+    left: list[float] = []
+
+    def let_go(until: float) -> None:
+        for due, grant in sorted(call for call in pending if call[0] <= until):
+            moment.now = max(moment.now, due)
+            pacer.leave(grant)
+            left.append(moment.now)
+            pending.remove((due, grant))
+
+    for pause, delay in calls:
+        let_go(moment.now + pause)
+        moment.now += pause
+        grant = pacer.wait(0)
+        pending.append((moment.now + delay, grant))
+    let_go(math.inf)
+    assert most_in_a_second(sorted(left)) <= max_qps
 
 
 def test_a_reload_keeps_the_budget() -> None:
@@ -230,7 +282,7 @@ def test_an_ended_sleep_grants_nothing() -> None:
     pacer = Pacer(1, moment.clock, stop.wait)
     with pytest.raises(Interrupted):
         pacer.wait(moment.now + 60)
-    assert pacer.wait(0) == 0
+    assert pacer.wait(0).waited == 0
 
 
 class Recorded(list[float]):
@@ -240,10 +292,10 @@ class Recorded(list[float]):
         super().__init__()
         self.all: list[float] = []
 
-    def append(self, time: float) -> None:
+    def insert(self, place: SupportsIndex, time: float) -> None:
         """Keep it in both."""
         self.all.append(time)
-        super().append(time)
+        super().insert(place, time)
 
 
 def test_threads_share_one_budget() -> None:

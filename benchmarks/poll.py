@@ -1,0 +1,72 @@
+"""CPU of a whole poll (due, sign, send, parse, apply, render) against a bare call with requests on the same server.
+
+`python -m benchmarks.poll [short]`
+"""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import requests
+
+from benchmarks.fleet import account, exporter, target
+from benchmarks.processes import module
+from benchmarks.result import Result, at_most, interleaved, table
+from benchmarks.vendor import BARE
+from exporter.polling.pool import Work
+
+TASKS = 500
+FAST_ENOUGH = 3_000
+"""Calls a second that the budget allows: more than one thread can make, so that none of them waits for it."""
+PARAMS = {"Action": "GetWebCastTask", "Version": "2020-12-01", **target(0)._asdict()}
+
+
+def measure(*, short: bool = False) -> list[Result]:
+    """One thread makes each kind of call in a row; its CPU time alone counts."""
+    with module("benchmarks.vendor", str(TASKS)) as (_, url):
+        polls, session = _polls(url), requests.Session()
+        bare = _cpu_of(lambda: session.get(url + BARE, params=PARAMS).json())
+        mine, other = interleaved(3 if short else 11, _cpu_of(polls), bare)
+    figures = {"ours": f"{1e3 * mine:.2f} ms", "other": f"{1e3 * other:.2f} ms"}
+    what = "CPU of a whole poll, against requests.Session().get(url, params=...).json()"
+    return [at_most(what, mine / other, reach=0.75, hold=0.9, **figures)]
+
+
+def _polls(url: str) -> Callable[[], object]:
+    """Makes the next poll of an exporter whose targets are due all the time."""
+    sections = {
+        "accounts": [account(url, max_qps=FAST_ENOUGH)],
+        "static_configs": [{"targets": [str(target(number)) for number in range(TASKS)]}],
+        "polling": {"interval": "1ms", "fast_interval": "1ms"},
+    }
+    made = exporter(sections)
+    made._apply(made.config)
+    handed_out: deque[Work] = deque()
+    poller = made._parts.desks._desks["bench"].poller
+    poller._ports = replace(poller._ports, submit=handed_out.append)
+    poller.hand_out(time.monotonic() + 1 / FAST_ENOUGH)
+
+    def poll() -> None:
+        following = handed_out.popleft()()
+        assert following is not None
+        handed_out.append(following)
+
+    return poll
+
+
+def _cpu_of(call: Callable[[], object], calls: int = 500) -> Callable[[], float]:
+    """Measures the CPU seconds of one of so many calls."""
+
+    def measured() -> float:
+        begun = time.process_time()
+        for _ in range(calls):
+            call()
+        return (time.process_time() - begun) / calls
+
+    return measured
+
+
+if __name__ == "__main__":
+    print(table(measure(short="short" in sys.argv)))
