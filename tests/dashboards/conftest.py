@@ -27,3 +27,10 @@ def dashboard(dashboard_file: Path) -> dict[str, Any]:
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
     """Its panels, the rows left out."""
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+@pytest.fixture
+def everyone() -> dict[str, dict[str, Any]]:
+    """All documents, by their uid."""
+    documents = [json.loads(path.read_text()) for path in FILES]
+    return {document["uid"]: document for document in documents}

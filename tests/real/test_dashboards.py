@@ -1,103 +1,212 @@
-"""The bundled dashboards' queries, asked of a real Prometheus that scrapes the demo."""
+"""The bundled dashboards' queries, asked of a real Prometheus that scrapes a real exporter in a scene of everything."""
 
 import json
+import math
 import re
-import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.model.target import TargetId
+from tests.dashboards.reading import columns, queries, variables
+from tests.dashboards.scene import EVENING_TASKS, lesson, staged
+
 if TYPE_CHECKING:
-    from tests.real.conftest import Prometheus, Running, StartPrometheus
+    from tests.real.conftest import Prometheus, StartExporter, StartPrometheus
 
 pytestmark = pytest.mark.real
 
 FILES = sorted((Path(__file__).parent.parent.parent / "dashboards" / "grafana").glob("*.json"))
-RIGHTLY_EMPTY: set[str] = set()
-"""Titles of panels for which the demo has no data; each needs a scene of its own elsewhere."""
-INTERVALS = {"$__rate_interval": "15s", "$__range": "60s"}
+RANGE = 60
+STEP = 5
 ALL = ".*"
+MOST_DRAWN = 20
+LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
+LEGEND_LABEL = re.compile(r"\{\{(\w+)\}\}")
+ABSENT = {
+    "Cut": {"Why it stopped", "Ended", "Task ended"},
+    "Broke": {"Time left", "Cut before its class ends", "Latest page event of each kind", "Page events"},
+    "Failed": {
+        "Started",
+        "Task started",
+        "Ran for",
+        "Running time against its limit",
+        "MaxRunningTime used",
+        "Time left",
+        "Cut before its class ends",
+        "Latest page event of each kind",
+        "Page events",
+    },
+}
+"""By lesson: the panels and annotations of Task that have nothing to show of it, and say so."""
 
 
 @pytest.fixture(scope="module")
 def prometheus(
-    start_process: Callable[[list[str], Path, str], "Running"],
+    start_exporter: "StartExporter",
     start_prometheus: "StartPrometheus",
-    unused_port: Callable[[], int],
     tmp_path_factory: pytest.TempPathFactory,
     wait: Callable[..., None],
-) -> "Prometheus":
-    """A Prometheus whose scrapes of the demo are old enough for rates, and have seen runs start, fail and end."""
+) -> "Iterator[Prometheus]":
+    """A Prometheus that has scraped all that can happen; what counts happens once its counter was seen at zero."""
     directory = tmp_path_factory.mktemp("dashboards")
-    address = f"127.0.0.1:{unused_port()}"
-    command = [sys.executable, "-m", "exporter", "demo", "--web.listen-address", address]
-    demo = start_process(command, directory / "demo", f"http://{address}")
-    wait(lambda: demo.answers("/-/ready"), "the demo is ready")
-    scrape = {"job_name": "webcast", "static_configs": [{"targets": [address]}]}
-    prometheus = start_prometheus(directory / "prometheus", [scrape])
-    happened = "sum by (status) (increase(webcast_run_duration_seconds_count[15s])) > 0"
-    wait(lambda: {("ended",), ("failed",)} == prometheus.query(happened, "status").keys(), "runs ended and failed", 60)
-    return prometheus
+    with staged(directory / "exporter") as stage:
+        exporter = start_exporter(directory / "exporter", stage.config())
+        scrape = {"job_name": "webcast", "static_configs": [{"targets": [exporter.url.removeprefix("http://")]}]}
+        prometheus = start_prometheus(directory / "prometheus", [scrape])
+        wait(lambda: prometheus.query("webcast_callback_events_total"), "a first scrape")
+        stage.play(exporter.url)
+        evening = 'sum by (status) (webcast_tasks{account="evening"}) > 0'
+        wait(lambda: prometheus.query(evening, "status") == {("running",): EVENING_TASKS}, "the evening's tasks run")
+        stage.fail_the_evening()
+        wait(
+            lambda: prometheus.query(evening, "status") == {("stale",): EVENING_TASKS}, "the evening's tasks are stale"
+        )
+        yield prometheus
 
 
-@pytest.fixture(params=FILES, ids=lambda path: path.stem)
-def dashboard(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Each dashboard's document."""
-    document: dict[str, Any] = json.loads(request.param.read_text())
+def named(name: str) -> dict[str, Any]:
+    """A dashboard's document."""
+    document: dict[str, Any] = json.loads(next(path for path in FILES if path.stem == name).read_text())
     return document
 
 
-def filled(expression: str, variables: dict[str, str]) -> str:
-    """The expression as Grafana would send it."""
-    for name, value in {**INTERVALS, **{f"${name}": value for name, value in variables.items()}}.items():
-        expression = expression.replace(name, value)
-    assert "$" not in expression
-    return expression
+def filled(expression: str, chosen: dict[str, str]) -> str:
+    """The expression as Grafana would send it, for the last minute."""
+    since = int(time.time() - RANGE) * 1000
+    known = {"__rate_interval": "15s", "__range": f"{RANGE}s", "__from": str(since), **chosen}
+    return re.sub(r"\$([a-z_]\w*)", lambda found: known[found[1]], expression)
 
 
 def choices(prometheus: "Prometheus", dashboard: dict[str, Any]) -> dict[str, list[str]]:
     """What each query variable offers, the ones above it at All; names to sorted values."""
-    offered = {}
-    everything = dict.fromkeys((each["name"] for each in dashboard["templating"]["list"]), ALL)
-    for variable in dashboard["templating"]["list"]:
-        if asked := re.fullmatch(
-            r"label_values\((.+), (\w+)\)", variable["query"]["query"] if variable["type"] == "query" else ""
-        ):
-            selector, label = asked.groups()
-            offered[variable["name"]] = sorted(
-                values[0] for values in prometheus.query(f"group by ({label}) ({filled(selector, everything)})", label)
-            )
-    return offered
-
-
-def empty_panels(prometheus: "Prometheus", dashboard: dict[str, Any], variables: dict[str, str]) -> set[str]:
-    """Titles of the panels of which a query has no result; a query that is refused fails the test."""
+    everything = dict.fromkeys(variables(dashboard), ALL)
+    asked = {
+        name: LABEL_VALUES.fullmatch(each["query"]["query"])
+        for name, each in variables(dashboard).items()
+        if each["type"] == "query"
+    }
     return {
-        panel["title"]
-        for panel in dashboard["panels"]
-        for target in panel.get("targets", ())
-        if not prometheus.query(filled(target["expr"], variables))
+        name: sorted(
+            values[0]
+            for values in prometheus.query(f"group by ({found[2]}) ({filled(found[1], everything)})", found[2])
+        )
+        for name, found in asked.items()
+        if found
     }
 
 
-def test_every_variable_offers_values(prometheus: "Prometheus", dashboard: dict[str, Any]) -> None:
-    """Each variable's query finds what there is: one job, one exporter, the demo's apps and its account."""
-    offered = choices(prometheus, dashboard)
-    assert [name for name, values in offered.items() if not values] == []
-    assert (offered["job"], offered["account"]) == (["webcast"], ["demo"])
+def answer(prometheus: "Prometheus", query: dict[str, Any], chosen: dict[str, str]) -> list[dict[str, Any]]:
+    """The series of one query, asked for a moment or over time as its panel does; a refused one fails the test."""
+    expression, now = filled(query["expr"], chosen), time.time()
+    if query["instant"]:
+        data = prometheus.api("query", query=expression)
+    else:
+        span = {"start": str(now - RANGE), "end": str(now), "step": str(STEP)}
+        data = prometheus.api("query_range", query=expression, **span)
+    assert data["resultType"] == ("vector" if query["instant"] else "matrix"), expression
+    series: list[dict[str, Any]] = data["result"]
+    return series
 
 
-@pytest.mark.parametrize("chosen", ["all", "first"])
-def test_every_panel_has_data(
-    prometheus: "Prometheus", dashboard: dict[str, Any], wait: Callable[..., None], chosen: str
+def faults(query: dict[str, Any], series: list[dict[str, Any]]) -> Iterator[str]:
+    """What no panel could draw of an answer."""
+    points = [float(value) for each in series for _, value in each.get("values", [each.get("value")])]
+    if not series:
+        yield "empty"
+    elif all(math.isnan(point) for point in points):
+        yield "all NaN"
+    if len(series) > MOST_DRAWN:
+        yield f"{len(series)} series"
+    wanted = LEGEND_LABEL.findall(query.get("legendFormat", ""))
+    yield from (f"no label {label}" for label in wanted if not all(label in each["metric"] for each in series))
+
+
+def unfit(prometheus: "Prometheus", dashboard: dict[str, Any], chosen: dict[str, str]) -> dict[str, set[str]]:
+    """By title: what does not fit the panel, a table's columns without a label included; of annotations likewise."""
+    found: dict[str, set[str]] = {}
+    labels: dict[str, set[str]] = {}
+    for title, query in queries(dashboard):
+        series = answer(prometheus, query, chosen)
+        found.setdefault(title, set()).update(faults(query, series))
+        labels.setdefault(title, set()).update(label for each in series for label in each["metric"])
+    for panel in dashboard["panels"]:
+        if panel["type"] == "table" and labels[panel["title"]]:
+            wanted = {field for field in columns(panel) if not field.startswith("Value")}
+            found[panel["title"]] |= {f"no label {label}" for label in wanted - labels[panel["title"]]}
+    return {title: each for title, each in found.items() if each}
+
+
+def fits(
+    prometheus: "Prometheus", dashboard: dict[str, Any], chosen: dict[str, str], empty: set[str], seconds: float = 40
 ) -> None:
-    """Every query is valid and returns data, with all variables at All and with the first value of each."""
+    """Ask again until only the panels that are rightly empty do not fit; say what did not, when time is over."""
+    deadline = time.monotonic() + seconds
+    expected = {title: {"empty"} for title in empty}
+    while (found := unfit(prometheus, dashboard, chosen)) != expected:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
+
+
+def test_every_variable_offers_values(prometheus: "Prometheus") -> None:
+    """Each variable's query finds what there is: one job, one exporter, three apps, two accounts."""
+    for path in FILES:
+        offered = choices(prometheus, named(path.stem))
+        counts = {name: len(values) for name, values in offered.items()}
+        assert counts.items() <= {"job": 1, "instance": 1, "app_id": 3, "account": 2}.items()
+        assert len(counts) >= len({"job", "instance", "one of its own"})
+
+
+@pytest.mark.parametrize("name", ["fleet", "exporter"])
+@pytest.mark.parametrize("how", ["all", "first"])
+def test_every_query_has_data_that_its_panel_can_draw(prometheus: "Prometheus", name: str, how: str) -> None:
+    """With all variables at All and with the first value of each; a label that no target has is no error."""
+    dashboard = named(name)
     offered = choices(prometheus, dashboard)
-    variables = {name: ALL if chosen == "all" else values[0] for name, values in offered.items()}
-    wait(
-        lambda: empty_panels(prometheus, dashboard, variables) == RIGHTLY_EMPTY,
-        f"data in every panel but {RIGHTLY_EMPTY}",
-        40,
-    )
+    chosen = {variable: ALL if how == "all" else values[0] for variable, values in offered.items()}
+    fits(prometheus, dashboard, chosen | {"label": "page" if how == "all" else "no_such_label"}, set())
+
+
+@pytest.mark.parametrize("lesson_name", ABSENT)
+def test_every_query_of_a_task_has_data_or_says_why_not(prometheus: "Prometheus", lesson_name: str) -> None:
+    """A running task, one that broke, and one that never started; what is absent has words of its own."""
+    dashboard = named("task")
+    target = lesson(lesson_name)
+    chosen = dict.fromkeys(("job", "instance"), ALL) | dict(zip(TargetId._fields, target, strict=True))
+    fits(prometheus, dashboard, chosen, ABSENT[lesson_name])
+    said = {
+        panel["title"]: panel["fieldConfig"]["defaults"].get("noValue")
+        for panel in dashboard["panels"][1:]
+        if "targets" in panel
+    }
+    assert [title for title in ABSENT[lesson_name] & said.keys() if not said[title]] == []
+
+
+def test_trouble_is_summed_up_by_the_label_that_is_chosen(prometheus: "Prometheus") -> None:
+    """By `page` where targets have it, by the host of the page where they have not."""
+    panel = next(panel for panel in named("fleet")["panels"] if panel["title"].startswith("Trouble by page"))
+    chosen = dict.fromkeys(("job", "instance", "app_id"), ALL)
+
+    def groups(label: str) -> set[str]:
+        series = answer(prometheus, panel["targets"][1], {**chosen, "label": label})
+        return {each["metric"]["group"] for each in series}
+
+    assert {"whiteboard", "slides"} <= groups("page")
+    assert groups("no_such_label") == {"classroom.example.com"}
+
+
+def test_dark_classes_are_the_scenes(prometheus: "Prometheus") -> None:
+    """Not started, failed, broken, ended too early, not known to the vendor: each with what is known of it."""
+    panel = next(panel for panel in named("fleet")["panels"] if panel["title"].startswith("Dark classes"))
+    chosen = dict.fromkeys(("job", "instance", "app_id"), ALL)
+    series = answer(prometheus, panel["targets"][0], chosen)
+    assert {each["metric"]["room_id"]: each["metric"]["status"] for each in series} == {
+        "ClassWaits": "not_started",
+        "ClassFailed": "failed",
+        "ClassBroke": "failed",
+        "ClassEndedEarly": "ended",
+        "ClassNowhere": "not_found",
+    }

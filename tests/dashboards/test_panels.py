@@ -1,0 +1,138 @@
+import re
+from pathlib import Path
+
+from exporter.model.known import Standing
+from exporter.vocabulary import PageAction, PageReason, ReadFailure, StopReason
+from tests.dashboards.reading import Json, columns, fixed_names, properties, selectors
+
+UNITS = set((Path(__file__).parent / "units.txt").read_text().split())
+"""Ids of all value formats of Grafana 13.2 (its package @grafana/data)."""
+MOMENT = {"stat", "bargauge", "gauge", "table"}
+WORDS = {*Standing, *StopReason, *ReadFailure, *PageReason, *PageAction, ""}
+LEGEND_LABEL = re.compile(r"\{\{(\w+)\}\}")
+GREY = {"color": "#8e8e8e", "value": None}
+COLOR = re.compile(
+    r"#[0-9a-f]{6}|transparent|(?:(?:super-|semi-)?(?:light|dark)-)?(?:red|orange|yellow|green|blue|purple)"
+)
+"""A hexadecimal one, or a name of Grafana's palette."""
+
+
+def units(panel: Json) -> list[str]:
+    """All that a panel uses; a heatmap's stands with its axis."""
+    axis = panel["options"].get("yAxis", {})
+    return [*properties(panel, "unit"), *([axis["unit"]] if "unit" in axis else [])]
+
+
+def column_properties(panel: Json, title: str) -> dict[str, object]:
+    """What overrides say of a table's column."""
+    return {
+        item["id"]: item["value"]
+        for rule in panel["fieldConfig"]["overrides"]
+        if rule["matcher"]["options"] == title
+        for item in rule["properties"]
+    }
+
+
+def test_units_are_grafana_s(panels: list[Json]) -> None:
+    """No unit that Grafana does not know; every panel has one, but a table has one per column of numbers."""
+    assert {panel["title"]: set(units(panel)) - UNITS for panel in panels if set(units(panel)) - UNITS} == {}
+    assert [panel["title"] for panel in panels if panel["type"] != "table" and not units(panel)] == []
+
+
+def test_columns_of_numbers_have_a_unit_or_words(panels: list[Json]) -> None:
+    """A number in a table says what it is a number of."""
+    bare = {
+        (panel["title"], title)
+        for panel in panels
+        if panel["type"] == "table"
+        for field, title in columns(panel).items()
+        if field.startswith("Value") and not {"unit", "mappings", "decimals"} & column_properties(panel, title).keys()
+    }
+    assert bare == set()
+
+
+def test_times_of_day_are_milliseconds(panels: list[Json]) -> None:
+    """What Grafana shows as a time is multiplied from Prometheus's seconds."""
+    dated = [panel for panel in panels if any(str(unit).startswith("dateTime") for unit in units(panel))]
+    assert dated
+    assert [panel["title"] for panel in dated if not any("1000 * " in each["expr"] for each in panel["targets"])] == []
+
+
+def test_legends_name(panels: list[Json]) -> None:
+    """Where several lines, bars or numbers can be drawn, each has a name that is made of words or of labels."""
+    drawn = [panel for panel in panels if panel["type"] not in {"table", "stat", "gauge"} or len(panel["targets"]) > 1]
+    nameless = [
+        panel["title"]
+        for panel in drawn
+        if panel["type"] != "table" and not all(target.get("legendFormat") for target in panel["targets"])
+    ]
+    assert nameless == []
+
+
+def test_legends_name_labels_that_the_result_has(panels: list[Json]) -> None:
+    """A label in a legend is one that the expression groups by."""
+    for target in (target for panel in panels for target in panel["targets"]):
+        wanted = set(LEGEND_LABEL.findall(target.get("legendFormat", "")))
+        by = {label.strip() for group in re.findall(r" by \(([^)]*)\)", target["expr"]) for label in group.split(",")}
+        assert set() == wanted - by, target["expr"]
+
+
+def test_colours_reach_every_word_and_no_other(panels: list[Json]) -> None:
+    """Where a legend is a word of ours, colours are fixed for all words that can be drawn, and only for them."""
+    for panel in panels:
+        for target in panel["targets"]:
+            for label in LEGEND_LABEL.findall(target.get("legendFormat", "")):
+                possible = {word for each in selectors(target["expr"]) for word in each.words(label) or ()}
+                fixed = fixed_names(panel) if possible else set()
+                assert possible == fixed, panel["title"]
+
+
+def test_overrides_match_something(panels: list[Json]) -> None:
+    """An override names a column that is there, a legend that is drawn, or a word that a legend's label can have."""
+    for panel in panels:
+        legends = {target.get("legendFormat", "") for target in panel["targets"]}
+        words = {
+            word
+            for target in panel["targets"]
+            for label in LEGEND_LABEL.findall(target.get("legendFormat", ""))
+            for each in selectors(target["expr"])
+            for word in each.words(label) or ()
+        }
+        there = set(columns(panel).values()) if panel["type"] == "table" else legends | words | {"+Inf"}
+        assert set() == fixed_names(panel) - there, panel["title"]
+
+
+def test_value_mappings_know_the_vocabulary(panels: list[Json]) -> None:
+    """A mapping of words maps words that exist."""
+    for panel in panels:
+        mappings = [mapping for found in properties(panel, "mappings") for mapping in found]
+        keys = {key for mapping in mappings for key in mapping["options"] if not key.isdigit()}
+        assert set() == keys - WORDS, panel["title"]
+
+
+def test_colours_are_grafana_s(dashboard_file: Path) -> None:
+    """No colour that Grafana does not know: it would be drawn as grey."""
+    found = set(re.findall(r'"(?:color|fixedColor)": "([^"]*)"', dashboard_file.read_text()))
+    assert found
+    assert [color for color in found if not COLOR.fullmatch(color)] == []
+
+
+def test_what_is_true_now_is_asked_now(panels: list[Json]) -> None:
+    """Stats, bars, dials and tables ask for one instant: they never show the last value of an exporter that is down."""
+    asked = {panel["title"]: [target["instant"] for target in panel["targets"]] for panel in panels}
+    kinds = {panel["title"]: panel["type"] in MOMENT for panel in panels}
+    assert [title for title, each in asked.items() if set(each) != {kinds[title]}] == []
+
+
+def test_no_data_has_no_colour_of_good(panels: list[Json]) -> None:
+    """A stat without data is grey: the first threshold colours what has no value."""
+    stats = [panel for panel in panels if panel["type"] == "stat"]
+    first = {panel["title"]: panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0] for panel in stats}
+    assert [title for title, step in first.items() if step != GREY] == []
+
+
+def test_tables_say_what_it_means_that_they_are_empty(panels: list[Json]) -> None:
+    """An empty table has a sentence, and text columns are no numbers: no unit stands for the whole table."""
+    tables = [panel for panel in panels if panel["type"] == "table"]
+    said = {panel["title"]: panel["fieldConfig"]["defaults"] for panel in tables}
+    assert [title for title, each in said.items() if len(each["noValue"].split()) < 3 or "unit" in each] == []
