@@ -5,6 +5,7 @@ SHELL := bash
 PYTHON ?= python3
 ENGINE ?= docker
 ARGS ?=
+SOAK_MINUTES ?= 3
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
 # Percent of lines and branches that all tests together must reach.
 COVERAGE_FLOOR := 90
@@ -12,7 +13,7 @@ COVERAGE_FLOOR := 90
 BIN := .venv/bin
 VENV := .venv/installed
 
-.PHONY: help run test lint types architecture unit coverage real parts docs image clean
+.PHONY: help run test lint types architecture unit coverage real parts docs dashboards bench soak image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,12 +44,21 @@ coverage: $(VENV) parts ## All tests, with the coverage floor
 	$(BIN)/pytest -o faulthandler_exit_on_timeout=true \
 	    --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
 
-parts: ## Fetch Prometheus and Alertmanager for the tests, unless they are on PATH
+parts: ## Fetch Prometheus, Alertmanager and Pushgateway for tests and benchmarks, unless they are on PATH
 	@.ci/real-parts || test "$${CI:-}" != true
 
 docs: $(VENV) ## Write docs/metrics.md anew from the table of metrics
 	$(BIN)/webcast-exporter metrics > docs/metrics.md.new
 	mv docs/metrics.md.new docs/metrics.md
+
+dashboards: $(VENV) ## Write dashboards/grafana anew from dashboards/source
+	$(BIN)/python -m dashboards.source
+
+bench: $(VENV) parts ## Every benchmark, and the table of docs/performance.md; some minutes (ARGS=short)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(VENV) ## A real exporter under load and faults at random: does anything wear out? (SOAK_MINUTES=60)
+	$(BIN)/python -m benchmarks.soak $(SOAK_MINUTES)
 
 image: ## Build the container image (ENGINE=podman for another engine)
 	@# Podman and buildah drop HEALTHCHECK unless told to write Docker's format.

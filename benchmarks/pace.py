@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 
 from benchmarks.at_work import AtWork, at_work
 from benchmarks.fleet import target
-from benchmarks.result import Result, table
+from benchmarks.result import Result, at_least, at_most, table
 from exporter.simulator.calls import busiest_second
 from exporter.simulator.faults import FaultMode
 from exporter.simulator.notices import STARTED, Notice, envelope
@@ -17,7 +17,6 @@ from exporter.simulator.simulation import CALLBACK_SECRET
 
 TASKS, MAX_QPS, LATENCY = 600, 48, 0.2
 CALLBACKS = 200
-LEAST = 0.98
 STAMP_JITTER = 0.04
 """Seconds by which the simulated server, a busy Python process, may see one call later than another."""
 
@@ -34,16 +33,24 @@ def measure(*, short: bool = False) -> list[Result]:
         calls = [at for at in ours.sent(begun) if at < begun + seconds]
     used, most = len(calls) / (MAX_QPS * seconds), busiest_second(calls)
     sure = busiest_second(at / (1 - STAMP_JITTER) for at in calls)
+    limit = f"max_qps {MAX_QPS}"
     return [
-        Result(
+        at_least(
             f"calls a second under overload, API latency {1e3 * LATENCY:.0f} ms, across reloads and callbacks",
-            f"{len(calls) / seconds:.2f}/s; in any second {most} by the server's stamps, {sure} but for their jitter",
-            f"max_qps {MAX_QPS}",
-            f"{100 * used:.1f} %",
-            "98-100 %",
-            f"98 %, never over {MAX_QPS}",
-            used >= LEAST and sure <= MAX_QPS,
-        )
+            used,
+            reach=0.98,
+            hold=0.98,
+            ours=f"{len(calls) / seconds:.2f}/s",
+            other=limit,
+        ),
+        at_most(
+            "most of these calls in any second, at the vendor's server",
+            sure / MAX_QPS,
+            reach=1,
+            hold=1,
+            ours=f"{sure} ({most} with the jitter of its stamps)",
+            other=limit,
+        ),
     ]
 
 

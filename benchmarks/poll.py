@@ -46,7 +46,8 @@ def _polls(url: str) -> Callable[[], object]:
     handed_out: deque[Work] = deque()
     poller = made._parts.desks._desks["bench"].poller
     poller._ports = replace(poller._ports, submit=handed_out.append)
-    poller.hand_out(time.monotonic() + 1 / FAST_ENOUGH)
+    while not handed_out:
+        poller.hand_out(time.monotonic() + 1 / FAST_ENOUGH)
 
     def poll() -> None:
         following = handed_out.popleft()()

@@ -4,21 +4,41 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+FAR = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """One row of the table.
 
-    `reach` is what the ratio should be, `hold` what it must be, both as sentences; `held` says whether it is.
+    `ratio` is to reach `reach` and must keep `hold`: either it is to be no less, or (`is_cost`) no more.
     """
 
     what: str
     ours: str
     other: str
-    ratio: str
-    reach: str
-    hold: str
-    held: bool
+    ratio: float
+    reach: float
+    hold: float
+    is_cost: bool
+
+    @property
+    def held(self) -> bool:
+        """Whether it is as good as it must be."""
+        return self._keeps(self.hold)
+
+    @property
+    def verdict(self) -> str:
+        """In a word or two."""
+        return "reached" if self._keeps(self.reach) else "held" if self.held else "NOT HELD"
+
+    @property
+    def far_off(self) -> bool:
+        """Whether it is so much worse that a busy machine is no excuse."""
+        return not self._keeps(self.hold * FAR if self.is_cost else self.hold / FAR)
+
+    def _keeps(self, bound: float) -> bool:
+        return self.ratio <= bound if self.is_cost else self.ratio >= bound
 
 
 def interleaved(rounds: int, *measures: Callable[[], float]) -> list[float]:
@@ -37,21 +57,22 @@ def percentile(figures: Sequence[float], share: float) -> float:
 
 def at_least(what: str, ratio: float, *, reach: float, hold: float, ours: str, other: str) -> Result:
     """We are to be so many times better."""
-    return Result(what, ours, other, f"{ratio:.1f}x", f">= {reach:g}x", f">= {hold:g}x", ratio >= hold)
+    return Result(what, ours, other, ratio, reach, hold, is_cost=False)
 
 
 def at_most(what: str, ratio: float, *, reach: float, hold: float, ours: str, other: str) -> Result:
     """We are to cost no more than so much of the other."""
-    return Result(what, ours, other, f"{ratio:.2f}", f"<= {reach:g}", f"<= {hold:g}", ratio <= hold)
+    return Result(what, ours, other, ratio, reach, hold, is_cost=True)
 
 
 def table(results: Sequence[Result]) -> str:
     """As Markdown."""
     heads = ("what", "ours", "against", "ratio", "reach", "hold", "")
-    rows = [(each.what, each.ours, each.other, each.ratio, each.reach, each.hold, _verdict(each)) for each in results]
     lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+    return "\n".join([*lines, *(f"| {' | '.join(_cells(result))} |" for result in results)])
 
 
-def _verdict(result: Result) -> str:
-    return "held" if result.held else "NOT HELD"
+def _cells(result: Result) -> tuple[str, ...]:
+    bound = "<=" if result.is_cost else ">="
+    ratio, reach, hold = (f"{figure:.3g}" for figure in (result.ratio, result.reach, result.hold))
+    return result.what, result.ours, result.other, ratio, f"{bound} {reach}", f"{bound} {hold}", result.verdict

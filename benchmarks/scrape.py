@@ -68,7 +68,7 @@ def _pushgateway(body: bytes) -> Iterator[Scraper | None]:
     """One that holds the same series; None where there is no Pushgateway."""
     program = part("prometheus-pushgateway")
     if program is None:
-        print("no Pushgateway: run .ci/real-parts pushgateway", file=sys.stderr)
+        print("no Pushgateway: run make parts", file=sys.stderr)
         yield None
         return
     address = f"127.0.0.1:{free_port()}"

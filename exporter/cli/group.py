@@ -1,27 +1,34 @@
 """`webcast-exporter`: the group of all commands, and what its exit codes mean."""
 
+from importlib import import_module
 from typing import Any
 
 import click
 
 from exporter import __version__
-from exporter.cli.check import check
-from exporter.cli.dashboards import dashboards
-from exporter.cli.demo import demo
-from exporter.cli.get import get
 from exporter.cli.options import example
-from exporter.cli.plan import plan
-from exporter.cli.reference import metrics
-from exporter.cli.serve import serve
-from exporter.cli.simulate import simulate
 from exporter.errors import ConfigError, StartError
 
 BAD_USAGE = 2
 FAILED = 1
 
+COMMANDS = ("check", "dashboards", "demo", "get", "metrics", "plan", "serve", "simulate")
+"""Each is the function of its name in the module of its name; none is imported before it is asked for."""
+
 
 class Commands(click.Group):
     """Turns our errors into sentences: a bad configuration is exit 2, what this machine cannot serve is exit 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Every name."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The command of this name, if there is one."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"exporter.cli.{cmd_name}"), cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
@@ -43,7 +50,3 @@ def main() -> None:
 
     Exit codes: 0 fine, 1 what was asked for failed, 2 bad usage or bad configuration.
     """
-
-
-for command in (serve, check, get, plan, demo, simulate, metrics, dashboards):
-    main.add_command(command)

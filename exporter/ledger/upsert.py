@@ -1,18 +1,18 @@
 """Rows that are added, or take the place of those with the same key, in the words of the engine at hand."""
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-Rows = list[dict[str, Any]]
-Insert = sqlite.Insert | postgresql.Insert
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
-INSERT: Final[dict[str, Callable[[sa.Table], Insert]]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-"""By the dialect's name: the engines whose inserts say what becomes of a key that is there already."""
+    Insert = sqlite.Insert | postgresql.Insert
+
+Rows = list[dict[str, Any]]
 
 
 def upsert(connection: Connection, table: sa.Table, rows: Rows) -> None:
@@ -28,15 +28,21 @@ def add_new(connection: Connection, table: sa.Table, rows: Rows) -> None:
 
 
 @cache
-def replacing(table: sa.Table, dialect: str) -> Insert:
+def replacing(table: sa.Table, dialect: str) -> "Insert":
     """The same for every write of a table; to build it takes longer than to execute it."""
     keys = [column.name for column in table.primary_key]
-    statement = INSERT[dialect](table)
+    statement = _insert(table, dialect)
     changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
 @cache
-def keeping(table: sa.Table, dialect: str) -> Insert:
+def keeping(table: sa.Table, dialect: str) -> "Insert":
     """As `replacing`, but what is there stays."""
-    return INSERT[dialect](table).on_conflict_do_nothing()
+    return _insert(table, dialect).on_conflict_do_nothing()
+
+
+def _insert(table: sa.Table, dialect: str) -> "Insert":
+    """An insert that can say what becomes of a key that is there already; only the engine at hand is imported."""
+    insert: Insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+    return insert
