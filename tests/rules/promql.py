@@ -1,0 +1,141 @@
+"""What a query names: metrics with their labels, and label values, held against the exporter's own tables."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from exporter.exposition.catalog.fleet import FLEET
+from exporter.exposition.catalog.self import SELF
+from exporter.exposition.catalog.task import task_families
+from exporter.exposition.family import Family, Group, Kind
+from exporter.model.known import Standing
+from exporter.vocabulary import (
+    CallbackOutcome,
+    PageAction,
+    PageReason,
+    ReadFailure,
+    Rejection,
+    Source,
+    Status,
+    StopReason,
+)
+from tests.rules.bundle import RECORDED, rules
+
+SCRAPED = frozenset({"job", "instance", "namespace", "pod", "container", "endpoint"})
+NAME = re.compile(r"(?<![\w:\"{=])((?:\w+:)?(?:webcast|process)_\w+(?::\w+)?|\bup\b|ALERTS)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
+GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) \(([^)]*)\)")
+PLACEHOLDERS = {"APP", "ROOM", "TASK", "ACCOUNT"}
+
+FAILURES = {*ReadFailure} - {ReadFailure.NOT_FOUND}
+VALUES: dict[tuple[str, str], set[str]] = {
+    ("webcast_tasks", "status"): {*Standing},
+    ("webcast_task_status", "status"): {*Status},
+    ("webcast_task_read_error", "reason"): {*ReadFailure},
+    ("webcast_task_stop_reason", "reason"): {*StopReason},
+    ("webcast_task_last_page_event_timestamp_seconds", "event"): {*PageAction},
+    ("webcast_task_monitor_interval_seconds", "check"): {"freeze", "blank", "crash"},
+    ("webcast_run_stops_total", "reason"): {*StopReason},
+    ("webcast_run_transitions_total", "status"): {*Status},
+    ("webcast_page_refreshes_total", "reason"): {*PageReason},
+    ("webcast_page_reschedules_total", "reason"): {*PageReason},
+    ("webcast_api_request_failures_total", "reason"): {*FAILURES},
+    ("webcast_api_rate_limit_requests_per_second", "kind"): {"configured", "effective"},
+    ("webcast_targets", "source"): {*Source},
+    ("webcast_targets_rejected", "reason"): {*Rejection},
+    ("webcast_callback_events_total", "outcome"): {*CallbackOutcome},
+}
+"""The words that a label of a scraped metric can have."""
+
+
+@dataclass(frozen=True)
+class Selector:
+    """One selector: a name, and its matchers as label, operator and value."""
+
+    name: str
+    matchers: tuple[tuple[str, str, str], ...]
+
+
+def selectors(expression: str) -> Iterator[Selector]:
+    """All of an expression's; comments are left out."""
+    code = "\n".join(line.partition("#")[0] for line in expression.splitlines())
+    for name, matchers in NAME.findall(code):
+        yield Selector(name, tuple(MATCHER.findall(matchers)))
+
+
+def groupings(expression: str) -> set[str]:
+    """The labels that are grouped, matched or carried over by."""
+    return {label.strip() for group in GROUPING.findall(expression) for label in group.split(",")} - {""}
+
+
+def scraped() -> Mapping[str, frozenset[str]]:
+    """Every sample's name of the exporter, and its labels."""
+    tables: tuple[Family, ...] = (*FLEET, *SELF, *(row.family for row in task_families(Group)))
+    found: dict[str, frozenset[str]] = {"up": SCRAPED, "process_start_time_seconds": SCRAPED}
+    for family in tables:
+        labels = SCRAPED | {*family.labels}
+        if family.kind is Kind.HISTOGRAM:
+            found |= {f"{family.name}_bucket": labels | {"le"}, f"{family.name}_sum": labels}
+            found[f"{family.name}_count"] = labels
+        else:
+            found[family.name] = labels
+    return found
+
+
+def recorded() -> Mapping[str, frozenset[str]]:
+    """What is recorded, and the labels that its level names; a task's are those of its info, without the pod."""
+    info = next(row.family for row in task_families(Group) if row.family.name == "webcast_task_info")
+    of_task = frozenset({*info.labels, "namespace"}) - {"user_id"}
+    every = {label for labels in scraped().values() for label in labels}
+    names = [rule["record"] for rule in rules() if "record" in rule]
+    return {name: of_task if name.startswith("task:") else level_of(name, every) for name in names}
+
+
+def level_of(name: str, labels: set[str]) -> frozenset[str]:
+    """The labels that a recorded name begins with, `account_app_id:...` having two."""
+    rest, found = name.partition(":")[0], set[str]()
+    while rest:
+        label = max((label for label in labels if f"{rest}_".startswith(f"{label}_")), key=len, default="")
+        if not label:
+            return frozenset()
+        found.add(label)
+        rest = rest[len(label) + 1 :]
+    return frozenset(found)
+
+
+def metric_of(name: str) -> str:
+    """The scraped metric that a recorded one speaks of, with `_total` where a counter lost it on the way."""
+    middle = name.split(":")[1] if RECORDED.fullmatch(name) else name
+    return middle if middle in scraped() else f"{middle}_total"
+
+
+def faults(expression: str) -> list[str]:
+    """Names that are in no table, labels that a metric has not, values that a label cannot have."""
+    known = {**scraped(), **recorded(), "ALERTS": SCRAPED | {"alertname", "alertstate", "severity"}}
+    names = {rule["alert"] for rule in rules() if "alert" in rule}
+    wrong = []
+    anywhere = set[str]()
+    for selector in selectors(expression):
+        labels = known.get(selector.name)
+        if labels is None:
+            wrong.append(selector.name)
+            continue
+        anywhere |= labels | ({"app_id", "account", "room_id", "task_id"} if selector.name == "ALERTS" else set())
+        for label, operator, text in selector.matchers:
+            allowed = VALUES.get((metric_of(selector.name), label))
+            if label == "alertname":
+                allowed = names
+            words = text.split("|") if "~" in operator else [text]
+            if label not in labels:
+                wrong.append(f"{selector.name}{{{label}}}")
+            elif allowed is not None:
+                wrong += [f"{label}={word}" for word in words if word not in allowed]
+            elif not _free(label, text):
+                wrong.append(f"{label}={text}")
+    wrong += sorted(groupings(expression) - anywhere)
+    return wrong
+
+
+def _free(label: str, text: str) -> bool:
+    """Whether a label without a list of words may be asked for this: empty, a place to be filled, an alert's state."""
+    return text == "" or text in PLACEHOLDERS or label in {"job", "alertstate"}

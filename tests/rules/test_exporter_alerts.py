@@ -1,0 +1,502 @@
+"""Alerts of the exporter itself: that it does not see, reads too little, or is told nothing."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exporter.config.schema import Config
+from exporter.errors import ConfigError, Problem
+from exporter.model.target import TargetId
+from exporter.simulator.lives import Ending
+from exporter.simulator.replies import (
+    INTERNAL_ERROR,
+    INVALID_PARAMETER,
+    OVER_QPS,
+    SIGNATURE_MISMATCH,
+    WRONG_OWNER,
+    VendorError,
+)
+from exporter.vocabulary import CallbackOutcome
+from tests.rules.scene import (
+    APP,
+    HOUR,
+    JOB,
+    POD,
+    RUNNING,
+    Scene,
+    as_scraped,
+    of_exporter,
+    on_standby,
+    scraped_from,
+    task,
+)
+from tests.rules.tape import Alert
+
+pytestmark = pytest.mark.real
+
+OTHER_APP = "661e0000000000000000543d"
+ACCOUNT = {"account": "default"}
+
+
+def start_classes(scene: Scene, number: int = 4, app_id: str = APP) -> list[TargetId]:
+    """So many classes run."""
+    targets = [task(f"Class{index}", app_id) for index in range(number)]
+    for target in targets:
+        scene.start(target)
+    return targets
+
+
+def some_of(calls: int, error: VendorError) -> Callable[[TargetId], VendorError | None]:
+    """Every so many calls one is answered with the error."""
+    made = iter(range(1_000_000))
+    return lambda _target: error if next(made) % calls == 0 else None
+
+
+def test_exporter_down(scene: Scene) -> None:
+    """Nobody reads an account that was read before: it is named, and nothing else cries."""
+    start_classes(scene)
+    scene.list_all([task(f"ToCome{number}") for number in range(20)], starts=3 * HOUR, ends=4 * HOUR)
+    scene.passes(minutes=5)
+    scene.kill()
+    scene.passes(minutes=3)
+    scene.expects()
+    scene.passes(minutes=1)
+    down = of_exporter(
+        "WebCastExporterDown",
+        "critical",
+        "No exporter reads account default",
+        "No webcast-exporter that reads account default has been scraped for over 3 minutes. "
+        "Nothing is known of its classes, and no other alert can tell of them.",
+        **ACCOUNT,
+    )
+    scene.expects(down)
+    scene.passes(minutes=20)
+    scene.expects(replace(down, summary=""))
+    scene.restart("webcast-exporter-1")
+    scene.passes(minutes=2)
+    scene.expects()
+    scene.prove()
+
+
+def test_no_exporter_at_all(scene: Scene) -> None:
+    """Where there never was one, that is said too."""
+    scene.pods = {}
+    scene.passes(minutes=4)
+    scene.expects(
+        of_exporter(
+            "WebCastExporterDown",
+            "critical",
+            "No exporter reads anything",
+            "No webcast-exporter that reads any account has been scraped for over 3 minutes. "
+            "Nothing is known of its classes, and no other alert can tell of them.",
+        )
+    )
+    scene.prove()
+
+
+def test_two_leaders(scene: Scene) -> None:
+    """A leader and a standby are in order; two that read one account are not."""
+    start_classes(scene)
+    scene.pods = {POD: as_scraped, "webcast-exporter-1": on_standby}
+    scene.passes(minutes=6)
+    scene.expects()
+    scene.pods = {POD: as_scraped, "webcast-exporter-1": as_scraped}
+    scene.passes(minutes=4)
+    scene.expects(
+        of_exporter(
+            "WebCastNotOneLeader",
+            "critical",
+            "2 exporters read account default",
+            "2 webcast-exporter processes of job monitoring/webcast-exporter read account default at the same time. "
+            "There should be one.",
+            **JOB,
+            **ACCOUNT,
+        )
+    )
+    scene.prove()
+
+
+def test_no_leader(scene: Scene) -> None:
+    """Replicas that are all on standby: none leads, and so nobody reads the account."""
+    start_classes(scene)
+    scene.passes(minutes=6)
+    scene.pods = {POD: on_standby, "webcast-exporter-1": on_standby}
+    scene.passes(minutes=5)
+    scene.expects(
+        of_exporter(
+            "WebCastNotOneLeader",
+            "critical",
+            "No webcast-exporter of job monitoring/webcast-exporter leads",
+            "All webcast-exporter replicas of job monitoring/webcast-exporter are on standby. No task is read.",
+            **JOB,
+        ),
+        of_exporter("WebCastExporterDown", "critical", **ACCOUNT),
+    )
+    scene.prove()
+
+
+def test_credentials_refused(scene: Scene) -> None:
+    """A refused key is told of by its account; the classes, of which nothing is known any more, are not dark."""
+    targets = start_classes(scene)
+    scene.list_all(targets, starts=-HOUR, ends=HOUR)
+    scene.passes(minutes=5)
+    scene.vendor.refuses = lambda _target: SIGNATURE_MISMATCH
+    scene.passes(minutes=2.5)
+    scene.expects()
+    scene.passes(minutes=17.5)
+    scene.expects(
+        of_exporter(
+            "WebCastCredentialsRefused",
+            "critical",
+            "The API refuses the credentials of account default",
+            "Every call of account default is refused for its key, signature, token, right or clock. "
+            "None of its classes is seen.",
+            **ACCOUNT,
+        ),
+        of_exporter(
+            "WebCastDataStale",
+            "critical",
+            f"Nothing fresh is known of most classes of app {APP}",
+            f"100% of the live tasks of app {APP} (account default) have not been read successfully for "
+            "polling.stale_after. Their alerts cannot fire.",
+            **ACCOUNT,
+            app_id=APP,
+        ),
+    )
+    scene.vendor.refuses = lambda _target: None
+    scene.passes(minutes=12)
+    scene.expects()
+    scene.prove()
+
+
+def test_one_app_refused(scene: Scene) -> None:
+    """An app of another account: it is named, and the account is not."""
+    start_classes(scene)
+    start_classes(scene, app_id=OTHER_APP)
+    scene.vendor.refuses = lambda target: WRONG_OWNER if target.app_id == OTHER_APP else None
+    scene.passes(minutes=8)
+    refused = of_exporter(
+        "WebCastAppRefused",
+        "critical",
+        f"The API refuses app {OTHER_APP} to account default",
+        f"Account default may not read app {OTHER_APP}, though its other calls are answered. "
+        "4 of its tasks cannot be seen.",
+        **ACCOUNT,
+        app_id=OTHER_APP,
+    )
+    scene.expects(refused, of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=OTHER_APP))
+    scene.prove()
+
+
+def test_api_down(scene: Scene) -> None:
+    """The API fails for everybody, for minutes; when it is back, this goes only after the stale data has gone."""
+    start_classes(scene)
+    scene.passes(minutes=5)
+    scene.vendor.failing = True
+    scene.passes(minutes=3.5)
+    scene.expects()
+    scene.passes(minutes=1)
+    down = of_exporter(
+        "WebCastApiDown",
+        "critical",
+        "The API does not answer account default",
+        "No call of account default has been answered as it should for minutes. None of its classes is seen.",
+        **ACCOUNT,
+    )
+    scene.expects(down)
+    scene.passes(minutes=12)
+    stale = of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP)
+    failing = errors(
+        "server",
+        "Calls of account default fail (server)",
+        "100% of the calls of account default have failed over 10 minutes; reason server.",
+    )
+    scene.expects(down, stale, failing)
+    scene.vendor.failing = False
+    scene.passes(minutes=3)
+    scene.expects(replace(down, summary=""), errors("server"))
+    scene.passes(minutes=8)
+    scene.expects()
+    scene.prove()
+
+
+def errors(reason: str, *words: str) -> Alert:
+    """Calls that fail for a reason."""
+    return of_exporter("WebCastApiErrors", "warning", *words, **ACCOUNT, reason=reason)
+
+
+def test_an_api_that_failed_last_thing_at_night(scene: Scene) -> None:
+    """The last call of the day fails, and then there is nothing to call for: webcast_api_up stays 0, no more."""
+    scene.configure(callbacks={})
+    targets = start_classes(scene, 1)
+    scene.passes(minutes=5)
+    scene.vendor.failing = True
+    scene.passes(minutes=1)
+    scene.drop(*targets)
+    scene.whole.exporter._parts.tracker.cut_short(targets[0])
+    scene.passes(minutes=20)
+    scene.asks("webcast_api_up", ({"__name__": "webcast_api_up", **ACCOUNT, **scraped_from(POD)}, 0))
+    scene.expects()
+    scene.prove()
+
+
+def test_api_errors(scene: Scene) -> None:
+    """A tenth of the calls fails for a quarter of an hour; a few minutes of it are no alert."""
+    start_classes(scene, 7)
+    scene.vendor.refuses = some_of(10, INTERNAL_ERROR)
+    scene.passes(minutes=6)
+    scene.vendor.refuses = lambda _target: None
+    scene.passes(minutes=10)
+    scene.expects()
+    scene.vendor.refuses = some_of(10, INTERNAL_ERROR)
+    scene.passes(minutes=18)
+    scene.expects(errors("server"))
+    scene.prove()
+
+
+def test_throttled(scene: Scene) -> None:
+    """A tenth of the calls is throttled, on and on; then all of them."""
+    start_classes(scene, 7)
+    scene.vendor.refuses = some_of(10, OVER_QPS)
+    scene.passes(minutes=8)
+    scene.expects()
+    scene.passes(minutes=10)
+    throttled = of_exporter("WebCastApiThrottled", "warning", **ACCOUNT, reason="throttled")
+    scene.expects(throttled)
+    scene.vendor.refuses = lambda _target: OVER_QPS
+    scene.passes(minutes=12)
+    scene.expects(
+        replace(
+            throttled,
+            summary="The API throttles account default",
+            description="100% of the calls of account default have been throttled over 10 minutes. "
+            "Classes are read more rarely than configured.",
+        ),
+        of_exporter("WebCastApiDown", "critical", **ACCOUNT),
+        of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP),
+    )
+    scene.prove()
+
+
+def test_some_data_is_stale(scene: Scene) -> None:
+    """Two tasks of four cannot be read: a warning, while the others are seen. Three are too many."""
+    targets = start_classes(scene)
+    scene.passes(minutes=2)
+    scene.vendor.refuses = lambda target: INVALID_PARAMETER if target in targets[:2] else None
+    scene.passes(minutes=8)
+    scene.expects()
+    scene.passes(minutes=12)
+    scene.expects(
+        of_exporter(
+            "WebCastDataStale",
+            "warning",
+            f"Nothing fresh is known of some classes of app {APP}",
+            f"2 tasks of app {APP} (account default) have not been read successfully for polling.stale_after. "
+            "Their alerts cannot fire.",
+            **ACCOUNT,
+            app_id=APP,
+        ),
+        errors("rejected"),
+    )
+    scene.vendor.refuses = lambda target: INVALID_PARAMETER if target in targets[:3] else None
+    scene.passes(minutes=10)
+    scene.expects(of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP), errors("rejected"))
+    scene.prove()
+
+
+def test_read_too_rarely(scene: Scene) -> None:
+    """A call every ten seconds for 20 tasks: all are fresh, and each is read once in 200 seconds."""
+    scene.configure(accounts=[{"name": "default", "access_key_id": "x", "secret_access_key": "y", "max_qps": 0.1}])
+    start_classes(scene, 20)
+    scene.passes(minutes=19)
+    scene.expects(
+        of_exporter(
+            "WebCastReadTooRarely",
+            "warning",
+            "Running classes of account default are read too rarely",
+            "20 running tasks of account default have been read less than once in 2 minutes for 10 minutes. "
+            "What happens to them is told late.",
+            **ACCOUNT,
+        )
+    )
+    scene.prove()
+
+
+def test_read_often_enough(scene: Scene) -> None:
+    """Six times in ten minutes, as configured."""
+    scene.configure(polling={"interval": "100s"})
+    start_classes(scene)
+    scene.passes(minutes=20)
+    scene.expects()
+    scene.prove()
+
+
+def refreshed(scene: Scene, *, minutes: float) -> None:
+    """Time passes, and lists are refreshed every minute."""
+    for _ in range(round(minutes)):
+        scene.refresh_lists()
+        scene.passes(minutes=1)
+
+
+def test_discovery_failing(scene: Scene, tmp_path: Path) -> None:
+    """A list that cannot be had for ten minutes; one that fails once is none."""
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps([]))
+    bad.write_text(json.dumps([]))
+    scene.configure(file_sd_configs=[{"files": [str(bad)]}, {"files": [str(good)]}])
+    refreshed(scene, minutes=5)
+    bad.write_text("no list")
+    refreshed(scene, minutes=9)
+    scene.expects()
+    good.write_text("no list")
+    refreshed(scene, minutes=1)
+    good.write_text(json.dumps([]))
+    refreshed(scene, minutes=2)
+    scene.expects(
+        of_exporter(
+            "WebCastDiscoveryFailing",
+            "warning",
+            "The targets of file_sd_configs[0] cannot be had",
+            "file_sd_configs[0] has not been had for over 10 minutes (about 12 failures in 20 minutes). "
+            "Classes that have begun since then are not seen.",
+            **JOB,
+            source="file",
+            config="file_sd_configs[0]",
+        )
+    )
+    scene.prove()
+
+
+def test_callbacks_with_bad_signatures(scene: Scene) -> None:
+    """A secret that was not rotated; a stranger who knocks four times, or five times among many, is none."""
+    start_classes(scene)
+    scene.passes(minutes=1)
+    for number in range(4):
+        assert scene.call_back(number, secret="guess") is CallbackOutcome.BAD_SIGNATURE
+    scene.passes(minutes=5)
+    scene.expects()
+    scene.passes(minutes=12)
+    for number in range(100, 155):
+        assert scene.call_back(number) is CallbackOutcome.ACCEPTED
+        assert number % 11 or scene.call_back(number, secret="guess") is CallbackOutcome.BAD_SIGNATURE
+    scene.passes(minutes=5)
+    scene.expects()
+    scene.passes(minutes=12)
+    for number in range(10):
+        assert scene.call_back(number) is CallbackOutcome.ACCEPTED
+        assert scene.call_back(number, secret="old") is CallbackOutcome.BAD_SIGNATURE
+        scene.passes(minutes=0.5)
+    scene.passes(minutes=1)
+    scene.expects(
+        of_exporter(
+            "WebCastCallbackSignaturesBad",
+            "warning",
+            "Callbacks have bad signatures",
+            "About 10 callbacks within 15 minutes had a signature that fits none of the secrets. "
+            "What they say of frozen and crashed pages is not counted.",
+            **JOB,
+            outcome="bad_signature",
+        )
+    )
+    scene.prove()
+
+
+def test_callbacks_of_no_use(scene: Scene) -> None:
+    """For an hour all that came was of another type or late; one that is of use ends it."""
+    start_classes(scene)
+    scene.passes(minutes=1)
+    for number in range(2):
+        assert scene.call_back(number, event_type="WebCast") is CallbackOutcome.IGNORED
+        scene.passes(minutes=5)
+    scene.expects()
+    assert scene.call_back(2, event_type="WebCast") is CallbackOutcome.IGNORED
+    scene.passes(minutes=5)
+    assert scene.call_back(3, late=HOUR) is CallbackOutcome.STALE
+    scene.passes(minutes=5)
+    scene.expects(
+        of_exporter(
+            "WebCastCallbacksUnused",
+            "warning",
+            "Callbacks come, and none is of use",
+            "All of about 4 signed callbacks within an hour were ignored or stale. "
+            "Frozen and crashed pages are not seen.",
+            **JOB,
+        )
+    )
+    assert scene.call_back(4) is CallbackOutcome.ACCEPTED
+    scene.passes(minutes=1)
+    scene.expects()
+    scene.prove()
+
+
+def test_reload_failed(scene: Scene) -> None:
+    """A configuration that cannot be loaded, for minutes; put right, it is over."""
+    start_classes(scene)
+    scene.passes(minutes=1)
+    exporter = scene.whole.exporter
+    config = exporter.config
+
+    def refuse() -> Config:
+        raise ConfigError([Problem("accounts", "must not be empty")])
+
+    exporter._load_config = refuse
+    with pytest.raises(ConfigError):
+        exporter.reload()
+    scene.passes(minutes=4)
+    scene.expects()
+    scene.passes(minutes=2)
+    scene.expects(
+        of_exporter(
+            "WebCastReloadFailed",
+            "warning",
+            "The configuration of 10.0.0.1:10960 cannot be reloaded",
+            "The latest reload of webcast-exporter 10.0.0.1:10960 failed; the old configuration is in force. "
+            "A restart would not come up.",
+            **scraped_from(POD),
+        )
+    )
+    exporter._load_config = lambda: config
+    exporter.reload()
+    scene.passes(minutes=1)
+    scene.expects()
+    scene.prove()
+
+
+def test_state_not_written(scene: Scene) -> None:
+    """The disk takes no write for minutes; one that was locked for a moment is no alert."""
+    scene.configure(callbacks={})
+    start_classes(scene)
+    scene.passes(minutes=1)
+    set_read_only(scene, "ON")
+    scene.start(task("Later"), replace(RUNNING, ends=60.0, ending=Ending.STOPPED_BY_API))
+    scene.passes(minutes=1.5)
+    scene.expects()
+    set_read_only(scene, "OFF")
+    scene.passes(minutes=6)
+    scene.expects()
+    set_read_only(scene, "ON")
+    scene.vendor.fleet.stop(task("Class0"))
+    scene.passes(minutes=8)
+    scene.expects(
+        of_exporter(
+            "WebCastStateNotWritten",
+            "critical",
+            "The state of 10.0.0.1:10960 cannot be written",
+            "webcast-exporter 10.0.0.1:10960 has failed to write its state for over 5 minutes. "
+            "Pushes and callbacks are refused, and what has been counted is lost if it ends.",
+            **scraped_from(POD),
+        )
+    )
+    set_read_only(scene, "OFF")
+    scene.passes(minutes=4)
+    scene.expects()
+    scene.prove()
+
+
+def set_read_only(scene: Scene, switch: str) -> None:
+    """Have SQLite refuse every write, or none."""
+    with scene.whole.exporter._parts.ledger._engine.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA query_only = {switch}")

@@ -1,0 +1,209 @@
+"""The rule files and the runbooks, as they lie there: complete, alike, and about metrics that exist."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from exporter.config.schema import Config
+from tests.rules.bundle import (
+    ALERTS,
+    BLOCK,
+    PAGES,
+    RECORDED,
+    ROOT,
+    RULE_FILES,
+    RUNBOOK_BASE,
+    RUNBOOKS,
+    Rule,
+    alerts,
+    load,
+    rules,
+)
+from tests.rules.promql import faults, level_of, metric_of, scraped
+
+SEVERITIES = {"critical", "warning", "info"}
+DASHBOARDS = re.compile(r"/d/(webcast-(?:task|fleet|exporter))/\1(?:\?|\{\{ with \$labels\.account \}\}\?|$)")
+OF_STOPPED = re.compile(r"webcast_task_(?:end_timestamp_seconds|stop_reason)")
+SECTIONS = ["Meaning", "Impact", "See more", "What to do", "False alarm", "含义", "影响", "查看", "处理", "误报"]
+
+
+def titled(rule: Rule) -> str:
+    """A name for a test's report."""
+    return f"{rule.get('alert') or rule['record']}-{rule.get('labels', {}).get('severity', 'recorded')}"
+
+
+def seconds(duration: str) -> float:
+    """`90s`, `5m` or `1h`."""
+    return float(duration[:-1]) * {"s": 1, "m": 60, "h": 3600}[duration[-1]]
+
+
+@pytest.mark.real
+def test_promtool_takes_the_rules(promtool_bin: Path) -> None:
+    """Both files are valid, and no rule is there twice."""
+    done = subprocess.run([promtool_bin, "check", "rules", *RULE_FILES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("rule", list(alerts()), ids=titled)
+def test_an_alert_has_all_that_an_engineer_needs(rule: Rule) -> None:
+    """Severity, summary, description, runbook and dashboard, and no more."""
+    assert rule["labels"].keys() == {"severity"}
+    assert rule["labels"]["severity"] in SEVERITIES
+    assert re.fullmatch(r"WebCast(?:[A-Z][a-z]+)+", rule["alert"])
+    told = rule["annotations"]
+    assert told.keys() == {"summary", "description", "runbook_url", "dashboard"}
+    assert told["runbook_url"] == f"{RUNBOOK_BASE}{rule['alert']}.md"
+    assert DASHBOARDS.match(told["dashboard"])
+    assert told["description"].endswith((".", "{{ end }}"))
+    assert not told["summary"].endswith(".")
+
+
+@pytest.mark.parametrize("rule", list(alerts()), ids=titled)
+def test_an_alert_links_to_a_dashboard_that_exists(rule: Rule) -> None:
+    """One of the bundled ones, with variables that it has."""
+    link = rule["annotations"]["dashboard"]
+    uid = link.split("/")[2]
+    document = json.loads((ROOT / "dashboards" / "grafana" / f"{uid.removeprefix('webcast-')}.json").read_text())
+    assert document["uid"] == uid
+    variables = {variable["name"] for variable in document["templating"]["list"]}
+    assert set(re.findall(r"var-(\w+)=", link)) <= variables
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in alerts() if "task:webcast_task_info:max *" in rule["expr"]], ids=titled
+)
+def test_an_alert_of_a_class_names_it(rule: Rule) -> None:
+    """Summary by room and task, description by app and account too, a link to its page, and a bridge between pods."""
+    summary, description = rule["annotations"]["summary"], rule["annotations"]["description"]
+    assert "{{ $labels.room_id }}/{{ $labels.task_id }}" in summary
+    for label in ("app_id", "room_id", "task_id", "account", "source_host"):
+        assert re.search(rf"\$labels\.{label}\b", description), label
+    assert "var-task_id={{ $labels.task_id }}" in rule["annotations"]["dashboard"]
+    assert rule["keep_firing_for"] == "5m"
+
+
+@pytest.mark.parametrize("rule", [rule for rule in alerts() if OF_STOPPED.search(rule["expr"])], ids=titled)
+def test_an_alert_of_a_stopped_task_fits_inside_linger(rule: Rule) -> None:
+    """So long are a stopped task's series there: the wait, and all that counts as recent."""
+    linger = Config().lifecycle.linger
+    assert seconds(rule.get("for", "0s")) < linger / 3
+    recent = re.findall(r"end_timestamp_seconds\) < (\d+)$", rule["expr"], re.MULTILINE)
+    assert {float(each) for each in recent} <= {linger}
+
+
+def test_many_failures_outlive_the_single_ones() -> None:
+    """Else all that was inhibited would be sent when the inhibiting alert goes."""
+    of_name = {(rule["alert"], rule["labels"]["severity"]): rule for rule in alerts()}
+    single, many = of_name["WebCastTaskFailed", "critical"], of_name["WebCastManyRunsFailed", "critical"]
+    assert seconds(many["keep_firing_for"]) >= Config().lifecycle.linger + seconds(single["keep_firing_for"])
+
+
+def test_what_inhibits_stale_data_outlives_it() -> None:
+    """When an account is read again, its tasks are fresh a moment later: its alert must not go before theirs."""
+    causes = {"WebCastCredentialsRefused", "WebCastApiDown", "WebCastAppRefused"}
+    assert {rule["alert"]: rule["keep_firing_for"] for rule in alerts() if rule["alert"] in causes} == dict.fromkeys(
+        causes, "5m"
+    )
+
+
+@pytest.mark.parametrize("rule", rules(), ids=titled)
+def test_rules_ask_for_what_exists(rule: Rule) -> None:
+    """Names, labels and label values are in the exporter's tables, or recorded."""
+    assert faults(rule["expr"]) == []
+
+
+def test_recorded_names_say_what_they_hold() -> None:
+    """level:metric:operations, the level being labels and the metric one of the exporter's."""
+    every = {label for labels in scraped().values() for label in labels}
+    for rule in (rule for rule in rules() if "record" in rule):
+        level, _, operations = rule["record"].split(":")
+        assert level == "task" or level_of(rule["record"], every), rule["record"]
+        assert operations
+        known = metric_of(rule["record"])
+        assert known in scraped() or f"{known.removesuffix('_total')}_bucket" in scraped() or "webcast_task_" in known
+
+
+def test_nothing_is_recorded_for_nobody() -> None:
+    """What is recorded is used by an alert, by another recording rule or by a runbook."""
+    texts = [rule["expr"] for rule in rules()] + [query for page in PAGES for query in BLOCK.findall(page.read_text())]
+    used = {name for text in texts for name in RECORDED.findall(text)}
+    assert {rule["record"] for rule in rules() if "record" in rule} == used
+
+
+def test_every_alert_says_why_it_is_as_it_is() -> None:
+    """A comment stands above each."""
+    lines = ALERTS.read_text().splitlines()
+    above = [lines[number - 1].strip() for number, line in enumerate(lines) if line.strip().startswith("- alert:")]
+    assert [line for line in above if not line.startswith("#")] == []
+
+
+def test_groups_are_evaluated_often_enough() -> None:
+    """Each group has its own interval, whatever Prometheus's global one is."""
+    groups = [group for file in RULE_FILES for group in load(file)["groups"]]
+    assert {group["interval"] for group in groups} <= {"30s", "1m"}
+    assert len({group["name"] for group in groups}) == len(groups)
+
+
+def test_alerts_and_runbooks_are_one_set() -> None:
+    """Each alert has its page, and no page is without an alert; the two tables list them all."""
+    names = {rule["alert"] for rule in alerts()}
+    assert {page.stem for page in PAGES} == names
+    for table in (RUNBOOKS / "README.md", ROOT / "docs" / "alerting.md"):
+        listed = re.findall(r"^\| \[(WebCast\w+)\]\((?:runbooks/)?(WebCast\w+)\.md\)", table.read_text(), re.MULTILINE)
+        assert [pair for pair in listed if pair[0] != pair[1]] == []
+        assert sorted(name for name, _ in listed) == sorted(names)
+
+
+def test_the_tables_tell_the_severities() -> None:
+    """In the index of runbooks each alert has the severities of its rules."""
+    rows = re.findall(r"^\| \[(\w+)\]\(\w+\.md\) \| ([\w, ]+) \|", (RUNBOOKS / "README.md").read_text(), re.MULTILINE)
+    told = {name: set(severities.split(", ")) for name, severities in rows}
+    true: dict[str, set[str]] = {}
+    for rule in alerts():
+        true.setdefault(rule["alert"], set()).add(rule["labels"]["severity"])
+    assert told == true
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_runbook_is_whole(page: Path) -> None:
+    """Its name, all parts in both languages, queries as blocks of their own, a question before each in both."""
+    text = page.read_text()
+    assert text.startswith(f"# {page.stem}\n")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == SECTIONS
+    english, chinese = text.split("\n# 中文\n")
+    assert not re.search(r"[\u4e00-\u9fff]", english.replace("[中文](#中文)", ""))
+    assert len(BLOCK.findall(text)) == text.count("```") // 2
+    asked = re.search(r"^## 查看\n(.*?)^## ", chinese, re.MULTILINE | re.DOTALL)
+    assert asked is not None
+    assert len(re.findall(r"^\d+\. ", asked[1], re.MULTILINE)) == len(BLOCK.findall(english))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_queries_of_a_runbook_ask_for_what_exists(page: Path) -> None:
+    """As the rules themselves."""
+    queries = BLOCK.findall(page.read_text())
+    assert queries
+    assert [faults(query) for query in queries if faults(query)] == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ('webcast_task_status{status="runing"} == 1', ["status=runing"]),
+        ('webcast_task_status{state="running"}', ["webcast_task_status{state}"]),
+        ("sum by (acount) (webcast_api_up)", ["acount"]),
+        ("webcast_task_statuz == 1", ["webcast_task_statuz"]),
+        ('webcast_tasks{status=~"running|gone"}', ["status=gone"]),
+        ('app_id_reason:webcast_run_stops_total:max{reason="Lst"}', ["reason=Lst"]),
+        ("app_id:webcast_nothing:max", ["app_id:webcast_nothing:max"]),
+        ('ALERTS{alertname="WebCastNothing"}', ["alertname=WebCastNothing"]),
+        ('webcast_task_status{app_id="661e"}', ["app_id=661e"]),
+        ('max by (app_id) (webcast_task_status{app_id="APP", status!="running"})', []),
+    ],
+)
+def test_faults_are_found(expression: str, expected: list[str]) -> None:
+    """The rules above cannot pass by finding nothing at all."""
+    assert faults(expression) == expected

@@ -1,0 +1,218 @@
+"""Alerts of many classes at once."""
+
+import pytest
+
+from exporter.model.target import TargetId
+from exporter.simulator.lives import Ending, Plan
+from tests.rules.scene import APP, HOUR, MINUTE, RUNNING, WATCHED, Scene, of_exporter, of_task, task
+from tests.rules.tape import Alert
+
+pytestmark = pytest.mark.real
+
+WAVE = 6 * MINUTE
+"""From one wave of stops to the next: more than the five minutes that count."""
+
+
+MANY = of_exporter(
+    "WebCastManyRunsFailed",
+    "critical",
+    f"Many classes of app {APP} fail",
+    f"12% of the runs of app {APP} (account default) that stopped within 5 minutes have failed, 10 or more.",
+    account="default",
+    app_id=APP,
+)
+
+
+def stop(scene: Scene, name: str, number: int, ending: Ending, after: float = 60.0) -> list[Alert]:
+    """So many classes run for so long, and end so; the alerts of single failures that follow."""
+    targets = [task(f"{name}{index}") for index in range(number)]
+    for target in targets:
+        scene.start(target, Plan(WATCHED, ends=after, ending=ending))
+    failed = ending is Ending.BROKE
+    return [of_task("WebCastTaskFailed", each, "critical", reason="UnknownStopReason") for each in targets if failed]
+
+
+def test_many_runs_failed(scene: Scene) -> None:
+    """Twelve failures among a hundred stops are one alert, which outlives the twelve that it inhibits."""
+    scene.configure(callbacks={})
+    stop(scene, "Before", 100, Ending.STOPPED_BY_API)
+    stop(scene, "Well", 88, Ending.STOPPED_BY_API, 60 + WAVE)
+    failed = stop(scene, "Ill", 12, Ending.BROKE, 60 + WAVE)
+    scene.passes(minutes=8)
+    scene.expects(MANY, *failed)
+    scene.drop(*(task(f"Before{number}") for number in range(100)), *(task(f"Well{number}") for number in range(88)))
+    scene.passes(minutes=20)
+    scene.expects(of_exporter("WebCastManyRunsFailed", "critical", account="default", app_id=APP))
+    scene.passes(minutes=10)
+    scene.expects()
+    scene.prove()
+
+
+def test_few_runs_failed(scene: Scene) -> None:
+    """Nine failures are not many, whatever their share, nor are nine more a while later."""
+    failed = stop(scene, "Ill", 9, Ending.BROKE)
+    failed += stop(scene, "Later", 9, Ending.BROKE, 60 + WAVE)
+    scene.passes(minutes=10)
+    scene.expects(*failed)
+    scene.prove()
+
+
+def test_a_small_part_of_the_runs_failed(scene: Scene) -> None:
+    """Nor are ten among a hundred and five."""
+    stop(scene, "Well", 95, Ending.STOPPED_BY_API)
+    failed = stop(scene, "Ill", 10, Ending.BROKE)
+    scene.passes(minutes=3)
+    scene.expects(*failed)
+    scene.prove()
+
+
+def test_many_runs_failed_to_start(scene: Scene) -> None:
+    """Ten tasks that cannot start, and have no EndTime, are as many; nothing else has stopped."""
+    targets = [task(f"Ill{number}") for number in range(10)]
+    for target in targets:
+        scene.vendor.says_at_the_end[target] = {"EndTime": 0}
+        scene.start(target, Plan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED))
+    scene.passes(minutes=2)
+    failed = [of_task("WebCastTaskFailed", each, "critical", reason="StartTaskFailed") for each in targets]
+    scene.expects(of_exporter("WebCastManyRunsFailed", "critical", account="default", app_id=APP), *failed)
+    scene.prove()
+
+
+def run(scene: Scene, number: int) -> list[TargetId]:
+    """So many classes run."""
+    targets = [task(f"Class{index}") for index in range(number)]
+    scene.list_all(targets)
+    for target in targets:
+        scene.start(target)
+    return targets
+
+
+def test_live_runs_vanish_from_the_lists(scene: Scene) -> None:
+    """Most of what runs is listed no more and goes on running: its list is broken. Less than half wakes nobody."""
+    scene.configure(callbacks={})
+    targets = run(scene, 26)
+    scene.passes(minutes=5)
+    scene.drop(*targets[:12])
+    scene.passes(minutes=10)
+    scene.expects()
+    scene.drop(*targets[12:14])
+    scene.passes(minutes=6)
+    scene.expects(
+        of_exporter(
+            "WebCastTargetsGone",
+            "critical",
+            "Classes have vanished from the lists of targets",
+            "14 tasks that 10.0.0.1:10960 reads are live and no source lists them. "
+            "They are let go when lifecycle.drain is over.",
+            instance="10.0.0.1:10960",
+            job="monitoring/webcast-exporter",
+            namespace="monitoring",
+        )
+    )
+    scene.prove()
+
+
+def test_a_few_live_runs_vanish(scene: Scene) -> None:
+    """Nine are too few to tell a broken list from a person's hand."""
+    scene.configure(callbacks={})
+    targets = run(scene, 12)
+    scene.passes(minutes=5)
+    scene.drop(*targets[:9])
+    scene.passes(minutes=10)
+    scene.expects()
+    scene.prove()
+
+
+def to_come(scene: Scene, number: int) -> list[TargetId]:
+    """One class runs, and so many are to come."""
+    scene.start(task("Now"), RUNNING)
+    targets = [task(f"Class{index}") for index in range(number)]
+    scene.list_all(targets, starts=HOUR, ends=2 * HOUR)
+    scene.passes(minutes=20)
+    return targets
+
+
+def test_classes_vanish_before_they_begin(scene: Scene) -> None:
+    """The classes of the coming hour are listed no more: nobody would see whether they start."""
+    scene.list_all([task(f"Nothing{index}") for index in range(30)])
+    targets = to_come(scene, 22)
+    scene.expects()
+    scene.drop(*targets[:14])
+    scene.passes(minutes=7)
+    scene.expects(
+        of_exporter(
+            "WebCastTargetsGone",
+            "critical",
+            "Classes have vanished from the lists of targets",
+            "14 classes of account default that are not over yet were targets 15 minutes ago and are none now. "
+            "Nobody will see whether they run.",
+            account="default",
+        )
+    )
+    scene.prove()
+
+
+@pytest.mark.parametrize(("listed", "dropped"), [(12, 9), (30, 14)], ids=["nine", "under half"])
+def test_some_classes_are_called_off(scene: Scene, listed: int, dropped: int) -> None:
+    """Nine of twelve, or fourteen of thirty, may be a person's decision."""
+    scene.drop(*to_come(scene, listed)[:dropped])
+    scene.passes(minutes=20)
+    scene.expects()
+    scene.prove()
+
+
+def test_a_list_is_empty_for_a_moment(scene: Scene) -> None:
+    """A backend that forgets its classes for three minutes and finds them again wakes nobody."""
+    targets = to_come(scene, 30)
+    scene.drop(*targets)
+    scene.passes(minutes=3)
+    scene.list_all(targets, starts=HOUR / 2, ends=HOUR)
+    scene.passes(minutes=20)
+    scene.expects()
+    scene.prove()
+
+
+def test_targets_that_are_no_classes_are_dropped(scene: Scene) -> None:
+    """Without times, and unknown to the API, they are nothing that could be missed."""
+    scene.start(task("Now"), RUNNING)
+    targets = [task(f"Nothing{index}") for index in range(30)]
+    scene.list_all(targets)
+    scene.passes(minutes=20)
+    scene.drop(*targets)
+    scene.passes(minutes=20)
+    scene.expects()
+    scene.prove()
+
+
+def test_the_school_closes_early(scene: Scene) -> None:
+    """All classes are stopped two hours before their end and leave the list: each is told of, and no list is broken."""
+    scene.configure(callbacks={})
+    targets = [task(f"Class{index}") for index in range(12)]
+    scene.list_all(targets, starts=-HOUR, ends=2.5 * HOUR)
+    for target in targets:
+        scene.start(target, age=HOUR)
+    scene.passes(minutes=10)
+    for target in targets:
+        scene.vendor.fleet.stop(target)
+    scene.passes(minutes=1)
+    scene.drop(*targets)
+    scene.passes(minutes=2)
+    scene.expects(*(of_task("WebCastClassEndedEarly", each, "warning", reason="StopByAPI") for each in targets))
+    scene.passes(minutes=40)
+    scene.expects()
+    scene.prove()
+
+
+def test_a_fleet_goes_to_sleep(scene: Scene) -> None:
+    """All classes end within minutes and are dropped as they end; then there is nothing for hours."""
+    targets = [task(f"Class{number}") for number in range(30)]
+    scene.list_all(targets, starts=-HOUR, ends=10 * MINUTE)
+    for target in targets:
+        scene.start(target, age=HOUR)
+    scene.passes(minutes=3)
+    for target in targets:
+        scene.vendor.fleet.stop(target)
+    scene.drop(*targets)
+    scene.passes(minutes=50)
+    scene.expects()
+    scene.prove()
