@@ -14,6 +14,7 @@ LINKS = (
     ("/metrics", "Metrics", "of every task, of the fleet and of the exporter"),
     ("/metrics?collect[]=fleet", "Fleet metrics", "the same without the per-task series"),
     ("/api/v1/targets", "Targets", "which tasks are read, and from where they come"),
+    ("/dashboards/", "Dashboards and rules", "for Grafana, Prometheus, Alertmanager and Kubernetes, to download"),
     ("/status", "Status", "versions, flags, and the last callbacks"),
     ("/-/healthy", "Health", "whether tasks are being read"),
     ("/-/ready", "Readiness", "whether it can serve"),

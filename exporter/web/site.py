@@ -14,6 +14,7 @@ from starlette.templating import Jinja2Templates
 
 from exporter.web.allowance import Allowance
 from exporter.web.callback import callback
+from exporter.web.downloads import download, downloads
 from exporter.web.guard import Guard
 from exporter.web.house import House
 from exporter.web.landing import landing
@@ -37,6 +38,8 @@ def create_site(house: House, failed: Callable[[str, Exception], None]) -> Starl
             Route("/metrics", metrics),
             Route("/", landing),
             Route("/status", status),
+            Route("/dashboards/", downloads),
+            Route("/dashboards/{name:path}", download),
             Route("/callback", callback, methods=["POST"]),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),

@@ -2,7 +2,6 @@ import logging
 import os
 import signal
 import socket
-import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import exporter.cli
 from exporter.app.exporter import Exporter
 from exporter.app.serve import serve
 from exporter.app.signals import Signals, Wish
+from exporter.bundle import files
 from exporter.cli import dashboards, logs
 from exporter.config.schema import Config
 from exporter.exposition.reference import reference
@@ -142,41 +142,37 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bundle(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A bundle of three files, one of them without a suffix."""
-    folder = tmp_path / "bundle"
-    for name in ("grafana/fleet.json", "prometheus/alerts.yml", "prometheus/README"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name)
-    monkeypatch.setattr(dashboards, "IN_THE_WHEEL", folder)
-    return folder
+    files = {"grafana/fleet.json": "{}", "prometheus/README": "云录屏", "prometheus/alerts.yml": "groups: []"}
+    monkeypatch.setattr(dashboards, "bundle", lambda: files)
+    return files
 
 
-def test_export(run: Run, bundle: Path, tmp_path: Path) -> None:
+def test_export(run: Run, bundle: dict[str, str], tmp_path: Path) -> None:
     """Every file arrives, folders are made, and each written file is told."""
     target = tmp_path / "new" / "folder"
     result = run("dashboards", "export", str(target))
     assert result.exit_code == 0
-    names = sorted(str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file())
-    assert [str(target / name) for name in names] == result.stdout.splitlines()
-    assert [(target / name).read_text() for name in names] == names
+    assert result.stdout.splitlines() == [str(target / name) for name in bundle]
+    assert {name: (target / name).read_text("utf-8") for name in bundle} == bundle
 
 
-def test_export_replaces_and_keeps(run: Run, bundle: Path, tmp_path: Path) -> None:
-    """Files of the same name are replaced, also over a read-only bundle; others stay."""
+@pytest.mark.usefixtures("bundle")
+def test_export_replaces_and_keeps(run: Run, tmp_path: Path) -> None:
+    """Files of the same name are replaced, others stay."""
     target = tmp_path / "folder"
-    (bundle / "grafana/fleet.json").chmod(stat.S_IRUSR)
     assert run("dashboards", "export", str(target)).exit_code == 0
     (target / "grafana/fleet.json").write_text("edited")
     (target / "mine.json").write_text("mine")
     assert run("dashboards", "export", str(target)).exit_code == 0
-    assert (target / "grafana/fleet.json").read_text() == "grafana/fleet.json"
+    assert (target / "grafana/fleet.json").read_text() == "{}"
     assert (target / "mine.json").read_text() == "mine"
 
 
-def test_export_where_it_cannot_be_written(run: Run, bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("bundle")
+def test_export_where_it_cannot_be_written(run: Run, tmp_path: Path) -> None:
     """Exit 1, and a sentence with the file and the reason."""
-    assert bundle.is_dir()
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "grafana").write_text("a file where a folder must be")
     result = run("dashboards", "export", str(tmp_path / "folder"))
@@ -184,24 +180,19 @@ def test_export_where_it_cannot_be_written(run: Run, bundle: Path, tmp_path: Pat
     assert result.stderr.startswith(f"webcast-exporter: cannot write {tmp_path}/folder/grafana/fleet.json: ")
 
 
-def test_export_to_a_file(run: Run, bundle: Path) -> None:
+def test_export_to_a_file(run: Run, tmp_path: Path) -> None:
     """A file is no directory: bad usage."""
-    assert run("dashboards", "export", str(bundle / "grafana/fleet.json")).exit_code == 2
+    (tmp_path / "file").touch()
+    assert run("dashboards", "export", str(tmp_path / "file")).exit_code == 2
 
 
 def test_export_without_a_bundle(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An installation without its dashboards says so, and makes nothing."""
-    monkeypatch.setattr(dashboards, "IN_THE_WHEEL", tmp_path / "nothing")
-    monkeypatch.setattr(dashboards, "IN_THE_REPOSITORY", tmp_path / "nothing")
+    monkeypatch.setattr(files, "IN_THE_WHEEL", tmp_path / "nothing")
+    monkeypatch.setattr(files, "IN_THE_REPOSITORY", tmp_path / "nothing")
     result = run("dashboards", "export", str(tmp_path / "folder"))
     assert (result.exit_code, "holds no dashboards" in result.stderr) == (1, True)
     assert not (tmp_path / "folder").exists()
-
-
-def test_the_bundle_of_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where the package holds no dashboards, those beside it are taken."""
-    monkeypatch.setattr(dashboards, "IN_THE_WHEEL", tmp_path / "nothing")
-    assert dashboards.bundled() == Path(exporter.__file__).parent.parent / "dashboards"
 
 
 @pytest.mark.parametrize(("command", "code"), [("serve", 0), ("demo", 0), ("simulate", 0), ("get", 1), (None, 1)])
