@@ -26,15 +26,15 @@ PARAMS = {"Action": "GetWebCastTask", "Version": "2020-12-01", **target(0)._asdi
 def measure(*, short: bool = False) -> list[Result]:
     """One thread makes each kind of call in a row; its CPU time alone counts."""
     with module("benchmarks.vendor", str(TASKS)) as (_, url):
-        polls, session = _polls(url), requests.Session()
+        poll, session = polls(url), requests.Session()
         bare = _cpu_of(lambda: session.get(url + BARE, params=PARAMS).json())
-        mine, other = interleaved(3 if short else 11, _cpu_of(polls), bare)
+        mine, other = interleaved(3 if short else 11, _cpu_of(poll), bare)
     figures = {"ours": f"{1e3 * mine:.2f} ms", "other": f"{1e3 * other:.2f} ms"}
     what = "CPU of a whole poll, against requests.Session().get(url, params=...).json()"
     return [at_most(what, mine / other, reach=0.75, hold=0.9, **figures)]
 
 
-def _polls(url: str) -> Callable[[], object]:
+def polls(url: str) -> Callable[[], object]:
     """Makes the next poll of an exporter whose targets are due all the time."""
     sections = {
         "accounts": [account(url, max_qps=FAST_ENOUGH)],
