@@ -6,6 +6,7 @@ PYTHON ?= python3
 ENGINE ?= docker
 ARGS ?=
 SOAK_MINUTES ?= 3
+PREVIEW ?= grafana-preview
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
 # Percent of lines and branches that all tests together must reach.
 COVERAGE_FLOOR := 90
@@ -13,7 +14,7 @@ COVERAGE_FLOOR := 90
 BIN := .venv/bin
 VENV := .venv/installed
 
-.PHONY: help run test lint types architecture unit coverage real parts docs dashboards bench soak image clean
+.PHONY: help run test lint types architecture unit coverage real parts docs dashboards pictures bench soak image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +54,9 @@ docs: $(VENV) ## Write docs/metrics.md anew from the table of metrics
 
 dashboards: $(VENV) ## Write dashboards/grafana anew from dashboards/source
 	$(BIN)/python -m dashboards.source
+
+pictures: $(VENV) parts ## Draw docs/images anew (PREVIEW=a program that draws dashboards, see tests/dashboards/pictures.py)
+	$(BIN)/python -m tests.dashboards.pictures $(PREVIEW)
 
 bench: $(VENV) parts ## Every benchmark, and the table of docs/performance.md; some minutes (ARGS=short)
 	$(BIN)/python -m benchmarks $(ARGS)

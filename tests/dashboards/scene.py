@@ -112,6 +112,10 @@ class Stage:
         """From now on the evening's API answers every call with an error of its own."""
         self.evening.faults.mode = FaultMode.SERVER_ERROR
 
+    def mend_the_evening(self) -> None:
+        """From now on it answers again."""
+        self.evening.faults.mode = FaultMode.NONE
+
     def _lists(self) -> Iterator[dict[str, Any]]:
         """Lessons with what is expected of them, the day's tasks with a page each, and targets that are none."""
         now = time.time()
