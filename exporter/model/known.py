@@ -117,28 +117,30 @@ class Known:
 
 def learn(known: Known, reading: Reading) -> tuple[Known, Step]:
     """Take one read in, whatever came of it."""
+    if reading.task is not None:
+        return _learn_task(known, reading, reading.task)
     error = reading.error
     read = replace(known, last_read=reading.at, failure=error.failure if error else None)
-    if reading.task is not None:
-        return _learn_task(read, reading, reading.task)
     if isinstance(error, NotFound) and not known.over:
         since = reading.at if known.not_found_since is None else known.not_found_since
         return replace(read, task=None, not_found_since=since), Step()
     return read, Step()
 
 
-def _learn_task(read: Known, reading: Reading, task: Task) -> tuple[Known, Step]:
-    run, step = advance(read.run, reading, task, read.announced)
-    taken_up = read.announced is None or read.announced.first_seen == run.first_seen
-    same_life = read.run is not None and read.run.first_seen == run.first_seen
-    entered = read.task is None or read.task.status != task.status or not same_life
+def _learn_task(known: Known, reading: Reading, task: Task) -> tuple[Known, Step]:
+    run, step = advance(known.run, reading, task, known.announced)
+    taken_up = known.announced is None or known.announced.first_seen == run.first_seen
+    same_life = known.run is not None and known.run.first_seen == run.first_seen
+    entered = known.task is None or known.task.status != task.status or not same_life
     shown = replace(
-        read,
+        known,
+        last_read=reading.at,
+        failure=None,
         run=run,
-        announced=None if taken_up else read.announced,
-        task=read.task if read.task == task else task,  # the one that is known, so that nothing looks changed
+        announced=None if taken_up else known.announced,
+        task=known.task if known.task == task else task,  # the one that is known, so that nothing looks changed
         task_time=reading.server_time,
-        status_since=reading.at if entered else read.status_since,
+        status_since=reading.at if entered else known.status_since,
         user_id=task.user_id,
         source_host=task.source_host,
         last_success=reading.at,

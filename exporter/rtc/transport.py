@@ -100,6 +100,7 @@ class _Connection(HTTPConnection):
     """A connection that tells of its socket and gives answers with a deadline."""
 
     open_sockets: ClassVar[_OpenSockets]
+    putheader = http.client.HTTPConnection.putheader  # urllib3's looks for a mark that no header of ours has
 
     def connect(self) -> None:
         super().connect()
