@@ -4,17 +4,8 @@ from collections.abc import Callable
 import pytest
 
 from exporter.exposition.family import Kind
-from tests.dashboards.reading import (
-    CATALOGUE,
-    GROUPING,
-    NAMES,
-    REPLACED,
-    Json,
-    grouped,
-    queries,
-    selectors,
-    variables,
-)
+from tests.dashboards.reading import REPLACED, Json, queries, selectors, variables
+from tests.names import CATALOGUE, GROUPING, NAMES, grouped
 
 BARE = re.compile(r"\b(?:webcast|process|python|scrape)_\w+(?!\w|\{)")
 FIRST_FEW = re.compile(r"\b(?:topk|bottomk)\((\d+),")

@@ -4,48 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter.exposition.catalog.fleet import FLEET
-from exporter.exposition.catalog.self import SELF
 from exporter.exposition.catalog.task import task_families
-from exporter.exposition.family import Family, Group, Kind
-from exporter.model.known import Standing
-from exporter.vocabulary import (
-    CallbackOutcome,
-    PageAction,
-    PageReason,
-    ReadFailure,
-    Rejection,
-    Source,
-    Status,
-    StopReason,
-)
+from exporter.exposition.family import Group
+from tests.names import MATCHER, NAMES, WORDS, grouped
 from tests.rules.bundle import RECORDED, rules
 
 SCRAPED = frozenset({"job", "instance", "namespace", "pod", "container", "endpoint"})
 NAME = re.compile(r"(?<![\w:\"{=])((?:\w+:)?(?:webcast|process)_\w+(?::\w+)?|\bup\b|ALERTS)(?:\{([^}]*)\})?")
-MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
-GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) \(([^)]*)\)")
 PLACEHOLDERS = {"APP", "ROOM", "TASK", "ACCOUNT"}
-
-FAILURES = {*ReadFailure} - {ReadFailure.NOT_FOUND}
-VALUES: dict[tuple[str, str], set[str]] = {
-    ("webcast_tasks", "status"): {*Standing},
-    ("webcast_task_status", "status"): {*Status},
-    ("webcast_task_read_error", "reason"): {*ReadFailure},
-    ("webcast_task_stop_reason", "reason"): {*StopReason},
-    ("webcast_task_last_page_event_timestamp_seconds", "event"): {*PageAction},
-    ("webcast_task_monitor_interval_seconds", "check"): {"freeze", "blank", "crash"},
-    ("webcast_run_stops_total", "reason"): {*StopReason},
-    ("webcast_run_transitions_total", "status"): {*Status},
-    ("webcast_page_refreshes_total", "reason"): {*PageReason},
-    ("webcast_page_reschedules_total", "reason"): {*PageReason},
-    ("webcast_api_request_failures_total", "reason"): {*FAILURES},
-    ("webcast_api_rate_limit_requests_per_second", "kind"): {"configured", "effective"},
-    ("webcast_targets", "source"): {*Source},
-    ("webcast_targets_rejected", "reason"): {*Rejection},
-    ("webcast_callback_events_total", "outcome"): {*CallbackOutcome},
-}
-"""The words that a label of a scraped metric can have."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +29,9 @@ def selectors(expression: str) -> Iterator[Selector]:
         yield Selector(name, tuple(MATCHER.findall(matchers)))
 
 
-def groupings(expression: str) -> set[str]:
-    """The labels that are grouped, matched or carried over by."""
-    return {label.strip() for group in GROUPING.findall(expression) for label in group.split(",")} - {""}
-
-
 def scraped() -> Mapping[str, frozenset[str]]:
     """Every sample's name of the exporter, and its labels."""
-    tables: tuple[Family, ...] = (*FLEET, *SELF, *(row.family for row in task_families(Group)))
-    found: dict[str, frozenset[str]] = {"up": SCRAPED, "process_start_time_seconds": SCRAPED}
-    for family in tables:
-        labels = SCRAPED | {*family.labels}
-        if family.kind is Kind.HISTOGRAM:
-            found |= {f"{family.name}_bucket": labels | {"le"}, f"{family.name}_sum": labels}
-            found[f"{family.name}_count"] = labels
-        else:
-            found[family.name] = labels
-    return found
+    return {name: allowed.labels | SCRAPED for name, allowed in NAMES.items()}
 
 
 def recorded() -> Mapping[str, frozenset[str]]:
@@ -112,7 +64,7 @@ def metric_of(name: str) -> str:
 def faults(expression: str) -> list[str]:
     """Names that are in no table, labels that a metric has not, values that a label cannot have."""
     known = {**scraped(), **recorded(), "ALERTS": SCRAPED | {"alertname", "alertstate", "severity"}}
-    names = {rule["alert"] for rule in rules() if "alert" in rule}
+    names = frozenset(rule["alert"] for rule in rules() if "alert" in rule)
     wrong = []
     anywhere = set[str]()
     for selector in selectors(expression):
@@ -122,9 +74,7 @@ def faults(expression: str) -> list[str]:
             continue
         anywhere |= labels | ({"app_id", "account", "room_id", "task_id"} if selector.name == "ALERTS" else set())
         for label, operator, text in selector.matchers:
-            allowed = VALUES.get((metric_of(selector.name), label))
-            if label == "alertname":
-                allowed = names
+            allowed = names if label == "alertname" else WORDS.get((metric_of(selector.name), label))
             words = text.split("|") if "~" in operator else [text]
             if label not in labels:
                 wrong.append(f"{selector.name}{{{label}}}")
@@ -132,7 +82,7 @@ def faults(expression: str) -> list[str]:
                 wrong += [f"{label}={word}" for word in words if word not in allowed]
             elif not _free(label, text):
                 wrong.append(f"{label}={text}")
-    wrong += sorted(groupings(expression) - anywhere)
+    wrong += sorted(grouped(expression) - anywhere)
     return wrong
 
 
