@@ -6,6 +6,7 @@
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from http.client import HTTPConnection
 from random import Random
 
@@ -50,23 +51,24 @@ def measure(*, short: bool = False) -> list[Result]:
 
 def _delays(ours: AtWork, numbers: range, change: Change, pause: float) -> list[float]:
     """Seconds from each change to the first scrape that shows it."""
-    dice, scraper = Random(1), Scraper(ours.url, PATH)
+    dice = Random(1)
     changed: dict[str, float] = {}
     seen: dict[str, float] = {}
     waiting = list(numbers)
     next_at = time.monotonic()
-    while len(seen) < len(numbers):
-        if waiting and time.monotonic() >= next_at:
-            task = target(waiting.pop())
-            changed[task.task_id] = time.monotonic()
-            change(ours, task)
-            next_at += dice.uniform(0, 2 * pause)
-        text = scraper.body().decode()
-        now = time.monotonic()
-        for task_id in changed.keys() - seen.keys():
-            if f'task_id="{task_id}"' in text:
-                seen[task_id] = now - changed[task_id]
-        time.sleep(LOOK)
+    with Scraper(ours.url, PATH) as scraper:
+        while len(seen) < len(numbers):
+            if waiting and time.monotonic() >= next_at:
+                task = target(waiting.pop())
+                changed[task.task_id] = time.monotonic()
+                change(ours, task)
+                next_at += dice.uniform(0, 2 * pause)
+            text = scraper.body().decode()
+            now = time.monotonic()
+            for task_id in changed.keys() - seen.keys():
+                if f'task_id="{task_id}"' in text:
+                    seen[task_id] = now - changed[task_id]
+            time.sleep(LOOK)
     return list(seen.values())
 
 
@@ -77,10 +79,9 @@ def _stopped(ours: AtWork, task: TargetId) -> None:
 def _stopped_and_told(ours: AtWork, task: TargetId) -> None:
     ours.simulation.fleet.stop(task)
     notice = Notice(task, int(1000 * time.time()), ENDED[Status.ENDED], "", f"end-{task.task_id}")
-    connection = HTTPConnection(ours.address, timeout=10)
-    connection.request("POST", "/callback", envelope(notice, CALLBACK_SECRET, "4821"))
-    connection.getresponse().read()
-    connection.close()
+    with closing(HTTPConnection(ours.address, timeout=10)) as connection:
+        connection.request("POST", "/callback", envelope(notice, CALLBACK_SECRET, "4821"))
+        connection.getresponse().read()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 import sys
 import time
+from contextlib import closing
 from http.client import HTTPConnection
 
 from benchmarks.at_work import AtWork, at_work
@@ -59,11 +60,11 @@ def _disturb(ours: AtWork, seconds: float) -> None:
     time.sleep(seconds / 4)
     ours.reload()
     time.sleep(seconds / 4)
-    connection = HTTPConnection(ours.address, timeout=10)
-    for number in range(CALLBACKS):
-        notice = Notice(target(number), int(1000 * time.time()), STARTED, "", f"evt-{number}")
-        connection.request("POST", "/callback", envelope(notice, CALLBACK_SECRET, "4821"))
-        assert connection.getresponse().read() == b"accepted\n"
+    with closing(HTTPConnection(ours.address, timeout=10)) as connection:
+        for number in range(CALLBACKS):
+            notice = Notice(target(number), int(1000 * time.time()), STARTED, "", f"evt-{number}")
+            connection.request("POST", "/callback", envelope(notice, CALLBACK_SECRET, "4821"))
+            assert connection.getresponse().read() == b"accepted\n"
     ours.reload()
     time.sleep(seconds / 2)
 

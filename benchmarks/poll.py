@@ -6,7 +6,8 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import requests
@@ -25,8 +26,7 @@ PARAMS = {"Action": "GetWebCastTask", "Version": "2020-12-01", **target(0)._asdi
 
 def measure(*, short: bool = False) -> list[Result]:
     """One thread makes each kind of call in a row; its CPU time alone counts."""
-    with module("benchmarks.vendor", str(TASKS)) as (_, url):
-        poll, session = polls(url), requests.Session()
+    with module("benchmarks.vendor", str(TASKS)) as (_, url), polls(url) as poll, requests.Session() as session:
         bare = _cpu_of(lambda: session.get(url + BARE, params=PARAMS).json())
         mine, other = interleaved(3 if short else 11, _cpu_of(poll), bare)
     figures = {"ours": f"{1e3 * mine:.2f} ms", "other": f"{1e3 * other:.2f} ms"}
@@ -34,7 +34,8 @@ def measure(*, short: bool = False) -> list[Result]:
     return [at_most(what, mine / other, reach=0.75, hold=0.9, **figures)]
 
 
-def polls(url: str) -> Callable[[], object]:
+@contextmanager
+def polls(url: str) -> Iterator[Callable[[], object]]:
     """Makes the next poll of an exporter whose targets are due all the time."""
     sections = {
         "accounts": [account(url, max_qps=FAST_ENOUGH)],
@@ -54,7 +55,8 @@ def polls(url: str) -> Callable[[], object]:
         assert following is not None
         handed_out.append(following)
 
-    return poll
+    yield poll
+    made._parts.desks.stop()
 
 
 def _cpu_of(call: Callable[[], object], calls: int = 500) -> Callable[[], float]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,13 +21,12 @@ KIB = 1024
 def module(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`python -m` these; the process, and the first line that it prints."""
     command = [sys.executable, "-m", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        yield process, process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -81,12 +80,15 @@ def rss(pid: int) -> int:
     return next(int(line.split()[1]) * KIB for line in lines if line.startswith("VmRSS:"))
 
 
-class Scraper:
-    """One kept connection."""
+class Scraper(AbstractContextManager["Scraper"]):
+    """One kept connection, closed on the way out."""
 
     def __init__(self, url: str, path: str = "/metrics") -> None:
         self._connection = HTTPConnection(urlsplit(url).netloc, timeout=60)
         self._path = path
+
+    def __exit__(self, *_exception: object) -> None:
+        self._connection.close()
 
     def body(self) -> bytes:
         """The text that is served."""

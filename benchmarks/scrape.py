@@ -6,7 +6,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection
 
@@ -19,8 +19,8 @@ TASKS, MANY = 3_600, 20_000
 def measure(*, short: bool = False) -> list[Result]:
     """Every figure of a scrape."""
     with ExitStack() as stack:
-        ours = Scraper(stack.enter_context(module("benchmarks.served", "ours", str(TASKS)))[1])
-        library = Scraper(stack.enter_context(module("benchmarks.served", "library", str(TASKS)))[1])
+        ours = stack.enter_context(_served("ours", TASKS))
+        library = stack.enter_context(_served("library", TASKS))
         body = ours.body()
         results = _against_library(ours, library, 3 if short else 9)
         results += _against_copy(ours, body, 5 if short else 25)
@@ -28,9 +28,14 @@ def measure(*, short: bool = False) -> list[Result]:
         if gateway is not None:
             results += _against_gateway(ours, gateway, 3 if short else 15)
         if not short:
-            many = Scraper(stack.enter_context(module("benchmarks.served", "ours", str(MANY)))[1])
-            results += _many(ours, many)
+            results += _many(ours, stack.enter_context(_served("ours", MANY)))
     return results
+
+
+@contextmanager
+def _served(kind: str, tasks: int) -> Iterator[Scraper]:
+    with module("benchmarks.served", kind, str(tasks)) as (_, url), Scraper(url) as scraper:
+        yield scraper
 
 
 def _against_library(ours: Scraper, library: Scraper, rounds: int) -> list[Result]:
@@ -73,11 +78,12 @@ def _pushgateway(body: bytes) -> Iterator[Scraper | None]:
         return
     address = f"127.0.0.1:{free_port()}"
     with running([str(program), f"--web.listen-address={address}", "--log.level=error"], address):
-        connection = HTTPConnection(address, timeout=60)
-        connection.request("PUT", "/metrics/job/bench", body)
-        answer = connection.getresponse()
-        assert answer.status == HTTPStatus.OK, answer.read()
-        yield Scraper(f"http://{address}")
+        with closing(HTTPConnection(address, timeout=60)) as connection:
+            connection.request("PUT", "/metrics/job/bench", body)
+            answer = connection.getresponse()
+            assert answer.status == HTTPStatus.OK, answer.read()
+        with Scraper(f"http://{address}") as scraper:
+            yield scraper
 
 
 def _ms(seconds: float) -> str:

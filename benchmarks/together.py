@@ -20,8 +20,7 @@ LATE = 0.25
 
 def measure(*, short: bool = False) -> list[Result]:
     """The slowest scrape against a quiet exporter's usual one, and the longest time without a call."""
-    with module("benchmarks.served", "ours", str(TASKS)) as (_, url):
-        quiet = Scraper(url)
+    with module("benchmarks.served", "ours", str(TASKS)) as (_, url), Scraper(url) as quiet:
         usual = median(quiet.scrape()[0] for _ in range(15))
     with at_work(TASKS, {}, max_qps=MAX_QPS) as ours:
         time.sleep(TASKS / MAX_QPS + 5)  # all were read once, and from now on there is always one that is due
@@ -48,13 +47,14 @@ def _scrapes(ours: AtWork, seconds: float) -> list[float]:
     """How long each scrape took, of two scrapers."""
     took: list[float] = []
 
-    def scrape(scraper: Scraper, end: float) -> None:
-        while time.monotonic() < end:
-            took.append(scraper.scrape()[0])
-            time.sleep(INTERVAL)
+    def scrape(end: float) -> None:
+        with Scraper(ours.url) as scraper:
+            while time.monotonic() < end:
+                took.append(scraper.scrape()[0])
+                time.sleep(INTERVAL)
 
     end = time.monotonic() + seconds
-    threads = [Thread(target=scrape, args=(Scraper(ours.url), end)) for _ in range(SCRAPERS)]
+    threads = [Thread(target=scrape, args=(end,)) for _ in range(SCRAPERS)]
     for number, thread in enumerate(threads):
         time.sleep(number)
         thread.start()

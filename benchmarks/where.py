@@ -17,8 +17,7 @@ PACKAGES = ("exporter", "requests", "urllib3", "http", "email", "json", "sqlalch
 
 def main() -> None:
     """Print the shares."""
-    with module("benchmarks.vendor", str(TASKS)) as (_, url):
-        poll = polls(url)
+    with module("benchmarks.vendor", str(TASKS)) as (_, url), polls(url) as poll:
         for _ in range(TASKS):
             poll()
         with cProfile.Profile() as profile:

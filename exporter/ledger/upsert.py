@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     Insert = sqlite.Insert | postgresql.Insert
 
+DIALECTS = {"sqlite": "sqlalchemy.dialects.sqlite", "postgresql": "sqlalchemy.dialects.postgresql"}
+"""Engines that know what a conflict of keys is, in one way of saying; only the one at hand is imported."""
+
 Rows = list[dict[str, Any]]
 
 
@@ -43,6 +46,6 @@ def keeping(table: sa.Table, dialect: str) -> "Insert":
 
 
 def _insert(table: sa.Table, dialect: str) -> "Insert":
-    """An insert that can say what becomes of a key that is there already; only the engine at hand is imported."""
-    insert: Insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+    """An insert that can say what becomes of a key that is there already; KeyError for a third engine."""
+    insert: Insert = import_module(DIALECTS[dialect]).insert(table)
     return insert

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exporter.app.exporter import Exporter
@@ -22,9 +23,16 @@ def listed(*targets: TargetId, **labels: Any) -> str:
     return json.dumps([{"targets": [str(target) for target in targets], "labels": labels}])
 
 
+def replace(path: Path, text: str) -> None:
+    """Put a whole new file in the place of the old one, as who writes for Prometheus must: no reader sees half."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
 def from_file(world: "World", *targets: TargetId, **labels: Any) -> dict[str, Any]:
     """The section for one file, written with these targets."""
-    (world.folder / "targets.json").write_text(listed(*targets, **labels))
+    replace(world.folder / "targets.json", listed(*targets, **labels))
     return {"file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "50ms"}]}
 
 
@@ -42,7 +50,7 @@ def test_a_file_is_followed(world: "World", samples: "SamplesOf", wait: Callable
     expected = {"callback": 0, "file": 1, "http": 0, "push": 0, "static": 0}
     assert samples(exporter, "webcast_targets") == {(source,): count for source, count in expected.items()}
 
-    (world.folder / "targets.json").write_text(listed(new))
+    replace(world.folder / "targets.json", listed(new))
     wait(lambda: samples(exporter, "webcast_tasks")["default", APP, "running"] == 1, "the second task")
     assert {task for *_, task, _ in samples(exporter, "webcast_task_info")} == {"new"}
     assert samples(exporter, FAILURES) == {FILE: 0}
