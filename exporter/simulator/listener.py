@@ -122,7 +122,9 @@ class Listener(socketserver.ThreadingTCPServer):
                 request.recv(HELLO_LIMIT)
                 request.sendall(render(NO_TLS_HERE, self.now(), keep_alive=False))
                 return
-            secured = self._tls[self._fault].wrap_socket(request, server_side=True)
+            request.getpeername()  # of a caller who has gone wrap_socket would leave a socket behind
+            context = self._tls.get(self._fault) or self._tls[FaultMode.NONE]
+            secured = context.wrap_socket(request, server_side=True)
         except OSError:
             log.debug("A connection broke off before its first request.")
             return
@@ -174,6 +176,6 @@ class Listener(socketserver.ThreadingTCPServer):
 
 def _shut(connection: socket.socket) -> None:
     try:
-        connection.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # TLS's own would fail the thread that reads
     except OSError:
         log.debug("A connection was closed already.")

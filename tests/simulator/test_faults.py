@@ -1,5 +1,7 @@
-"""Faults on demand."""
+"""Faults on demand: what each makes of a reply, for whom and how long."""
 
+import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -7,9 +9,13 @@ from typing import Any
 import pytest
 
 from exporter.model.credentials import Credentials
+from exporter.model.target import TargetId
+from exporter.simulator.distortions import CANARY
 from exporter.simulator.faults import FAULTS, FaultMode
 from exporter.simulator.gateway import Gateway
-from exporter.simulator.replies import Reply
+from exporter.simulator.modes import AT_THE_DOOR, NEED_TLS, described_modes
+from exporter.simulator.replies import Outcome, Reply
+from exporter.simulator.sending import Sending
 from exporter.simulator.wire import Request
 
 Signed = Callable[..., Request]
@@ -21,6 +27,18 @@ Error = Callable[[Reply], dict[str, Any]]
     [
         (FaultMode.THROTTLE, {"http": 200, "Code": "FlowLimitExceeded.QPSOverLimit"}, "throttled"),
         (FaultMode.SERVER_ERROR, {"http": 500, "Code": "InternalError", "CodeN": 100014}, "failed"),
+        (FaultMode.INVALID_ACCESS_KEY, {"http": 401, "Code": "InvalidAccessKey", "CodeN": 100009}, "refused"),
+        (FaultMode.INVALID_SIGNATURE, {"http": 401, "Code": "SignatureDoesNotMatch", "CodeN": 100010}, "refused"),
+        (FaultMode.INVALID_AUTHORIZATION, {"http": 400, "Code": "InvalidAuthorization"}, "refused"),
+        (FaultMode.INVALID_CREDENTIAL, {"http": 400, "Code": "InvalidCredential"}, "refused"),
+        (FaultMode.NO_SIGNATURE, {"http": 401, "Code": "MissingAuthenticationToken", "CodeN": 100003}, "refused"),
+        (FaultMode.EXPIRED_TOKEN, {"http": 401, "Code": "InvalidSecretToken"}, "refused"),
+        (FaultMode.LACK_POLICY, {"http": 403, "Code": "LackPolicy", "CodeN": 100012}, "refused"),
+        (FaultMode.APP_DENIED, {"http": 403, "Code": "AccessDenied.NoPermissionForApp"}, "refused"),
+        (FaultMode.APP_OF_ANOTHER_PROJECT, {"http": 403, "Code": "LackProjectPolicy"}, "refused"),
+        (FaultMode.APP_OF_ANOTHER_ACCOUNT, {"http": 400, "Code": "InvalidParameter.AccountIdMismatch"}, "refused"),
+        (FaultMode.APP_UNKNOWN, {"http": 400, "Code": "InvalidParameter.NotExistAppId"}, "refused"),
+        (FaultMode.NOT_FOUND_ERROR, {"http": 400, "Code": "InvalidParameter.ErrorActiveTaskNotFound"}, "answered"),
     ],
 )
 def test_a_fault_takes_the_place_of_an_answer(
@@ -39,7 +57,168 @@ def test_a_fault_takes_the_place_of_an_answer(
     assert (expected, outcome) == (error(reply), reply.outcome)
     assert gateway.calls.counts[reply.outcome] == 1
     gateway.faults.mode = FaultMode.NONE
-    assert gateway.answer(signed(), now).outcome == "answered"
+    assert "Error" not in gateway.answer(signed(), now).document["ResponseMetadata"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "headers", "outcome"),
+    [
+        (FaultMode.THROTTLE_SECONDS, 429, (("Retry-After", "7"),), "throttled"),
+        (FaultMode.THROTTLE_DATE, 429, (("Retry-After", "Thu, 15 Jan 2026 08:30:12 GMT"),), "throttled"),
+        (FaultMode.HTTP_400, 400, (), "refused"),
+        (FaultMode.HTTP_403, 403, (), "refused"),
+        (FaultMode.HTTP_404, 404, (), "refused"),
+        (FaultMode.HTTP_500, 500, (), "failed"),
+        (FaultMode.HTTP_502, 502, (), "failed"),
+        (FaultMode.HTTP_503, 503, (("Retry-After", "1"),), "failed"),
+        (FaultMode.REDIRECT, 302, (("Location", "/elsewhere"),), "refused"),
+    ],
+)
+def test_what_stands_before_the_vendor_has_no_envelope(
+    *, mode: FaultMode, status: int, headers: object, outcome: str, gateway: Gateway, signed: Signed, now: float
+) -> None:
+    """Its status, its headers and a line of text."""
+    gateway.faults.mode, gateway.faults.retry_after = mode, 7
+    reply = gateway.answer(signed(), now)
+    assert (reply.status, reply.headers, reply.outcome, reply.content_type) == (status, headers, outcome, "text/plain")
+    assert reply.body is not None
+    assert CANARY.encode() in reply.body
+
+
+@pytest.mark.parametrize(
+    ("mode", "body"),
+    [
+        (FaultMode.HTML, lambda body: body.startswith(b"<!DOCTYPE html>")),
+        (FaultMode.EMPTY, lambda body: body == b""),
+        (FaultMode.CUT_JSON, lambda body: body.startswith(b"{") and not body.endswith(b"}")),
+        (FaultMode.HUGE, lambda body: len(body) > 8 * 1024 * 1024 and "Result" in json.loads(body)),
+    ],
+)
+def test_a_body_that_is_no_answer(
+    *, mode: FaultMode, body: Callable[[bytes | None], bool], gateway: Gateway, signed: Signed, now: float
+) -> None:
+    """On HTTP 200, and counted as a failure of the vendor's."""
+    gateway.faults.mode = mode
+    reply = gateway.answer(signed(), now)
+    assert (reply.status, reply.outcome) == (200, "failed")
+    assert body(reply.body)
+
+
+@pytest.mark.parametrize(
+    ("mode", "result"),
+    [
+        (FaultMode.NOT_FOUND_NULL, lambda result: result is None),
+        (FaultMode.NOT_FOUND_EMPTY, lambda result: result == {"WebcastTask": {}}),
+        (FaultMode.NOT_FOUND_ZERO, lambda result: result["WebcastTask"]["MaxRunningTime"] == 0),
+        (FaultMode.ODD_FIELDS, lambda result: result["WebcastTask"]["Status"] == 2),
+        (FaultMode.WRONG_TYPES, lambda result: isinstance(result["WebcastTask"]["Status"], str)),
+        (FaultMode.NUMBERS_AS_TEXT, lambda result: result["WebcastTask"]["Status"] == "2"),
+    ],
+)
+def test_an_answer_that_says_something_else(
+    *, mode: FaultMode, result: Callable[[Any], bool], gateway: Gateway, signed: Signed, now: float
+) -> None:
+    """In the vendor's envelope, on HTTP 200, and counted as an answer."""
+    gateway.faults.mode = mode
+    reply = gateway.answer(signed(), now)
+    assert (reply.status, reply.outcome, reply.body) == (200, "answered", None)
+    assert result(reply.document["Result"])
+
+
+def test_wrong_types_are_wrong_everywhere(gateway: Gateway, signed: Signed, now: float) -> None:
+    """No field keeps its type; an answer without a task is left alone."""
+    right = gateway.answer(signed(), now).document["Result"]["WebcastTask"]
+    gateway.faults.mode = FaultMode.WRONG_TYPES
+    wrong = gateway.answer(signed(), now).document["Result"]["WebcastTask"]
+    assert wrong.keys() == right.keys()
+    assert [name for name in right if type(right[name]) is type(wrong[name])] == []
+    assert gateway.answer(signed({"TaskId": "nobody"}), now).document["Result"] is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "document"),
+    [
+        (FaultMode.LIST, lambda document: list(document[0]) == ["Result", "ResponseMetadata"]),
+        (FaultMode.STRANGE_JSON, lambda document: "Result" not in document),
+    ],
+)
+def test_another_document(
+    *, mode: FaultMode, document: Callable[[Any], bool], gateway: Gateway, signed: Signed, now: float
+) -> None:
+    """JSON on HTTP 200 that is not the vendor's."""
+    gateway.faults.mode = mode
+    reply = gateway.answer(signed(), now)
+    assert reply.status == 200
+    assert document(reply.document)
+
+
+@pytest.mark.parametrize(
+    ("mode", "sending"),
+    [
+        (FaultMode.STALL, Sending.NEVER),
+        (FaultMode.TRICKLE, Sending.DRIPPING),
+        (FaultMode.CLOSE, Sending.CLOSED),
+        (FaultMode.RESET, Sending.RESET),
+        (FaultMode.RESET_HALFWAY, Sending.RESET_HALFWAY),
+    ],
+)
+def test_a_broken_way(mode: FaultMode, sending: Sending, gateway: Gateway, signed: Signed, now: float) -> None:
+    """The right answer does not arrive, and is counted as a failure."""
+    gateway.faults.mode = mode
+    reply = gateway.answer(signed(), now)
+    assert (reply.sending, reply.outcome) == (sending, Outcome.FAILED)
+    assert reply.document["Result"]["WebcastTask"]["Status"] == 2
+
+
+def test_a_clock_that_is_wrong_refuses_and_its_date_says_why(
+    gateway: Gateway, signed: Signed, error: Error, now: float
+) -> None:
+    """An hour is more than a signature's 900 s, a minute is not; the tasks live by the right clock."""
+    gateway.faults.mode = FaultMode.CLOCK
+    assert (gateway.faults.clock_ahead, error(gateway.answer(signed(), now))["Code"]) == (3600, "InvalidTimestamp")
+    gateway.faults.ahead = -60
+    assert gateway.answer(signed(), now).document["Result"]["WebcastTask"]["Status"] == 2
+    gateway.faults.mode = FaultMode.NONE
+    assert gateway.faults.clock_ahead == 0
+
+
+@pytest.mark.parametrize(
+    ("only", "meets"),
+    [
+        ("", True),
+        ("661e0000000000000000543c", True),
+        ("661e0000000000000000543c/Room1/Task1", True),
+        ("661e0000000000000000543d", False),
+        ("661e0000000000000000543c/Room1/Task2", False),
+    ],
+)
+def test_a_fault_of_one_app_or_task(
+    *, only: str, meets: bool, gateway: Gateway, signed: Signed, target: TargetId, now: float
+) -> None:
+    """Others are answered as ever."""
+    assert str(target) == "661e0000000000000000543c/Room1/Task1"
+    gateway.faults.begin(FaultMode.SERVER_ERROR, only=only)
+    assert (gateway.answer(signed(), now).status == 500) is meets
+
+
+def test_a_fault_ends_by_itself(gateway: Gateway, now: float) -> None:
+    """At its time, with all that was said of it."""
+    gateway.faults.begin(FaultMode.STALL, only="app", until=now + 5)
+    gateway.faults.look(now + 4.9)
+    assert gateway.faults.mode is FaultMode.STALL
+    gateway.faults.look(now + 5)
+    assert (gateway.faults.mode, gateway.faults.only, gateway.faults.until) == (FaultMode.NONE, "", math.inf)
+
+
+def test_the_modes_of_the_door_let_a_call_through(gateway: Gateway, signed: Signed, now: float) -> None:
+    """Whoever has come as far as the gateway is answered; the door is the listener's."""
+    for mode in sorted(AT_THE_DOOR):
+        gateway.faults.mode = mode
+        assert gateway.faults.at_the_door is mode
+        assert gateway.answer(signed(), now).document["Result"]["WebcastTask"]["Status"] == 2
+    gateway.faults.mode = FaultMode.STALL
+    assert gateway.faults.at_the_door is FaultMode.NONE
+    assert NEED_TLS < AT_THE_DOOR
 
 
 def test_latency_delays_and_changes_nothing(gateway: Gateway, signed: Signed, now: float) -> None:
@@ -62,3 +241,9 @@ def test_a_stranger_meets_no_fault(
 def test_every_mode_has_its_fault() -> None:
     """The table is complete."""
     assert set(FaultMode) == set(FAULTS)
+
+
+def test_every_mode_is_described() -> None:
+    """A line each, with its word first."""
+    assert [line.split()[0] for line in described_modes().splitlines()] == [mode.value for mode in FaultMode]
+    assert all(mode.says for mode in FaultMode)

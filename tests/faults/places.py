@@ -1,0 +1,101 @@
+"""Accounts of an exporter under test, each with a vendor of its own, and what can be done to their calls."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.model.credentials import Credentials
+from exporter.model.target import TargetId
+from exporter.simulator.authority import Account
+from exporter.simulator.certificates import Certificates
+from exporter.simulator.distortions import CANARY as VENDOR_MESSAGE
+from exporter.simulator.lives import Plan
+from exporter.simulator.modes import FaultMode
+from exporter.simulator.settings import Settings
+from exporter.simulator.simulation import Scene, Simulation
+from tests.faults.cases import Case
+from tests.faults.proxy import Manner, Proxy
+
+KEY = Credentials("AKLTcanaryinaccesskey00000000001", "canary-in-the-secret-key", "canary-in-the-session-token")
+PROXY_PASSWORD = "canary-in-the-proxy-password"
+QUERY = "canary-in-the-query"
+SETTINGS = Settings(source_url=f"https://classroom.example.com/live?token={QUERY}", max_running_time=3600)
+CANARIES = (KEY.secret_key, KEY.session_token, PROXY_PASSWORD, QUERY, VENDOR_MESSAGE, KEY.access_key)
+"""What must be seen nowhere: secrets, the query of a SourceURL, the vendor's Message; the key is not shown either."""
+
+
+@dataclass
+class Place:
+    """One account: its vendor, the tasks that run there, and the proxy on the way if there is one."""
+
+    name: str
+    simulation: Simulation
+    tasks: list[TargetId] = field(default_factory=list)
+    proxy: Proxy | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    ahead: float = 0.0
+
+    def run_tasks(self, app: str, number: int, prefix: str = "Task") -> list[TargetId]:
+        """Let so many tasks of an app begin to run, a minute ago."""
+        begun = [TargetId(app, "Room", f"{prefix}{index}") for index in range(number)]
+        for target in begun:
+            self.simulation.fleet.begin(target, Plan(SETTINGS), age=60)
+        self.tasks += begun
+        return begun
+
+    def account(self) -> dict[str, Any]:
+        """The element of `accounts`."""
+        keys = {
+            "access_key_id": KEY.access_key,
+            "secret_access_key": KEY.secret_key,
+            "session_token": KEY.session_token,
+        }
+        proxy = {"proxy_url": f"http://user:{PROXY_PASSWORD}@127.0.0.1:{self.proxy.port}"} if self.proxy else {}
+        certificates = self.simulation.scene.certificates
+        trust = {"tls_config": {"ca_file": str(certificates.authority)}} if certificates else {}
+        apps = sorted({target.app_id for target in self.tasks})
+        own = {"name": self.name, "endpoint": self.simulation.url, "timeout": "1s", "app_ids": apps}
+        return keys | proxy | trust | own | self.settings
+
+    def times(self, since: float = 0.0, only: TargetId | None = None) -> list[float]:
+        """When the vendor was called (Unix seconds by our clock)."""
+        calls = self.simulation.calls.log
+        return [call.at - self.ahead for call in calls if call.at - self.ahead >= since and only in (None, call.target)]
+
+
+def open_place(
+    stack: ExitStack, name: str, certificates: Certificates | None = None, ahead: float = 0.0, **settings: Any
+) -> Place:
+    """A vendor that answers until the stack is closed; all its clocks are `ahead` by so many seconds."""
+    scene = Scene(tasks=0, speed=1, accounts=(Account(name, (KEY,)),), certificates=certificates)
+    simulation = stack.enter_context(Simulation(scene, lambda: time.time() + ahead))
+    return Place(name, simulation, settings=settings, ahead=ahead)
+
+
+def open_case(stack: ExitStack, case: Case, certificates: Certificates, tasks: int) -> Place:
+    """A place where that may go wrong; an app's fault has another app beside it."""
+    place = open_place(stack, case.name, certificates if case.tls else None)
+    if case.behind_proxy:
+        place.proxy = Proxy()
+        stack.callback(place.proxy.close)
+    place.run_tasks(case.app, tasks)
+    if case.other_app:
+        place.run_tasks(case.other_app, tasks)
+    return place
+
+
+def begin(place: Place, case: Case) -> None:
+    """Now it goes wrong."""
+    faults = place.simulation.faults
+    faults.latency, faults.ahead = case.latency, case.ahead
+    faults.begin(case.mode, only=case.app if case.other_app else "")
+    if place.proxy:
+        place.proxy.turn(case.proxy)
+
+
+def end(place: Place) -> None:
+    """Now it is over."""
+    place.simulation.faults.begin(FaultMode.NONE)
+    if place.proxy:
+        place.proxy.turn(Manner.PASS)

@@ -1,0 +1,65 @@
+"""`serve` of this checkout as a process, with its log as JSON and all that it says kept to be looked through."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.faults.scrapes import Scrape
+from tests.real.conftest import Running, free_port, start, wait_until
+
+FILE = "webcast-exporter.yml"
+PAGES = ("/", "/status", "/tasks", "/config", "/api/v1/targets", "/api/v1/runs", "/metrics")
+
+
+@dataclass
+class Process:
+    """A running exporter. `health` holds every answer of /-/ready and /-/healthy, `pages` what its pages said."""
+
+    running: Running
+    folder: Path
+    health: list[tuple[str, int]] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
+
+    def scrape(self) -> Scrape:
+        """One scrape; its state is looked at on the way."""
+        for path in ("/-/ready", "/-/healthy"):
+            self.health.append((path, self.running.get(path).status_code))
+        at = time.time()
+        answer = self.running.get("/metrics")
+        assert answer.status_code == 200
+        return Scrape(at, answer.text)
+
+    def look_at_pages(self) -> None:
+        """Keep what every page says now."""
+        self.pages += [self.running.get(path).text for path in PAGES]
+
+    def log(self, *levels: str) -> list[str]:
+        """The messages that were logged so far, of these levels."""
+        records = [json.loads(line) for line in self.running.err.read_text().splitlines()]
+        return [record["msg"] for record in records if record["level"] in levels]
+
+    def written(self) -> str:
+        """All it has said on any way."""
+        return self.running.written() + "".join(self.pages)
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Write its configuration file."""
+        (self.folder / FILE).write_text(yaml.safe_dump(dict(config)))
+
+
+def start_process(stack: ExitStack, folder: Path, config: Mapping[str, Any], level: str = "debug") -> Process:
+    """Start it, and come back when it is ready; it is killed when the stack is closed."""
+    address = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "exporter", "serve", "--config.file", FILE, "--web.listen-address", address]
+    (folder / FILE).write_text(yaml.safe_dump(dict(config)))
+    running = start([*command, "--log.level", level, "--log.format", "json"], folder, f"http://{address}")
+    stack.callback(running.kill)
+    wait_until(lambda: running.answers("/-/ready"), "the exporter is ready")
+    return Process(running, folder)

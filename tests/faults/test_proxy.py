@@ -1,0 +1,90 @@
+"""The test kit's proxy itself."""
+
+import http.client
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from exporter.simulator.simulation import Scene, Simulation
+from tests.faults.proxy import Manner, Proxy
+from tests.real.conftest import wait_until
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    """A running one."""
+    made = Proxy()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """`host:port` of a server behind it."""
+    with Simulation(Scene(tasks=1)) as simulation:
+        yield simulation.url.removeprefix("http://")
+
+
+def forwarded(proxy: Proxy, server: str, times: int = 1) -> list[int]:
+    """The statuses of plain requests by way of it, over one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)
+    try:
+        statuses = []
+        for _ in range(times):
+            connection.request("GET", f"http://{server}/truth")
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+        return statuses
+    finally:
+        connection.close()
+
+
+def tunnelled(proxy: Proxy, server: str) -> int:
+    """The status of a request through a tunnel."""
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)
+    connection.set_tunnel(server)
+    try:
+        connection.request("GET", "/truth")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_it_passes_requests_on(proxy: Proxy, server: str) -> None:
+    """Plain ones and tunnels; several on a connection."""
+    assert forwarded(proxy, server, times=2) == [200, 200]
+    assert tunnelled(proxy, server) == 200
+    assert [head.split()[0] for head in proxy.heads] == ["GET", "CONNECT"]
+
+
+@pytest.mark.parametrize(("manner", "status"), [(Manner.FORBID, 403), (Manner.ASK_PASSWORD, 407)])
+@pytest.mark.parametrize("ask", [forwarded, tunnelled])
+def test_it_says_no(
+    proxy: Proxy, server: str, manner: Manner, status: int, ask: Callable[[Proxy, str], object]
+) -> None:
+    """In either way of asking; and yes again afterwards."""
+    proxy.turn(manner)
+    if ask is forwarded:
+        assert ask(proxy, server) == [status]
+    else:
+        with pytest.raises(OSError, match=f"Tunnel connection failed: {status}"):
+            ask(proxy, server)
+    proxy.turn(Manner.PASS)
+    assert ask(proxy, server) in (200, [200])
+
+
+def test_its_port_closes_and_opens(proxy: Proxy, server: str) -> None:
+    """Old tunnels break with it."""
+    with socket.create_connection(("127.0.0.1", proxy.port), PATIENCE) as old:
+        old.sendall(f"CONNECT {server} HTTP/1.1\r\n\r\n".encode())
+        assert old.recv(4096).startswith(b"HTTP/1.1 200")
+        proxy.turn(Manner.DOWN)
+        assert old.recv(4096) == b""
+    with pytest.raises(ConnectionRefusedError):
+        tunnelled(proxy, server)
+    proxy.turn(Manner.PASS)
+    wait_until(lambda: tunnelled(proxy, server) == 200, "it answers again")
