@@ -6,6 +6,7 @@ from typing import NamedTuple
 from starlette.types import ASGIApp
 
 from exporter.web.listener import Listener, bind
+from exporter.web.policy import PolicyNow
 
 
 class Planned(NamedTuple):
@@ -20,11 +21,17 @@ PLACE = "callbacks.listen_address"
 
 
 class CallbackDoor:
-    """At most one listener. A new one listens before the old one ends, so that a reload misses no callback."""
+    """At most one listener. A new one listens before the old one ends, so that a reload misses no callback.
 
-    def __init__(self, make_site: Callable[[], ASGIApp], failed: Callable[[str, Exception], None]) -> None:
+    It has the certificate of the `policy`, and asks nobody for one.
+    """
+
+    def __init__(
+        self, make_site: Callable[[], ASGIApp], failed: Callable[[str, Exception], None], policy: PolicyNow
+    ) -> None:
         self._make_site = make_site
         self._failed = failed
+        self._policy = policy
         self._now = CLOSED
 
     @property
@@ -36,7 +43,9 @@ class CallbackDoor:
         """Listen there, unless that is so already; StartError when the address cannot be had."""
         if address == self._now.address or address is None:
             return self._now if address else CLOSED
-        listener = Listener(self._make_site(), bind(address, PLACE), self._failed, PLACE)
+        listener = Listener(
+            self._make_site(), bind(address, PLACE), self._failed, PLACE, lambda: self._policy().door_tls
+        )
         listener.start()
         return Planned(address, listener)
 

@@ -24,6 +24,7 @@ from exporter.model.known import Known
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.polling.dispatcher import Dispatcher
+from exporter.web.policy import PolicyNow, wide_open
 from exporter.web.site import create_door_site
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Exporter:
 
     `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
     what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back. `flags` are the command
-    line's, for people to see.
+    line's, for people to see; `policy` is the web config file's, for the listener of callbacks.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Exporter:
         clock: Clock,
         *,
         flags: Mapping[str, str] | None = None,
+        policy: PolicyNow = wide_open,
     ) -> None:
         self.config = config
         self.flags = flags or {}
@@ -65,7 +67,7 @@ class Exporter:
         self._lineup = Lineup(parts, self._discovery.listings)
         self.push = PushDesk(parts, self._lineup.carry_out)
         self.callbacks = CallbackDesk(parts, self._lineup.carry_out)
-        self._door = CallbackDoor(lambda: create_door_site(self, self.failed), self.failed)
+        self._door = CallbackDoor(lambda: create_door_site(self, self.failed, policy), self.failed, policy)
 
     def start(self) -> None:
         """Begin to read; ConfigError when an account cannot call, StartError when the state's runs cannot be read."""

@@ -4,12 +4,14 @@ import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from exporter import __version__
 from exporter.app.exporter import Exporter
 from exporter.app.signals import Signals, Wish
+from exporter.app.watched import Watched, load_both
 from exporter.config.schema import Config, State
 from exporter.errors import ConfigError, StartError
 from exporter.ledger.lock import StateLock
@@ -31,15 +33,18 @@ def serve(
     *,
     clock: Clock | None = None,
     flags: Mapping[str, str] | None = None,
+    config_file: Path | None = None,
+    web_file: Path | None = None,
     started: Callable[[Exporter, Listener], None] = lambda _exporter, _listener: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. ConfigError and StartError say why it cannot begin; `started` is told once it did.
 
-    `flags` are the command line's, to be shown. Must be called on the main thread, where signals arrive.
+    `config_file` is where `load_config` reads, to be looked after; `web_file` is the web config file. `flags` are the
+    command line's, to be shown. Must be called on the main thread, where signals arrive.
     """
     signals = Signals()
     signals.listen()
-    config = load_config()
+    config, watched = load_both(load_config, config_file, web_file)
     with ExitStack() as undo:
         bound = undo.enter_context(bind(address))
         lock = hold_state(config.state, signals)
@@ -48,9 +53,12 @@ def serve(
         undo.callback(lock.release)
         with _readable(config.state):
             engine = open_engine(config.state.url)
-            exporter = Exporter(config, load_config, environ, engine, clock or Clock(), flags=flags)
+            exporter = Exporter(
+                config, load_config, environ, engine, clock or Clock(), flags=flags, policy=watched.policy
+            )
             undo.callback(exporter.stop)
-            listener = Listener(create_site(exporter, exporter.failed), bound, exporter.failed)
+            site = create_site(exporter, exporter.failed, watched.policy)
+            listener = Listener(site, bound, exporter.failed, tls=lambda: watched.policy().tls)
             undo.callback(listener.stop)
             exporter.start()
         listener.start()
@@ -58,7 +66,7 @@ def serve(
         started(exporter, listener)
         gc.collect()
         gc.freeze()  # what stands by now stays: no collection looks through it again, 40 ms in which nothing moves
-        _watch(exporter, signals)
+        _watch(exporter, watched, signals)
     log.info("stopped")
 
 
@@ -83,9 +91,11 @@ def hold_state(state: State, signals: Signals) -> StateLock | None:
     return None
 
 
-def _watch(exporter: Exporter, signals: Signals) -> None:
+def _watch(exporter: Exporter, watched: Watched, signals: Signals) -> None:
+    watched.look(exporter.config)
     while (wish := signals.wait(WATCH)) is not Wish.STOP:
         exporter.nudge()
+        watched.look(exporter.config)
         if wish is Wish.RELOAD:
             with suppress(ConfigError):  # it is logged, and the old configuration stays
                 exporter.reload()

@@ -12,6 +12,7 @@ from exporter.cli.accounts import account_for
 from exporter.cli.check_callback import check_callback
 from exporter.cli.options import config_file, counted, example
 from exporter.config.accounts import Account
+from exporter.config.exposed import exposed, files_of_secrets, holds_secrets
 from exporter.config.load import load
 from exporter.config.rules import warnings
 from exporter.config.schema import Config
@@ -66,7 +67,7 @@ def check(config_file: Path, probe: TargetId | str | None, callback_file: Path |
     problems = [f"{feed.place}: {problem}" for feed in sources if (problem := feed.refresh().problem)]
     accepted, remarks = take_lists(sources.listings(), config)
     sources.close()
-    for warning in (*warnings(config), *problems, *remarks):
+    for warning in (*warnings(config), *_exposed(config, config_file), *problems, *remarks):
         click.echo(f"warning: {warning}")
     accounts, targets = counted(len(config.accounts), "account"), counted(len(accepted.targets), "target")
     click.echo(f"{config_file}: good, {accounts}, {targets}")
@@ -76,6 +77,12 @@ def check(config_file: Path, probe: TargetId | str | None, callback_file: Path |
     ]
     if not all(good):
         raise click.exceptions.Exit(1)
+
+
+def _exposed(config: Config, config_file: Path) -> list[str]:
+    """What everybody on this machine can read and should not."""
+    own = {str(config_file): config_file} if holds_secrets(config) else {}
+    return [str(problem) for problem in exposed(files_of_secrets(config) | own)]
 
 
 def _probe(config: Config, accepted: Accepted, asked: TargetId | str) -> bool:

@@ -53,6 +53,7 @@ def demo(address: str, tasks: int, speed: float, log_level: str, log_format: str
 def _config(simulation: Simulation, folder: Path) -> str:
     credentials = simulation.credentials
     secret_file = folder / "callback-secret"
+    secret_file.touch(mode=0o600)
     secret_file.write_text(simulation.scene.callback_secret)
     return CONFIG.format(
         url=simulation.url,

@@ -30,6 +30,16 @@ def config_file(*, required: bool) -> Decorator:
     )
 
 
+def web_config_file() -> Decorator:
+    """`--web.config.file`."""
+    return click.option(
+        "--web.config.file",
+        "web_config_file",
+        type=click.Path(path_type=Path),
+        help="File of TLS, passwords and headers, in the form of Prometheus's exporter-toolkit.",
+    )
+
+
 def address(flag: str, default: str) -> Decorator:
     """An option that is HOST:PORT or :PORT; it stays text."""
     return click.option(

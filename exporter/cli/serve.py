@@ -8,15 +8,16 @@ import click
 
 from exporter.app import serve as app
 from exporter.cli import logs
-from exporter.cli.options import address, config_file, example, logging_options
+from exporter.cli.options import address, config_file, example, logging_options, web_config_file
 from exporter.config.load import load
 
 
 @click.command(epilog=example("serve --config.file webcast-exporter.yml"))
 @config_file(required=True)
 @address("--web.listen-address", ":10960")
+@web_config_file()
 @logging_options()
-def serve(config_file: Path, address: str, log_level: str, log_format: str) -> None:
+def serve(config_file: Path, address: str, web_config_file: Path | None, log_level: str, log_format: str) -> None:
     """Read the configured tasks and serve their metrics.
 
     Stops on SIGTERM and SIGINT, reloads the configuration on SIGHUP and on POST /-/reload.
@@ -28,4 +29,13 @@ def serve(config_file: Path, address: str, log_level: str, log_format: str) -> N
         "--log.level": log_level,
         "--log.format": log_format,
     }
-    app.serve(partial(load, config_file, os.environ), address, os.environ, flags=flags)
+    if web_config_file:
+        flags["--web.config.file"] = str(web_config_file)
+    app.serve(
+        partial(load, config_file, os.environ),
+        address,
+        os.environ,
+        flags=flags,
+        config_file=config_file,
+        web_file=web_config_file,
+    )

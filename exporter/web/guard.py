@@ -1,23 +1,31 @@
 """What holds for every answer: its safety headers, and a bare 500 for an error that nobody foresaw."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADERS = (
-    (b"content-security-policy", b"default-src 'self'"),
-    (b"x-content-type-options", b"nosniff"),
-)
+from exporter.web.policy import PolicyNow, wide_open
+
+HEADERS: Mapping[bytes, bytes] = {
+    b"content-security-policy": (
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"deny",
+    b"referrer-policy": b"no-referrer",
+}
 SORRY = "Internal error; the log says more.\n"
 
 
 class Guard:
-    """Middleware; `failed` is told which request failed, and of the error."""
+    """Middleware; `failed` is told which request failed, and of the error. The policy's headers go before ours."""
 
-    def __init__(self, app: ASGIApp, failed: Callable[[str, Exception], None]) -> None:
+    def __init__(self, app: ASGIApp, failed: Callable[[str, Exception], None], policy: PolicyNow = wide_open) -> None:
         self._app = app
         self._failed = failed
+        self._policy = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -27,7 +35,8 @@ class Guard:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                message["headers"] = [*message["headers"], *HEADERS]
+                headers = {**HEADERS, **self._policy().headers}
+                message["headers"] = [*message["headers"], *(pair for pair in headers.items() if pair[1])]
             await send(message)
 
         try:

@@ -10,12 +10,13 @@ from starlette.types import ASGIApp
 
 from exporter.config.listening import parse_address
 from exporter.errors import StartError
+from exporter.web.connection import KEEP_ALIVE
+from exporter.web.server import Server, most_connections
+from exporter.web.tls import Tls
 
 CHOOSER = "--web.listen-address"
 """What a person changes to have another address."""
 BACKLOG = 512
-KEEP_ALIVE = 75
-"""Seconds an idle connection is kept: longer than a usual scrape interval, so that scrapes reuse theirs."""
 GRACE = 1
 """Seconds a request that is being answered has at the end."""
 PAUSE = 1.0
@@ -31,11 +32,15 @@ def bind(text: str, chooser: str = CHOOSER) -> socket.socket:
         raise _unusable(text, error, chooser) from error
 
 
+def plain() -> None:
+    """No TLS."""
+
+
 class Listener:
     """Serves an application on a bound socket, on a thread of its own.
 
     `failed` is told when the server itself breaks down; it is then started anew, on the same socket. `chooser` is what
-    a person changes to have another address.
+    a person changes to have another address. `tls` says how to speak, at each new connection.
     """
 
     def __init__(
@@ -44,24 +49,27 @@ class Listener:
         bound: socket.socket,
         failed: Callable[[str, Exception], None],
         chooser: str = CHOOSER,
+        tls: Callable[[], Tls | None] = plain,
     ) -> None:
         self._socket = bound
+        self._tls = tls
         self._chooser = chooser
         self._failed = failed
         self._config = uvicorn.Config(
             app,
+            loop="asyncio",
+            http="h11",
             log_config=None,
             access_log=False,
             lifespan="off",
             ws="none",
             proxy_headers=False,
             server_header=False,
-            backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=GRACE,
         )
         self._stopping = Event()
-        self._server = uvicorn.Server(self._config)
+        self._server = self._new_server()
         self._thread = Thread(target=self._run, name="web", daemon=True)
 
     @property
@@ -70,14 +78,15 @@ class Listener:
         host, port = self._socket.getsockname()[:2]
         if host in ("::", "0.0.0.0"):  # noqa: S104 - compared, not bound
             host = "127.0.0.1"
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        scheme = "https" if self._tls() else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> None:
         """Listen, and answer from now on; StartError when another process has come to listen here first."""
         try:
             self._socket.listen(BACKLOG)
         except OSError as error:
-            raise _unusable(self.url.removeprefix("http://"), error, self._chooser) from error
+            raise _unusable(self.url.partition("//")[2], error, self._chooser) from error
         self._thread.start()
 
     def stop(self) -> None:
@@ -96,8 +105,11 @@ class Listener:
                     self._server.run([shared])
             except Exception as error:  # noqa: BLE001 - the edge of a thread: the exporter must not become unseen
                 self._failed("the web server", error)
-            self._server = uvicorn.Server(self._config)
+            self._server = self._new_server()
             self._stopping.wait(PAUSE)
+
+    def _new_server(self) -> Server:
+        return Server(self._config, self._tls, most_connections())
 
 
 def _unusable(address: str, error: Exception, chooser: str) -> StartError:

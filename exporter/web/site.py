@@ -15,11 +15,13 @@ from starlette.templating import Jinja2Templates
 from exporter.web.allowance import Allowance
 from exporter.web.callback import callback
 from exporter.web.downloads import download, downloads
+from exporter.web.gatekeeper import Gatekeeper
 from exporter.web.guard import Guard
 from exporter.web.house import House
 from exporter.web.landing import landing
 from exporter.web.management import healthy, ready, reload
 from exporter.web.metrics import metrics
+from exporter.web.policy import PolicyNow, wide_open
 from exporter.web.status import status
 from exporter.web.targets_api import name_targets, release_target, targets
 
@@ -29,11 +31,14 @@ UNSIGNED_PER_SECOND, UNSIGNED_AT_ONCE = 10.0, 100.0
 """Callbacks without a good signature that are answered as such; more are sent away. Signed ones are never too many."""
 
 
-def create_site(house: House, failed: Callable[[str, Exception], None]) -> Starlette:
-    """The whole site; `failed` is told of errors that nobody foresaw (the answer is then a bare 500)."""
+def create_site(house: House, failed: Callable[[str, Exception], None], policy: PolicyNow = wide_open) -> Starlette:
+    """The whole site, for whom the policy lets in.
+
+    `failed` is told of errors that nobody foresaw (the answer is then a bare 500).
+    """
     return _made(
         house,
-        failed,
+        [Middleware(Guard, failed=failed, policy=policy), Middleware(Gatekeeper, policy=policy)],
         [
             Route("/metrics", metrics),
             Route("/", landing),
@@ -53,15 +58,18 @@ def create_site(house: House, failed: Callable[[str, Exception], None]) -> Starl
     )
 
 
-def create_door_site(house: House, failed: Callable[[str, Exception], None]) -> Starlette:
-    """What the open internet may see: callbacks, and nothing else."""
-    site = _made(house, failed, [Route("/callback", callback, methods=["POST"])])
+def create_door_site(
+    house: House, failed: Callable[[str, Exception], None], policy: PolicyNow = wide_open
+) -> Starlette:
+    """What the open internet may see: callbacks, and nothing else. Nobody is asked for a password."""
+    guard = Middleware(Guard, failed=failed, policy=policy)
+    site = _made(house, [guard], [Route("/callback", callback, methods=["POST"])])
     site.state.is_door = True
     return site
 
 
-def _made(house: House, failed: Callable[[str, Exception], None], routes: list[BaseRoute]) -> Starlette:
-    site = Starlette(routes=routes, middleware=[Middleware(Guard, failed=failed)])
+def _made(house: House, middleware: list[Middleware], routes: list[BaseRoute]) -> Starlette:
+    site = Starlette(routes=routes, middleware=middleware)
     site.state.house = house
     site.state.is_door = False
     site.state.unsigned = Allowance(UNSIGNED_PER_SECOND, UNSIGNED_AT_ONCE)

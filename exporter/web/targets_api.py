@@ -24,6 +24,7 @@ MOST_PROBLEMS = 100
 """Problems of one body that are told."""
 
 PUSH_IS_OFF = "pushing is off: the configuration has no push.token_file"
+TOO_MANY = "too many requests with a token that is not one of push.token_file"
 UNAVAILABLE = "the state cannot be written now; nothing was changed, try again"
 CHALLENGE = 'Bearer realm="webcast-exporter"'
 FLAGS = {"true": True, "false": False}
@@ -48,6 +49,8 @@ def for_token_holders(endpoint: Endpoint) -> Endpoint:
         if scheme.lower() != "bearer" or not token.strip():
             return _unauthorized("a push needs the header Authorization: Bearer TOKEN", CHALLENGE)
         if not await run_in_threadpool(house.push.admits, token.strip()):
+            if not request.app.state.unsigned.admits():
+                return failure(429, TOO_MANY)
             return _unauthorized("this token is not one of push.token_file", f'{CHALLENGE}, error="invalid_token"')
         return await endpoint(request)
 

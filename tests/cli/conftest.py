@@ -43,6 +43,7 @@ class Api:
         file = self.folder / "webcast-exporter.yml"
         state = {"url": f"sqlite:///{self.folder}/state.db"}
         document = {"accounts": list(accounts or [self.account()]), "state": state, **sections}
+        file.touch(mode=0o600)
         file.write_text(yaml.safe_dump(document))
         return str(file)
 

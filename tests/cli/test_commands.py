@@ -122,10 +122,17 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
     names: list[str] = []
 
     def served(
-        load: Callable[[], Config], address: str, environ: Mapping[str, str], *, flags: Mapping[str, str]
+        load: Callable[[], Config],
+        address: str,
+        environ: Mapping[str, str],
+        *,
+        flags: Mapping[str, str],
+        config_file: Path,
+        web_file: Path,
     ) -> None:
         assert address == "127.0.0.1:0"
         assert (flags["--config.file"], flags["--log.format"]) == (str(file), "json")
+        assert (flags["--web.config.file"], web_file, config_file) == ("web.yml", Path("web.yml"), file)
         assert environ is os.environ
         names.append(load().accounts[0].name)
         file.write_text("accounts: [{name: second}]")
@@ -134,7 +141,8 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
     configured: list[tuple[str, str]] = []
     monkeypatch.setattr("exporter.app.serve.serve", served)
     monkeypatch.setattr(logs, "configure", lambda level, fmt: configured.append((level, fmt)))
-    arguments = ("--web.listen-address", "127.0.0.1:0", "--log.level", "debug", "--log.format", "json")
+    logging = ("--log.level", "debug", "--log.format", "json")
+    arguments = ("--web.listen-address", "127.0.0.1:0", "--web.config.file", "web.yml", *logging)
     keys = {"VOLC_ACCESSKEY": "AKLTexample", "VOLC_SECRETKEY": "made-up"}
     assert run("serve", "--config.file", str(file), *arguments, env=keys).exit_code == 0
     assert names == ["first", "second"]

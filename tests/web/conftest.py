@@ -21,6 +21,7 @@ from exporter.vocabulary import CallbackOutcome
 from exporter.web.allowance import Allowance
 from exporter.web.house import House
 from exporter.web.listener import Listener, bind
+from exporter.web.policy import WIDE_OPEN, Policy, PolicyNow
 from exporter.web.recent import Seen
 from exporter.web.site import UNSIGNED_AT_ONCE, UNSIGNED_PER_SECOND, create_door_site, create_site
 
@@ -92,7 +93,10 @@ class FakeCallbacks:
 
 @dataclass
 class FakeHouse:
-    """What the pages are told; `problems` make a reload fail, `failures` are what was reported as unforeseen."""
+    """What the pages are told; `problems` make a reload fail, `failures` are what was reported as unforeseen.
+
+    `policy` is the web config file's.
+    """
 
     exposition: Exposition = field(default_factory=small_exposition)
     alive: bool = True
@@ -107,6 +111,7 @@ class FakeHouse:
     flags: Mapping[str, str] = field(default_factory=dict)
     uptime: float = 0.0
     known: list[Known] = field(default_factory=list)
+    policy: Policy = WIDE_OPEN
 
     def counts(self) -> Mapping[Place, int]:
         """As in the real one, unless it `breaks`."""
@@ -158,7 +163,7 @@ Serve = Callable[[FakeHouse], Site]
 
 
 @contextmanager
-def serving(make_site: Callable[[House, Callable[[str, Exception], None]], Starlette]) -> Iterator[Serve]:
+def serving(make_site: Callable[[House, Callable[[str, Exception], None], PolicyNow], Starlette]) -> Iterator[Serve]:
     """One listener for all tests: its site passes each request on to the house of the test that runs."""
     houses = [FakeHouse()]
 
@@ -170,7 +175,7 @@ def serving(make_site: Callable[[House, Callable[[str, Exception], None]], Starl
         houses[0].failed(what, error)
 
     house: House = cast("House", Current())
-    app = make_site(house, failed)
+    app = make_site(house, failed, lambda: houses[0].policy)
     listener = Listener(app, bind("127.0.0.1:0"), failed)
     listener.start()
     with httpx.Client(base_url=listener.url, trust_env=False) as client:

@@ -68,7 +68,11 @@ def test_values_on_a_page_are_escaped(site: "Site") -> None:
 def test_every_answer_carries_the_safety_headers(site: "Site", path: str) -> None:
     """No page may load anything from elsewhere, and no browser guesses a type."""
     headers = site.get(path).headers
-    assert headers["content-security-policy"] == "default-src 'self'"
+    assert headers["content-security-policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    assert (headers["x-frame-options"], headers["referrer-policy"]) == ("deny", "no-referrer")
     assert headers["x-content-type-options"] == "nosniff"
 
 

@@ -1,0 +1,91 @@
+"""One client's connection: uvicorn's, which knows besides for what it waits, and since when."""
+
+import asyncio
+from enum import Enum, auto
+from typing import NamedTuple
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from exporter.web.tls import Tls
+
+KEEP_ALIVE = 75
+"""Seconds an idle connection is kept: longer than a usual scrape interval, so that scrapes reuse theirs."""
+
+
+class Wait(Enum):
+    """What a connection waits for."""
+
+    HEAD = auto()
+    """The whole head of a request: the first one, or one that has begun."""
+    IDLE = auto()
+    """The next request."""
+    ANSWER = auto()
+    """That an answer is made, and that the client takes it."""
+    END = auto()
+    """That the client takes the last of it, so that it can be closed."""
+
+
+PATIENCE = {Wait.HEAD: 10.0, Wait.IDLE: KEEP_ALIVE + 5.0, Wait.ANSWER: 60.0, Wait.END: 10.0}
+"""Seconds without any progress after which a connection is broken off. Of an idle one uvicorn takes leave earlier."""
+
+
+class Standing(NamedTuple):
+    """For what it waits, after which request, and how many bytes the client has still to take: progress changes it."""
+
+    wait: Wait
+    request: RequestResponseCycle | None = None
+    unsent: int = 0
+
+
+class Connection(H11Protocol):
+    """One whose client's certificate has none of the names that it must have is cut unheard.
+
+    `number` counts the server's clients, and `since` is when this one waits from, in the clock's seconds: from its
+    coming on, or from when there was progress last.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, server_state: ServerState, tls: Tls | None, number: int, since: float
+    ) -> None:
+        super().__init__(config, server_state, app_state={}, _loop=asyncio.get_running_loop())
+        self.number = number
+        self.since = since
+        self._tls = tls
+        self._refused = False
+        self._standing = Standing(Wait.HEAD)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Begin, or refuse."""
+        super().connection_made(transport)
+        self._refused = self._tls is not None and not self._tls.admits(transport.get_extra_info("peercert"))
+        if self._refused:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take it in."""
+        if not self._refused:
+            super().data_received(data)
+
+    def shutdown(self) -> None:
+        """End, once what is being answered is."""
+        if not self.transport.is_closing():
+            super().shutdown()
+
+    def look(self, now: float) -> Wait:
+        """For what it waits now."""
+        standing = self._stands()
+        if standing != self._standing:
+            self._standing, self.since = standing, now
+        return standing.wait
+
+    def _stands(self) -> Standing:
+        unsent = self.transport.get_write_buffer_size()
+        if self.transport.is_closing():
+            return Standing(Wait.END, self.cycle, unsent)
+        request: RequestResponseCycle | None = self.cycle  # None before the first, whatever uvicorn's annotation says
+        if unsent or (request and not request.response_complete):
+            return Standing(Wait.ANSWER, request, unsent)
+        begun = request is None or self.conn.trailing_data[0]
+        return Standing(Wait.HEAD if begun else Wait.IDLE, request)

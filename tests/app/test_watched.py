@@ -1,0 +1,77 @@
+"""What is looked at every second beside the configuration."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from exporter.app.watched import Watched, load_both
+from exporter.config.load import parse_config
+from exporter.config.schema import Config
+from exporter.errors import ConfigError
+from exporter.web.policy import WIDE_OPEN
+from tests.certificates import HASH
+
+OPEN = "every user of this machine can read the file (mode 0644); chmod o-r ends that"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files that everybody can read."""
+    for name in ("tokens", "webcast-exporter.yml", "web.yml"):
+        (tmp_path / name).write_text(f"basic_auth_users: {{alice: {HASH}}}\n")
+        (tmp_path / name).chmod(0o644)
+    return tmp_path
+
+
+def config_in(folder: Path, text: str = "push: {token_file: tokens}") -> Config:
+    """A configuration in the folder."""
+    return parse_config(text, folder)
+
+
+def test_exposed_files_are_warned_of_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """And again only after a change of the file; once it is closed there is nothing to say."""
+    watched, config = Watched(None, None), config_in(folder)
+    for _ in range(3):
+        watched.look(config)
+    assert caplog.messages == [f"push.token_file: {OPEN}"]
+    os.utime(folder / "tokens", ns=(1, 1))
+    for _ in range(3):
+        watched.look(config)
+    assert caplog.messages == [f"push.token_file: {OPEN}"] * 2
+    (folder / "tokens").chmod(0o600)
+    os.utime(folder / "tokens", ns=(2, 2))
+    watched.look(config)
+    assert len(caplog.messages) == 2
+
+
+def test_the_command_lines_files_are_looked_at(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The configuration when it has a key in it, and the web config file with its hashes."""
+    own, web = folder / "webcast-exporter.yml", folder / "web.yml"
+    watched = Watched(own, web)
+    watched.look(config_in(folder, "accounts: [{name: a}]"))
+    assert caplog.messages == [f"{web}: {OPEN}"]
+    watched.look(config_in(folder, "accounts: [{access_key_id: AK, secret_access_key: SK}]"))
+    assert caplog.messages[1:] == [f"{own}: {OPEN}"]
+
+
+def test_without_a_web_config_file_all_is_open() -> None:
+    """Plain HTTP, for everybody."""
+    assert Watched(None, None).policy() is WIDE_OPEN
+
+
+def test_both_files_tell_their_problems(folder: Path) -> None:
+    """At once, whichever is bad."""
+    (folder / "web.yml").write_text("nonsense: 1")
+
+    def bad() -> Config:
+        return config_in(folder, "pollng: {}")
+
+    with pytest.raises(ConfigError) as caught:
+        load_both(bad, None, folder / "web.yml")
+    assert [str(problem) for problem in caught.value.problems] == [
+        "pollng: is not a known key; did you mean polling?",
+        f"{folder}/web.yml: nonsense: is not a known key",
+    ]
+    with pytest.raises(ConfigError, match="nonsense"):
+        load_both(lambda: config_in(folder), None, folder / "web.yml")

@@ -1,0 +1,301 @@
+"""`tls_server_config` at work: files, versions, suites, and whom it lets in."""
+
+import os
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from starlette.responses import PlainTextResponse
+
+from exporter.config.web_config import parse_web_config
+from exporter.errors import ConfigError
+from exporter.web import tls as module
+from exporter.web.listener import Listener, bind
+from exporter.web.tls import Tls, make_tls, names_of
+from tests.certificates import client_context
+
+if TYPE_CHECKING:
+    from exporter.simulator.certificates import Certificates
+
+Make = Callable[..., tuple[Tls, Tls]]
+Ask = Callable[..., bytes]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, certificates: "Certificates") -> Path:
+    """Where the certificates lie under short names."""
+    for name, file in {"good": certificates.trusted, "stranger": certificates.stranger}.items():
+        (tmp_path / f"{name}.pem").write_bytes(file.read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def make(folder: Path) -> Make:
+    """From the keys of a section."""
+
+    def made(keys: str = "", pair: str = "cert_file: good.pem, key_file: good.pem") -> tuple[Tls, Tls]:
+        section = parse_web_config(f"tls_server_config: {{{pair}, {keys}}}", folder).tls_server_config
+        assert section is not None
+        return make_tls(section)
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def ask(certificates: "Certificates") -> Iterator[Ask]:
+    """Ask a listener with this TLS, by a client that shows a certificate or has an own way to speak."""
+    now: list[Tls] = []
+    listener = Listener(PlainTextResponse("hello"), bind("127.0.0.1:0"), _never, tls=lambda: now[-1])
+    listener.start()
+
+    def asked(tls: Tls, shows: Path | None = None, speaks: Callable[[ssl.SSLContext], object] = id) -> bytes:
+        now.append(tls)
+        context = client_context(certificates.authority, shows)
+        speaks(context)
+        host, port = listener.url.removeprefix("https://").split(":")
+        with (
+            socket.create_connection((host, int(port)), 20) as plain,
+            context.wrap_socket(plain, server_hostname=host) as wrapped,
+        ):
+            wrapped.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            with closing(wrapped.makefile("rb")) as answer:
+                return answer.read()
+
+    yield asked
+    listener.stop()
+
+
+def _never(_what: str, _error: Exception) -> None:
+    pytest.fail("the server broke down")
+
+
+def refused(ask: Ask, *how: object) -> bool:
+    """Whether nothing is answered: the handshake fails, or the connection is cut."""
+    try:
+        return ask(*how) == b""
+    except OSError:
+        return True
+
+
+def problems(make: Make, keys: str, pair: str) -> list[str]:
+    """What is wrong with a section."""
+    with pytest.raises(ConfigError) as caught:
+        make(keys, pair)
+    return [str(problem) for problem in caught.value.problems]
+
+
+GOOD = "cert_file: good.pem, key_file: good.pem"
+
+
+def test_it_speaks_tls(make: Make, ask: Ask) -> None:
+    """The certificate is shown on both listeners."""
+    for tls in make():
+        assert ask(tls).endswith(b"\r\n\r\nhello")
+
+
+def test_texts_in_the_file_itself(make: Make, ask: Ask, folder: Path) -> None:
+    """Certificate, key and authority need no files of their own."""
+    pem = (folder / "good.pem").read_text().replace("\n", "\\n")
+    pair = f'cert: "{pem}", key: "{pem}", client_ca: "{pem}", client_auth_type: RequireAndVerifyClientCert'
+    main, door = make("", pair)
+    assert ask(door).endswith(b"hello")
+    assert ask(main, folder / "good.pem").endswith(b"hello")
+    assert refused(ask, main)
+
+
+def test_a_key_leaves_no_file(make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies in memory alone; on a machine that has no such files it is gone from the disk at once."""
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    before = sorted(folder.iterdir())
+    make()
+    monkeypatch.delattr(os, "memfd_create")
+    make()
+    assert sorted(folder.iterdir()) == before
+
+
+LOCKED = "holds an encrypted key, and there is nobody to ask for its password"
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        ("cert_file: no.pem, key_file: good.pem", ["cert_file: the file does not exist"]),
+        (
+            "cert_file: ., key_file: no.pem",
+            ["cert_file: the file is a directory, not a file", "key_file: the file does not exist"],
+        ),
+        (
+            "cert_file: empty, key_file: empty",
+            [
+                "cert_file: the file holds no certificate in PEM form",
+                "key_file: the file holds no private key in PEM form",
+            ],
+        ),
+        ("cert_file: good.pem, key_file: stranger.pem", ["key_file: the file is not the key of the certificate"]),
+        ("cert: x, key: x", ["cert: holds no certificate in PEM form", "key: holds no private key in PEM form"]),
+        ("cert_file: good.pem, key_file: locked.pem", [f"key_file: the file {LOCKED}"]),
+        (
+            f"{GOOD}, client_auth_type: VerifyClientCertIfGiven, client_ca_file: empty",
+            ["client_ca_file: the file holds no certificate in PEM form"],
+        ),
+        (
+            f"{GOOD}, client_auth_type: VerifyClientCertIfGiven, client_ca_file: broken.pem",
+            ["client_ca_file: the file cannot be used (no good pem)"],
+        ),
+        (
+            "cert_file: broken.pem, key_file: good.pem",
+            ["key_file: the file cannot be used with the certificate (no good pem)"],
+        ),
+    ],
+)
+def test_files_that_cannot_be_used(make: Make, folder: Path, pair: str, expected: list[str]) -> None:
+    """A sentence for each, at its place, and no question at the terminal."""
+    (folder / "empty").touch()
+    (folder / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n")
+    command = ["openssl", "pkey", "-in", str(folder / "good.pem"), "-aes256", "-passout", "pass:x"]
+    (folder / "locked.pem").write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert problems(make, "", pair) == [f"tls_server_config.{each}" for each in expected]
+
+
+@pytest.mark.parametrize(
+    ("auth", "let_in"),
+    [
+        ("NoClientCert", [True, True, True]),
+        ("VerifyClientCertIfGiven, client_ca_file: good.pem", [True, True, False]),
+        ("RequireAndVerifyClientCert, client_ca_file: good.pem", [False, True, False]),
+        ("RequireAndVerifyClientCert", [False, False, False]),
+    ],
+)
+def test_client_certificates(make: Make, ask: Ask, folder: Path, auth: str, let_in: list[bool]) -> None:
+    """Who is let in with none, with one that the authority has signed, and with another; the door asks nobody."""
+    main, door = make(f"client_auth_type: {auth}")
+    shown = (None, folder / "good.pem", folder / "stranger.pem")
+    assert let_in == [not refused(ask, main, shows) for shows in shown]
+    assert ask(door).endswith(b"hello")
+
+
+@pytest.mark.parametrize(
+    ("names", "let_in"), [("localhost", True), ("127.0.0.1", True), ("'::1'", True), ("elsewhere", False), ("", False)]
+)
+def test_a_certificate_must_have_one_of_the_names(
+    make: Make,
+    ask: Ask,
+    folder: Path,
+    names: str,
+    let_in: bool,  # noqa: FBT001
+) -> None:
+    """An exact one of its alternative names; otherwise the connection is cut before anything is heard."""
+    required = "client_auth_type: RequireAndVerifyClientCert, client_ca_file: good.pem"
+    main, _ = make(f"{required}, client_allowed_sans: [{names}]")
+    assert refused(ask, main, folder / "good.pem") != let_in
+
+
+def test_the_names_of_a_certificate() -> None:
+    """Of four kinds, addresses as Go writes them."""
+    certificate = {
+        "subject": ((("commonName", "no-name"),),),
+        "subjectAltName": (
+            ("DNS", "a.example"),
+            ("email", "a@example.com"),
+            ("URI", "spiffe://a/b"),
+            ("IP Address", "2001:DB8:0:0:0:0:0:1\n"),
+            ("IP Address", "0:0:0:0:0:FFFF:102:304"),
+            ("DirName", "ignored"),
+        ),
+    }
+    expected = ["a.example", "a@example.com", "spiffe://a/b", "2001:db8::1", "1.2.3.4"]
+    assert list(names_of(certificate)) == expected
+    assert list(names_of({})) == []
+    assert not Tls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), frozenset({"a.example"})).admits(None)
+
+
+def at_most_tls12(context: ssl.SSLContext) -> None:
+    """A client of yesterday."""
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+
+def suite(name: str) -> Callable[[ssl.SSLContext], None]:
+    """A client with one suite of TLS 1.2."""
+
+    def speak(context: ssl.SSLContext) -> None:
+        at_most_tls12(context)
+        context.set_ciphers(name)
+
+    return speak
+
+
+def at_least_tls13(context: ssl.SSLContext) -> None:
+    """A client of today."""
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+
+
+def curve(name: str) -> Callable[[ssl.SSLContext], None]:
+    """A client with one curve."""
+    return lambda context: context.set_ecdh_curve(name)
+
+
+AES128 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+
+
+@pytest.mark.parametrize(
+    ("keys", "speaks", "let_in"),
+    [
+        ("", at_most_tls12, True),
+        ("min_version: TLS13", at_most_tls12, False),
+        ("max_version: TLS12", at_least_tls13, False),
+        (f"cipher_suites: [{AES128}]", suite("ECDHE-ECDSA-AES128-GCM-SHA256"), True),
+        (f"cipher_suites: [{AES128}]", suite("ECDHE-ECDSA-AES256-GCM-SHA384"), False),
+        (f"cipher_suites: [{AES128}]", at_least_tls13, True),
+        ("cipher_suites: [TLS_AES_128_GCM_SHA256]", at_most_tls12, False),
+        ("cipher_suites: [TLS_AES_128_GCM_SHA256]", at_least_tls13, True),
+        ("curve_preferences: [CurveP384]", curve("secp384r1"), True),
+        ("curve_preferences: [CurveP384]", curve("prime256v1"), False),
+        ("curve_preferences: [X25519]", curve("X25519"), True),
+    ],
+)
+def test_versions_suites_and_curves(
+    make: Make,
+    ask: Ask,
+    keys: str,
+    speaks: Callable[[ssl.SSLContext], None],
+    let_in: bool,  # noqa: FBT001
+) -> None:
+    """What the file allows is spoken, and nothing else; suites are those of TLS 1.2 alone."""
+    assert refused(ask, make(keys)[0], None, speaks) != let_in
+
+
+@pytest.mark.parametrize(("prefers", "chosen"), [("true", "AES128"), ("false", "AES256")])
+def test_whose_order_of_suites_counts(make: Make, ask: Ask, prefers: str, chosen: str) -> None:
+    """The server's, unless the file says otherwise."""
+    both = f"cipher_suites: [{AES128}, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]"
+    client = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"
+    tls, _ = make(f"{both}, prefer_server_cipher_suites: {prefers}")
+    taken: list[str] = []
+
+    class Seen(ssl.SSLSocket):
+        def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as its base
+            super().do_handshake(block)
+            taken.append((self.cipher() or ("",))[0])
+
+    def speaks(context: ssl.SSLContext) -> None:
+        suite(client)(context)
+        context.sslsocket_class = Seen
+
+    assert ask(tls, None, speaks)
+    assert [name for name in taken if chosen in name] == taken
+
+
+def test_what_this_machines_openssl_has_not(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite or a curve that a build leaves out is a problem too."""
+    monkeypatch.setattr(module, "SUITES", {AES128: "NO-SUCH-SUITE"})
+    monkeypatch.setattr(module, "CURVES", {"X25519": "no-such-curve"})
+    assert problems(make, f"cipher_suites: [{AES128}], curve_preferences: [X25519]", GOOD) == [
+        "tls_server_config.cipher_suites: cannot be had from this machine's OpenSSL",
+        "tls_server_config.curve_preferences: cannot be had from this machine's OpenSSL",
+    ]
