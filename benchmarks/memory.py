@@ -10,20 +10,21 @@ from benchmarks.processes import module, rss
 from benchmarks.result import Result, at_most, table
 
 FEW, MANY = 3_600, 20_000
+FEW_IN_SHORT, MANY_IN_SHORT = 1_000, 5_000
 AT_REST = 80e6
 A_TASK = 8 * 1024
 
 
 def measure(*, short: bool = False) -> list[Result]:
     """Resident memory of processes that hold so many tasks, and of one that has nothing to do."""
-    sizes = [_size(number) for number in (FEW, MANY)]
-    task = (sizes[1] - sizes[0]) / (MANY - FEW)
+    few, many = (FEW_IN_SHORT, MANY_IN_SHORT) if short else (FEW, MANY)
+    task = (_size(many) - _size(few)) / (many - few)
     with at_work(0, {}) as ours:
         time.sleep(2 if short else 10)
         rest = rss(ours.process.pid)
     return [
         at_most(
-            f"memory of a further task, from {FEW:,} to {MANY:,} running ones",
+            f"memory of a further task, from {few:,} to {many:,} running ones",
             task / A_TASK,
             reach=1,
             hold=1.1,
