@@ -50,9 +50,10 @@ coverage: $(VENV) parts ## All tests, with the coverage floor
 parts: ## Fetch Prometheus, Alertmanager and Pushgateway for tests and benchmarks, unless they are on PATH
 	@.ci/real-parts || test "$${CI:-}" != true
 
-docs: $(VENV) ## Write docs/metrics.md anew from the table of metrics
+docs: $(VENV) ## Write docs/metrics.md and docs/configuration.md anew from the code
 	$(BIN)/webcast-exporter metrics > docs/metrics.md.new
 	mv docs/metrics.md.new docs/metrics.md
+	$(BIN)/python -m docs.source
 
 dashboards: $(VENV) ## Write dashboards/grafana anew from dashboards/source
 	$(BIN)/python -m dashboards.source

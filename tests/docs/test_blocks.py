@@ -1,0 +1,92 @@
+"""Every fenced block of the documents is what it says: read by the code that is to read it, or listed here."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.config.load import parse_config
+from exporter.config.schema import Config
+from exporter.config.web_config import WebConfig, parse_web_config
+from exporter.targets.sd_form import groups_of_json
+from tests.docs.reading import ROOT, Block, blocks, blocks_of, documents
+from tests.rules.promql import faults
+
+CHECKED = {"yaml", "json", "promql", "console", "text", "java"}
+"""Kinds for which there is a test: here, in test_console.py, test_promtool.py and test_programs.py."""
+
+PROMETHEUS = {"global", "rule_files", "scrape_configs", "alerting", "storage"}
+ALERTMANAGER = {"route", "receivers", "inhibit_rules", "templates"}
+ADAPTER_S = {"templates", "targets"}
+"""The file of an adapter for messages, whose form is not ours to know: it must be YAML."""
+
+
+def name_of(block: Block) -> str:
+    """Its place."""
+    return block.place
+
+
+def kind_of_yaml(document: object) -> str:
+    """Whose file it is, by its keys."""
+    keys = set(document) if isinstance(document, Mapping) else set()
+    owners: Mapping[str, set[str]] = {
+        "ours": set(Config.model_fields),
+        "web": set(WebConfig.model_fields),
+        "prometheus": PROMETHEUS,
+        "rules": {"groups"},
+        "alertmanager": ALERTMANAGER,
+        "adapter": ADAPTER_S,
+        "kubernetes": {"apiVersion", "kind", "metadata", "spec", "data", "stringData"},
+        "compose": {"name", "services", "volumes"},
+    }
+    return next((owner for owner, known in owners.items() if keys and keys <= known), "unknown")
+
+
+def test_every_block_says_what_it_is() -> None:
+    """A block without a kind, or of one that nothing checks, is a promise that nobody keeps."""
+    unchecked = [f"{block.place}: {block.kind}" for path in documents() for block in blocks_of(path)]
+    assert [told for told in unchecked if told.partition(": ")[2] not in CHECKED] == []
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=name_of)
+def test_yaml(block: Block) -> None:
+    """Ours are read by the code that reads them; Prometheus's are promtool's, in test_promtool.py."""
+    document = yaml.safe_load(block.text)
+    match kind_of_yaml(document):
+        case "ours":
+            parse_config(block.text, Path("/etc/webcast"))
+        case "web":
+            parse_web_config(block.text, Path("/etc/webcast"))
+        case "unknown":
+            pytest.fail(f"{block.place} is nobody's file: {sorted(document)}")
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=name_of)
+def test_json(block: Block) -> None:
+    """It parses; a list is a list of targets."""
+    document = json.loads(block.text)
+    if isinstance(document, list):
+        assert groups_of_json(block.text)
+
+
+@pytest.mark.parametrize("block", blocks("promql"), ids=name_of)
+def test_promql(block: Block) -> None:
+    """Names, labels and words are those of the tables; its grammar is promtool's to check."""
+    assert faults(block.text) == []
+
+
+def test_the_rules_themselves(tmp_path: Path) -> None:
+    """Each kind of file is known by its keys, and a block is found in a list too."""
+    keys: dict[str, Any] = {"ours": "accounts", "web": "basic_auth_users", "prometheus": "scrape_configs"}
+    assert {kind: kind_of_yaml({key: []}) for kind, key in keys.items()} == {kind: kind for kind in keys}
+    assert kind_of_yaml({"acounts": []}) == "unknown"
+    document = tmp_path / "a.md"
+    document.write_text("- one\n\n  ```json\n  {}\n  ```\n\n```\nplain\n```\n")
+    assert [(block.line, block.kind, block.text) for block in blocks_of(document)] == [
+        (3, "json", "{}\n"),
+        (7, "", "plain\n"),
+    ]
+    assert ROOT.joinpath("README.md") in documents()

@@ -1,0 +1,59 @@
+"""docs/http-api.md tells every path that is served, and no other; its JSON has the keys of the real answers."""
+
+import json
+import re
+from typing import cast
+
+from starlette.routing import Route
+
+from exporter.model.known import Known
+from exporter.model.target import Target, TargetId
+from exporter.vocabulary import ReadFailure, Source, Status
+from exporter.web.envelope import failure
+from exporter.web.house import House
+from exporter.web.site import create_site
+from exporter.web.targets_api import _shown
+from tests.docs.reading import ROOT, blocks_of
+
+DOCUMENT = ROOT / "docs" / "http-api.md"
+NOT_TOLD = {"/favicon.ico", "/static"}
+PLACES = {"{name:path}": "NAME", "{app_id}/{room_id}/{task_id}": "APP/ROOM/TASK"}
+
+
+def told() -> set[tuple[str, str]]:
+    """Method and path of each row of the table."""
+    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
+    return {(method, path) for row in rows for method, path in re.findall(r"`([A-Z]+) (/[^`?]*)`", row.split("|")[1])}
+
+
+def served() -> set[tuple[str, str]]:
+    """Method and path of each route; HEAD goes with GET, and a GET that only says 405 is none."""
+    found = set()
+    for route in create_site(cast("House", None), lambda _what, _error: None).routes:
+        path = getattr(route, "path", "")
+        for place, name in PLACES.items():
+            path = path.replace(place, name)
+        if path not in NOT_TOLD and isinstance(route, Route):
+            found |= {(method, path) for method in route.methods or () if method != "HEAD"}
+    return found - {("GET", "/-/reload")}
+
+
+def test_every_path_is_told_and_no_other() -> None:
+    """A page that nobody knows of is not used, and one that is not there is an error."""
+    assert told() == served()
+
+
+def test_the_json_is_that_of_the_answers() -> None:
+    """A target's keys, and an error's."""
+    success, error = (json.loads(block.text) for block in blocks_of(DOCUMENT) if block.kind == "json")
+    (target,) = success["data"]["targets"]
+    known = Known(Target(TargetId("a", "b", "c"), account="default"))
+    assert list(target) == list(_shown(known))
+    assert list(error) == list(json.loads(bytes(failure(400, "sentence", problems=[]).body)))
+
+
+def test_the_words_are_those_of_the_tables() -> None:
+    """Sources, states and failures."""
+    text = DOCUMENT.read_text()
+    for words in (Source, Status, ReadFailure):
+        assert ", ".join(f"`{word}`" for word in words) in text

@@ -1,0 +1,41 @@
+"""Links lead somewhere: files exist, and so do the headings in them."""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from tests.docs.reading import ROOT, anchors, documents, links
+
+
+def dead(path: Path) -> list[str]:
+    """The links of a document, to files of the repository, that lead nowhere."""
+    found = []
+    for link in links(path):
+        if link.startswith(("http://", "https://", "mailto:", "/")):
+            continue
+        name, _, anchor = unquote(link).partition("#")
+        target = (path.parent / name).resolve() if name else path
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            found.append(link)
+    return found
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    """A file that moved, or a heading that was written anew, takes its links along."""
+    assert dead(path) == []
+
+
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
+    """The rule itself."""
+    document = tmp_path / "a.md"
+    document.write_text("# One `two` /-three\n[a](#one-two--three) [b](#two) [c](b.md) [d](https://x.example/y)\n")
+    assert dead(document) == ["#two", "b.md"]
+
+
+def test_every_document_is_linked() -> None:
+    """What nobody finds was not written."""
+    linked = {(path.parent / link.partition("#")[0]).resolve() for path in documents() for link in links(path)}
+    beginnings = {"README.md", "CHANGELOG.md", "SECURITY.md"}
+    assert [str(path) for path in documents() if path not in linked and path.name not in beginnings] == []

@@ -1,0 +1,92 @@
+"""What the documents have other programs do, done by these programs; where there is none it is a skip."""
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import sqlalchemy as sa
+
+from exporter.ledger.opening import open_engine
+from exporter.ledger.schema import META
+from exporter.targets.sd_form import groups_of_json
+from tests.docs.console import commands
+from tests.docs.reading import ROOT, blocks, blocks_of
+
+pytestmark = pytest.mark.real
+
+TOKEN = "a-token-of-the-tests"
+PUSHED_TO = "http://127.0.0.1:10960"
+
+
+def program(name: str) -> str:
+    """The program, or a skip."""
+    return shutil.which(name) or pytest.skip(f"there is no {name} here")
+
+
+class Backend(BaseHTTPRequestHandler):
+    """Takes a push as /api/v1/targets does."""
+
+    taken: ClassVar[list[tuple[str, str | None, int]]]
+
+    def do_POST(self) -> None:
+        """Only with the token, and only a list of targets."""
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.taken.append((self.path, self.headers["Authorization"], len(groups_of_json(body))))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"taken")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Say nothing."""
+
+
+@pytest.fixture
+def backend() -> Iterator[tuple[str, list[tuple[str, str | None, int]]]]:
+    """Its address, and what it has taken."""
+
+    class Taking(Backend):
+        """This test's own."""
+
+        taken: ClassVar[list[tuple[str, str | None, int]]] = []
+
+    with HTTPServer(("127.0.0.1", 0), Taking) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", Taking.taken
+        server.shutdown()
+        thread.join()
+
+
+def test_the_java_pushes(tmp_path: Path, backend: tuple[str, list[tuple[str, str | None, int]]]) -> None:
+    """It compiles, runs, and its push is one that would be taken."""
+    java = program("java")
+    url, taken = backend
+    (block,) = blocks("java")
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/push-tokens").write_text(f"{TOKEN}\n")
+    (tmp_path / "Push.java").write_text(block.text.replace(PUSHED_TO, url))
+    done = subprocess.run([java, "Push.java"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "taken\n"), done.stderr
+    assert taken == [("/api/v1/targets", f"Bearer {TOKEN}", 1)]
+
+
+def test_a_backup_of_a_state_in_use_is_a_state(tmp_path: Path) -> None:
+    """The copy has what is only in the write-ahead log yet, and opens."""
+    sqlite = program("sqlite3")
+    operations = [words for block in blocks_of(ROOT / "docs/operations.md") for words in commands(block)]
+    (words,) = [words for words in operations if words[0] == "sqlite3"]
+    engine = open_engine(f"sqlite:///{tmp_path}/{words[1]}")
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE written_lately (a INTEGER)"))
+    subprocess.run([sqlite, *words[1:]], cwd=tmp_path, check=True)
+    engine.dispose()
+    copy = open_engine(f"sqlite:///{tmp_path}/webcast-exporter.backup.db")
+    with copy.connect() as connection:
+        assert connection.execute(sa.select(META.c.schema_version)).scalar() is not None
+        assert connection.execute(sa.text("SELECT count(*) FROM written_lately")).scalar() == 0
+    copy.dispose()
