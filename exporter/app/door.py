@@ -18,6 +18,8 @@ class Planned(NamedTuple):
 
 CLOSED = Planned(None, None)
 PLACE = "callbacks.listen_address"
+SHARE = 4
+"""Of the files that may be open: half of what the main listener has, so that a quarter is left when both are full."""
 
 
 class CallbackDoor:
@@ -43,9 +45,8 @@ class CallbackDoor:
         """Listen there, unless that is so already; StartError when the address cannot be had."""
         if address == self._now.address or address is None:
             return self._now if address else CLOSED
-        listener = Listener(
-            self._make_site(), bind(address, PLACE), self._failed, PLACE, lambda: self._policy().door_tls
-        )
+        bound, site = bind(address, PLACE), self._make_site()
+        listener = Listener(site, bound, self._failed, PLACE, lambda: self._policy().door_tls, share=SHARE)
         listener.start()
         return Planned(address, listener)
 

@@ -92,13 +92,20 @@ def hold_state(state: State, signals: Signals) -> StateLock | None:
 
 
 def _watch(exporter: Exporter, watched: Watched, signals: Signals) -> None:
-    watched.look(exporter.config)
+    _look(exporter, watched)
     while (wish := signals.wait(WATCH)) is not Wish.STOP:
         exporter.nudge()
-        watched.look(exporter.config)
+        _look(exporter, watched)
         if wish is Wish.RELOAD:
             with suppress(ConfigError):  # it is logged, and the old configuration stays
                 exporter.reload()
+
+
+def _look(exporter: Exporter, watched: Watched) -> None:
+    try:
+        watched.look(exporter.config)
+    except Exception as error:  # noqa: BLE001 - an edge: what is wrong with a file must not end the exporter
+        exporter.failed("the look at the web config file", error)
 
 
 @contextmanager

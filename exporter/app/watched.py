@@ -30,13 +30,22 @@ class Watched:
         """Look at the web config file, and warn of files of secrets that everybody can read."""
         if self._web_file:
             self._web_file.look()
+        files = self._files(config)
+        for problem in exposed(files):
+            self._warn(problem, files[problem.path])
+
+    def exposed(self, config: Config) -> list[Problem]:
+        """The files of secrets that everybody can read now."""
+        return exposed(self._files(config))
+
+    def _files(self, config: Config) -> dict[str, Path]:
+        """All that hold secrets, by the places that name them."""
         files = files_of_secrets(config)
         if self._config_file and holds_secrets(config):
             files[str(self._config_file)] = self._config_file
         if self._web_file:
             files |= self._web_file.secret_files
-        for problem in exposed(files):
-            self._warn(problem, files[problem.path])
+        return files
 
     def _warn(self, problem: Problem, file: Path) -> None:
         """Once for each version of a file."""

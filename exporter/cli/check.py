@@ -8,11 +8,11 @@ import click
 
 from exporter.app.lists import take_lists
 from exporter.app.once import read_once
+from exporter.app.watched import load_both
 from exporter.cli.accounts import account_for
 from exporter.cli.check_callback import check_callback
-from exporter.cli.options import config_file, counted, example
+from exporter.cli.options import config_file, counted, example, web_config_file
 from exporter.config.accounts import Account
-from exporter.config.exposed import exposed, files_of_secrets, holds_secrets
 from exporter.config.load import load
 from exporter.config.rules import warnings
 from exporter.config.schema import Config
@@ -57,32 +57,33 @@ def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     metavar="FILE",
     help="Read one captured body of a callback: does its signature fit, and what would it count?",
 )
-def check(config_file: Path, probe: TargetId | str | None, callback_file: Path | None) -> None:
+@web_config_file()
+def check(
+    config_file: Path, probe: TargetId | str | None, callback_file: Path | None, web_config_file: Path | None
+) -> None:
     """Check a configuration file; every problem is told at once. Its lists of targets are asked for once.
+
+    With --web.config.file also check that one: its keys, certificates and hashes.
 
     With --probe also ask the API. A task that cannot exist is not found when key, signature, clock and right are good.
     """
-    config = load(config_file, os.environ)
+    config, watched = load_both(lambda: load(config_file, os.environ), config_file, web_config_file)
     sources = Sources(config)
     problems = [f"{feed.place}: {problem}" for feed in sources if (problem := feed.refresh().problem)]
     accepted, remarks = take_lists(sources.listings(), config)
     sources.close()
-    for warning in (*warnings(config), *_exposed(config, config_file), *problems, *remarks):
+    for warning in (*warnings(config), *watched.exposed(config), *problems, *remarks):
         click.echo(f"warning: {warning}")
     accounts, targets = counted(len(config.accounts), "account"), counted(len(accepted.targets), "target")
     click.echo(f"{config_file}: good, {accounts}, {targets}")
+    if web_config_file:
+        click.echo(f"{web_config_file}: good")
     good = [
         probe is None or _probe(config, accepted, probe),
         callback_file is None or check_callback(config, callback_file),
     ]
     if not all(good):
         raise click.exceptions.Exit(1)
-
-
-def _exposed(config: Config, config_file: Path) -> list[str]:
-    """What everybody on this machine can read and should not."""
-    own = {str(config_file): config_file} if holds_secrets(config) else {}
-    return [str(problem) for problem in exposed(files_of_secrets(config) | own)]
 
 
 def _probe(config: Config, accepted: Accepted, asked: TargetId | str) -> bool:

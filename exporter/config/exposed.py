@@ -67,4 +67,4 @@ def _mode(file: Path) -> int:
 
 
 def _sentence(mode: int) -> str:
-    return f"every user of this machine can read the file (mode {stat.S_IMODE(mode):04o}); chmod o-r ends that"
+    return f"its mode {stat.S_IMODE(mode):04o} lets every user of this machine read the file; chmod o-r ends that"

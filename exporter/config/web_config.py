@@ -29,6 +29,8 @@ LARGEST_FILE: Final = 1024 * 1024
 BCRYPT: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 """Version, cost from 4 to 31, salt and hash."""
 
+HIDDEN: Final = "<secret>"
+
 HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
     "Content-Security-Policy": (),
     "X-Frame-Options": ("deny", "sameorigin"),
@@ -156,11 +158,17 @@ def parse_web_config(text: str, folder: Path) -> WebConfig:
     try:
         config = WebConfig.model_validate(document, context={FOLDER: folder})
     except ValidationError as error:
-        raise ConfigError([*repeated, *translated(error, WebConfig)]) from None
+        raise ConfigError([*repeated, *_hidden(translated(error, WebConfig))]) from None
     problems = [*repeated, *_contradictions(config)]
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _hidden(problems: list[Problem]) -> Iterator[Problem]:
+    """Without the hash that somebody wrote in the place of a name."""
+    for problem in problems:
+        yield Problem(BCRYPT.sub(HIDDEN, problem.path), problem.sentence)
 
 
 def _contradictions(config: WebConfig) -> Iterator[Problem]:

@@ -42,8 +42,8 @@ class Standing(NamedTuple):
 class Connection(H11Protocol):
     """One whose client's certificate has none of the names that it must have is cut unheard.
 
-    `number` counts the server's clients, and `since` is when this one waits from, in the clock's seconds: from its
-    coming on, or from when there was progress last.
+    `number` counts the server's clients, `tls` is how this one speaks, and `since` is when it waits from, in the
+    clock's seconds: from its coming on, or from when there was progress last.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class Connection(H11Protocol):
         super().__init__(config, server_state, app_state={}, _loop=asyncio.get_running_loop())
         self.number = number
         self.since = since
-        self._tls = tls
+        self.tls = tls
         self._refused = False
         self._standing = Standing(Wait.HEAD)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin, or refuse."""
         super().connection_made(transport)
-        self._refused = self._tls is not None and not self._tls.admits(transport.get_extra_info("peercert"))
+        self._refused = self.tls is not None and not self.tls.admits(transport.get_extra_info("peercert"))
         if self._refused:
             transport.abort()
 

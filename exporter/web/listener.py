@@ -21,6 +21,8 @@ GRACE = 1
 """Seconds a request that is being answered has at the end."""
 PAUSE = 1.0
 """Seconds before a server that broke down is started anew."""
+SHARE = 2
+"""One part in so many of all that may be open is for the clients of a listener; the rest is for all else."""
 
 
 def bind(text: str, chooser: str = CHOOSER) -> socket.socket:
@@ -40,7 +42,8 @@ class Listener:
     """Serves an application on a bound socket, on a thread of its own.
 
     `failed` is told when the server itself breaks down; it is then started anew, on the same socket. `chooser` is what
-    a person changes to have another address. `tls` says how to speak, at each new connection.
+    a person changes to have another address. `tls` says how to speak, at each new connection. One part in `share` of
+    the files that may be open is for its clients.
     """
 
     def __init__(
@@ -50,7 +53,10 @@ class Listener:
         failed: Callable[[str, Exception], None],
         chooser: str = CHOOSER,
         tls: Callable[[], Tls | None] = plain,
+        *,
+        share: int = SHARE,
     ) -> None:
+        self._share = share
         self._socket = bound
         self._tls = tls
         self._chooser = chooser
@@ -109,7 +115,7 @@ class Listener:
             self._stopping.wait(PAUSE)
 
     def _new_server(self) -> Server:
-        return Server(self._config, self._tls, most_connections())
+        return Server(self._config, self._tls, most_connections(self._share))
 
 
 def _unusable(address: str, error: Exception, chooser: str) -> StartError:

@@ -35,10 +35,10 @@ class _Greeting(NamedTuple):
     since: float
 
 
-def most_connections() -> int:
-    """How many clients there may be at once: half of what may be open at most, the other half is for all else."""
+def most_connections(share: int) -> int:
+    """How many clients there may be at once: one part in `share` of what may be open at most."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, max(1, soft // 2))
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, max(1, soft // share))
 
 
 class Server(uvicorn.Server):
@@ -123,9 +123,11 @@ class Server(uvicorn.Server):
         return cast("list[Connection]", [*self.server_state.connections])
 
     def _break_off(self) -> None:
-        """Cut those on which nothing moves any more."""
-        now = self._clock()
+        """Cut those on which nothing moves any more, and take leave of those who speak as one must no longer."""
+        now, tls = self._clock(), self._tls()
         for connection in self._connections():
+            if connection.tls is not tls:
+                connection.shutdown()
             if PATIENCE[connection.look(now)] <= now - connection.since:
                 connection.transport.abort()
 

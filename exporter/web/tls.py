@@ -111,9 +111,9 @@ def _show(context: ssl.SSLContext, section: TlsServer, texts: Mapping[str, str])
     try:
         with as_file(texts["cert"]) as certificate, as_file(texts["key"]) as key:
             context.load_cert_chain(certificate, key, password=lambda: b"")  # else OpenSSL may ask at the terminal
-    except ssl.SSLError as error:
+    except OSError as error:
         why = f"cannot be used with the certificate ({_why(error)})"
-        yield _problem(section, "key", SENTENCES.get(error.reason or "", why))
+        yield _problem(section, "key", SENTENCES.get(_reason(error), why))
 
 
 def _trust(context: ssl.SSLContext, section: TlsServer, authority: str | None) -> Iterator[Problem]:
@@ -125,13 +125,19 @@ def _trust(context: ssl.SSLContext, section: TlsServer, authority: str | None) -
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)  # as Go does: all that this machine trusts
         return
     try:
-        context.load_verify_locations(cadata=authority)
-    except ssl.SSLError as error:
+        with as_file(authority) as file:  # as text it could have nothing but ASCII around its certificates
+            context.load_verify_locations(file)
+    except OSError as error:
         yield _problem(section, "client_ca", f"cannot be used ({_why(error)})")
 
 
-def _why(error: ssl.SSLError) -> str:
-    return (error.reason or "no good PEM").replace("_", " ").lower()
+def _why(error: OSError) -> str:
+    said = _reason(error) if isinstance(error, ssl.SSLError) else error.strerror
+    return (said or "no good PEM").replace("_", " ").lower()
+
+
+def _reason(error: OSError) -> str:
+    return str(getattr(error, "reason", None) or "")
 
 
 def _address(text: str) -> str:

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from exporter.app import serve
 from exporter.app.watched import Watched, load_both
 from exporter.config.load import parse_config
 from exporter.config.schema import Config
@@ -12,7 +14,7 @@ from exporter.errors import ConfigError
 from exporter.web.policy import WIDE_OPEN
 from tests.certificates import HASH
 
-OPEN = "every user of this machine can read the file (mode 0644); chmod o-r ends that"
+OPEN = "its mode 0644 lets every user of this machine read the file; chmod o-r ends that"
 
 
 @pytest.fixture
@@ -58,6 +60,19 @@ def test_the_command_lines_files_are_looked_at(folder: Path, caplog: pytest.LogC
 def test_without_a_web_config_file_all_is_open() -> None:
     """Plain HTTP, for everybody."""
     assert Watched(None, None).policy() is WIDE_OPEN
+
+
+def test_what_nobody_foresaw_in_a_file_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted and logged, and the exporter goes on."""
+    told: list[str] = []
+    exporter = SimpleNamespace(config=config_in(folder), failed=lambda what, error: told.append(f"{what}: {error}"))
+
+    def odd(_files: object) -> None:
+        raise ValueError("an odd file")
+
+    monkeypatch.setattr("exporter.app.watched.exposed", odd)
+    serve._look(exporter, Watched(None, None))  # type: ignore[arg-type]  # all that it needs of one
+    assert told == ["the look at the web config file: an odd file"]
 
 
 def test_both_files_tell_their_problems(folder: Path) -> None:

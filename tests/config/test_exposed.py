@@ -85,6 +85,6 @@ def test_who_can_read_a_file(tmp_path: Path, mode: int, told: bool) -> None:  # 
     file = tmp_path / "secret"
     file.touch()
     file.chmod(mode)
-    sentence = f"here: every user of this machine can read the file (mode {mode:04o}); chmod o-r ends that"
+    sentence = f"here: its mode {mode:04o} lets every user of this machine read the file; chmod o-r ends that"
     files = {"here": file, "there": tmp_path / "nothing", "nowhere": Path("\0")}
     assert [str(problem) for problem in exposed(files)] == ([sentence] if told else [])

@@ -215,6 +215,7 @@ def test_no_secret_is_told() -> None:
     pem = f"-----BEGIN PRIVATE KEY-----\\n{CANARY}"
     assert CANARY not in repr(read(f'tls_server_config: {{cert: "x", key: "{pem}"}}'))
     assert HASH not in repr(read(f"basic_auth_users: {{a: {HASH}}}"))
+    assert problems(f"basic_auth_users: {{{HASH}: alice}}")[0].startswith("basic_auth_users.'<secret>': ")
     assert CANARY not in "".join(problems(f"basic_auth_users: {{a: {CANARY}}}\ntls_server_config: {{key: [{CANARY}]}}"))
 
 

@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from exporter.app import door
+from exporter.web import listener
 from exporter.web.connection import PATIENCE, Wait
 from exporter.web.pieces import InPieces
 from exporter.web.server import Server, most_connections
@@ -50,7 +52,8 @@ class Scene:
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=1000)
         config = uvicorn.Config(app, lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=1)
         config.load()
-        self.server = Server(config, lambda: tls, most, lambda: self.now)
+        self.tls = tls
+        self.server = Server(config, lambda: self.tls, most, lambda: self.now)
         self.server.lifespan = config.lifespan_class(config)
 
     async def client(self, *, context: ssl.SSLContext | None = None, small: bool = False) -> Client:
@@ -460,8 +463,31 @@ def test_a_stop_cuts_all_who_are_left(certificates: "Certificates") -> None:
     play(act, tls=Tls(certificates.context(stranger=False)))
 
 
+def test_who_speaks_as_before_is_taken_leave_of(certificates: "Certificates") -> None:
+    """Once TLS is asked for, or another certificate, no connection goes on without it; an answer is made to its end."""
+
+    async def act(scene: Scene) -> None:
+        idle, asking = await scene.client(), await scene.client()
+        await ask(idle)
+        asking[1].write(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1")
+        await scene.until(lambda: Wait.ANSWER in scene.waits)
+        scene.tls = Tls(certificates.context(stranger=False))
+        await scene.pass_time(1)
+        assert await is_cut(idle)
+        assert (await ask(asking, b"2")).endswith(b"2")
+        assert await is_cut(asking)
+
+    play(act)
+
+
 @pytest.mark.parametrize(("soft", "most"), [(1024, 512), (200, 100), (1, 1), (-1, 512), (1_000_000, 512)])
 def test_how_many_there_may_be(monkeypatch: pytest.MonkeyPatch, soft: int, most: int) -> None:
-    """512, or half of what the process may open."""
+    """512, or a share of what the process may open."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, -1))
-    assert most_connections() == most
+    assert most_connections(2) == most
+
+
+def test_two_listeners_leave_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both full, the files, the state and the calls still find descriptors."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, -1))
+    assert most_connections(listener.SHARE) + most_connections(door.SHARE) == 768

@@ -5,7 +5,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ def make(folder: Path) -> Make:
 def ask(certificates: "Certificates") -> Iterator[Ask]:
     """Ask a listener with this TLS, by a client that shows a certificate or has an own way to speak."""
     now: list[Tls] = []
-    listener = Listener(PlainTextResponse("hello"), bind("127.0.0.1:0"), _never, tls=lambda: now[-1])
+    listener = Listener(PlainTextResponse("hello"), bind("127.0.0.1:0"), _never, tls=lambda: now[-1] if now else None)
     listener.start()
 
     def asked(tls: Tls, shows: Path | None = None, speaks: Callable[[ssl.SSLContext], object] = id) -> bytes:
@@ -161,6 +161,20 @@ def test_files_that_cannot_be_used(make: Make, folder: Path, pair: str, expected
     command = ["openssl", "pkey", "-in", str(folder / "good.pem"), "-aes256", "-passout", "pass:x"]
     (folder / "locked.pem").write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
     assert problems(make, "", pair) == [f"tls_server_config.{each}" for each in expected]
+
+
+def test_words_around_an_authority(make: Make, ask: Ask, folder: Path) -> None:
+    """Whatever language they are in: many a bundle names its authorities in theirs."""
+    (folder / "ca.pem").write_text(f"# Főtanúsítvány 证书\n{(folder / 'good.pem').read_text()}")
+    tls, _ = make("client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem")
+    assert ask(tls, folder / "good.pem").endswith(b"hello")
+
+
+def test_a_machine_that_shows_no_open_files(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no /proc, it is said."""
+    monkeypatch.setattr(module, "as_file", lambda _: nullcontext("/no-such-folder/fd/3"))
+    expected = "tls_server_config.key_file: the file cannot be used with the certificate (no such file or directory)"
+    assert problems(make, "", GOOD) == [expected]
 
 
 @pytest.mark.parametrize(
