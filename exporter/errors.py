@@ -86,10 +86,12 @@ class ReadError(WebcastExporterError):
     """One call for one task gave no usable answer.
 
     `code` and `request_id` are the vendor's, empty when there was no envelope; `http_status` is 0 without an answer.
+    `advice` is what to do next, empty when the sentence says it.
     """
 
     failure: ClassVar[ReadFailure]
     fault: ClassVar[Fault]
+    advice: str = ""
 
     def __init__(self, what: str, *, code: str = "", request_id: str = "", http_status: int = 0) -> None:
         super().__init__(what)
@@ -99,10 +101,11 @@ class ReadError(WebcastExporterError):
         self.http_status = http_status
 
     def __str__(self) -> str:
-        """The sentence, then what the vendor said of itself."""
+        """The sentence, then what the vendor said of itself, then what to do."""
         facts = {"code": self.code, "http": self.http_status or "", "request_id": self.request_id}
         told = " ".join(f"{name}={value}" for name, value in facts.items() if value)
-        return f"{self.what} ({told})" if told else self.what
+        sentence = f"{self.what} ({told})" if told else self.what
+        return f"{sentence}; {self.advice}" if self.advice else sentence
 
 
 class NoAnswer(ReadError):
@@ -158,6 +161,7 @@ class AppRefused(Refused):
 class NotFound(Refused):
     """The API knows no such task, or it started more than 72 hours ago. An answer, not an API failure."""
 
+    advice = "it must have started within 72 hours, and the order is app, room, task"
     failure = ReadFailure.NOT_FOUND
     fault = Fault.TARGET
 

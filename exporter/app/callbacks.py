@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 HEARD_FOR = 72 * 3600.0
 """Seconds for which a callback is remembered, or twice `max_age` if that is longer: a later copy is stale."""
 
+UNSIGNED = (
+    "the signature of one fits no secret of callbacks.secret_file, so that it is refused, as are all like it; is the "
+    "console's secret in the file, and is the body forwarded byte for byte? check --callback judges a captured one"
+)
 MOST_NAMES = 100
 """Event types and apps of ignored callbacks that are told in the log, each once."""
 
@@ -34,6 +38,7 @@ class CallbackDesk:
         self._carry_out = carry_out
         self._taking = Lock()
         self._told: set[str] = set()
+        self._told_unsigned = False
         self._recent = Recent(parts.clock)
         self.config = CallbackConfig()
 
@@ -100,7 +105,12 @@ class CallbackDesk:
             raise StateError("the state cannot be written")
 
     def _tell(self, outcome: CallbackOutcome, verdict: Verdict) -> None:
-        """An ignored one once by its name, so that a wrong `event_types` is found out."""
+        """An ignored one once by its name, so that a wrong `event_types` is found out; an unsigned one once."""
+        if outcome is CallbackOutcome.BAD_SIGNATURE and not self._told_unsigned:
+            log.warning("callbacks: %s", UNSIGNED)
+        self._told_unsigned = outcome is CallbackOutcome.BAD_SIGNATURE or (
+            self._told_unsigned and outcome is not CallbackOutcome.ACCEPTED
+        )
         if outcome is not CallbackOutcome.IGNORED:
             return
         app = verdict.callback.target.app_id if verdict.callback else ""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -10,6 +11,7 @@ from exporter.app.lists import take_lists
 from exporter.app.once import read_once
 from exporter.app.watched import load_both
 from exporter.cli.accounts import account_for
+from exporter.cli.advice import swapped, told
 from exporter.cli.check_callback import check_callback
 from exporter.cli.options import config_file, counted, example, web_config_file
 from exporter.config.accounts import Account
@@ -29,6 +31,14 @@ ANY = "any"
 """What `--probe` alone stands for."""
 
 ALL_GOOD = "key, signature, clock and right are good"
+
+
+class _Probed(NamedTuple):
+    """What the API answered to an account, which has its `place` in the file."""
+
+    place: str
+    account: Account
+    reading: Reading
 
 
 def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> TargetId | str | None:
@@ -88,21 +98,22 @@ def check(
 
 def _probe(config: Config, accepted: Accepted, asked: TargetId | str) -> bool:
     """Tell what the API answers; whether that is good everywhere."""
-    verdicts = [_verdict(account, reading, asked) for account, reading in _probes(config, accepted, asked)]
+    verdicts = [_verdict(probed, asked) for probed in _probes(config, accepted, asked)]
     for good, sentence in verdicts:
         click.echo(sentence, err=not good)
     return all(good for good, _ in verdicts)
 
 
-def _probes(config: Config, accepted: Accepted, asked: TargetId | str) -> Iterator[tuple[Account, Reading]]:
+def _probes(config: Config, accepted: Accepted, asked: TargetId | str) -> Iterator[_Probed]:
     """Ask the API: the account of the task that is asked for, or else each."""
     if isinstance(asked, TargetId):
         place, account = account_for(config, asked)
-        yield account, read_once(account, asked, os.environ, place)
+        yield _Probed(place, account, read_once(account, asked, os.environ, place))
         return
     for index, account in enumerate(config.accounts):
         target = TargetId(_app_of(account, accepted), NO_SUCH_ROOM, NO_SUCH_ROOM)
-        yield account, read_once(account, target, os.environ, f"accounts[{index}]")
+        place = f"accounts[{index}]"
+        yield _Probed(place, account, read_once(account, target, os.environ, place))
 
 
 def _app_of(account: Account, accepted: Accepted) -> str:
@@ -110,24 +121,26 @@ def _app_of(account: Account, accepted: Accepted) -> str:
     return next(iter((*account.app_ids, *listed)), NO_SUCH_APP)
 
 
-def _verdict(account: Account, reading: Reading, asked: TargetId | str) -> tuple[bool, str]:
-    good, sentence = _judged(reading, asked)
-    return good, f"account {account.name}: {sentence}"
+def _verdict(probed: _Probed, asked: TargetId | str) -> tuple[bool, str]:
+    good, sentence = _judged(probed, asked)
+    return good, f"account {probed.account.name}: {sentence}"
 
 
-def _judged(reading: Reading, asked: TargetId | str) -> tuple[bool, str]:
+def _judged(probed: _Probed, asked: TargetId | str) -> tuple[bool, str]:
     """Whether the answer is what it should be, and a sentence."""
+    place, account, reading = probed
     error, task = reading.error, reading.task
     if task is not None:
         return True, f"{reading.target} is {task.status}; {ALL_GOOD}"
     if isinstance(error, NotFound):
         if asked == ANY:
             return True, f"not found, as it should be; {ALL_GOOD}"
-        return False, f"{reading.target} is not known, or started over 72 hours ago; {ALL_GOOD}"
+        unknown = f"{reading.target} is not known, or started over 72 hours ago"
+        return False, f"{unknown}; {swapped(reading.target)}; {ALL_GOOD}"
     # A made-up app is refused by the product, which comes after the check of key and signature.
     of_the_product = isinstance(error, AppRefused) or (
         isinstance(error, Rejected) and error.code.startswith("InvalidParameter")
     )
     if of_the_product and reading.target.app_id == NO_SUCH_APP:
         return True, "key and signature are good; name an app in app_ids or static_configs to have its right checked"
-    return False, f"{error.failure if error else ''}: {error}"
+    return False, told(error, reading, account, place) if error else ""

@@ -17,7 +17,9 @@ from exporter.web.callback import LARGEST_BODY
 from exporter.web.envelope import moment
 
 WHAT_TO_DO = {
-    CallbackOutcome.BAD_SIGNATURE: "is its app's secret in callbacks.secret_file, and this byte for byte what came?",
+    CallbackOutcome.BAD_SIGNATURE: (
+        "is its app's secret in callbacks.secret_file, {file}, and this byte for byte what came?"
+    ),
     CallbackOutcome.IGNORED: "add it to callbacks.event_types if these are the events of WebCast",
 }
 
@@ -28,7 +30,7 @@ def check_callback(config: Config, file: Path) -> bool:
     if verdict.shape.event_type:
         click.echo(f"{file}: EventType {verdict.shape.event_type!r}, EventData has {', '.join(verdict.shape.keys)}")
     if verdict.callback is None:
-        advice = WHAT_TO_DO.get(verdict.outcome, "")
+        advice = WHAT_TO_DO.get(verdict.outcome, "").format(file=config.callbacks.secret_file)
         click.echo(f"{file}: {verdict.outcome}: {verdict.sentence}{f'; {advice}' if advice else ''}", err=True)
         return False
     return _tell(config, file, verdict, verdict.callback)

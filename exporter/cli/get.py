@@ -10,6 +10,7 @@ import click
 
 from exporter.app.once import read_once
 from exporter.cli.accounts import account_for
+from exporter.cli.advice import told
 from exporter.cli.options import config_file, example
 from exporter.config.load import load
 from exporter.config.schema import Config
@@ -46,7 +47,7 @@ def get(app_id: str, room_id: str, task_id: str, config_file: Path | None, outpu
     elif reading.task is not None:
         click.echo(_as_json(reading.task) if output == "json" else _as_table(reading.task, known))
     if reading.error is not None:
-        click.echo(f"{target}: {reading.error.failure}: {reading.error}", err=True)
+        click.echo(f"{target}: {told(reading.error, reading, account, place)}", err=True)
         raise click.exceptions.Exit(1)
 
 

@@ -14,6 +14,7 @@ from exporter.config.schema import Config
 from exporter.config.secret_lines import SHORT, lines_in, secret_files
 from exporter.errors import Problem
 
+FROM_HERE = "a relative path starts from the folder of the configuration file"
 DEFAULT_NAME: str = Account.model_fields["name"].default
 
 
@@ -55,7 +56,7 @@ def _list(raw: object) -> Sequence[Any]:
 
 def warnings(config: Config) -> list[str]:
     """What can be served but was hardly meant, each as `path: sentence`."""
-    rules = (_over_quota, _slower_than_slow, _trusting, _guessable, _without_effect)
+    rules = (_over_quota, _slower_than_slow, _trusting, _guessable, _without_effect, _without_files)
     return [str(problem) for rule in rules for problem in rule(config)]
 
 
@@ -87,6 +88,16 @@ def _guessable(config: Config) -> Iterator[Problem]:
         with suppress(FileFault):  # the load tells of that
             if any(len(line) < SHORT for line in lines_in(file, key.noun)):
                 yield Problem(key.place, f"holds a {key.noun} of fewer than {SHORT} characters, which can be guessed")
+
+
+def _without_files(config: Config) -> Iterator[Problem]:
+    for index, feed in enumerate(config.file_sd_configs):
+        for place, pattern in enumerate(feed.files):
+            if not any(pattern.parent.glob(pattern.name)):
+                yield Problem(
+                    f"file_sd_configs[{index}].files[{place}]",
+                    f"names no file now in {pattern.parent.absolute()}: {FROM_HERE}",
+                )
 
 
 def _without_effect(config: Config) -> Iterator[Problem]:

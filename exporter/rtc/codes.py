@@ -20,23 +20,52 @@ from exporter.errors import (
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The class of the error, and the sentence for a person."""
+    """The class of the error, the sentence for a person, and what that person can do."""
 
     kind: type[ReadError]
     sentence: str
+    advice: str = ""
 
 
-_KEY = Meaning(CredentialsRefused, "the API does not accept the access key")
+_KEY = Meaning(
+    CredentialsRefused,
+    "the API does not accept the access key",
+    "look in the console (IAM) whether it exists and is enabled",
+)
 _UNSIGNED = Meaning(CredentialsRefused, "the API found no signature in the request; does a proxy drop headers?")
-_AUTHORIZATION = Meaning(CredentialsRefused, "the API does not accept the authorization header")
-_SIGNATURE = Meaning(CredentialsRefused, "the API does not accept the signature; is it the secret of this access key?")
-_TOKEN = Meaning(CredentialsRefused, "the API does not accept the session token; has it expired?")
-_POLICY = Meaning(CredentialsRefused, "the access key has no right to call GetWebCastTask")
-_CLOCK = Meaning(CredentialsRefused, "the API does not accept the time of the request; is this machine's clock right?")
-_DENIED = Meaning(AppRefused, "the access key may not read this app")
-_NOT_OURS = Meaning(AppRefused, "the app belongs to another account")
-_NO_APP = Meaning(AppRefused, "the API knows no such app")
-_NO_TASK = Meaning(NotFound, "the API knows no such task")
+_AUTHORIZATION = Meaning(
+    CredentialsRefused,
+    "the API does not accept the authorization header",
+    "is accounts[].region the one of accounts[].endpoint?",
+)
+_SIGNATURE = Meaning(
+    CredentialsRefused,
+    "the API does not accept the signature; is it the secret of this access key?",
+    "if it is, look at accounts[].region",
+)
+_TOKEN = Meaning(
+    CredentialsRefused,
+    "the API does not accept the session token; has it expired?",
+    "it goes with its own temporary key: get all three anew",
+)
+_POLICY = Meaning(
+    CredentialsRefused,
+    "the access key has no right to call GetWebCastTask",
+    "attach a policy with the action rtc:GetWebCastTask (a guess: the vendor names it nowhere) to its user in IAM",
+)
+_CLOCK = Meaning(
+    CredentialsRefused,
+    "the API does not accept the time of the request; is this machine's clock right?",
+    "set it by NTP",
+)
+_DENIED = Meaning(AppRefused, "the access key may not read this app", "give its user the app, or its project, in IAM")
+_NOT_OURS = Meaning(
+    AppRefused,
+    "the app belongs to another account",
+    "call with that account's key: another element of accounts, with the app in its app_ids",
+)
+_NO_APP = Meaning(AppRefused, "the API knows no such app", "compare the AppId with the console's")
+_NO_TASK = Meaning(NotFound, "the API knows no such task", NotFound.advice)
 _THROTTLED = Meaning(Throttled, "too many calls for the account's limit")
 _FAILED = Meaning(ServerFailed, "the API failed inside")
 _REJECTED = Meaning(Rejected, "the API rejects the request")

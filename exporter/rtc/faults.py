@@ -66,6 +66,7 @@ def of_answer(http_status: int, retry_after: str | None, document: object, now: 
     code = _code(told)
     meaning = of_code(code) or of_status(http_status)
     error = meaning.kind(meaning.sentence, code=code, request_id=request_id(document), http_status=http_status)
+    error.advice = meaning.advice or error.advice
     if isinstance(error, Throttled):
         error.retry_after = seconds_until(retry_after, now)
     return error

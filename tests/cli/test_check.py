@@ -67,7 +67,8 @@ def test_probe_for_a_task_that_is_not_there(run: Run, api: "Api") -> None:
     """Asked for by name, not found is exit 1, and yet the key is good."""
     result = run("check", "--config.file", api.config(), "--probe", "app/Room/Nothing")
     assert result.exit_code == 1
-    assert result.stderr == (f"account default: app/Room/Nothing is not known, or started over 72 hours ago; {GOOD}\n")
+    unknown = "account default: app/Room/Nothing is not known, or started over 72 hours ago"
+    assert result.stderr == f"{unknown}; if room and task are swapped, it is app/Nothing/Room; {GOOD}\n"
 
 
 @pytest.mark.parametrize(

@@ -149,10 +149,10 @@ def test_an_error_that_is_a_known_code() -> None:
 def test_code_and_request_id_are_told_the_message_never() -> None:
     """Contract, section 2: Code and RequestId are told, the Message (it may echo the request) never."""
     error = refused(403, "AccessDenied.NoPermissionForApp")
-    expected = (
-        "the access key may not read this app (code=AccessDenied.NoPermissionForApp http=403 request_id=20260115-ABC)"
+    assert str(error) == (
+        "the access key may not read this app (code=AccessDenied.NoPermissionForApp http=403 request_id=20260115-ABC); "
+        "give its user the app, or its project, in IAM"
     )
-    assert expected == str(error)
     assert "s3cret" not in repr(error) + repr(vars(error))
 
 
