@@ -133,15 +133,15 @@ class Server(uvicorn.Server):
 
     def _make_room(self, most: int) -> None:
         """Cut the longest waiting, so that there are `most` at most."""
-        waiting = len(self._greetings) + len(self.server_state.connections)
-        if waiting <= most:
+        if len(self._greetings) + len(self.server_state.connections) <= most:
             return
         now = self._clock()
-        order: list[tuple[bool, float, int, Callable[[], object]]] = [
-            (False, greeting.since, greeting.number, greeting.task.cancel) for greeting in self._greetings
-        ]
-        for connection in self._connections():
+        waiting: dict[int, tuple[bool, float, Callable[[], object]]] = {
+            greeting.number: (False, greeting.since, greeting.task.cancel) for greeting in self._greetings
+        }
+        for connection in self._connections():  # one whose handshake is just done may be among the greetings still
             answering = connection.look(now) is Wait.ANSWER
-            order.append((answering, connection.since, connection.number, connection.transport.abort))
-        for *_, cut in sorted(order)[: waiting - most]:  # no two have one number
-            cut()
+            waiting[connection.number] = (answering, connection.since, connection.transport.abort)
+        order = sorted(waiting, key=lambda number: (*waiting[number][:2], number))
+        for number in order[: max(0, len(order) - most)]:
+            waiting[number][-1]()

@@ -18,7 +18,7 @@ from exporter.app import door
 from exporter.web import listener
 from exporter.web.connection import PATIENCE, Wait
 from exporter.web.pieces import InPieces
-from exporter.web.server import Server, most_connections
+from exporter.web.server import Server, _Greeting, most_connections
 from exporter.web.tls import Tls
 from tests.certificates import client_context
 
@@ -329,6 +329,25 @@ def test_handshakes_count_too(certificates: "Certificates") -> None:
         assert await is_cut(mutes[0])
 
     play(act, most=3, tls=Tls(certificates.context(stranger=False)))
+
+
+def test_whose_handshake_is_just_done_counts_once(certificates: "Certificates") -> None:
+    """Among the connections already and among the greetings still: one client, who is cut once if need be."""
+    context = client_context(certificates.authority)
+
+    async def act(scene: Scene) -> None:
+        client = await scene.client(context=context)
+        await scene.connected(1)
+        (connection,) = scene.server._connections()
+        task = asyncio.create_task(asyncio.sleep(0))
+        scene.server._greetings.add(_Greeting(task, connection.number, connection.since))
+        scene.server._make_room(1)
+        assert (await ask(client)).endswith(b"hello")
+        scene.server._make_room(0)
+        assert await is_cut(client)
+        await task
+
+    play(act, tls=Tls(certificates.context(stranger=False)))
 
 
 def test_six_hundred_idle_clients() -> None:
