@@ -13,7 +13,7 @@ from exporter.app.watched import load_both
 from exporter.cli.accounts import account_for
 from exporter.cli.advice import swapped, told
 from exporter.cli.check_callback import check_callback
-from exporter.cli.options import config_file, counted, example, web_config_file
+from exporter.cli.options import BAD_USAGE, config_file, counted, guide, web_config_file
 from exporter.config.accounts import Account
 from exporter.config.load import load
 from exporter.config.rules import warnings
@@ -50,7 +50,23 @@ def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
         raise click.BadParameter(str(error)) from error
 
 
-@click.command(epilog=example("check --config.file webcast-exporter.yml --probe"))
+@click.command(
+    epilog=guide(
+        "check --config.file webcast-exporter.yml --probe",
+        exits={
+            0: "all is good; warnings do not count",
+            1: "the API refuses or does not know the task, or the callback would not be taken",
+            2: BAD_USAGE,
+        },
+        more={
+            "No call": "check --config.file webcast-exporter.yml",
+            "One task": "check --config.file webcast-exporter.yml --probe 661e0000000000000000543c/Room1/Task1",
+            "Which EventType comes, does the secret fit": (
+                "check --config.file webcast-exporter.yml --callback body.json"
+            ),
+        },
+    )
+)
 @config_file(required=True)
 @click.option(
     "--probe",
@@ -97,11 +113,13 @@ def check(
 
 
 def _probe(config: Config, accepted: Accepted, asked: TargetId | str) -> bool:
-    """Tell what the API answers; whether that is good everywhere."""
-    verdicts = [_verdict(probed, asked) for probed in _probes(config, accepted, asked)]
-    for good, sentence in verdicts:
+    """Tell what the API answers, as each answer comes; whether that is good everywhere."""
+    all_good = True
+    for probed in _probes(config, accepted, asked):
+        good, sentence = _verdict(probed, asked)
         click.echo(sentence, err=not good)
-    return all(good for good, _ in verdicts)
+        all_good &= good
+    return all_good
 
 
 def _probes(config: Config, accepted: Accepted, asked: TargetId | str) -> Iterator[_Probed]:

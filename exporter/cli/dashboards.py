@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from exporter.bundle.files import bundle
-from exporter.cli.options import example
+from exporter.cli.options import example, guide
 from exporter.errors import StartError
 
 EXPORT = "dashboards export monitoring/webcast"
@@ -16,7 +16,7 @@ def dashboards() -> None:
     """Work with the bundled dashboards and rules."""
 
 
-@dashboards.command(epilog=example(EXPORT))
+@dashboards.command(epilog=guide(EXPORT, exits={0: "the files are there", 1: "one cannot be written", 2: "bad usage"}))
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 def export(directory: Path) -> None:
     """Write what is bundled for Grafana, Prometheus, Alertmanager and Kubernetes to DIRECTORY.

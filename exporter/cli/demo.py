@@ -8,7 +8,7 @@ import click
 from exporter.app import serve as app
 from exporter.app.exporter import Exporter
 from exporter.cli import logs
-from exporter.cli.options import address, example, logging_options
+from exporter.cli.options import address, guide, logging_options
 from exporter.cli.simulate import described
 from exporter.config.load import parse_config
 from exporter.simulator.manner import DEMO
@@ -31,7 +31,14 @@ state: {{url: "sqlite://"}}
 """Lives are short at the demo's speed, so that the intervals are too; nothing stays on the disk."""
 
 
-@click.command(epilog=example("demo --tasks 200"))
+@click.command(
+    short_help="Show the exporter at work, without an account.",
+    epilog=guide(
+        "demo --tasks 200",
+        exits={0: "a clean stop", 1: "the port cannot be had", 2: "bad usage"},
+        more={"Beside an exporter that runs": "demo --web.listen-address 127.0.0.1:10970"},
+    ),
+)
 @address("--web.listen-address", "127.0.0.1:10960")
 @click.option("--tasks", type=click.IntRange(5, 2_000), default=40, show_default=True, help="Tasks that live in it.")
 @click.option("--speed", type=click.FloatRange(1, 600), default=60.0, show_default=True, help="Times class time.")

@@ -11,7 +11,7 @@ import click
 from exporter.app.once import read_once
 from exporter.cli.accounts import account_for
 from exporter.cli.advice import told
-from exporter.cli.options import config_file, example
+from exporter.cli.options import BAD_USAGE, config_file, guide
 from exporter.config.load import load
 from exporter.config.schema import Config
 from exporter.exposition.catalog.task import task_families
@@ -23,14 +23,32 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 
 
-@click.command(epilog=example("get 661e0000000000000000543c Room1 Task1 --output json"))
+@click.command(
+    epilog=guide(
+        "get 661e0000000000000000543c Room1 Task1 --output json",
+        exits={0: "the task was read", 1: "the API refuses, or does not know it", 2: BAD_USAGE},
+        more={
+            "With the key of a configuration file": (
+                "get 661e0000000000000000543c Room1 Task1 --config.file webcast-exporter.yml"
+            ),
+            "For a text file collector, from cron": "get 661e0000000000000000543c Room1 Task1 --output metrics",
+            "Ids that begin with a dash": "get --output json -- 661e0000000000000000543c -Room1 Task1",
+        },
+    )
+)
 @click.argument("app_id")
 @click.argument("room_id")
 @click.argument("task_id")
 @config_file(required=False)
-@click.option("--output", type=click.Choice(["table", "json", "metrics"]), default="table", show_default=True)
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json", "metrics"]),
+    default="table",
+    show_default=True,
+    help="For a person, a program, or a text file collector.",
+)
 def get(app_id: str, room_id: str, task_id: str, config_file: Path | None, output: str) -> None:
-    """Read one task once. Exit 1 when the API refuses or does not know it.
+    """Read one task once, by its three ids.
 
     Without --config.file the credentials come from $VOLC_ACCESSKEY, $VOLC_SECRETKEY and $VOLC_SESSION_TOKEN.
     """

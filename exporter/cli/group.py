@@ -6,12 +6,16 @@ from typing import Any
 import click
 
 from exporter import __version__
-from exporter.cli.options import example
+from exporter.cli.options import guide
 from exporter.errors import ConfigError, StartError
 
 BAD_USAGE = 2
 FAILED = 1
 
+BEGIN = {
+    "With your own account": "check --config.file webcast-exporter.yml --probe",
+    "Then": "serve --config.file webcast-exporter.yml",
+}
 COMMANDS = ("check", "dashboards", "demo", "get", "metrics", "plan", "serve", "simulate")
 """Each is the function of its name in the module of its name; none is imported before it is asked for."""
 
@@ -43,7 +47,7 @@ class Commands(click.Group):
             ctx.exit(FAILED)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=example("demo"))
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=guide("demo", more=BEGIN))
 @click.version_option(__version__, prog_name="webcast-exporter")
 def main() -> None:
     """Prometheus exporter for Volcengine RTC WebCast (云录屏).

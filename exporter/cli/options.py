@@ -1,6 +1,6 @@
 """Options, arguments and words that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,25 @@ from exporter.config.listening import parse_address
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+BAD_USAGE = "bad usage, or a bad configuration: each problem is a line on standard error, with its path"
+NO_EXITS: Mapping[int, str] = {}
+NO_MORE: Mapping[str, str] = {}
+
 
 def example(command: str) -> str:
     """The end of a command's help."""
     unfolded = "\b\n"  # click's sign for lines that stay as they are, however long
     return f"{unfolded}Example: webcast-exporter {command}"
+
+
+def guide(command: str, *, exits: Mapping[int, str] = NO_EXITS, more: Mapping[str, str] = NO_MORE) -> str:
+    """The same with what exit codes mean, and `more` commands, each under what it is for."""
+    unfolded = "\b\n"
+    codes = [f"  {code}  {meaning}" for code, meaning in exits.items()]
+    others = [line for purpose, other in more.items() for line in (f"  {purpose}:", f"    webcast-exporter {other}")]
+    parts = [f"{unfolded}Exit codes:\n" + "\n".join(codes)] if codes else []
+    parts += [f"{unfolded}More:\n" + "\n".join(others)] if others else []
+    return "\n\n".join([*parts, example(command)])
 
 
 def counted(number: int, noun: str) -> str:
@@ -58,10 +72,20 @@ def logging_options(default_level: str = "info") -> Decorator:
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         level = click.option(
-            "--log.level", "log_level", type=click.Choice(logs.LEVELS), default=default_level, show_default=True
+            "--log.level",
+            "log_level",
+            type=click.Choice(logs.LEVELS),
+            default=default_level,
+            show_default=True,
+            help="What is logged on standard error; debug has a line for each failed read.",
         )
         fmt = click.option(
-            "--log.format", "log_format", type=click.Choice(logs.FORMATS), default="logfmt", show_default=True
+            "--log.format",
+            "log_format",
+            type=click.Choice(logs.FORMATS),
+            default="logfmt",
+            show_default=True,
+            help="How each line is written.",
         )
         return level(fmt(command))
 

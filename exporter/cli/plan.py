@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from exporter.app.plan import TASKS_OF_NO_LIST, AccountPlan, ScrapeSize, account_plans, scrape_size
-from exporter.cli.options import config_file, example
+from exporter.cli.options import BAD_USAGE, config_file, guide
 from exporter.config.accounts import VENDOR_MAX_QPS
 from exporter.config.durations import format_duration
 from exporter.config.load import load
@@ -19,7 +19,14 @@ _Row = tuple[str, str]
 MOST = 1_000_000
 
 
-@click.command(epilog=example("plan --config.file webcast-exporter.yml --tasks 1440 --starts-per-day 20000"))
+@click.command(
+    short_help="Tell whether so many tasks fit.",
+    epilog=guide(
+        "plan --config.file webcast-exporter.yml --tasks 1440 --starts-per-day 20000",
+        exits={0: "it is told, whether it fits or not", 2: BAD_USAGE},
+        more={"The tasks of static_configs": "plan --config.file webcast-exporter.yml"},
+    ),
+)
 @config_file(required=True)
 @click.option(
     "--tasks",

@@ -8,11 +8,21 @@ import click
 
 from exporter.app import serve as app
 from exporter.cli import logs
-from exporter.cli.options import address, config_file, example, logging_options, web_config_file
+from exporter.cli.options import BAD_USAGE, address, config_file, guide, logging_options, web_config_file
 from exporter.config.load import load
 
 
-@click.command(epilog=example("serve --config.file webcast-exporter.yml"))
+@click.command(
+    epilog=guide(
+        "serve --config.file webcast-exporter.yml",
+        exits={0: "a clean stop", 1: "the port, the state or a listener cannot be had", 2: BAD_USAGE},
+        more={
+            "For this machine alone": "serve --config.file webcast-exporter.yml --web.listen-address 127.0.0.1:10960",
+            "With TLS and passwords": "serve --config.file webcast-exporter.yml --web.config.file web.yml",
+            "For a log collector": "serve --config.file webcast-exporter.yml --log.format json",
+        },
+    )
+)
 @config_file(required=True)
 @address("--web.listen-address", ":10960")
 @web_config_file()

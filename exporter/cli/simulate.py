@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from exporter.app.signals import Signals
-from exporter.cli.options import address, example
+from exporter.cli.options import address, guide
 from exporter.config.files import read_text
 from exporter.config.listening import parse_address
 from exporter.config.texts import one_line
@@ -24,6 +24,14 @@ its parameters: only=APP or only=APP/ROOM/TASK, seconds= until it ends; seconds 
 ahead= (of the clock).
 {described_modes()}
 """
+END = guide(
+    "simulate --listen 127.0.0.1:18080",
+    exits={0: "a clean stop", 1: "the port cannot be had", 2: "bad usage"},
+    more={
+        "Calls that are throttled": "simulate --fault throttle",
+        "With callbacks to an exporter": "simulate --callback.url http://127.0.0.1:10960/callback",
+    },
+)
 
 
 def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
@@ -53,7 +61,7 @@ def _fault(_ctx: click.Context, _param: click.Parameter, value: str) -> FaultMod
     return modes[value]
 
 
-@click.command(epilog=f"{EPILOG}\n{example('simulate --listen 127.0.0.1:18080')}")
+@click.command(short_help="Simulate the vendor's API alone.", epilog=f"{EPILOG}\n{END}")
 @address("--listen", "127.0.0.1:18080")
 @click.option("--tasks", type=click.IntRange(1, 100_000), default=40, show_default=True, help="Tasks that live in it.")
 @click.option("--speed", type=click.FloatRange(0.1, 600), default=1.0, show_default=True, help="Times class time.")

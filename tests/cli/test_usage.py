@@ -3,15 +3,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import click
 import pytest
 from click.testing import Result
 
 import exporter
+from exporter.cli.group import COMMANDS as NAMES
 from exporter.cli.group import main
 
 Run = Callable[..., Result]
 
-COMMANDS = [[], *([name] for name in main.commands), ["dashboards", "export"]]
+COMMANDS = [[], *([name] for name in NAMES), ["dashboards", "export"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -24,12 +26,52 @@ def test_help_ends_with_an_example(run: Run, command: list[str], flag: str) -> N
     assert last.startswith(f"  Example: webcast-exporter {' '.join(command)}".rstrip())
 
 
-def test_examples_are_accepted(run: Run) -> None:
-    """What a help shows as an example is no bad usage: its options and arguments exist."""
-    for command in COMMANDS:
-        example = run(*command, "--help").stdout.rstrip().splitlines()[-1].partition("webcast-exporter ")[2]
-        words = example.partition(" > ")[0].split()
-        assert re.search("^Usage", run(*words, "--help").stdout)
+def examples(run: Run, command: list[str]) -> list[list[str]]:
+    """The words of every command line that a help shows, without its redirection."""
+    shown = re.findall(r"^ +(?:Example: )?webcast-exporter (.+)$", run(*command, "--help").stdout, re.MULTILINE)
+    return [example.partition(" > ")[0].split() for example in shown]
+
+
+def parsed(words: list[str]) -> None:
+    """Have click take the words in, as far as running them; UsageError when they are none of its own."""
+    command: click.Command = main
+    context = click.Context(main)
+    while isinstance(command, click.Group) and words:
+        _, found, words = command.resolve_command(context, words)
+        assert found is not None
+        command = found
+    command.make_context("example", words)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_examples_are_accepted(run: Run, command: list[str]) -> None:
+    """What a help shows is no bad usage: its commands, options and arguments exist, and values are possible."""
+    assert examples(run, command)
+    for words in examples(run, command):
+        parsed(words)
+
+
+def test_an_example_with_an_option_that_does_not_exist_is_found() -> None:
+    """The rule itself."""
+    with pytest.raises(click.UsageError):
+        parsed(["plan", "--config.file", "x", "--task", "1"])
+
+
+@pytest.mark.parametrize("name", ["check", "demo", "get", "plan", "serve", "simulate"])
+def test_help_tells_what_the_exit_codes_mean(run: Run, name: str) -> None:
+    """A cron job or a unit file needs them; 0 and 2 are everybody's."""
+    codes = re.findall(r"^    (\d)  \w", run(name, "--help").stdout, re.MULTILINE)
+    assert {"0", "2"} <= set(codes) <= {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_option_has_its_words(command: list[str]) -> None:
+    """None is left to its name."""
+    found: click.Command = main
+    for name in command:
+        assert isinstance(found, click.Group)
+        found = found.get_command(click.Context(found), name) or found
+    assert [each.name for each in found.params if isinstance(each, click.Option) and not each.help] == []
 
 
 def test_version(run: Run) -> None:
