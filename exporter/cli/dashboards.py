@@ -16,7 +16,10 @@ def dashboards() -> None:
     """Work with the bundled dashboards and rules."""
 
 
-@dashboards.command(epilog=guide(EXPORT, exits={0: "the files are there", 1: "one cannot be written", 2: "bad usage"}))
+@dashboards.command(
+    short_help="Write them to a directory.",
+    epilog=guide(EXPORT, exits={0: "the files are there", 1: "one cannot be written", 2: "bad usage"}),
+)
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 def export(directory: Path) -> None:
     """Write what is bundled for Grafana, Prometheus, Alertmanager and Kubernetes to DIRECTORY.

@@ -57,6 +57,12 @@ def test_an_example_with_an_option_that_does_not_exist_is_found() -> None:
         parsed(["plan", "--config.file", "x", "--task", "1"])
 
 
+@pytest.mark.parametrize("group", [[], ["dashboards"]], ids=" ".join)
+def test_lists_of_commands_say_it_in_one_line(run: Run, group: list[str]) -> None:
+    """No sentence is cut short."""
+    assert "..." not in run(*group, "--help").stdout.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("name", ["check", "demo", "get", "plan", "serve", "simulate"])
 def test_help_tells_what_the_exit_codes_mean(run: Run, name: str) -> None:
     """A cron job or a unit file needs them; 0 and 2 are everybody's."""
