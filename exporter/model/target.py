@@ -9,6 +9,7 @@ from exporter.vocabulary import Source
 
 ID_PATTERN = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
 """What the vendor allows in each of the three ids (volcengine.com/docs/6348/69828)."""
+LONGEST_SHOWN = 200
 
 
 class TargetId(NamedTuple):
@@ -27,7 +28,7 @@ class TargetId(NamedTuple):
         """Read `APP_ID/ROOM_ID/TASK_ID`; ValueError with a sentence for a person."""
         ids = text.split("/")
         if len(ids) != len(cls._fields):
-            raise ValueError(f"{text[:200]!r} is not APP_ID/ROOM_ID/TASK_ID")
+            raise ValueError(f"{_shown(text)} is not APP_ID/ROOM_ID/TASK_ID")
         return cls.checked(*ids)
 
     @classmethod
@@ -35,8 +36,13 @@ class TargetId(NamedTuple):
         """Build from three ids; ValueError names the one the vendor would refuse."""
         for name, value in zip(("app id", "room id", "task id"), (app_id, room_id, task_id), strict=True):
             if not ID_PATTERN.fullmatch(value):
-                raise ValueError(f"{name} {value[:200]!r} must be 1 to 128 of the characters a-z A-Z 0-9 _ @ - .")
+                raise ValueError(f"{name} {_shown(value)} must be 1 to 128 of the characters a-z A-Z 0-9 _ @ - .")
         return cls(app_id, room_id, task_id)
+
+
+def _shown(text: str) -> str:
+    """What is no target, for a sentence; of a URL neither user nor query, which may be a secret."""
+    return "a URL" if "://" in text else repr(text.partition("?")[0][:LONGEST_SHOWN])
 
 
 @dataclass(frozen=True, slots=True)

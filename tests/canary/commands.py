@@ -1,0 +1,40 @@
+"""Every command that is given a secret, and what it said."""
+
+from click.testing import CliRunner
+
+from exporter.cli.group import COMMANDS, main
+from exporter.simulator.notices import envelope
+from tests.canary import given
+from tests.canary.visit import CONFIG, EVENT, FAULTS, WEB, Visit
+
+WITHOUT = frozenset({"dashboards", "demo", "metrics", "simulate", "serve"})
+"""They know none; `serve` is what is visited."""
+
+
+def calls(visit: Visit) -> dict[str, list[list[str]]]:
+    """The arguments of each command, one list a run."""
+    config = ["--config.file", str(visit.folder / CONFIG)]
+    body = visit.folder / "body.json"
+    body.write_bytes(envelope(EVENT, given.CALLBACK_SECRET, "4821"))
+    url = visit.running.url.replace("//", f"//alice:{given.PASSWORD}@")
+    checks = [["--web.config.file", str(visit.folder / WEB)], ["--probe"], ["--callback", str(body)]]
+    tasks = [[f"app-{name}", "Room", "Task0"] for name in ("well", *FAULTS)]
+    return {
+        "check": [config + each for each in checks],
+        "get": [[*task, *config] for task in tasks]
+        + [[*tasks[0], *config, "--output", output] for output in ("json", "metrics")],
+        "plan": [config],
+        "explain": [[*tasks[0], "--url", url]],
+        "runs": [["--url", url]],
+    }
+
+
+def run_all(visit: Visit, *, good: bool) -> None:
+    """Run them over files that are good or bad; what they say is kept, and each does what it should."""
+    for command, runs in calls(visit).items():
+        for arguments in runs if command in COMMANDS else ():
+            result = CliRunner().invoke(main, [command, *arguments])
+            assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+            key = f"{command} {len(visit.answers)}"
+            visit.answers[key] = f"{result.exit_code} {result.output}"
+            assert good or "--config.file" not in arguments or result.exit_code == 2, visit.answers[key]
