@@ -10,6 +10,7 @@ from exporter.app.callbacks import CallbackDesk
 from exporter.app.derived import door_address, lifetimes, shown, task_families_of, with_state_of
 from exporter.app.discovery import Discovery
 from exporter.app.door import CallbackDoor
+from exporter.app.insight import Insight
 from exporter.app.lineup import Lineup, warn
 from exporter.app.lists import left_live
 from exporter.app.parts import make_parts
@@ -24,6 +25,7 @@ from exporter.model.known import Known
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.polling.dispatcher import Dispatcher
+from exporter.web.insight import Reload
 from exporter.web.policy import PolicyNow, wide_open
 from exporter.web.site import create_door_site
 
@@ -37,8 +39,8 @@ class Exporter:
     """One exporter over one open state.
 
     `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
-    what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back. `flags` are the command
-    line's, for people to see; `policy` is the web config file's, for the listener of callbacks.
+    what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back; `insight` is for people.
+    `flags` are the command line's, to be shown; `policy` is the web config file's, for the listener of callbacks.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Exporter:
         self._dispatcher = Dispatcher(self._beat, self._housekeep, self._count_event, clock.monotonic)
         self._discovery = Discovery(self._dispatcher, self.instruments, clock, self._feeds_changed)
         self._lineup = Lineup(parts, self._discovery.listings)
+        self.insight = Insight(parts, self._lineup)
         self.push = PushDesk(parts, self._lineup.carry_out)
         self.callbacks = CallbackDesk(parts, self._lineup.carry_out)
         self._door = CallbackDoor(lambda: create_door_site(self, self.failed, policy), self.failed, policy)
@@ -94,6 +97,7 @@ class Exporter:
                 self._apply(with_state_of(self.config, self._load_config()))
             except Exception as error:  # the edge of a reload: whatever breaks, the old one serves on
                 self.instruments.reload_successful.set(0)
+                self.insight.reload = Reload(good=False, at=self._clock.unix())
                 bad = self._explained(error)
                 log.error("the configuration is not reloaded, the old one stays: %s", bad)  # noqa: TRY400 - a sentence
                 raise bad from error
@@ -181,13 +185,16 @@ class Exporter:
     def _loaded(self) -> None:
         self.instruments.reload_successful.set(1)
         self.instruments.reload_timestamp.set(self._clock.unix())
+        self.insight.reload = Reload(good=True, at=self._clock.unix())
 
     def _feeds_changed(self) -> None:
         self._lineup.feeds_changed()
 
     def _beat(self) -> None:
         self._parts.desks.hand_out()
-        self._parts.desks.forget(self._parts.tracker.expire(), self._parts.tracker)
+        gone = self._parts.tracker.expire()
+        self._parts.desks.forget(gone, self._parts.tracker)
+        self._parts.history.forget(gone)
 
     def _housekeep(self) -> None:
         kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)

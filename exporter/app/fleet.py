@@ -12,6 +12,7 @@ from exporter.exposition.instruments import AccountNumbers, Instruments
 from exporter.model.clock import Clock
 from exporter.model.known import Known
 from exporter.model.target import TargetId
+from exporter.model.turn import Turn
 from exporter.polling.poller import LOOK_AHEAD, Poller
 from exporter.polling.ports import Account, Ports
 from exporter.polling.tracker import Tracker
@@ -135,6 +136,11 @@ class Desks:
         """The interval now in force for a task, in seconds."""
         desk = self._desks.get(known.target.account)
         return desk.poller.in_force(known) if desk else 0.0
+
+    def turn(self, known: Known) -> Turn | None:
+        """When a task will be read next; None while no account reads it."""
+        desk = self._desks.get(known.target.account)
+        return desk.poller.turn(known.target.id) if desk else None
 
     def numbers(self) -> dict[str, AccountNumbers]:
         """What each account's polling says of itself."""

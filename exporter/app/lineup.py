@@ -12,6 +12,7 @@ from exporter.model.target import TargetId
 from exporter.targets.groups import Listing
 from exporter.targets.kept import Change
 from exporter.targets.roster import Difference, Roster, merged
+from exporter.vocabulary import Rejection, Source
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,16 @@ class Lineup:
         self._count()
         warn([remark for remark in remarks if remark not in self._remarked])
         self._remarked = frozenset(remarks)
+
+    @property
+    def by_source(self) -> Mapping[Source, int]:
+        """How many targets each source lists; a target counts under each that lists it."""
+        return dict(self._roster.by_source)
+
+    @property
+    def rejected(self) -> Mapping[Rejection, int]:
+        """How many listed entries are not accepted."""
+        return self._roster.rejected
 
     def feeds_changed(self) -> None:
         """A list was fetched that says something else than before."""

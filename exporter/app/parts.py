@@ -21,11 +21,13 @@ from exporter.app.kept import Kept
 from exporter.config.schema import Config
 from exporter.exposition.board import Board
 from exporter.exposition.fleet import FleetCollector
+from exporter.exposition.history import History
 from exporter.exposition.instruments import AccountCollector, Instruments
 from exporter.exposition.scrape import Exposition
 from exporter.ledger.ledger import Ledger
 from exporter.model.clock import Clock
 from exporter.model.known import Known
+from exporter.model.reading import Reading
 from exporter.polling.pool import Pool
 from exporter.polling.ports import Ports
 from exporter.polling.tracker import Tracker
@@ -52,6 +54,7 @@ class Parts:
     board: Board
     desks: Desks
     exposition: Exposition
+    history: History
 
     def failed(self, what: str, error: Exception) -> None:
         """Count and log an error that nobody foresaw, at the edge where it was caught."""
@@ -70,10 +73,18 @@ def make_parts(
     def fresh_for(known: Known) -> float:
         return FRESH_FOR_INTERVALS * desks.in_force(known)
 
-    tracker = Tracker(ledger, lifetimes(config), clock, fresh_for, kept.named)
+    history = History()
+    tracker = Tracker(ledger, lifetimes(config), clock, fresh_for, kept.named, changed=history.changed)
+
+    def learn(reading: Reading) -> Known | None:
+        known = tracker.learn(reading)
+        if known is not None:
+            history.read(reading)
+        return known
+
     ports = Ports(
         submit=Pool().submit,
-        learn=tracker.learn,
+        learn=learn,
         count=instruments.observe,
         failed=lambda what, error: fail(instruments, what, error),
         chance=random.random,
@@ -83,7 +94,8 @@ def make_parts(
     tracker.attach(board)
     registry.register(FleetCollector(board, ledger.totals))
     registry.register(AccountCollector(desks.numbers))
-    return Parts(clock, instruments, ledger, kept, Drains(ledger), tracker, board, desks, Exposition(registry, board))
+    exposition = Exposition(registry, board)
+    return Parts(clock, instruments, ledger, kept, Drains(ledger), tracker, board, desks, exposition, history)
 
 
 def fail(instruments: Instruments, what: str, error: Exception) -> None:

@@ -84,6 +84,11 @@ class Board:
         with self._lock:
             return self._seats.waiting
 
+    def has_series(self, target: TargetId) -> bool:
+        """Whether the next scrape shows the target."""
+        with self._lock:
+            return target in self._drawn
+
     def _count(self, target: TargetId, place: Place | None) -> None:
         before = self._places.pop(target, None)
         if before is not None:

@@ -12,6 +12,7 @@ from exporter.model.clock import Clock
 from exporter.model.known import Known
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
+from exporter.model.turn import Turn
 from exporter.polling.dispatcher import BEAT
 from exporter.polling.gates import Epochs, Gates, News
 from exporter.polling.health import Health
@@ -31,6 +32,11 @@ LOOK_AGAIN = 10.0
 
 STILL_READ = 1.0
 """Seconds until a target is looked at again that was listed anew while an earlier read of it is under way."""
+
+
+EARLY = "its expected start is still to come"
+PROBING = "calls of its account or app fail: one at a time tries, until it is answered"
+"""Why a target that is due is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,21 @@ class Poller:
         """The interval now in force for a task in seconds: as stretched, and as late as the round is; no backoff."""
         wait = next_wait(known, self._clock.unix(), 0, self._cadence)
         return wait.seconds * self._stretch.get(wait.lane, 1.0) + self._late
+
+    def turn(self, target: TargetId) -> Turn | None:
+        """When a target will be read next; None when it takes no part."""
+        now, unix = self._clock.monotonic(), self._clock.unix()
+        with self._lock:
+            found = self._round.turn(target, self._stretch)
+            start, probe = self._starts.get(target), self._gates.next_probe(target.app_id)
+        if found is None:
+            return None
+        lane, due = found[0] or "", None if found[1] is None else unix + found[1] - now
+        if due is None:
+            return Turn(lane, due)
+        if start is not None and start > unix:
+            return Turn(lane, max(start, due), EARLY)
+        return Turn(lane, due) if probe is None else Turn(lane, max(due, unix + probe - now), PROBING)
 
     def numbers(self) -> AccountNumbers:
         """What this account's polling says of itself."""

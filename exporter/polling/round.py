@@ -202,6 +202,14 @@ class Round:
         due = min(self._longest_due(now, stretch)[0], self._oldest_unread(now), first_asked)
         return due if due <= now else None
 
+    def turn(self, target: TargetId, stretch: Stretch) -> tuple[Lane | None, float | None] | None:
+        """Its lane, and when it is due as stretched; no time while it is being read, None when it takes no part."""
+        entry = self._entries.get(target)
+        if entry is None:
+            return None
+        factor = 1.0 if entry.lane is None else stretch.get(entry.lane, 1.0)
+        return entry.lane, entry.due + entry.wait * (factor - 1.0) if entry.queued else None
+
     def _turn_before(self, entry: _Entry, now: float, period: float) -> float:
         """Its latest turn up to now, from which the next wait counts; what is whole periods late is not made up for."""
         if entry.lane not in _PLACED or period <= 0.0:

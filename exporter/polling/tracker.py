@@ -45,7 +45,7 @@ class Tracker:
     """What is known of each target. Safe for threads; the lock is held for a fold, never for a write or a call.
 
     `fresh_for` tells how long a read stays fresh at least, in seconds, by the intervals now in force; `named` when a
-    push or a callback last named a target.
+    push or a callback last named a target. `changed` is told when a task comes to count as something else.
     """
 
     def __init__(
@@ -55,10 +55,13 @@ class Tracker:
         clock: Clock,
         fresh_for: Callable[[Known], float],
         named: Callable[[TargetId], Named] = lambda _: NOT_NAMED,
+        *,
+        changed: Callable[[Known, Known, float], None] = lambda _before, _after, _at: None,
     ) -> None:
         self.lifetimes = lifetimes
         self._fresh_for = fresh_for
         self._named = named
+        self._changed = changed
         self._ledger = ledger
         self._clock = clock
         self._lock = Lock()
@@ -199,6 +202,9 @@ class Tracker:
             self._looks_at.pop(target, None)
             self._forgotten.add(target)
         else:
+            before = self._known.get(target)
+            if before is not None and before.standing is not known.standing:
+                self._changed(before, known, now)
             self._known[target] = known
             self._forgotten.discard(target)
             self._look_again(target, expires_at(known, now, self.lifetimes))

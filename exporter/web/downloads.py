@@ -7,10 +7,9 @@ from pathlib import PurePosixPath
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.templating import Jinja2Templates
 
-from exporter import __version__
 from exporter.bundle.files import bundle
+from exporter.web.page import page
 
 PURPOSES = {
     "grafana": "Grafana: Dashboards, New, Import.",
@@ -29,14 +28,12 @@ def _files() -> Mapping[str, str]:
 
 def downloads(request: Request) -> Response:
     """The list of them."""
-    templates: Jinja2Templates = request.app.state.templates
     inside = [PurePosixPath(name) for name in _files() if "/" in name]
     folders = {folder: [*names] for folder, names in groupby(inside, lambda name: name.parts[0])}
     context = {
-        "version": __version__,
         "folders": [(folder, purpose, folders.get(folder, [])) for folder, purpose in PURPOSES.items()],
     }
-    return templates.TemplateResponse(request, "downloads.html", context)
+    return page(request, "downloads.html", context)
 
 
 def download(request: Request) -> Response:

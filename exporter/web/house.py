@@ -9,6 +9,7 @@ from exporter.model.known import Known
 from exporter.model.target import TargetId
 from exporter.targets.groups import TargetGroup
 from exporter.vocabulary import CallbackOutcome
+from exporter.web.insight import Insight
 from exporter.web.recent import Seen
 
 
@@ -71,6 +72,11 @@ class House(Protocol):
     @property
     def callbacks(self) -> Callbacks:
         """What the vendor calls back."""
+        ...
+
+    @property
+    def insight(self) -> Insight:
+        """What people may look into."""
         ...
 
     def tracked(self) -> list[Known]:

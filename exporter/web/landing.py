@@ -4,11 +4,10 @@ from collections import Counter
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.templating import Jinja2Templates
 
-from exporter import __version__
 from exporter.model.known import Standing
 from exporter.web.house import House
+from exporter.web.page import page
 
 LINKS = (
     ("/metrics", "Metrics", "of every task, of the fleet and of the exporter"),
@@ -24,13 +23,11 @@ LINKS = (
 def landing(request: Request) -> Response:
     """The landing page."""
     house: House = request.app.state.house
-    templates: Jinja2Templates = request.app.state.templates
     by_standing: Counter[str] = Counter()
     for place, number in house.counts().items():
         by_standing[place.standing] += number
     context = {
-        "version": __version__,
         "standings": [(standing.value, by_standing[standing]) for standing in Standing],
         "links": LINKS,
     }
-    return templates.TemplateResponse(request, "landing.html", context)
+    return page(request, "landing.html", context)

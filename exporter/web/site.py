@@ -14,6 +14,7 @@ from starlette.templating import Jinja2Templates
 
 from exporter.web.allowance import Allowance
 from exporter.web.callback import callback
+from exporter.web.configuration import configuration
 from exporter.web.downloads import download, downloads
 from exporter.web.gatekeeper import Gatekeeper
 from exporter.web.guard import Guard
@@ -21,9 +22,13 @@ from exporter.web.house import House
 from exporter.web.landing import landing
 from exporter.web.management import healthy, ready, reload
 from exporter.web.metrics import metrics
+from exporter.web.page import teach
 from exporter.web.policy import PolicyNow, wide_open
+from exporter.web.runs import runs_api
 from exporter.web.status import status
 from exporter.web.targets_api import name_targets, release_target, targets
+from exporter.web.task import task, task_api
+from exporter.web.tasks import tasks, tasks_api
 
 HERE = Path(str(files("exporter.web")))
 
@@ -42,7 +47,10 @@ def create_site(house: House, failed: Callable[[str, Exception], None], policy: 
         [
             Route("/metrics", metrics),
             Route("/", landing),
+            Route("/tasks", tasks),
+            Route("/tasks/{app_id}/{room_id}/{task_id}", task),
             Route("/status", status),
+            Route("/config", configuration),
             Route("/dashboards/", downloads),
             Route("/dashboards/{name:path}", download),
             Route("/callback", callback, methods=["POST"]),
@@ -52,6 +60,9 @@ def create_site(house: House, failed: Callable[[str, Exception], None], policy: 
             Route("/api/v1/targets", targets),
             Route("/api/v1/targets", name_targets, methods=["POST", "PUT"]),
             Route("/api/v1/targets/{app_id}/{room_id}/{task_id}", release_target, methods=["DELETE"]),
+            Route("/api/v1/tasks", tasks_api),
+            Route("/api/v1/tasks/{app_id}/{room_id}/{task_id}", task_api),
+            Route("/api/v1/runs", runs_api),
             Route("/favicon.ico", _favicon),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -74,6 +85,7 @@ def _made(house: House, middleware: list[Middleware], routes: list[BaseRoute]) -
     site.state.is_door = False
     site.state.unsigned = Allowance(UNSIGNED_PER_SECOND, UNSIGNED_AT_ONCE)
     site.state.templates = Jinja2Templates(HERE / "templates")
+    teach(site.state.templates)
     return site
 
 

@@ -5,11 +5,11 @@ from importlib.metadata import version
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.templating import Jinja2Templates
 
 from exporter import __version__
 from exporter.config.durations import format_duration
 from exporter.web.house import House
+from exporter.web.page import page
 
 PARTS = ("prometheus-client", "requests", "apscheduler", "sqlalchemy", "starlette", "uvicorn")
 
@@ -17,9 +17,7 @@ PARTS = ("prometheus-client", "requests", "apscheduler", "sqlalchemy", "starlett
 def status(request: Request) -> Response:
     """The status page."""
     house: House = request.app.state.house
-    templates: Jinja2Templates = request.app.state.templates
     context = {
-        "version": __version__,
         "uptime": _whole_seconds(house.uptime),
         "state": house.not_ready or "Ready.",
         "alive": house.alive,
@@ -28,7 +26,7 @@ def status(request: Request) -> Response:
         "callbacks": house.callbacks,
         "seen": [(seen, _whole_seconds(seen.age)) for seen in house.callbacks.recent()],
     }
-    return templates.TemplateResponse(request, "status.html", context)
+    return page(request, "status.html", context)
 
 
 def _versions() -> dict[str, str]:

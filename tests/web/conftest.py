@@ -10,22 +10,31 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from starlette.applications import Starlette
 
+from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem
 from exporter.exposition.board import Board, Place
 from exporter.exposition.catalog.task import task_families
+from exporter.exposition.history import History, Recollection
+from exporter.exposition.instruments import AccountNumbers
 from exporter.exposition.scrape import Exposition
-from exporter.model.known import Known
+from exporter.ledger.stopped import Found, Wanted
+from exporter.model.known import Known, Lifetimes
+from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
+from exporter.model.turn import Turn
 from exporter.targets.groups import TargetGroup
-from exporter.vocabulary import CallbackOutcome
+from exporter.vocabulary import CallbackOutcome, Rejection, Source
 from exporter.web.allowance import Allowance
 from exporter.web.house import House
+from exporter.web.insight import Reload
 from exporter.web.listener import Listener, bind
 from exporter.web.policy import WIDE_OPEN, Policy, PolicyNow
 from exporter.web.recent import Seen
 from exporter.web.site import UNSIGNED_AT_ONCE, UNSIGNED_PER_SECOND, create_door_site, create_site
 
 JSON = "application/json"
+NOW = 1_768_465_805.0
+LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
 
 
 def small_exposition() -> Exposition:
@@ -92,6 +101,66 @@ class FakeCallbacks:
 
 
 @dataclass
+class FakeInsight:
+    """What people are told; `tasks` gives those of the house. `breaks` is raised when the state is asked."""
+
+    tasks: Callable[[], list[Known]]
+    now: float = NOW
+    config: Config = field(default_factory=Config)
+    lifetimes: Lifetimes = LIFETIMES
+    reload: Reload | None = None
+    turns: dict[TargetId, Turn] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    without_series: set[TargetId] = field(default_factory=set)
+    runs: list[Run] = field(default_factory=list)
+    wanted: list[Wanted] = field(default_factory=list)
+    breaks: Exception | None = None
+    numbers: dict[str, AccountNumbers] = field(default_factory=dict)
+    listed: dict[Source, int] = field(default_factory=dict)
+    not_accepted: dict[Rejection, int] = field(default_factory=dict)
+    orphaned: set[str] = field(default_factory=set)
+
+    def known(self, target: TargetId) -> Known | None:
+        """Looked up."""
+        return next((known for known in self.tasks() if known.target.id == target), None)
+
+    def turn(self, known: Known) -> Turn | None:
+        """As the test says."""
+        return self.turns.get(known.target.id)
+
+    def recollected(self, target: TargetId) -> Recollection:
+        """From a real history."""
+        return self.history.of(target)
+
+    def has_series(self, target: TargetId) -> bool:
+        """All but some."""
+        return target not in self.without_series
+
+    def account_of(self, app_id: str) -> str | None:
+        """One account has nearly all apps."""
+        return None if app_id in self.orphaned else "default"
+
+    def stopped_runs(self, wanted: Wanted) -> Found:
+        """All of them; what is wanted is kept."""
+        if self.breaks is not None:
+            raise self.breaks
+        self.wanted.append(wanted)
+        return Found(len(self.runs), tuple(self.runs[wanted.offset : wanted.offset + wanted.limit]))
+
+    def accounts(self) -> dict[str, AccountNumbers]:
+        """As the test says."""
+        return self.numbers
+
+    def by_source(self) -> dict[Source, int]:
+        """As the test says."""
+        return self.listed
+
+    def rejected(self) -> dict[Rejection, int]:
+        """As the test says."""
+        return self.not_accepted
+
+
+@dataclass
 class FakeHouse:
     """What the pages are told; `problems` make a reload fail, `failures` are what was reported as unforeseen.
 
@@ -112,6 +181,9 @@ class FakeHouse:
     uptime: float = 0.0
     known: list[Known] = field(default_factory=list)
     policy: Policy = WIDE_OPEN
+
+    def __post_init__(self) -> None:
+        self.insight = FakeInsight(lambda: self.known)
 
     def counts(self) -> Mapping[Place, int]:
         """As in the real one, unless it `breaks`."""

@@ -26,10 +26,10 @@ class Addresses(HTMLParser):
 
 
 def addresses(html: str) -> list[str]:
-    """Every address on a page."""
+    """Every address that a page leads to, itself apart."""
     parser = Addresses()
     parser.feed(html)
-    return parser.found
+    return [address for address in parser.found if not address.startswith("#")]
 
 
 def test_landing_page_tells_version_and_counts(site: "Site") -> None:

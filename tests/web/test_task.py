@@ -1,0 +1,134 @@
+"""One task's page, and the same for `explain`: what is known, when it is read, why it has series or none."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.errors import TimedOut
+from exporter.model.known import Known
+from exporter.model.reading import Reading
+from exporter.model.run import Run
+from exporter.model.target import Target, TargetId
+from exporter.model.task import Task, VideoStream
+from exporter.model.turn import Turn
+from exporter.vocabulary import ReadFailure, Source, Status, StopReason
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Site
+
+NOW = 1_768_465_805.0
+ID = TargetId("app", "room", "task")
+TARGET = Target(ID, "default", frozenset({Source.PUSH, Source.FILE}), {"team": "<edu>"}, expected_start=NOW - 900)
+PATH = "/tasks/app/room/task"
+TASK = Task(Status.RUNNING, start=NOW - 600, max_running_time=7200, video=(VideoStream(1280, 720, 15),))
+RUNNING = Known(
+    TARGET,
+    accepted_at=NOW - 1000,
+    task=TASK,
+    task_time=NOW - 5,
+    status_since=NOW - 590,
+    user_id="webcast_1",
+    source_host="class.example",
+    last_read=NOW - 5,
+    last_success=NOW - 5,
+)
+
+
+def told(site: "Site") -> dict[str, Any]:
+    """What `explain` gets."""
+    answer: dict[str, Any] = site.get(f"/api/v1{PATH}").json()["data"]
+    return answer
+
+
+def test_the_page_tells_all_that_is_known(site: "Site") -> None:
+    """State, reads with their errors, changes, who lists it; labels as text."""
+    site.house.known = [RUNNING]
+    insight = site.house.insight
+    insight.turns = {ID: Turn("normal", NOW + 25)}
+    insight.history.read(Reading(ID, NOW - 65, NOW - 65, 5.0, TimedOut("no answer within 5 s")))
+    insight.history.read(Reading(ID, NOW - 5, NOW - 5, 0.025, TASK))
+    insight.history.changed(replace(RUNNING, task=replace(TASK, status=Status.NOT_STARTED)), RUNNING, NOW - 590)
+    page = site.get(PATH).text
+    for expected in (
+        "10m of 2h",
+        "webcast_1",
+        "class.example",
+        "file, push",
+        "1280x720 at 15/s",
+        "&lt;edu&gt;",
+        "no answer within 5 s",
+        "25 ms",
+        "not started</span> to <span",
+        "in 25s, at the normal interval",
+        "It has all its series",
+    ):
+        assert expected in page
+
+
+@pytest.mark.parametrize(
+    ("turn", "sentence"),
+    [
+        (None, "no account reads it"),
+        (Turn("fast", None), "it is being read at this moment"),
+        (Turn("fast", NOW + 5), "in 5s, at the fast interval: news is likely"),
+        (Turn("", NOW - 3), "due for 3s, it waits for the budget, it was never read"),
+        (Turn("normal", NOW + 60, "its expected start is still to come"), "in 1m: its expected start is still to come"),
+        (Turn("backoff", NOW + 60), "in 1m, it backs off: its own reads failed"),
+    ],
+)
+def test_when_it_is_read_next(site: "Site", turn: Turn | None, sentence: str) -> None:
+    """The moment, and why then."""
+    site.house.known = [RUNNING]
+    site.house.insight.turns = {ID: turn} if turn else {}
+    assert told(site)["next_read_because"] == sentence
+    assert told(site)["next_read"] == (None if turn is None or turn.due is None else told(site)["next_read"])
+
+
+@pytest.mark.parametrize(
+    ("known", "seated", "words"),
+    [
+        (RUNNING, True, "all its series"),
+        (Known(TARGET), True, "no read of it has ended yet"),
+        (Known(TARGET, last_read=NOW, not_found_since=NOW), True, "the API knows no such task"),
+        (Known(TARGET, last_read=NOW, failure=ReadFailure.TLS), True, "nothing fresh was read"),
+        (RUNNING, False, "metrics.max_tasks"),
+        (
+            replace(
+                RUNNING,
+                task=Task(Status.ENDED),
+                run=Run(ID, 1.0, stopped=StopReason.LOST, end_seen=NOW - 900, last=Task(Status.ENDED)),
+            ),
+            False,
+            "lifecycle.linger (15m) is over",
+        ),
+    ],
+)
+def test_why_it_has_series_or_none(site: "Site", known: Known, words: str, *, seated: bool) -> None:
+    """In a sentence that names the key of the configuration, where one decides."""
+    site.house.known = [known]
+    site.house.insight.without_series = set() if seated else {ID}
+    assert words in told(site)["series_because"]
+    assert told(site)["has_series"] is seated
+    assert words in site.get(PATH).text
+
+
+def test_what_is_no_target(site: "Site") -> None:
+    """404 for a person, unless a run of it is remembered; `explain` gets the reason."""
+    assert site.get(PATH).status_code == 404
+    assert (told(site)["is_target"], told(site)["account"]) == (False, "default")
+    assert "no list names it" in told(site)["series_because"]
+    site.house.insight.orphaned = {"app"}
+    assert "app_ids" in told(site)["series_because"]
+    site.house.insight.runs = [Run(ID, 1.0, stopped=StopReason.LOST, end_seen=NOW - 60)]
+    answer = site.get(PATH)
+    assert answer.status_code == 200
+    assert "Lost, seen" in answer.text
+
+
+def test_what_can_be_no_task(site: "Site") -> None:
+    """An id that the vendor does not allow is told as such."""
+    assert site.get("/tasks/app/ro%20om/task").status_code == 404
+    answer = site.get("/api/v1/tasks/app/ro%20om/task")
+    assert answer.status_code == 400
+    assert "room id" in answer.json()["error"]

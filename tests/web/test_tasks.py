@@ -1,0 +1,177 @@
+"""The fleet's page and its JSON: filters, order, pages, and nothing from outside as markup."""
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.model.known import Known
+from exporter.model.pages import PageEvent, Pages
+from exporter.model.run import Run
+from exporter.model.target import Target, TargetId
+from exporter.model.task import Task
+from exporter.vocabulary import PageAction, PageReason, ReadFailure, Source, Status, StopReason
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Site
+
+NOW = 1_768_465_805.0
+ODD = '<b onclick="x">'
+
+
+def known(name: str, status: Status | None, *, account: str = "default", **task: Any) -> Known:
+    """A task that was read 5 s ago, and came to its status a minute ago."""
+    target = Target(TargetId("app", "room", name), account, frozenset({Source.HTTP}), {"team": ODD})
+    if status is None:
+        return Known(target)
+    at = NOW - 5
+    return Known(
+        target,
+        task=replace(Task(status), **task),
+        task_time=at,
+        status_since=NOW - 60,
+        source_host="class.example",
+        last_read=at,
+        last_success=at,
+    )
+
+
+def fleet() -> list[Known]:
+    """One of each kind that matters here."""
+    event = PageEvent(PageAction.REFRESH, PageReason.FREEZE, NOW - 30)
+    run = Run(TargetId("app", "room", "page"), 1.0, entered=frozenset({Status.RUNNING}), pages=Pages(1, 0, (event,)))
+    return [
+        known("calm", Status.RUNNING, start=NOW - 1800, max_running_time=7200),
+        known("over", Status.ENDED, start=NOW - 100, end=NOW - 60, stop_reason=StopReason.STOP_BY_API),
+        replace(known("page", Status.RUNNING, start=NOW - 600), run=run),
+        replace(known("dumb", Status.RUNNING, account="other"), failure=ReadFailure.TIMEOUT, last_read=NOW - 1),
+        known("dead", Status.FAILED, stop_reason=StopReason.START_TASK_FAILED),
+        known("new", None),
+    ]
+
+
+@pytest.fixture
+def site(site: "Site") -> "Site":
+    """With a fleet."""
+    site.house.known = fleet()
+    return site
+
+
+def names(site: "Site", query: str) -> list[str]:
+    """The tasks of one answer, in its order."""
+    return [task["task_id"] for task in site.get(f"/api/v1/tasks?{query}").json()["data"]["tasks"]]
+
+
+def test_what_is_wrong_stands_first(site: "Site") -> None:
+    """On the page as in the JSON."""
+    assert names(site, "") == ["dead", "dumb", "page", "new", "calm", "over"]
+    page = site.get("/tasks").text
+    places = [page.index(f"/tasks/app/room/{name}") for name in names(site, "")]
+    assert places == sorted(places)
+    for told in ("StartTaskFailed", "its reads fail: timeout", "page refresh: PageFreeze", "30m of 2h", "5s ago"):
+        assert told in page
+    assert '<progress max="7200" value="1800"' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("q=DEA", ["dead"]),
+        ("q=room+onclick&status=ended", ["over"]),
+        ("q=class.example&status=failed", ["dead"]),
+        ("status=failed", ["dead"]),
+        ("status=failed,ended", ["dead", "over"]),
+        ("status=failed&status=unread", ["dead", "new"]),
+        ("status=wrong", ["dead", "dumb", "page"]),
+        ("account=other", ["dumb"]),
+        ("app_id=nobody", []),
+        ("source=push", []),
+        ("sort=task", ["calm", "dead", "dumb", "new", "over", "page"]),
+        ("sort=-task", ["page", "over", "new", "dumb", "dead", "calm"]),
+        ("sort=elapsed&size=2", ["calm", "page"]),
+        ("sort=last_read&size=1", ["dumb"]),
+        ("sort=page_event&size=1", ["page"]),
+        ("sort=status&size=1", ["calm"]),
+        ("sort=since&size=1&page=6", ["new"]),
+        ("sort=source&size=1", ["calm"]),
+        ("sort=task&size=4&page=2", ["over", "page"]),
+        ("sort=task&size=4&page=99", ["over", "page"]),
+    ],
+)
+def test_filters_orders_and_pages(site: "Site", query: str, expected: list[str]) -> None:
+    """Each by itself and together; a page after the last is the last."""
+    assert names(site, query) == expected
+    assert site.get(f"/tasks?{query}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query", ["status=nonsense", "sort=size", "page=0", "page=x", "size=0", "source=x", "size=1e9"]
+)
+def test_a_query_for_what_there_is_not(site: "Site", query: str) -> None:
+    """400 with what it could be."""
+    answer = site.get(f"/api/v1/tasks?{query}")
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+    assert query.split("=", maxsplit=1)[0] in answer.json()["error"]
+    assert site.get(f"/tasks?{query}").status_code == 400
+
+
+def test_the_json_of_a_task(site: "Site") -> None:
+    """Times are RFC 3339, words those of the metrics."""
+    answer = site.get("/api/v1/tasks?q=calm").json()["data"]
+    assert (answer["matching"], answer["page"], answer["pages"]) == (1, 1, 1)
+    task = answer["tasks"][0]
+    assert task["target"] == "app/room/calm"
+    assert (task["status"], task["standing"], task["trouble"]) == ("running", "running", None)
+    assert (task["since"], task["elapsed_seconds"]) == ("2026-01-15T08:29:05.000Z", 1800.0)
+    assert task["deadline"] == "2026-01-15T10:00:05.000Z"
+    assert task["sources"] == ["http"]
+    page = site.get("/api/v1/tasks?q=page").json()["data"]["tasks"][0]
+    assert page["last_page_event"] == {
+        "event": "refresh",
+        "reason": "PageFreeze",
+        "time": "2026-01-15T08:29:35.000Z",
+    }
+
+
+def test_a_link_keeps_what_it_does_not_change(site: "Site") -> None:
+    """A filter's link keeps text and order, a heading's keeps the filter; both begin at the first page."""
+    page = site.get("/tasks?q=room&status=running&sort=task&size=1&page=2").text
+    assert "/tasks?q=room&amp;status=failed&amp;sort=task&amp;size=1" in page
+    assert "/tasks?q=room&amp;status=running&amp;sort=-task&amp;size=1" in page
+    assert 'name="status" value="running"' in page
+    assert "Page 2 of 3" in page
+
+
+def test_nothing_from_outside_is_markup(site: "Site") -> None:
+    """Labels, filters, whatever: all of it is text."""
+    for path in ("/tasks/app/room/calm", "/tasks?q=<script>alert(1)</script>", f"/tasks?account={ODD}&status=ended"):
+        page = site.get(path).text
+        assert ODD not in page
+        assert "<script>" not in page
+
+
+def test_no_page_has_anything_inline(site: "Site") -> None:
+    """As the Content-Security-Policy would refuse it."""
+    for path in ("/tasks", "/tasks?show=stopped", "/tasks/app/room/calm", "/", "/status", "/config"):
+        page = site.get(path).text
+        assert " style=" not in page
+        assert "<style" not in page
+        assert page.count("<script") == page.count('<script src="/static/live.js" defer>')
+
+
+def test_without_any_task(site: "Site") -> None:
+    """It says where targets come from; a filter that nothing fits says so."""
+    assert "No task fits." in site.get("/tasks?q=nobody").text
+    site.house.known = []
+    assert "There is no target yet." in site.get("/tasks").text
+
+
+def test_twenty_thousand_tasks_are_quick(site: "Site") -> None:
+    """Far from the second that it may take on a busy machine."""
+    site.house.known = [known(f"t{number}", Status(list(Status)[number % 5])) for number in range(20_000)]
+    site.get("/tasks")
+    begun = time.perf_counter()
+    page = site.get("/tasks?q=t1&sort=-elapsed&status=running").text
+    assert time.perf_counter() - begun < 2.0
+    assert "2,222 of 20,000 tasks" in page
