@@ -1,28 +1,35 @@
 """The exporter with errors that nobody foresaw, wherever secrets are at hand; and in the end it crashes."""
 
+from contextlib import ExitStack
 from typing import Any, Never
+from unittest.mock import patch
 
 from exporter import cli
-from exporter.app import callbacks, push, serve
 from exporter.app.signals import Signals, Wish
-from exporter.rtc import signing
-from exporter.web.passwords import Passwords
+
+BROKEN = (
+    "exporter.rtc.signing.signing_key",
+    "exporter.app.callbacks.judge",
+    "exporter.app.push.PushDesk.admits",
+    "exporter.web.passwords.Passwords._fits",
+)
 
 
-def _break(*_args: Any, **_keys: Any) -> Never:
+def fail(*_args: Any, **_keys: Any) -> Never:
+    """What each of them does."""
     raise RuntimeError("nobody foresaw this")
 
 
-def _until_stopped(_exporter: Any, _watched: Any, signals: Signals) -> Never:
+def crash(_exporter: Any, _watched: Any, signals: Signals) -> Never:
+    """In place of an end."""
     while signals.wait(1.0) is not Wish.STOP:
         pass
-    _break()
+    fail()
 
 
 if __name__ == "__main__":
-    signing.signing_key = _break  # type: ignore[assignment]  # broken on purpose, as all below
-    callbacks.judge = _break
-    push.PushDesk.admits = _break  # type: ignore[method-assign]
-    Passwords._fits = _break  # type: ignore[method-assign]
-    serve._watch = _until_stopped
-    cli.main()
+    with ExitStack() as stack:
+        for name in BROKEN:
+            stack.enter_context(patch(name, fail))
+        stack.enter_context(patch("exporter.app.serve._watch", crash))
+        cli.main()

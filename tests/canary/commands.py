@@ -5,7 +5,7 @@ from click.testing import CliRunner
 from exporter.cli.group import COMMANDS, main
 from exporter.simulator.notices import envelope
 from tests.canary import given
-from tests.canary.visit import CONFIG, EVENT, FAULTS, WEB, Visit
+from tests.canary.visit import CONFIG, EVENT, WEB, Visit
 
 WITHOUT = frozenset({"dashboards", "demo", "metrics", "simulate", "serve"})
 """They know none; `serve` is what is visited."""
@@ -18,7 +18,7 @@ def calls(visit: Visit) -> dict[str, list[list[str]]]:
     body.write_bytes(envelope(EVENT, given.CALLBACK_SECRET, "4821"))
     url = visit.running.url.replace("//", f"//alice:{given.PASSWORD}@")
     checks = [["--web.config.file", str(visit.folder / WEB)], ["--probe"], ["--callback", str(body)]]
-    tasks = [[f"app-{name}", "Room", "Task0"] for name in ("well", *FAULTS)]
+    tasks = [[f"app-{name}", "Room", "Task0"] for name in ("well", *given.FAULTS)]
     return {
         "check": [config + each for each in checks],
         "get": [[*task, *config] for task in tasks]

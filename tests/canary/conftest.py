@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.canary import broken, commands, visit
+from tests.canary import broken, commands, given, visit
 from tests.canary.visit import Visit
 from tests.real.conftest import wait_until
 
@@ -16,7 +16,7 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
     """In bad weather, at debug, asked for everything, its commands run, its files spoilt, and stopped."""
     with ExitStack() as stack:
         seen = visit.start_visit(stack, tmp_path_factory.mktemp("canary"), "-m", "exporter")
-        wait_until(lambda: visit.reasons(seen) >= visit.REASONS, "all that can fail does")
+        wait_until(lambda: visit.reasons(seen) >= given.REASONS, "all that can fail does")
         visit.knock(seen)
         visit.look(seen)
         commands.run_all(seen, good=True)

@@ -1,5 +1,6 @@
 """Every secret that an exporter can be given, each of a known text, and the files that hold them."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,10 @@ import yaml
 
 from exporter.simulator.certificates import Certificates
 from tests.faults import places
+from tests.faults.cases import CASES
+from tests.faults.places import Place, begin, open_case, open_place
+from tests.faults.proxy import Proxy
+from tests.real.conftest import free_port
 
 PUSH_TOKEN = "canary-in-the-push-token"
 CALLBACK_SECRET = "canary-in-the-callback-secret"
@@ -27,6 +32,10 @@ WORDS = (
     *(PUSH_TOKEN, CALLBACK_SECRET, EVENT_DATA, FEED_QUERY, FEED_PASSWORD, FEED_TOKEN, PASSWORD, GUESSED, MISPLACED),
     HASH,
 )
+FAULTS = ("proxy_407", "html", "cut_json", "throttle", "invalid_access_key", "wrong_types", "odd_fields", "http_500")
+"""Of all that tests/faults looks at, one of each kind."""
+REASONS = frozenset({"connect", "decode", "throttled", "auth", "schema", "server"})
+"""Theirs."""
 ALICE = ("alice", PASSWORD)
 
 
@@ -48,6 +57,30 @@ def sections(folder: Path, nowhere: str) -> dict[str, Any]:
             feed | {"basic_auth": {"username": "reader", "password": FEED_PASSWORD}},
             feed | {"authorization": {"credentials_file": "feed"}},
         ],
+    }
+
+
+def open_places(stack: ExitStack, certificates: Certificates) -> list[Place]:
+    """An account that is well, behind a proxy that wants a password, and one for each fault, which begins at once."""
+    well = open_place(stack, "well", certificates)
+    well.proxy = Proxy()
+    stack.callback(well.proxy.close)
+    well.run_tasks("app-well", 1)
+    found = [well]
+    for case in CASES:
+        if case.name in FAULTS:
+            found.append(open_case(stack, case, certificates, 1))
+            begin(found[-1], case)
+    return found
+
+
+def config_of(places: list[Place], folder: Path) -> dict[str, Any]:
+    """The whole configuration, all tasks listed."""
+    return {
+        "accounts": [place.account() for place in places],
+        "static_configs": [{"targets": [str(task) for place in places for task in place.tasks]}],
+        "polling": {"interval": "1s", "fast_interval": "1s", "max_backoff": "2s"},
+        **sections(folder, f"http://127.0.0.1:{free_port()}"),
     }
 
 

@@ -19,15 +19,8 @@ from exporter.web.house import House
 from exporter.web.site import create_site
 from tests.canary import given
 from tests.certificates import client_context
-from tests.faults.cases import CASES
-from tests.faults.places import Place, begin, open_case, open_place
-from tests.faults.proxy import Proxy
 from tests.real.conftest import Running, free_port, start, wait_until
 
-FAULTS = ("proxy_407", "html", "cut_json", "throttle", "invalid_access_key", "wrong_types", "odd_fields", "http_500")
-"""Of all that tests/faults looks at, one of each kind."""
-REASONS = frozenset({"connect", "decode", "throttled", "auth", "schema", "server"})
-"""Theirs."""
 CONFIG, WEB = "webcast-exporter.yml", "web.yml"
 EVENT = Notice(TargetId("app-html", "Room", "Task0"), 1_768_465_805_000, 4, given.EVENT_DATA, "an-event")
 
@@ -66,35 +59,11 @@ class Visit:
         return self.running.written() + states.decode(errors="replace")
 
 
-def open_places(stack: ExitStack, certificates: Certificates) -> list[Place]:
-    """An account that is well, behind a proxy that wants a password, and one for each fault, which begins at once."""
-    well = open_place(stack, "well", certificates)
-    well.proxy = Proxy()
-    stack.callback(well.proxy.close)
-    well.run_tasks("app-well", 1)
-    found = [well]
-    for case in CASES:
-        if case.name in FAULTS:
-            found.append(open_case(stack, case, certificates, 1))
-            begin(found[-1], case)
-    return found
-
-
-def config_of(places: list[Place], folder: Path) -> dict[str, Any]:
-    """The whole configuration, all tasks listed."""
-    return {
-        "accounts": [place.account() for place in places],
-        "static_configs": [{"targets": [str(task) for place in places for task in place.tasks]}],
-        "polling": {"interval": "1s", "fast_interval": "1s", "max_backoff": "2s"},
-        **given.sections(folder, f"http://127.0.0.1:{free_port()}"),
-    }
-
-
 def start_visit(stack: ExitStack, folder: Path, *program: str) -> Visit:
     """Write all files, start `program` as `serve` over them, and come back when it is ready."""
     certificates = make_certificates(folder)
     address = f"127.0.0.1:{free_port()}"
-    config = config_of(open_places(stack, certificates), folder)
+    config = given.config_of(given.open_places(stack, certificates), folder)
     for name, text in {CONFIG: yaml.safe_dump(config), WEB: given.web_config(certificates)}.items():
         (folder / name).touch(0o600)
         (folder / name).write_text(text)
@@ -121,11 +90,18 @@ def knock(visit: Visit) -> None:
 
 def pages() -> Iterator[str]:
     """The path of every page, for a task that fails and one that is well where it is a task's."""
-    for route in create_site(cast("House", None), lambda _what, _error: None).routes:
+    for route in create_site(cast("House", None), _never).routes:
         if isinstance(route, Route) and "GET" in (route.methods or ()):
             for app in ("app-well", "app-html"):
-                place = {"app_id": app, "room_id": "Room", "task_id": "Task0", "name": "grafana/fleet.json"}
-                yield re.sub(r"{(\w+)(?::path)?}", lambda found, place=place: place[found[1]], route.path)
+                ids = {"{app_id}": app, "{room_id}": "Room", "{task_id}": "Task0", "{name:path}": "grafana/fleet.json"}
+                path = route.path
+                for part, word in ids.items():
+                    path = path.replace(part, word)
+                yield path
+
+
+def _never(_what: str, _error: Exception) -> None:
+    """Nothing is asked of this site."""
 
 
 def look(visit: Visit) -> None:
