@@ -100,12 +100,16 @@ class ReadError(WebcastExporterError):
         self.request_id = request_id
         self.http_status = http_status
 
-    def __str__(self) -> str:
-        """The sentence, then what the vendor said of itself, then what to do."""
+    @property
+    def sentence(self) -> str:
+        """What went wrong, then what the vendor said of itself."""
         facts = {"code": self.code, "http": self.http_status or "", "request_id": self.request_id}
         told = " ".join(f"{name}={value}" for name, value in facts.items() if value)
-        sentence = f"{self.what} ({told})" if told else self.what
-        return f"{sentence}; {self.advice}" if self.advice else sentence
+        return f"{self.what} ({told})" if told else self.what
+
+    def __str__(self) -> str:
+        """The sentence, then what to do."""
+        return f"{self.sentence}; {self.advice}" if self.advice else self.sentence
 
 
 class NoAnswer(ReadError):

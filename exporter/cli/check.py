@@ -154,7 +154,7 @@ def _judged(probed: _Probed, asked: TargetId | str) -> tuple[bool, str]:
         if asked == ANY:
             return True, f"not found, as it should be; {ALL_GOOD}"
         unknown = f"{reading.target} is not known, or started over 72 hours ago"
-        return False, f"{unknown}; {swapped(reading.target)}; {ALL_GOOD}"
+        return False, f"{unknown}\n  {swapped(reading.target)}\n  {ALL_GOOD}"
     # A made-up app is refused by the product, which comes after the check of key and signature.
     of_the_product = isinstance(error, AppRefused) or (
         isinstance(error, Rejected) and error.code.startswith("InvalidParameter")

@@ -30,13 +30,13 @@ class Meaning:
 _KEY = Meaning(
     CredentialsRefused,
     "the API does not accept the access key",
-    "look in the console (IAM) whether it exists and is enabled",
+    "look in the console (IAM) whether this key exists and is enabled",
 )
 _UNSIGNED = Meaning(CredentialsRefused, "the API found no signature in the request; does a proxy drop headers?")
 _AUTHORIZATION = Meaning(
     CredentialsRefused,
     "the API does not accept the authorization header",
-    "is accounts[].region the one of accounts[].endpoint?",
+    "accounts[].region must be the one of accounts[].endpoint",
 )
 _SIGNATURE = Meaning(
     CredentialsRefused,

@@ -68,7 +68,7 @@ def test_probe_for_a_task_that_is_not_there(run: Run, api: "Api") -> None:
     result = run("check", "--config.file", api.config(), "--probe", "app/Room/Nothing")
     assert result.exit_code == 1
     unknown = "account default: app/Room/Nothing is not known, or started over 72 hours ago"
-    assert result.stderr == f"{unknown}; if room and task are swapped, it is app/Nothing/Room; {GOOD}\n"
+    assert result.stderr == f"{unknown}\n  if room and task are swapped, it is app/Nothing/Room\n  {GOOD}\n"
 
 
 @pytest.mark.parametrize(

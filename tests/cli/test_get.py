@@ -140,4 +140,5 @@ def test_environment_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"VOLC_ACCESSKEY": "AKLTexample", "VOLC_SECRETKEY": "canary"}
     result = run("get", "app", "Room", "Task", env=keys)
     assert asked == [("https://rtc.volcengineapi.com", "app/Room/Task", keys)]
-    assert (result.exit_code, result.output) == (1, "app/Room/Task: timeout: no whole answer in time\n")
+    assert result.exit_code == 1
+    assert result.output.startswith("app/Room/Task: timeout: no whole answer in time\n")
