@@ -13,7 +13,7 @@ from exporter.app.watched import load_both
 from exporter.cli.accounts import account_for
 from exporter.cli.advice import swapped, told
 from exporter.cli.check_callback import check_callback
-from exporter.cli.options import BAD_USAGE, config_file, counted, guide, web_config_file
+from exporter.cli.options import BAD_USAGE, coloured, config_file, counted, guide, web_config_file
 from exporter.config.accounts import Account
 from exporter.config.load import load
 from exporter.config.rules import warnings
@@ -99,7 +99,7 @@ def check(
     accepted, remarks = take_lists(sources.listings(), config)
     sources.close()
     for warning in (*warnings(config), *watched.exposed(config), *problems, *remarks):
-        click.echo(f"warning: {warning}")
+        click.echo(f"{coloured('warning', 'yellow')}: {warning}")
     accounts, targets = counted(len(config.accounts), "account"), counted(len(accepted.targets), "target")
     click.echo(f"{config_file}: good, {accounts}, {targets}")
     if web_config_file:
@@ -117,7 +117,7 @@ def _probe(config: Config, accepted: Accepted, asked: TargetId | str) -> bool:
     all_good = True
     for probed in _probes(config, accepted, asked):
         good, sentence = _verdict(probed, asked)
-        click.echo(sentence, err=not good)
+        click.echo(coloured(sentence, "green") if good else coloured(sentence, "red"), err=not good)
         all_good &= good
     return all_good
 

@@ -11,7 +11,7 @@ import click
 from exporter.app.once import read_once
 from exporter.cli.accounts import account_for
 from exporter.cli.advice import told
-from exporter.cli.options import BAD_USAGE, config_file, guide
+from exporter.cli.options import BAD_USAGE, coloured, config_file, guide
 from exporter.config.load import load
 from exporter.config.schema import Config
 from exporter.exposition.catalog.task import task_families
@@ -21,6 +21,15 @@ from exporter.model.known import Known, learn
 from exporter.model.reading import Reading
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.vocabulary import Status
+
+COLOURS = {
+    Status.UNKNOWN: "yellow",
+    Status.NOT_STARTED: "yellow",
+    Status.RUNNING: "green",
+    Status.ENDED: "blue",
+    Status.FAILED: "red",
+}
 
 
 @click.command(
@@ -65,7 +74,7 @@ def get(app_id: str, room_id: str, task_id: str, config_file: Path | None, outpu
     elif reading.task is not None:
         click.echo(_as_json(reading.task) if output == "json" else _as_table(reading.task, known))
     if reading.error is not None:
-        click.echo(f"{target}: {told(reading.error, reading, account, place)}", err=True)
+        click.echo(coloured(f"{target}: {told(reading.error, reading, account, place)}", "red"), err=True)
         raise click.exceptions.Exit(1)
 
 
@@ -85,7 +94,7 @@ def _as_json(task: Task) -> str:
 
 def _as_table(task: Task, known: Known) -> str:
     rows = {
-        "status": task.status,
+        "status": coloured(task.status, COLOURS[task.status]),
         "stop reason": task.stop_reason,
         "started": _moment(task.start),
         "ended": _moment(task.end),

@@ -1,5 +1,6 @@
 """Options, arguments and words that several commands share."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,11 @@ def guide(command: str, *, exits: Mapping[int, str] = NO_EXITS, more: Mapping[st
     parts = [f"{unfolded}Exit codes:\n" + "\n".join(codes)] if codes else []
     parts += [f"{unfolded}More:\n" + "\n".join(others)] if others else []
     return "\n\n".join([*parts, example(command)])
+
+
+def coloured(text: str, colour: str) -> str:
+    """The text in a colour; click takes it off again where no terminal is. $NO_COLOR (no-color.org) is kept."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, fg=colour)
 
 
 def counted(number: int, noun: str) -> str:
