@@ -16,7 +16,7 @@ BEGIN = {
     "With your own account": "check --config.file webcast-exporter.yml --probe",
     "Then": "serve --config.file webcast-exporter.yml",
 }
-COMMANDS = ("check", "dashboards", "demo", "get", "metrics", "plan", "serve", "simulate")
+COMMANDS = ("check", "dashboards", "demo", "explain", "get", "metrics", "plan", "runs", "serve", "simulate")
 """Each is the function of its name in the module of its name; none is imported before it is asked for."""
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from exporter.ledger.stopped import status_of
 from exporter.model.run import Run
 from exporter.web.envelope import moment
-from exporter.web.insight import Insight
 
 COLUMNS = (
     "app_id", "room_id", "task_id", "account", "status", "reason", "start", "end", "duration_seconds",
@@ -19,16 +18,14 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a text that begins so for a formula."""
 
 
-def run_json(run: Run, insight: Insight) -> dict[str, Any]:
-    """One run; times are RFC 3339. Its labels are those of its target now, none when it is a target no more."""
+def run_json(run: Run, account: str | None, labels: Mapping[str, str]) -> dict[str, Any]:
+    """One run; times are RFC 3339."""
     last = run.last
     end = last.end if last else None
     ran = None if end is None or run.start is None else max(0.0, end - run.start)
-    known = insight.known(run.target)
-    shown = insight.config.metrics.info_labels
     return {
         **run.target._asdict(),
-        "account": insight.account_of(run.target.app_id),
+        "account": account,
         "status": status_of(run),
         "reason": run.stopped,
         "start": moment(run.start),
@@ -38,7 +35,7 @@ def run_json(run: Run, insight: Insight) -> dict[str, Any]:
         "page_reschedules": run.pages.reschedules,
         "first_seen": moment(run.first_seen),
         "end_seen": moment(run.end_seen),
-        "labels": {name: known.target.labels[name] for name in shown if name in known.target.labels} if known else {},
+        "labels": dict(labels),
     }
 
 

@@ -63,7 +63,7 @@ def test_lists_of_commands_say_it_in_one_line(run: Run, group: list[str]) -> Non
     assert "..." not in run(*group, "--help").stdout.partition("Commands:")[2]
 
 
-@pytest.mark.parametrize("name", ["check", "demo", "get", "plan", "serve", "simulate"])
+@pytest.mark.parametrize("name", ["check", "demo", "explain", "get", "plan", "runs", "serve", "simulate"])
 def test_help_tells_what_the_exit_codes_mean(run: Run, name: str) -> None:
     """A cron job or a unit file needs them; 0 and 2 are everybody's."""
     codes = re.findall(r"^    (\d)  \w", run(name, "--help").stdout, re.MULTILINE)

@@ -1,0 +1,25 @@
+"""What can be told without a running exporter, from its state file alone."""
+
+import math
+from typing import Any
+
+from exporter.config.schema import Config
+from exporter.errors import StartError
+from exporter.ledger.read_only import looking_into
+from exporter.ledger.stopped import Wanted, stopped_runs
+from exporter.targets.listing import AccountOf
+from exporter.web.run_facts import run_json
+
+
+def runs_in_state(config: Config, wanted: Wanted) -> tuple[list[dict[str, Any]], int]:
+    """One page of the stopped runs, and how many pages there are. StartError when the state cannot be read.
+
+    Whoever lists their targets is not asked: no run has labels.
+    """
+    if config.state.path is None:
+        raise StartError("the state is kept in memory only: ask the running exporter, with --url")
+    account_of = AccountOf(config.accounts)
+    with looking_into(config.state.path) as connection:
+        found = stopped_runs(connection, wanted)
+    rows = [run_json(run, account_of(run.target.app_id), {}) for run in found.runs]
+    return rows, max(1, math.ceil(found.total / wanted.limit))

@@ -1,0 +1,72 @@
+"""`explain`: what a running exporter knows of one task, and why it has no series."""
+
+import json
+from typing import Any
+
+import click
+
+from exporter.cli.asking import ask, data_of, url_option
+from exporter.cli.options import BAD_USAGE, guide
+from exporter.model.target import TargetId
+
+WIDTH = 16
+
+
+@click.command(
+    epilog=guide(
+        "explain 661e0000000000000000543c Room1 Task1",
+        exits={0: "it is a target", 1: "it is none, or no exporter answers", 2: BAD_USAGE},
+        more={
+            "Another exporter than the one on this machine": (
+                "explain 661e0000000000000000543c Room1 Task1 --url https://exporter.example:10960"
+            )
+        },
+    )
+)
+@click.argument("app_id")
+@click.argument("room_id")
+@click.argument("task_id")
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="For a person, or a program.",
+)
+@url_option()
+def explain(app_id: str, room_id: str, task_id: str, output: str, url: str) -> None:
+    """Tell why a task has no series, or which.
+
+    A running exporter is asked: is it a target, from where, which account reads it, when was it read, when will it be?
+    """
+    try:
+        target = TargetId.checked(app_id, room_id, task_id)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    found = data_of(ask(url, f"/api/v1/tasks/{target}"))
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False) if output == "json" else _table(found))
+    if not found.get("is_target"):
+        raise click.exceptions.Exit(1)
+
+
+def _table(found: dict[str, Any]) -> str:
+    listed = ", ".join(found.get("sources", ())) or "nobody any more: it is drained"
+    rows = {
+        "target": "yes" if found.get("is_target") else "no",
+        "listed by": listed if found.get("is_target") else None,
+        "account": found.get("account") or "none has its app",
+        "status": str(found["standing"]).replace("_", " ") if found.get("standing") else None,
+        "since": found.get("since"),
+        "trouble": found.get("trouble"),
+        "last read": found.get("last_read") or ("never" if found.get("is_target") else None),
+        "last good read": found.get("last_successful_read"),
+        "its error": found.get("read_error"),
+        "next read": _next(found),
+        "series": found.get("series_because"),
+    }
+    return "\n".join(f"{name:<{WIDTH}}{value}" for name, value in rows.items() if value)
+
+
+def _next(found: dict[str, Any]) -> str:
+    moment, because = found.get("next_read"), found.get("next_read_because") or ""
+    return f"{moment} ({because})" if moment else because

@@ -1,0 +1,154 @@
+"""`runs`: the runs that have stopped, of a running exporter or from a state file that is only read."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exporter.app.offline import runs_in_state
+from exporter.cli.asking import ask, data_of, url_option
+from exporter.cli.options import BAD_USAGE, config_file, guide
+from exporter.config.durations import parse_duration
+from exporter.config.load import load
+from exporter.config.times import parse_time
+from exporter.ledger.stopped import Wanted
+from exporter.vocabulary import Status, StopReason
+from exporter.web.envelope import moment
+from exporter.web.run_facts import csv_of
+
+PAGE = 1_000
+STOPPED = [Status.ENDED.value, Status.FAILED.value]
+REASONS = [reason.value for reason in StopReason]
+HEADINGS = ("END SEEN", "STATUS", "REASON", "START", "RAN", "TASK")
+
+Ask = Callable[[int], tuple[list[dict[str, Any]], int]]
+
+
+def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        return time.time() - parse_duration(value)
+    except ValueError:
+        pass
+    try:
+        return parse_time(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, or a duration such as 24h") from error
+
+
+@click.command(
+    epilog=guide(
+        "runs --since 24h --status failed",
+        exits={0: "they are listed, none at all too", 1: "no exporter answers, or no state is there", 2: BAD_USAGE},
+        more={
+            "For a spreadsheet": "runs --since 7d --output csv > runs.csv",
+            "From the state file of an exporter, running or not": "runs --config.file webcast-exporter.yml",
+        },
+    )
+)
+@click.option("--since", default="24h", show_default=True, callback=_moment, help="Stopped since: 24h, or a time.")
+@click.option("--until", callback=_moment, help="Stopped before: the same.")
+@click.option("--app-id", default="", help="Of this app alone.")
+@click.option("--status", type=click.Choice(STOPPED), help="How they stopped.")
+@click.option("--reason", type=click.Choice(REASONS), help="Why they stopped.")
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="For a person, a program, or a spreadsheet.",
+)
+@url_option()
+@config_file(required=False)
+def runs(
+    *,
+    since: float,
+    until: float | None,
+    app_id: str,
+    status: str | None,
+    reason: str | None,
+    output: str,
+    url: str,
+    config_file: Path | None,
+) -> None:
+    """List the runs that have stopped, the latest end first.
+
+    A running exporter is asked; with --config.file its state file is read instead, and nothing is written to it.
+    """
+    wanted = Wanted(
+        since, until, app_id, Status(status) if status else None, StopReason(reason) if reason else None, limit=PAGE
+    )
+    rows = [*_all(_from_state(config_file, wanted) if config_file else _from_exporter(url, wanted))]
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif output == "csv":
+        click.echo(csv_of(rows), nl=False)
+    else:
+        click.echo(_table(rows))
+
+
+def _all(page: Ask) -> Iterator[dict[str, Any]]:
+    """Every row once: what stops meanwhile moves the pages on."""
+    told: set[tuple[str, ...]] = set()
+    number = pages = 1
+    while number <= pages:
+        rows, pages = page(number)
+        for row in rows:
+            mark = tuple(str(row[name]) for name in ("app_id", "room_id", "task_id", "first_seen"))
+            if mark not in told:
+                told.add(mark)
+                yield row
+        number += 1
+
+
+def _from_exporter(url: str, wanted: Wanted) -> Ask:
+    asked = {
+        "since": moment(wanted.since),
+        "until": moment(wanted.until),
+        "app_id": wanted.app_id,
+        "status": wanted.status,
+        "reason": wanted.reason,
+        "size": str(PAGE),
+    }
+    query: dict[str, str | int] = {name: value for name, value in asked.items() if value}
+
+    def page(number: int) -> tuple[list[dict[str, Any]], int]:
+        data = data_of(ask(url, "/api/v1/runs", {**query, "page": number}))
+        return data["runs"], data["pages"]
+
+    return page
+
+
+def _from_state(file: Path, wanted: Wanted) -> Ask:
+    config = load(file)
+    return lambda number: runs_in_state(config, wanted._replace(offset=(number - 1) * PAGE))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "No run that stopped fits."
+    lines = [HEADINGS, *(_line(row) for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(HEADINGS))]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    ran = row["duration_seconds"]
+    task = "/".join(row[name] for name in ("app_id", "room_id", "task_id"))
+    return (
+        _seconds(row["end_seen"]),
+        row["status"] or "lost",
+        row["reason"] or "",
+        _seconds(row["start"]),
+        "" if ran is None else f"{ran / 60:.0f}m",
+        task,
+    )
+
+
+def _seconds(text: str | None) -> str:
+    return "" if text is None else datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
