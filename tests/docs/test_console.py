@@ -137,6 +137,18 @@ def test_the_table_of_sizes_is_what_plan_prints(readme: Path, tmp_path: Path, mo
         assert cells.split(" | ") == [calls, interval, delay, accounts[0], size]
 
 
+def test_the_series_of_a_task_are_as_many_as_the_faq_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all groups, and with none."""
+    monkeypatch.chdir(tmp_path)
+    written_as_in_the_readme()
+    every = plan_of("100")
+    with Path("webcast-exporter.yml").open("a") as file:
+        file.write("metrics: {groups: []}\n")
+    said = (ROOT / "docs/faq.md").read_text()
+    told = re.findall(r"bounded: (\d+) series a task.*?`metrics.groups: \[\]` leaves (\d+)", said, re.DOTALL)
+    assert told == [tuple(re.findall(r"\((\d+) a task\)", printed)[0] for printed in (every, plan_of("100")))]
+
+
 SHOWN = [block for block in SHELLS if block.kind == "text"]
 
 

@@ -9,6 +9,8 @@ from starlette.routing import Route
 from exporter.model.known import Known
 from exporter.model.target import Target, TargetId
 from exporter.vocabulary import ReadFailure, Source, Status
+from exporter.web import runs, tasks
+from exporter.web.asked import Sort
 from exporter.web.envelope import failure
 from exporter.web.house import House
 from exporter.web.site import create_site
@@ -57,3 +59,12 @@ def test_the_words_are_those_of_the_tables() -> None:
     text = DOCUMENT.read_text()
     for words in (Source, Status, ReadFailure):
         assert ", ".join(f"`{word}`" for word in words) in text
+
+
+def test_the_parameters_are_those_that_are_read() -> None:
+    """Sizes of a page and orders."""
+    text = DOCUMENT.read_text()
+    for part, sizes in (("tasks on each", tasks.API_SIZES), ("runs on each", runs.API_SIZES)):
+        assert f"{part}: {sizes[0]:,}, at most {sizes[1]:,}" in text
+    orders = next(line for line in text.splitlines() if line.startswith("| `sort` |"))
+    assert set(re.findall(r"`(\w+)`", orders)) == {"sort", *Sort}
