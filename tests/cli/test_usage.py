@@ -35,12 +35,12 @@ def examples(run: Run, command: list[str]) -> list[list[str]]:
 def parsed(words: list[str]) -> None:
     """Have click take the words in, as far as running them; UsageError when they are none of its own."""
     command: click.Command = main
-    context = click.Context(main)
+    context = click.Context(main, **main.context_settings)  # a command keeps the help options of the first context
     while isinstance(command, click.Group) and words:
         _, found, words = command.resolve_command(context, words)
         assert found is not None
         command = found
-    command.make_context("example", words)
+    command.make_context("example", words, parent=context)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -60,7 +60,7 @@ def name_of(block: Block) -> str:
 def parsed(words: list[str]) -> None:
     """Have click take the words in, as far as running them; UsageError when they are none of its own."""
     command: click.Command = main
-    context = click.Context(main, info_name=words[0])
+    context = click.Context(main, info_name=words[0], **main.context_settings)
     rest = words[1:]
     while isinstance(command, click.Group) and rest:
         if rest[0] in ("--help", "--version"):
@@ -70,7 +70,7 @@ def parsed(words: list[str]) -> None:
             raise click.UsageError(f"no command {rest}")
         command, context = found, click.Context(found, info_name=name, parent=context)
     if "--help" not in rest:
-        command.make_context(words[-1], rest, parent=context.parent)
+        command.make_context(words[-1], rest, parent=context.parent or context)
 
 
 def answered(call: Call) -> bool:
