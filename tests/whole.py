@@ -130,7 +130,7 @@ class Whole:
         config = load(file, {})
         self.world = world
         self._work: deque[Work] = deque()
-        self.exporter = Exporter(config, lambda: config, {}, open_engine(config.state.url), world.clock)
+        self.exporter = Exporter(config, lambda: config, {}, open_engine(config.state.url.whole), world.clock)
         self.exporter._apply(config)
         self.desk = self.exporter._parts.desks._desks["default"]
         self.desk.pacer._sleep = self._sleep

@@ -129,6 +129,10 @@ class Exporter:
         """Whether the dispatcher has moved lately."""
         return self._dispatcher.alive
 
+    def prove_state(self) -> None:
+        """Make sure that the state is still ours."""
+        self._parts.ledger.prove()
+
     def nudge(self) -> None:
         """Help the dispatcher over a wall clock that was set back."""
         self._dispatcher.nudge()

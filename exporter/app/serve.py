@@ -12,10 +12,10 @@ from exporter import __version__
 from exporter.app.exporter import Exporter
 from exporter.app.signals import Signals, Wish
 from exporter.app.watched import Watched, load_both
-from exporter.config.schema import Config, State
+from exporter.config.schema import Config
+from exporter.config.state import State
 from exporter.errors import ConfigError, StartError
-from exporter.ledger.lock import StateLock
-from exporter.ledger.opening import open_engine
+from exporter.ledger.opening import Hold, hold_of
 from exporter.model.clock import Clock
 from exporter.web.listener import Listener, bind
 from exporter.web.site import create_site
@@ -52,7 +52,7 @@ def serve(
             return
         undo.callback(lock.release)
         with _readable(config.state):
-            engine = open_engine(config.state.url)
+            engine = lock.open()
             exporter = Exporter(
                 config, load_config, environ, engine, clock or Clock(), flags=flags, policy=watched.policy
             )
@@ -66,14 +66,14 @@ def serve(
         started(exporter, listener)
         gc.collect()
         gc.freeze()  # what stands by now stays: no collection looks through it again, 40 ms in which nothing moves
-        _watch(exporter, watched, signals)
+        _watch(exporter, watched, signals, lock)
     log.info("stopped")
 
 
-def hold_state(state: State, signals: Signals) -> StateLock | None:
+def hold_state(state: State, signals: Signals) -> Hold | None:
     """Wait until no other process holds the state; None when the stop came first. StartError when it cannot be held."""
     try:
-        lock = StateLock(state.path)
+        lock = hold_of(state.url)
     except OSError as error:
         raise StartError(f"state {state.path}: {(error.strerror or str(error)).lower()}") from error
     said = False
@@ -81,7 +81,7 @@ def hold_state(state: State, signals: Signals) -> StateLock | None:
     def wait() -> bool:
         nonlocal said
         if not said:
-            log.warning("another process holds the state %s: waiting for it to end", state.path)
+            log.warning("another process holds the state %s: waiting for it to end", state.path or state.url)
             said = True
         return signals.wait(WATCH) is not Wish.STOP
 
@@ -91,10 +91,13 @@ def hold_state(state: State, signals: Signals) -> StateLock | None:
     return None
 
 
-def _watch(exporter: Exporter, watched: Watched, signals: Signals) -> None:
+def _watch(exporter: Exporter, watched: Watched, signals: Signals, lock: Hold) -> None:
     _look(exporter, watched)
     while (wish := signals.wait(WATCH)) is not Wish.STOP:
         exporter.nudge()
+        exporter.prove_state()
+        if lock.lost:
+            raise StartError(f"state {exporter.config.state.url}: another process has it by now; start again to wait")
         _look(exporter, watched)
         if wish is Wish.RELOAD:
             with suppress(ConfigError):  # it is logged, and the old configuration stays
@@ -114,4 +117,4 @@ def _readable(state: State) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or type(error).__name__
-        raise StartError(f"state {state.path or 'in memory'} cannot be read: {cause}") from error
+        raise StartError(f"state {state.path or state.url} cannot be read: {cause}") from error

@@ -1,6 +1,5 @@
 """The whole file as one frozen value, with the defaults of the contract (section 2)."""
 
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -13,13 +12,10 @@ from exporter.config.fields import LIST, Section, nothing_means_none, unique
 from exporter.config.groups import StaticConfig
 from exporter.config.labels import RESERVED_PREFIX, label_name
 from exporter.config.push import Push
-from exporter.config.texts import text
+from exporter.config.state import State
 
 INFO_BUILT_IN: Final = ("app_id", "room_id", "task_id", "account", "user_id", "source_host")
 """The labels that webcast_task_info always has (contract, section 4)."""
-
-MEMORY_URL: Final = "sqlite://"
-SQLITE_PREFIX: Final = "sqlite:///"
 
 MetricGroup = Literal["monitor", "video", "event_notify"]
 
@@ -31,15 +27,6 @@ def _info_label(raw: object) -> str:
     if name in INFO_BUILT_IN:
         raise ValueError("is a built-in label of webcast_task_info")
     return name
-
-
-def _state_url(raw: object) -> str:
-    """The URL as it is; the sentence does not repeat it, another engine's would hold a password."""
-    url = text(raw)
-    path = url.removeprefix(SQLITE_PREFIX)
-    if url != MEMORY_URL and (path in {url, "", ":memory:"} or set(path) & set("?#\0")):
-        raise ValueError("must be sqlite:///FILE, sqlite:////ABSOLUTE/FILE, or sqlite:// to keep it in memory only")
-    return url
 
 
 class Polling(Section):
@@ -69,17 +56,6 @@ class Metrics(Section):
         tuple[Annotated[str, BeforeValidator(_info_label)], ...], LIST, AfterValidator(unique())
     ] = ()
     max_tasks: Annotated[int, Field(ge=0)] = 20_000
-
-
-class State(Section):
-    """`state`: where that is kept which outlives the process."""
-
-    url: Annotated[str, BeforeValidator(_state_url)] = "sqlite:///webcast-exporter.db"
-
-    @property
-    def path(self) -> Path | None:
-        """The SQLite file, relative to the working directory; None for memory only."""
-        return None if self.url == MEMORY_URL else Path(self.url.removeprefix(SQLITE_PREFIX))
 
 
 def _some(accounts: tuple[Account, ...]) -> tuple[Account, ...]:

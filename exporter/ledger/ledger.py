@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.errors import StartError, StateError
 from exporter.ledger.codec import run_from_row, run_to_row
-from exporter.ledger.schema import HEARD, RUNS, TOTALS
+from exporter.ledger.schema import HEARD, META, RUNS, TOTALS
 from exporter.ledger.totals import Series, Total, increments, zeros
 from exporter.ledger.upsert import add_new, upsert
 from exporter.model.callback import Callback, EventKey
@@ -146,6 +146,11 @@ class Ledger:
                 self._failed(error)
                 raise StateError(f"the state cannot be written: {type(error).__name__}") from error
             self._failing = False
+
+    def prove(self) -> None:
+        """Make sure that the state can be used, and is still this process's; if not, that is a write that failed."""
+        with suppress(StateError), self.transaction() as connection:
+            connection.execute(sa.select(META.c.schema_version))
 
     def close(self) -> None:
         """Write what can still be written, and let the file go; whoever is late writes nothing any more."""

@@ -11,7 +11,12 @@ SCHEMA_VERSION = 1
 
 METADATA = sa.MetaData()
 
-META = Table("meta", METADATA, Column("schema_version", Integer, nullable=False))
+META = Table(
+    "meta",
+    METADATA,
+    Column("schema_version", Integer, nullable=False),
+    Column("term", Integer),  # how often a state on a server was opened
+)
 
 RUNS = Table(
     "runs",
@@ -63,5 +68,5 @@ HEARD = Table(
 )
 
 ADDED_TABLES = (KEPT_TARGETS, HEARD)
-ADDED_COLUMNS = (RUNS.c.page_refreshes, RUNS.c.page_reschedules, RUNS.c.page_latest)
+ADDED_COLUMNS = (META.c.term, RUNS.c.page_refreshes, RUNS.c.page_reschedules, RUNS.c.page_latest)
 """What a state of schema 1 may be without; opening it adds them."""

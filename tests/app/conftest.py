@@ -104,7 +104,7 @@ class World:
         """One that is not started yet."""
         config = self.load()
         clock = Clock(self.shift.unix, self.shift.monotonic)
-        self.running.append(Exporter(config, self.load, {}, open_engine(config.state.url), clock))
+        self.running.append(Exporter(config, self.load, {}, open_engine(config.state.url.whole), clock))
         return self.running[-1]
 
     def start(self) -> Exporter:

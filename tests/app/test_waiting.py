@@ -9,7 +9,7 @@ import pytest
 
 from exporter.app.serve import hold_state, serve
 from exporter.app.signals import Signals, Wish
-from exporter.config.schema import State
+from exporter.config.state import State, StateUrl
 from exporter.ledger.lock import StateLock
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Scripted(Signals):
 
 def test_a_second_process_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """While another process holds the state it waits and says so once; it goes on when that one ends."""
-    state = State(url=f"sqlite:///{tmp_path}/state.db")
+    state = State(url=StateUrl(f"sqlite:///{tmp_path}/state.db"))
     first = hold_state(state, Scripted())
     assert first is not None
     signals = Scripted(None, Wish.RELOAD, None)
@@ -46,7 +46,7 @@ def test_a_second_process_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture
 
 def test_a_second_process_can_be_stopped_while_it_waits(tmp_path: Path) -> None:
     """A stop ends the waiting, and what is waited for stays the other's."""
-    state = State(url=f"sqlite:///{tmp_path}/state.db")
+    state = State(url=StateUrl(f"sqlite:///{tmp_path}/state.db"))
     first = hold_state(state, Scripted())
     assert first is not None
     assert hold_state(state, Scripted(None, Wish.STOP)) is None

@@ -163,9 +163,14 @@ BAD = {
     "metrics: {max_tasks: -1}": "metrics.max_tasks: must be at least 0",
     "metrics: {max_tasks: 1.5}": "metrics.max_tasks: must be a whole number",
     "metrics: {max_tasks: yes}": "metrics.max_tasks: must be a whole number",
-    "state: {url: 'postgresql+psycopg://u:hunter2@db/x'}": (
-        "state.url: must be sqlite:///FILE, sqlite:////ABSOLUTE/FILE, or sqlite:// to keep it in memory only"
+    "state: {url: 'mysql://u:hunter2@db/x'}": (
+        "state.url: must be sqlite:///FILE, sqlite:////ABSOLUTE/FILE, sqlite:// to keep it in memory only, "
+        "or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
     ),
+    "state: {url: 'postgresql://u:hunter2@db/x'}": "state.url: must be sqlite:///FILE",
+    "state: {url: 'postgresql+psycopg://u:hunter2@db'}": "state.url: must be sqlite:///FILE",
+    "state: {url: 'postgresql+psycopg://u:hunter2@/x'}": "state.url: must be sqlite:///FILE",
+    "state: {url: 'postgresql+psycopg://u:hunter2@db:99999/x'}": "state.url: must be sqlite:///FILE",
     "state: {url: 'sqlite:///'}": "state.url: must be sqlite:///FILE",
     "state: {url: 'sqlite://w.db'}": "state.url: must be sqlite:///FILE",
     "state: {url: 'sqlite:///:memory:'}": "state.url: must be sqlite:///FILE",

@@ -6,7 +6,8 @@ from pydantic import SecretStr, ValidationError
 
 from exporter.config.accounts import Account, TlsConfig
 from exporter.config.groups import StaticConfig
-from exporter.config.schema import Config, Lifecycle, Metrics, Polling, State
+from exporter.config.schema import Config, Lifecycle, Metrics, Polling
+from exporter.config.state import State, StateUrl
 from exporter.model.target import TargetId
 
 CONTRACT = """
@@ -70,7 +71,7 @@ DEFAULTS = Config(
     ),
     lifecycle=Lifecycle.model_construct(linger=900.0, drain=1800.0, forget_unknown_after=3600.0, history=604_800.0),
     metrics=Metrics(groups=("monitor", "video", "event_notify"), info_labels=(), max_tasks=20_000),
-    state=State(url="sqlite:///webcast-exporter.db"),
+    state=State(url=StateUrl("sqlite:///webcast-exporter.db")),
 )
 
 NO_TARGETS = {"static_configs": (), "file_sd_configs": (), "http_sd_configs": ()}
@@ -151,11 +152,29 @@ def test_everything_given(read: Read) -> None:
         ("sqlite:///w.db", Path("w.db")),
         ("sqlite:///a/w.db", Path("a/w.db")),
         ("sqlite:////w.db", Path("/w.db")),
+        ("postgresql+psycopg://db/webcast", None),
     ],
 )
 def test_the_state_s_file(read: Read, url: str, path: Path | None) -> None:
     """Three slashes begin a relative path, four an absolute one, two mean memory; the config's folder plays no part."""
     assert path == read(f'state: {{url: "{url}"}}').state.path
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:///w.db", "sqlite:///w.db"),
+        ("postgresql+psycopg://u:hunter2@db:5433/x", "postgresql+psycopg://u:<secret>@db:5433/x"),
+        ("postgresql+psycopg://u:hun@ter2@db/x?password=hunter3", "postgresql+psycopg://u:<secret>@db/x"),
+        ("postgresql+psycopg://u@db/x", "postgresql+psycopg://u@db/x"),
+        ("postgresql+psycopg://[::1]/x", "postgresql+psycopg://[::1]/x"),
+    ],
+)
+def test_a_server_s_password_is_not_shown(read: Read, url: str, shown: str) -> None:
+    """Nor anything after a question mark; not by str, repr or a dump."""
+    state = read(f'state: {{url: "{url}"}}').state
+    assert (str(state.url), state.url.whole) == (shown, url)
+    assert "hunter" not in f"{state!r} {state} {state.model_dump()} {state.model_dump_json()}"
 
 
 def test_it_is_frozen() -> None:

@@ -1,16 +1,25 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
+from exporter.config.state import StateUrl
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.opening import open_engine
+from exporter.ledger.opening import hold_of
+from exporter.ledger.schema import METADATA
 from exporter.ledger.totals import Series, Total
 from exporter.model.run import Entered, Run, Step, Stopped
 from exporter.model.target import TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.vocabulary import Status, StopReason
+
+if TYPE_CHECKING:
+    from tests.postgresql import Postgres
 
 LAST = Task(
     Status.ENDED,
@@ -27,24 +36,53 @@ LAST = Task(
 
 
 class World:
-    """Ledgers over one file, the clock they go by, and the failures they told of (each: was it the first?)."""
+    """Ledgers over one state, the clock they go by, and the failures they told of (each: was it the first?).
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    `other` is an engine for whoever else works on the state, `lock` the statements with which that one keeps others
+    from writing.
+    """
+
+    def __init__(self, url: StateUrl, other: sa.Engine, lock: Sequence[str]) -> None:
+        self.url = url
         self.now = 0.0
         self.failures: list[bool] = []
+        self._other = other.execution_options(isolation_level="AUTOCOMMIT")
+        self._lock = lock
         self._open: list[Ledger] = []
 
     @property
-    def url(self) -> str:
-        """The state's URL."""
-        return f"sqlite:///{self.file}"
+    def file(self) -> Path:
+        """SQLite's."""
+        assert self.url.path is not None
+        return self.url.path
 
     def open(self, url: str | None = None) -> Ledger:
         """Open the state, as a start of the exporter does."""
-        ledger = Ledger(open_engine(url or self.url), lambda: self.now, self._failed)
+        hold = hold_of(StateUrl(url) if url else self.url)
+        assert not self.url.is_shared or hold.acquire(lambda: False)  # a file's lock is for processes
+        ledger = Ledger(hold.open(), lambda: self.now, self._failed)
         self._open.append(ledger)
         return ledger
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Meanwhile nobody can write."""
+        with self._other.connect() as connection:
+            for statement in self._lock:
+                connection.exec_driver_sql(statement)
+            yield
+            connection.exec_driver_sql("ROLLBACK")
+
+    def change(self, *statements: str) -> None:
+        """Change the state by other hands."""
+        with self._other.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """What another sees in it."""
+        with self._other.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(query)]
 
     def kill(self, ledger: Ledger) -> None:
         """End it as a killed process ends: without a last write."""
@@ -55,16 +93,40 @@ class World:
         """Close what the test has left open."""
         for ledger in self._open:
             ledger.close()
+        self._other.dispose()
 
     def _failed(self, error: SQLAlchemyError, *, first: bool) -> None:
         assert isinstance(error, SQLAlchemyError)
         self.failures.append(first)
 
 
+def on_sqlite(folder: Path) -> World:
+    """A state file that does not exist yet."""
+    url = f"sqlite:///{folder}/state.db"
+    return World(StateUrl(url), sa.create_engine(url, poolclass=NullPool), ["BEGIN IMMEDIATE"])
+
+
+def on_postgresql(postgres: "Postgres") -> World:
+    """An empty database, whose locks are soon given up."""
+    url = postgres.database().whole
+    tables = ", ".join(table.name for table in METADATA.sorted_tables)
+    other = sa.create_engine(url, poolclass=NullPool)
+    return World(
+        StateUrl(f"{url}&options=-c%20lock_timeout%3D50"), other, ["BEGIN", f"LOCK TABLE {tables} IN EXCLUSIVE MODE"]
+    )
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each test of the ledger, on both."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A state file that does not exist yet, with a fake clock."""
-    made = World(tmp_path / "state.db")
+def world(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    """A new state with a fake clock."""
+    made = on_sqlite(tmp_path) if engine == "sqlite" else on_postgresql(request.getfixturevalue("postgres"))
     yield made
     made.close()
 

@@ -1,9 +1,7 @@
 """A run and its row, also a row that another release wrote."""
 
 import json
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -145,23 +143,21 @@ def test_a_later_minors_rows_survive_this_release(world: "World", ended: Ended) 
     ledger.record(ended())
     ledger.flush()
     ledger.close()
-    with closing(sqlite3.connect(world.file)) as later:
-        later.executescript("""
-            ALTER TABLE runs ADD COLUMN mood TEXT;
-            ALTER TABLE totals ADD COLUMN unit TEXT DEFAULT 'runs';
-            ALTER TABLE meta ADD COLUMN written_by TEXT;
-            CREATE TABLE pushed (target TEXT);
-            UPDATE runs SET mood = 'sunny';
-            INSERT INTO totals (total, app_id, label, bucket, value) VALUES ('smiles', 'app', '', '', 42);
-        """)
+    world.change(
+        "ALTER TABLE runs ADD COLUMN mood TEXT",
+        "ALTER TABLE totals ADD COLUMN unit TEXT DEFAULT 'runs'",
+        "ALTER TABLE meta ADD COLUMN written_by TEXT",
+        "CREATE TABLE pushed (target TEXT)",
+        "UPDATE runs SET mood = 'sunny'",
+        "INSERT INTO totals (total, app_id, label, bucket, value) VALUES ('smiles', 'app', '', '', 42)",
+    )
     again = world.open()
     again.record(ended(end_seen=999.0))
     again.flush()
     assert [run.end_seen for run in again.latest_runs().values()] == [999.0]
     assert "smiles" not in {series.total for series in again.totals()}
-    with closing(sqlite3.connect(world.file)) as later:
-        assert later.execute("SELECT mood, end_seen FROM runs").fetchall() == [("sunny", 999.0)]
-        assert later.execute("SELECT value FROM totals WHERE total = 'smiles'").fetchall() == [(42.0,)]
+    assert world.rows("SELECT mood, end_seen FROM runs") == [("sunny", 999.0)]
+    assert world.rows("SELECT value FROM totals WHERE total = 'smiles'") == [(42.0,)]
 
 
 def test_nothing_of_the_source_is_kept_but_its_host() -> None:

@@ -1,7 +1,5 @@
 """Callbacks in the ledger: remembered with what they counted, in one transaction, by their EventId and signature."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -71,8 +69,7 @@ def test_either_key_is_enough(world: "World", changes: dict[str, str], known: bo
 def test_while_it_cannot_be_written_it_is_known_and_not_shown(world: "World") -> None:
     """Sent again meanwhile it is not counted twice; once the file is free it is written by itself."""
     ledger = world.open()
-    with closing(sqlite3.connect(world.file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with world.locked():
         take(ledger)
         assert (ledger.has_written(CALLBACK), ledger.has_heard(CALLBACK), crashes(ledger)) == (False, True, 0.0)
     world.now += RETRY_AFTER
@@ -94,8 +91,7 @@ def test_killed_before_the_write_it_was_never_heard(world: "World") -> None:
 def test_after_a_failed_write_nobody_waits_for_the_file(world: "World") -> None:
     """For a second whoever asks is told at once that the state cannot be used: one wait for a lock holds up all."""
     ledger = world.open()
-    with closing(sqlite3.connect(world.file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with world.locked():
         take(ledger, replace(CALLBACK, event_id="evt-2", signature="ffff"))
         with pytest.raises(StateError):
             ledger.has_heard(CALLBACK)
@@ -110,8 +106,7 @@ def test_what_would_be_stale_is_forgotten(world: "World") -> None:
     later = replace(CALLBACK, event_id="evt-2", signature="ffff")
     take(ledger)
     take(ledger, later, at=200.0)
-    with closing(sqlite3.connect(world.file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with world.locked():
         ledger.forget_heard_before(150.0)
     assert world.failures == [True]
     world.now += RETRY_AFTER

@@ -1,6 +1,4 @@
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,12 +21,6 @@ LATER = KeptTarget({}, 200.25)
 def opened(world: "World") -> KeptTargets:
     """The pushed targets, as after a start."""
     return KeptTargets(world.open(), Source.PUSH)
-
-
-def statement(world: "World", text: str) -> None:
-    """Change the state by other hands."""
-    with closing(sqlite3.connect(world.file)) as connection:
-        connection.executescript(text)
 
 
 def test_what_was_added_is_there_after_a_kill(world: "World") -> None:
@@ -75,8 +67,7 @@ def test_a_write_that_fails_changes_nothing(world: "World") -> None:
     """A locked state is a StateError, counted as a failed write; the rows stay as they were, and it works later."""
     pushed = opened(world)
     pushed.add({ONE: FIRST})
-    with closing(sqlite3.connect(world.file, isolation_level=None)) as blocker:
-        blocker.execute("BEGIN IMMEDIATE")
+    with world.locked():
         changes: list[Callable[[], None]] = [
             lambda: pushed.add({TWO: FIRST}),
             lambda: pushed.replace({TWO: FIRST}),
@@ -85,19 +76,18 @@ def test_a_write_that_fails_changes_nothing(world: "World") -> None:
         for change in changes:
             with pytest.raises(StateError, match="the state cannot be written: OperationalError"):
                 change()
-        blocker.execute("ROLLBACK")
     assert world.failures == [True, False, False]
     assert pushed.all() == {ONE: FIRST}
     pushed.replace({TWO: LATER})
     assert pushed.all() == {TWO: LATER}
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_half_a_replacement_is_none(world: "World") -> None:
     """When the second half of a change cannot be written, the first is undone."""
     pushed = opened(world)
     pushed.add({ONE: FIRST})
-    statement(
-        world,
+    world.change(
         "CREATE TRIGGER no BEFORE INSERT ON pushed_targets WHEN NEW.task_id = 'two' "
         "BEGIN SELECT RAISE(ABORT, 'no'); END",
     )
@@ -132,7 +122,7 @@ def test_a_state_from_before_there_were_pushes(world: "World", ended: Callable[.
     ledger.record(ended())
     ledger.flush()
     world.kill(ledger)
-    statement(world, "DROP TABLE pushed_targets")
+    world.change("DROP TABLE pushed_targets")
     again = world.open()
     assert len(again.latest_runs()) == 1
     KeptTargets(again, Source.PUSH).add({ONE: FIRST})
@@ -142,7 +132,7 @@ def test_a_state_from_before_there_were_pushes(world: "World", ended: Callable[.
 def test_another_program_s_table_of_that_name_is_refused(world: "World") -> None:
     """It stays untouched."""
     world.kill(world.open())
-    statement(world, "DROP TABLE pushed_targets; CREATE TABLE pushed_targets (name)")
+    world.change("DROP TABLE pushed_targets", "CREATE TABLE pushed_targets (name TEXT)")
     with pytest.raises(StartError, match="another program's database"):
         world.open()
 
@@ -152,7 +142,7 @@ def test_rows_that_cannot_be_read(world: "World", labels: str) -> None:
     """A row of another program is a StartError with a sentence."""
     pushed = opened(world)
     pushed.add({ONE: FIRST})
-    statement(world, f"UPDATE pushed_targets SET labels = '{labels}'")
+    world.change(f"UPDATE pushed_targets SET labels = '{labels}'")
     with pytest.raises(StartError, match="the targets in the state cannot be read"):
         pushed.all()
 

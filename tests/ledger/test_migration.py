@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import StartError
-from exporter.ledger import migration, opening
+from exporter.ledger import migration, preparing
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.opening import open_engine
 from exporter.ledger.schema import SCHEMA_VERSION
@@ -124,7 +124,7 @@ def test_a_process_that_dies_midway_has_changed_nothing(old: Path, monkeypatch: 
         migration.add(connection, found)  # type: ignore[arg-type]  # a connection, passed on
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(opening, "add", die)
+    monkeypatch.setattr(preparing, "add", die)
     with pytest.raises(KeyboardInterrupt):
         open_engine(f"sqlite:///{old}")
     monkeypatch.undo()

@@ -88,12 +88,12 @@ NEWER = (
 FOREIGN = (
     "CREATE TABLE meta (key TEXT, value TEXT)",
     "CREATE TABLE runs (id INTEGER)",
-    "CREATE TABLE meta (schema_version INTEGER); INSERT INTO meta VALUES (1)",
+    "CREATE TABLE meta (schema_version INTEGER); INSERT INTO meta (schema_version) VALUES (1)",
     "CREATE TABLE bookmarks (url TEXT); INSERT INTO bookmarks VALUES ('https://example.com')",
 )
 DAMAGED = (
     "DELETE FROM meta",
-    "INSERT INTO meta VALUES (1)",
+    "INSERT INTO meta (schema_version) VALUES (1)",
     "UPDATE meta SET schema_version = 'one'",
     "DROP TABLE totals",
     "ALTER TABLE runs DROP COLUMN earlier",
@@ -108,7 +108,7 @@ def test_a_newer_schema_is_refused_untouched(tmp_path: Path, statements: str) ->
     before = file.read_bytes()
     sentence = refusal(file)
     assert f"state {file} has schema " in sentence
-    assert "and this release reads up to 1: run the release that wrote it, or point state.url at" in sentence
+    assert "and this release reads up to 1: run the release that wrote it, or point state.url elsewhere" in sentence
     assert before == file.read_bytes()
 
 
@@ -118,7 +118,7 @@ def test_another_programs_database_is_refused_untouched(tmp_path: Path, statemen
     file = tmp_path / "state.db"
     make(file, statements)
     before = file.read_bytes()
-    assert f"state {file} is another program's database; point state.url at another file" == refusal(file)
+    assert f"state {file} is another program's database; point state.url elsewhere" == refusal(file)
     assert before == file.read_bytes()
 
 
