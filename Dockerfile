@@ -6,7 +6,7 @@ WORKDIR /src
 COPY . .
 RUN python3 -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && python3 -m venv --without-pip /opt/webcast-exporter \
-    && python3 -m pip --python /opt/webcast-exporter/bin/python3 install --no-cache-dir -c constraints.txt /wheels/*.whl
+    && python3 -m pip --python /opt/webcast-exporter/bin/python3 install --no-cache-dir -c constraints.txt "$(echo /wheels/*.whl)[postgresql]"
 
 FROM ${BASE}
 ARG VERSION=unknown

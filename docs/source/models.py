@@ -12,6 +12,7 @@ from exporter.config.discovery import FeedUrl
 from exporter.config.durations import Duration, PositiveDuration, format_duration
 from exporter.config.fields import ProxyUrl
 from exporter.config.http_client import Authorization, BasicAuth, FeedTls
+from exporter.config.state import StateUrl
 from exporter.model.target import TargetId
 
 NESTED = (TlsConfig, Authorization, BasicAuth, FeedTls)
@@ -26,6 +27,7 @@ WORDS: dict[Any, str] = {
     Path: "file",
     SecretStr: "secret",
     FeedUrl: "URL",
+    StateUrl: "URL",
     TargetId: "`APP/ROOM/TASK`",
     bool: "`true` or `false`",
     int: "whole number",

@@ -12,7 +12,8 @@ from exporter.config.callbacks import Callbacks
 from exporter.config.discovery import FileSdConfig, HttpSdConfig
 from exporter.config.groups import StaticConfig
 from exporter.config.push import Push
-from exporter.config.schema import Lifecycle, Metrics, Polling, State
+from exporter.config.schema import Lifecycle, Metrics, Polling
+from exporter.config.state import State
 
 
 class Section(NamedTuple):

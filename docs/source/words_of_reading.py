@@ -33,9 +33,8 @@ METRICS = {
         "max_tasks: 5000",
     ),
 }
-STATE = {
-    "url": (
-        "From the working directory; four slashes for an absolute path. `sqlite://` = memory: a restart forgets.",
-        "url: sqlite:////var/lib/webcast-exporter/state.db",
-    ),
-}
+A_STATE = (
+    "From the working directory; four slashes for an absolute path. `sqlite://` = memory: a restart forgets. "
+    "`postgresql+psycopg://USER:PASSWORD@HOST/DATABASE`: [PostgreSQL](operations.md#a-state-in-postgresql)."
+)
+STATE = {"url": (A_STATE, "url: sqlite:////var/lib/webcast-exporter/state.db")}

@@ -20,7 +20,7 @@ def fail(*_args: Any, **_keys: Any) -> Never:
     raise RuntimeError("nobody foresaw this")
 
 
-def crash(_exporter: Any, _watched: Any, signals: Signals) -> Never:
+def crash(_exporter: Any, _watched: Any, signals: Signals, _hold: Any) -> Never:
     """In place of an end."""
     while signals.wait(1.0) is not Wish.STOP:
         pass
