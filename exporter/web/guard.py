@@ -1,4 +1,4 @@
-"""What holds for every answer: its safety headers, and a bare 500 for an error that nobody foresaw."""
+"""What holds for every answer: its safety headers, no host in it, and a bare 500 for an error that nobody foresaw."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,6 +19,12 @@ HEADERS: Mapping[bytes, bytes] = {
 SORRY = "Internal error; the log says more.\n"
 
 
+def _path(location: bytes) -> bytes:
+    """A redirect's place without its host, which is what the caller said it was."""
+    _, found, rest = location.partition(b"://")
+    return b"/" + rest.partition(b"/")[2].lstrip(b"/") if found else location
+
+
 class Guard:
     """Middleware; `failed` is told which request failed, and of the error. The policy's headers go before ours."""
 
@@ -36,7 +42,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 begun = True
                 headers = {**HEADERS, **self._policy().headers}
-                message["headers"] = [*message["headers"], *(pair for pair in headers.items() if pair[1])]
+                own = [(name, _path(value) if name == b"location" else value) for name, value in message["headers"]]
+                message["headers"] = [*own, *(pair for pair in headers.items() if pair[1])]
             await send(message)
 
         try:

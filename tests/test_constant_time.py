@@ -1,0 +1,52 @@
+"""Secrets are compared by hmac.compare_digest and by nothing else: where it says no, the right secret is refused."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from exporter.config.secret_lines import Key, SecretLines
+from exporter.model.target import TargetId
+from exporter.rtc.callback import Terms, judge
+from exporter.simulator.notices import Notice, envelope
+from exporter.vocabulary import CallbackOutcome
+from exporter.web.passwords import Login, Passwords
+from tests.certificates import HASH, PASSWORD
+
+SECRET = "a-secret-of-the-tests"
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What compare_digest says, wherever it is used; it is what a test makes of the list's only element."""
+    said = [True]
+    for place in ("config.secret_lines", "rtc.envelope", "web.passwords"):
+        monkeypatch.setattr(f"exporter.{place}.compare_digest", lambda _given, _known: said[0])
+    return said
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_tokens(tmp_path: Path, answers: list[bool], equal: bool) -> None:  # noqa: FBT001
+    """Of pushes."""
+    (tmp_path / "tokens").write_text(SECRET)
+    answers[:] = [equal]
+    assert SecretLines(Key("push.token_file", "token"), tmp_path / "tokens", lambda: 0.0).hold(SECRET) == equal
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_signatures(answers: list[bool], equal: bool) -> None:  # noqa: FBT001
+    """Of callbacks."""
+    answers[:] = [equal]
+    body = envelope(Notice(TargetId("app", "room", "task"), 1_000, 4, "", "event"), SECRET, "4821")
+    outcome = judge(body, Terms((SECRET,), ("Webcast",), 900.0), 1.0).outcome
+    assert (outcome is CallbackOutcome.BAD_SIGNATURE) == (not equal)
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_passwords_that_are_remembered(answers: list[bool], equal: bool) -> None:  # noqa: FBT001
+    """Whatever it says no to is bcrypt's to judge."""
+    answers[:] = [equal]
+    passwords = Passwords({"alice": HASH.encode()})
+    assert asyncio.run(passwords.admit(Login("alice", b"guessed"))) == equal
+    answers[:] = [False]
+    assert asyncio.run(passwords.admit(Login("alice", PASSWORD.encode())))
