@@ -8,17 +8,20 @@ from starlette.responses import Response
 
 from exporter import __version__
 from exporter.config.durations import format_duration
-from exporter.web.house import House
-from exporter.web.page import page
+from exporter.web.page import house_of, page
 
 PARTS = ("prometheus-client", "requests", "apscheduler", "sqlalchemy", "starlette", "uvicorn")
 
 
 def status(request: Request) -> Response:
     """The status page."""
-    house: House = request.app.state.house
+    house = house_of(request)
+    insight = house.insight
     context = {
+        "now": insight.now,
         "uptime": _whole_seconds(house.uptime),
+        "reload": insight.reload,
+        "kept_in": insight.config.state.path or "memory only",
         "state": house.not_ready or "Ready.",
         "alive": house.alive,
         "flags": house.flags,

@@ -5,7 +5,10 @@ import pytest
 
 from exporter import __version__
 from exporter.exposition.board import Place
+from exporter.exposition.instruments import AccountNumbers
 from exporter.model.known import Standing
+from exporter.vocabulary import Rejection, Source
+from exporter.web.insight import Reload
 from exporter.web.site import create_site
 
 if TYPE_CHECKING:
@@ -45,7 +48,41 @@ def test_landing_page_tells_version_and_counts(site: "Site") -> None:
     assert __version__ in answer.text
     numbers = dict.fromkeys(Standing, 0) | {Standing.RUNNING: 5, Standing.STALE: 1}
     for standing, number in numbers.items():
-        assert f"<dt>{standing}</dt><dd>{number}</dd>" in answer.text
+        assert f'<dd><a href="/tasks?status={standing}">{number}</a></dd>' in answer.text
+
+
+def test_landing_page_tells_of_accounts_and_targets(site: "Site") -> None:
+    """Whether calls are answered, what is left of the budget, who lists how many, and what is not accepted."""
+    insight = site.house.insight
+    insight.numbers = {
+        "good": AccountNumbers(48.0, 48.0, 12.0, up=True, clock_skew=-0.25, oldest_due=None),
+        "bad": AccountNumbers(48.0, 6.0, 96.0, up=False, clock_skew=None, oldest_due=insight.now - 90),
+        "new": AccountNumbers(1.0, 1.0, 0.0, up=None, clock_skew=None, oldest_due=None),
+    }
+    insight.listed = {Source.STATIC: 1200, Source.PUSH: 0}
+    insight.not_accepted = {Rejection.NO_ACCOUNT: 3, Rejection.INVALID: 0}
+    insight.reload = Reload(good=True, at=insight.now - 60)
+    page = site.get("/").text
+    for told in (
+        *("answered", "not answered", "not called yet", "48/s, now 6/s", "12/s, 25 %", "96/s, 200 %", "1m 30s"),
+        *("-0.2 s", "From static", "1,200", "Not accepted: no account", "Configuration loaded", "1m ago"),
+    ):
+        assert told in page
+    assert "From push" not in page
+    assert "Not ready" not in page
+
+
+def test_landing_page_tells_what_is_wrong_with_the_exporter(site: "Site") -> None:
+    """Why it is not ready, that nothing is read, and that the last reload failed."""
+    site.house.not_ready, site.house.alive = "Not every list has been asked for yet.", False
+    site.house.insight.reload = Reload(good=False, at=site.house.insight.now - 60)
+    for path, told in (
+        ("/", ("Not every list has been asked for yet.", "No task is read", "failed</b>, the old one stays")),
+        ("/status", ("The last reload failed", "no task is read")),
+        ("/config", ("the one before",)),
+    ):
+        page = site.get(path).text
+        assert [words for words in told if words not in page] == []
 
 
 def test_what_the_landing_page_names_is_there(site: "Site") -> None:
