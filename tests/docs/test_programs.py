@@ -11,11 +11,14 @@ from typing import ClassVar
 import pytest
 import sqlalchemy as sa
 
+from exporter.config.load import parse_config
 from exporter.ledger.opening import open_engine
 from exporter.ledger.schema import META
+from exporter.targets.http_sd import HttpSource
 from exporter.targets.sd_form import groups_of_json
 from tests.docs.console import commands
 from tests.docs.reading import ROOT, blocks, blocks_of
+from tests.real.conftest import free_port, start, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -66,13 +69,31 @@ def test_the_java_pushes(tmp_path: Path, backend: tuple[str, list[tuple[str, str
     """It compiles, runs, and its push is one that would be taken."""
     java = program("java")
     url, taken = backend
-    (block,) = blocks("java")
+    (block,) = (block for block in blocks("java") if "class Push " in block.text)
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys/push-tokens").write_text(f"{TOKEN}\n")
     (tmp_path / "Push.java").write_text(block.text.replace(PUSHED_TO, url))
     done = subprocess.run([java, "Push.java"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "taken\n"), done.stderr
     assert taken == [("/api/v1/targets", f"Bearer {TOKEN}", 1)]
+
+
+def test_the_java_backend_is_read_as_a_feed(tmp_path: Path) -> None:
+    """What it answers is a list that `http_sd_configs` takes."""
+    java = program("java")
+    (block,) = (block for block in blocks("java") if "class Targets " in block.text)
+    port = free_port()
+    (tmp_path / "Targets.java").write_text(block.text.replace("8080", str(port)))
+    url = f"http://127.0.0.1:{port}/webcast-targets"
+    (feed,) = parse_config(f"http_sd_configs: [{{url: '{url}'}}]", tmp_path).http_sd_configs
+    source = HttpSource(feed, "http_sd_configs[0]")
+    running = start([java, "Targets.java"], tmp_path, url)
+    try:
+        wait_until(lambda: not source.refresh().problem, "the backend answers with a list")
+    finally:
+        running.kill()
+        source.close()
+    assert [str(target) for target in source.listing.targets] == ["661e0000000000000000543c/Room1/Task1"]
 
 
 def test_a_backup_of_a_state_in_use_is_a_state(tmp_path: Path) -> None:
