@@ -17,7 +17,7 @@ def runs_in_state(config: Config, wanted: Wanted) -> tuple[list[dict[str, Any]],
     Whoever lists their targets is not asked: no run has labels.
     """
     if config.state.path is None:
-        raise StartError("the state is kept in memory only: ask the running exporter, with --url")
+        raise StartError("the state is no file: ask the running exporter, with --url")
     account_of = AccountOf(config.accounts)
     with looking_into(config.state.path) as connection:
         found = stopped_runs(connection, wanted)

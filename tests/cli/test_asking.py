@@ -162,7 +162,7 @@ def file(tmp_path: Path) -> str:
     """A configuration whose state holds 1,002 runs that stopped."""
     file = tmp_path / "webcast-exporter.yml"
     file.write_text(f"accounts: [{{name: default}}]\nstate: {{url: 'sqlite:///{tmp_path}/state.db'}}\n")
-    engine = open_engine(parse_config(file.read_text(), tmp_path).state.url)
+    engine = open_engine(parse_config(file.read_text(), tmp_path).state.url.whole)
     ledger = Ledger(engine, lambda: 0.0, unwritten)
     ledger.record(Step(tuple(task_run(number) for number in range(1_002))))
     ledger.close()
