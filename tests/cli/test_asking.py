@@ -188,7 +188,7 @@ def test_runs_from_a_state_that_nobody_serves(run: Run, file: str, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("url", "words"),
-    [("sqlite://", "in memory only"), ("sqlite:////nowhere/state.db", "no such file")],
+    [("sqlite://", "is no file: ask the running exporter"), ("sqlite:////nowhere/state.db", "no such file")],
 )
 def test_a_state_that_cannot_be_read(run: Run, tmp_path: Path, url: str, words: str) -> None:
     """Exit 1, with the reason."""
