@@ -44,8 +44,8 @@ state:
   url: sqlite:///webcast-exporter.db
 ```
 
-TLS, client certificates, passwords and headers of the exporter's own port are not here: they are in Prometheus's web
-config file, `serve --web.config.file FILE`.
+TLS, client certificates, passwords and headers of the exporter's own port are not here: they are in
+[the web config file](web-config.md).
 """
 LISTED = "A list; the keys are those of one element."
 HEADS = ("Key", "Value", "Default", "Meaning", "Example")
