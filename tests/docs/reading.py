@@ -37,9 +37,10 @@ def documents() -> list[Path]:
         text=True,
         check=False,
     )
-    names = listed.stdout.split("\0") if listed.returncode == 0 else [str(x) for x in (ROOT / "docs").rglob("*.md")]
-    found = {ROOT / name for name in names if name and not name.startswith(NOT_OURS)}
-    return sorted(path for path in found if path.is_file())
+    if listed.returncode:  # no git checkout
+        return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "dashboards" / "README.md"])
+    names = [name for name in listed.stdout.split("\0") if name and not name.startswith(NOT_OURS)]
+    return sorted({ROOT / name for name in names if (ROOT / name).is_file()})
 
 
 def blocks_of(path: Path) -> list[Block]:
