@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import Result
 
-from exporter.cli import check
+from exporter.cli import check_probe
 from exporter.errors import Rejected
 from exporter.model.credentials import Credentials
 from exporter.model.reading import Reading
@@ -155,7 +155,7 @@ def test_a_made_up_app_may_be_rejected(
     def refused(_account: object, target: TargetId, *_: object) -> Reading:
         return reading(target, Rejected("the API rejects the request", code=code))
 
-    monkeypatch.setattr(check, "read_once", refused)
+    monkeypatch.setattr(check_probe, "read_once", refused)
     result = run("check", "--config.file", api.config(), "--probe")
     assert result.exit_code == exit_code
     assert ("key and signature are good; name an app in app_ids" in result.stdout) is (exit_code == 0)
