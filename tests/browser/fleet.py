@@ -1,0 +1,94 @@
+"""Made-up tasks of every kind, for a browser to look at."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from exporter.model.known import Known
+from exporter.model.pages import PageEvent, Pages
+from exporter.model.run import Run
+from exporter.model.target import Target, TargetId
+from exporter.model.task import Task, VideoStream
+from exporter.vocabulary import PageAction, PageReason, ReadFailure, Source, Status, StopReason
+
+NOW = 1_768_465_805.0
+APPS = ("661e0000000000000000543c", "661e0000000000000000543d")
+LIMIT = 7200
+ROOMS = ("Algebra", "Biology", "Chinese", "Drawing", "English", "French", "Geometry", "History")
+
+
+def task_known(
+    number: int, task: Task | None, *, since: float, read: float = 8.0, source: Source = Source.HTTP
+) -> Known:
+    """Task `number`, as it was read a few seconds ago."""
+    room = f"{ROOMS[number % len(ROOMS)]}-{number}"
+    ids = TargetId(APPS[number % 4 // 3], room, "record")
+    target = Target(ids, "default", frozenset({source}), {"team": "edu"})
+    if task is None:
+        return Known(target, accepted_at=NOW - since)
+    at = NOW - read
+    return Known(
+        target,
+        accepted_at=NOW - since - 60,
+        task=replace(task, max_running_time=LIMIT, video=(VideoStream(1280, 720, 15, 250_000),)),
+        task_time=at,
+        status_since=NOW - since,
+        user_id=f"webcast_{number:03d}",
+        source_host="classroom.example.com",
+        last_read=at,
+        last_success=at,
+    )
+
+
+def running(number: int, ran: float) -> Known:
+    """One that has run for so long."""
+    return task_known(number, Task(Status.RUNNING, start=NOW - ran), since=ran, read=number % 25)
+
+
+def with_page(known: Known, action: PageAction, reason: PageReason, ago: float) -> Known:
+    """Its page was in trouble."""
+    pages = Pages(1, 0, (PageEvent(action, reason, NOW - ago),))
+    run = Run(known.target.id, NOW - 3600, entered=frozenset({Status.RUNNING}), pages=pages)
+    return replace(known, run=run)
+
+
+def stopped(number: int, status: Status, reason: StopReason, ago: float, ran: float) -> Known:
+    """One that stopped some time ago."""
+    task = Task(status, start=NOW - ago - ran, end=NOW - ago, stop_reason=reason)
+    return task_known(number, task, since=ago)
+
+
+def morning() -> list[Known]:
+    """A school in the morning: most is well, some is not."""
+    lost = task_known(5, Task(Status.RUNNING, start=NOW - 5000), since=5000)
+    return [
+        stopped(0, Status.FAILED, StopReason.START_TASK_FAILED, 95, 0),
+        stopped(1, Status.FAILED, StopReason.UNKNOWN, 340, 2710),
+        running(2, LIMIT + 200),
+        task_known(3, Task(Status.UNKNOWN), since=150),
+        replace(running(4, 4000), failure=ReadFailure.TIMEOUT, last_read=NOW - 3),
+        replace(lost, task=None, not_found_since=NOW - 70, failure=ReadFailure.NOT_FOUND),
+        stopped(6, Status.ENDED, StopReason.EXCEED_MAX_RUNNING_TIME, 600, LIMIT),
+        with_page(running(7, 1200), PageAction.RESCHEDULE, PageReason.CRASH, 42),
+        with_page(running(8, 2600), PageAction.REFRESH, PageReason.FREEZE, 260),
+        task_known(9, None, since=2),
+        task_known(10, Task(Status.NOT_STARTED), since=60, source=Source.PUSH),
+        *(running(number, 300.0 + 173 * (number - 11)) for number in range(11, 40)),
+        *(stopped(number, Status.ENDED, StopReason.STOP_BY_API, 100.0 + number, 2700) for number in range(40, 52)),
+    ]
+
+
+def many(number: int) -> Iterator[Known]:
+    """So many that run."""
+    return (running(each, 60.0 + each % 7000) for each in range(number))
+
+
+def runs_that_stopped() -> list[Run]:
+    """A night's."""
+    found = []
+    for known in morning():
+        if known.task is not None and known.task.status.stopped and known.status_since is not None:
+            entered = frozenset({Status.RUNNING, known.task.status})
+            reason, since = known.task.stop_reason, known.status_since
+            run = Run(known.target.id, since - 3000, known.task.start, entered, reason, since, known.task)
+            found.append(run)
+    return found
