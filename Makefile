@@ -6,6 +6,7 @@ PYTHON ?= python3
 ENGINE ?= docker
 ARGS ?=
 SOAK_MINUTES ?= 3
+FUZZ_SECONDS ?= 60
 PREVIEW ?= grafana-preview
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
 # Percent of lines and branches that all tests together must reach.
@@ -14,7 +15,7 @@ COVERAGE_FLOOR := 90
 BIN := .venv/bin
 VENV := .venv/installed
 
-.PHONY: help run test lint types architecture unit coverage real parts docs dashboards pictures bench soak image clean
+.PHONY: help run test lint types architecture unit coverage real parts docs dashboards pictures bench soak fuzz audit sbom image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +67,18 @@ bench: $(VENV) parts ## Every benchmark, and the table of docs/performance.md; s
 
 soak: $(VENV) ## A real exporter under load and faults at random: does anything wear out? (SOAK_MINUTES=60)
 	$(BIN)/python -m benchmarks.soak $(SOAK_MINUTES)
+
+fuzz: $(VENV) ## Replies and callbacks of any bytes, with atheris where there is one (FUZZ_SECONDS=60)
+	@.ci/fuzz $(FUZZ_SECONDS)
+
+audit: $(VENV) ## Has a part that is shipped a known vulnerability? (pip-audit)
+	@.ci/shipped
+	@.ci/audit
+
+sbom: $(VENV) ## List what is shipped, as CycloneDX, in build/sbom.json
+	@.ci/shipped
+	build/tools/bin/cyclonedx-py environment --output-reproducible --output-format JSON --output-file build/sbom.json \
+	    build/shipped/bin/python
 
 image: ## Build the container image (ENGINE=podman for another engine)
 	@# Podman and buildah drop HEALTHCHECK unless told to write Docker's format.

@@ -1,0 +1,65 @@
+"""What is fuzzed: bytes of anybody's go in, and only what is promised may come out."""
+
+import json
+from collections.abc import Callable, Mapping
+from io import BytesIO
+
+from requests import Response
+
+from exporter.errors import ReadError
+from exporter.model.known import Known, learn
+from exporter.model.reading import Reading
+from exporter.model.target import Target, TargetId
+from exporter.model.task import Task
+from exporter.rtc.answer import receive, understand
+from exporter.rtc.callback import Terms, judge
+from exporter.rtc.event_signature import event_signature
+from exporter.vocabulary import CallbackOutcome
+
+NOW = 1_768_465_805.0
+SECRET = "secret-of-the-fuzzer"
+TERMS = Terms((SECRET,), ("Webcast",), max_age=900.0)
+TARGET = TargetId("app", "room", "task")
+STATUSES = (200, 400, 403, 404, 429, 500, 503)
+LONGEST_SENTENCE = 1000
+
+
+def reply(data: bytes) -> None:
+    """The body of an answer: a task, or one of our own errors in a line; either can be learnt."""
+    for status in STATUSES:
+        response = Response()
+        response.status_code, response.raw = status, BytesIO(data)
+        outcome: Task | ReadError
+        try:
+            outcome = understand(receive(response, lambda: False), NOW).task
+        except ReadError as error:
+            sentence = str(error)
+            assert len(sentence) < LONGEST_SENTENCE
+            assert sentence.isprintable()
+            outcome = error
+        learn(Known(Target(TARGET, "default")), Reading(TARGET, NOW, NOW, 0.1, outcome))
+
+
+def callback(data: bytes) -> None:
+    """A body that nobody signed is never taken; the same bytes as signed EventData are judged, whatever they say."""
+    assert judge(data, TERMS, NOW).outcome in (CallbackOutcome.MALFORMED, CallbackOutcome.BAD_SIGNATURE)
+    values = {
+        "EventType": "Webcast",
+        "EventData": data.decode(errors="replace"),
+        "EventTime": "2026-01-15T08:43:25Z",
+        "EventId": "event",
+        "AppId": TARGET.app_id,
+        "Version": "2020-12-01",
+        "Nonce": "4821",
+    }
+    signed = values | {"Signature": event_signature(values.values(), SECRET)}
+    outcome = judge(json.dumps(signed).encode(), TERMS, NOW).outcome
+    assert outcome is not CallbackOutcome.BAD_SIGNATURE
+
+
+SEEDS: Mapping[str, str] = {
+    "reply": '{"ResponseMetadata": {"RequestId": "r", "Error": {"Code": "InternalError", "Message": "m"}}}',
+    "callback": '{"AppId": "app", "RoomId": "room", "TaskId": "task", "Status": 5, "Reason": "PageCrash"}',
+}
+"""What each begins with, beside the payloads."""
+SUBJECTS: Mapping[str, Callable[[bytes], None]] = {"reply": reply, "callback": callback}
