@@ -1,5 +1,6 @@
 """The tasks that somebody asks for: filtered, sorted, counted, and one page of them."""
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -41,12 +42,17 @@ def select(known: Iterable[Known], asked: TasksAsked, now: float, lifetimes: Lif
     wrong = sum(seen.wrong for seen in fitting)
     if asked.statuses or asked.wrong:
         fitting = [seen for seen in fitting if seen.known.standing in asked.statuses or (asked.wrong and seen.wrong)]
-    key = _KEYS[asked.sort]
-    fitting.sort(key=lambda seen: (key(seen, now), seen.known.target.id), reverse=asked.backwards)
     pages = max(1, math.ceil(len(fitting) / asked.size))
     number = min(asked.page, pages)
-    begin = (number - 1) * asked.size
-    return Selection(fitting[begin : begin + asked.size], len(fitting), counts, wrong, number, pages)
+    return Selection(_page(fitting, asked, number, now), len(fitting), counts, wrong, number, pages)
+
+
+def _page(fitting: list[Seen], asked: TasksAsked, number: int, now: float) -> list[Seen]:
+    """One page of them. For an early one of many, most need never be put in order."""
+    key = _KEYS[asked.sort]
+    first = heapq.nlargest if asked.backwards else heapq.nsmallest
+    begin, end = (number - 1) * asked.size, number * asked.size
+    return first(end, fitting, key=lambda seen: (key(seen, now), seen.known.target.id))[begin:]
 
 
 def _fits(known: Known, asked: TasksAsked) -> bool:
@@ -74,7 +80,10 @@ _STANDINGS = {standing: place for place, standing in enumerate(Standing)}
 
 _KEYS: Mapping[Sort, Callable[[Seen, float], Any]] = {
     # The newest trouble of a rank first.
-    Sort.WRONG: lambda seen, _: (seen.trouble.rank, -(seen.known.status_since or seen.known.not_found_since or 0.0)),
+    Sort.WRONG: lambda seen, _: (
+        int(seen.trouble.rank),
+        -(seen.known.status_since or seen.known.not_found_since or 0.0),
+    ),
     Sort.TASK: lambda *_: 0,
     Sort.STATUS: lambda seen, _: _STANDINGS[seen.known.standing],
     Sort.SINCE: lambda seen, _: -(seen.known.status_since or 0.0),

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from exporter.model.known import Known
 from exporter.model.pages import PageEvent
-from exporter.model.trouble import elapsed
+from exporter.model.trouble import Rank, elapsed
 from exporter.targets.listing import WEAKEST_FIRST
 from exporter.vocabulary import Source, StopReason
 from exporter.web.envelope import moment
@@ -12,11 +12,14 @@ from exporter.web.selection import Seen
 
 
 class Facts(NamedTuple):
-    """One task for a template. Times are Unix seconds, spans seconds, None where there is none."""
+    """One task for a template. `level` is `wrong`, `odd` or empty.
+
+    Times are Unix seconds, spans seconds, None where there is none.
+    """
 
     known: Known
     trouble: str
-    wrong: bool
+    level: str
     since: float | None
     elapsed: float | None
     limit: int | None
@@ -31,7 +34,7 @@ def facts(seen: Seen, now: float) -> Facts:
     return Facts(
         known,
         seen.trouble.sentence,
-        seen.wrong,
+        _level(seen),
         since(known),
         elapsed(known, now),
         known.task.max_running_time if known.task else None,
@@ -39,6 +42,12 @@ def facts(seen: Seen, now: float) -> Facts:
         max(known.pages.latest, key=lambda event: event.at, default=None),
         sources(known),
     )
+
+
+def _level(seen: Seen) -> str:
+    if not seen.wrong:
+        return ""
+    return "wrong" if seen.trouble.rank <= Rank.OVERDUE else "odd"
 
 
 def since(known: Known) -> float | None:

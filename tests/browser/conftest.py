@@ -57,14 +57,19 @@ def serve() -> Iterator[Serve]:
         yield serve
 
 
-@pytest.fixture
-def site(serve: Serve) -> Site:
+def school() -> FakeHouse:
     """A school in the morning."""
     house = FakeHouse(known=morning(), flags={"--config.file": "webcast.yml"}, uptime=93_784.0)
     house.insight.runs = runs_that_stopped()
     house.insight.numbers = {"default": AccountNumbers(48.0, 48.0, 9.6, up=True, clock_skew=0.1, oldest_due=NOW - 3)}
     house.insight.listed = {Source.HTTP: 51, Source.PUSH: 1}
-    return serve(house)
+    return house
+
+
+@pytest.fixture
+def site(serve: Serve) -> Site:
+    """The site of a school."""
+    return serve(school())
 
 
 @pytest.fixture
