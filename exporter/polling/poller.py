@@ -143,16 +143,17 @@ class Poller:
         return wait.seconds * self._stretch.get(wait.lane, 1.0) + self._late
 
     def turn(self, target: TargetId) -> Turn | None:
-        """When a target will be read next; None when it takes no part."""
+        """When a target will be read next, if the round stays as late as it is; None when it takes no part."""
         now, unix = self._clock.monotonic(), self._clock.unix()
         with self._lock:
             found = self._round.turn(target, self._stretch)
             start, probe = self._starts.get(target), self._gates.next_probe(target.app_id)
         if found is None:
             return None
-        lane, due = found[0] or "", None if found[1] is None else unix + found[1] - now
-        if due is None:
-            return Turn(lane, due)
+        lane, monotonic = found[0] or "", found[1]
+        if monotonic is None:
+            return Turn(lane, None)
+        due = unix + monotonic - now + (self._late if lane else 0.0)
         if start is not None and start > unix:
             return Turn(lane, max(start, due), EARLY)
         return Turn(lane, due) if probe is None else Turn(lane, max(due, unix + probe - now), PROBING)

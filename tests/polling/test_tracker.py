@@ -451,3 +451,23 @@ def test_a_few_targets_change_and_the_others_stay(office: Office) -> None:
     office.tracker.change_targets({comes: Target(comes, "default")}, [gone, TargetId("app", "room", "nobody")], {})
     assert (office.tracker.get(gone), office.tracker.get(stays)) == (None, untouched)
     assert office.tracker.get(comes) is not None
+
+
+def test_a_change_of_what_a_task_counts_as_is_told() -> None:
+    """Once for each, by a read or by time alone; being listed is no change."""
+    now = [NOW]
+    told: list[tuple[str, str, float]] = []
+    ledger = Ledger(open_engine("sqlite://"), lambda: now[0], lambda *_what, **_how: None)
+    tracker = Tracker(
+        ledger,
+        LIFETIMES,
+        Clock(lambda: now[0], lambda: now[0]),
+        lambda _known: 0.0,
+        changed=lambda before, after, at: told.append((before.standing, after.standing, at)),
+    )
+    tracker.replace_targets({ID: Target(ID, "default")}, {})
+    for _ in range(2):
+        tracker.learn(Reading(ID, NOW, NOW, 0.1, RUNNING))
+    now[0] += LIFETIMES.stale_after
+    tracker.expire()
+    assert told == [("unread", "running", NOW), ("running", "stale", now[0])]
