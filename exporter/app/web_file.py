@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from exporter.config.exposed import files_of_web_config
@@ -65,8 +66,10 @@ class WebFile:
         if config == NOTHING != self._config:
             raise ConfigError([EMPTIED])
         of_named = traces(tuple(config.files.values()))
-        self._policy = make_policy(config)
-        self._config = config
+        policy = make_policy(config)
+        if config.basic_auth_users and config.basic_auth_users == self._config.basic_auth_users:
+            policy = replace(policy, passwords=self._policy.passwords)  # with what it knows to be good
+        self._policy, self._config = policy, config
         self._taken = of_file + of_named
 
     def _traces(self) -> Traces:

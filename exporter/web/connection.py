@@ -30,6 +30,9 @@ class Wait(Enum):
 PATIENCE = {Wait.HEAD: 10.0, Wait.IDLE: KEEP_ALIVE + 5.0, Wait.ANSWER: 60.0, Wait.END: 10.0}
 """Seconds without any progress after which a connection is broken off. Of an idle one uvicorn takes leave earlier."""
 
+TAKING = 2.0
+"""Seconds without any progress after which a client that does not take its answer is no longer being served."""
+
 
 class Standing(NamedTuple):
     """For what it waits, after which request, and how many bytes the client has still to take: progress changes it."""
@@ -79,6 +82,11 @@ class Connection(H11Protocol):
         if standing != self._standing:
             self._standing, self.since = standing, now
         return standing.wait
+
+    def is_served(self, now: float) -> bool:
+        """Whether its answer is being made, or being taken."""
+        answered = self.look(now) is Wait.ANSWER
+        return answered and not (self._standing.unsent and now - self.since >= TAKING)
 
     def _stands(self) -> Standing:
         unsent = self.transport.get_write_buffer_size()

@@ -44,7 +44,7 @@ def most_connections(share: int) -> int:
 class Server(uvicorn.Server):
     """Serves on sockets that listen already. `tls` is asked at each new connection, None means plain HTTP.
 
-    One client more than `most` costs that one its connection which has waited longest, one that is being answered
+    One client more than `most` costs that one its connection which has waited longest, one that is being served
     last of all. `clock` is monotonic, in seconds.
     """
 
@@ -137,11 +137,11 @@ class Server(uvicorn.Server):
             return
         now = self._clock()
         waiting: dict[int, tuple[bool, float, Callable[[], object]]] = {
-            greeting.number: (False, greeting.since, greeting.task.cancel) for greeting in self._greetings
+            each.number: (False, each.since, each.task.cancel) for each in self._greetings
         }
         for connection in self._connections():  # one whose handshake is just done may be among the greetings still
-            answering = connection.look(now) is Wait.ANSWER
-            waiting[connection.number] = (answering, connection.since, connection.transport.abort)
+            served = connection.is_served(now)
+            waiting[connection.number] = (served, connection.since, connection.transport.abort)
         order = sorted(waiting, key=lambda number: (*waiting[number][:2], number))
         for number in order[: max(0, len(order) - most)]:
             waiting[number][-1]()

@@ -98,6 +98,19 @@ def test_another_certificate_is_a_change(folder: Folder, caplog: pytest.LogCaptu
     assert len(caplog.messages) == 1
 
 
+def test_who_was_let_in_stays_so(folder: Folder) -> None:
+    """A renewed certificate costs nobody a check of his password; other users do."""
+    file = folder.open()
+    first = file.now()
+    folder.show(folder.certificates.stranger)
+    looks(file, 2)
+    assert file.now() is not first
+    assert file.now().passwords is first.passwords
+    folder.write(TLS + USERS.replace("alice", "bob"))
+    looks(file, 2)
+    assert file.now().passwords is not first.passwords
+
+
 def test_a_certificate_that_is_named_anew_is_watched(folder: Folder) -> None:
     """Files that the first version did not name are looked at from then on."""
     folder.write(USERS)

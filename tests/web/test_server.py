@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.app import door
 from exporter.web import listener
-from exporter.web.connection import PATIENCE, Wait
+from exporter.web.connection import PATIENCE, TAKING, Wait
 from exporter.web.pieces import InPieces
 from exporter.web.server import Server, _Greeting, most_connections
 from exporter.web.tls import Tls
@@ -313,6 +313,25 @@ def test_those_who_are_being_answered_are_cut_last() -> None:
         assert await is_cut(waiting)
         for task in scene.server.server_state.tasks:
             task.cancel()
+
+    play(act, most=2)
+
+
+def test_who_does_not_take_its_answer_is_not_served() -> None:
+    """As many of them as there may be keep nobody from coming in, however many come."""
+
+    async def act(scene: Scene) -> None:
+        stuck = [await scene.client(small=True) for _ in range(2)]
+        for _, writer in stuck:
+            writer.write(WHOLE.replace(b"/", b"/big", 1))
+        await scene.connected(2)
+        await scene.until(lambda: all(each.flow.write_paused for each in scene.server._connections()))
+        await scene.pass_time(TAKING)
+        first = await scene.client()
+        await scene.until(lambda: len(scene.server._connections()) == 2)
+        second = await scene.client()
+        await scene.connected(2)
+        assert [(await ask(client))[-5:] for client in (first, second)] == [b"hello"] * 2
 
     play(act, most=2)
 
