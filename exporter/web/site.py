@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from threading import Lock
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -84,6 +85,7 @@ def _made(house: House, middleware: list[Middleware], routes: list[BaseRoute]) -
     site.state.house = house
     site.state.is_door = False
     site.state.unsigned = Allowance(UNSIGNED_PER_SECOND, UNSIGNED_AT_ONCE)
+    site.state.one_at_a_time = Lock()
     site.state.templates = Jinja2Templates(HERE / "templates")
     teach(site.state.templates)
     return site

@@ -6,10 +6,11 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter.model.known import Standing
+from exporter.model.known import Known, Standing
 from exporter.vocabulary import Source
 from exporter.web.asked import WRONG, QueryFault, Sort, TasksAsked, tasks_asked
 from exporter.web.envelope import failure, success
+from exporter.web.house import House
 from exporter.web.links import link, query_of
 from exporter.web.page import house_of, not_there, page
 from exporter.web.runs import stopped_page
@@ -50,8 +51,7 @@ def tasks(request: Request) -> Response:
         asked = tasks_asked(request.query_params, SIZES)
     except QueryFault as fault:
         return not_there(request, "tasks", f"The address asks for what there is not: {fault}.", 400)
-    now, known = house.insight.now, house.tracked()
-    found = select(known, asked, now, house.insight.lifetimes)
+    now, known, found = _found(request, house, asked)
     status = _status(request.query_params)
     query = query_of(asked, status)
     context = {
@@ -81,8 +81,7 @@ def tasks_api(request: Request) -> Response:
         asked = tasks_asked(request.query_params, API_SIZES)
     except QueryFault as fault:
         return failure(400, str(fault))
-    now = house.insight.now
-    found = select(house.tracked(), asked, now, house.insight.lifetimes)
+    now, _, found = _found(request, house, asked)
     return success(
         {
             "tasks": [task_json(seen, now) for seen in found.page],
@@ -91,6 +90,13 @@ def tasks_api(request: Request) -> Response:
             "pages": found.pages,
         }
     )
+
+
+def _found(request: Request, house: House, asked: TasksAsked) -> tuple[float, list[Known], Selection]:
+    """One look at all tasks at a time, however many people look: a scrape shares the processor with no more."""
+    with request.app.state.one_at_a_time:
+        now, known = house.insight.now, house.tracked()
+        return now, known, select(known, asked, now, house.insight.lifetimes)
 
 
 def _status(query: QueryParams) -> str:

@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from exporter.model.target import TargetId
 from exporter.model.task import Task
 from exporter.vocabulary import Status
 from tests.browser.fleet import many, task_known
@@ -58,6 +59,17 @@ def test_on_a_phone_each_task_is_a_card(look: "Look") -> None:
         assert (row.bounding_box() or {})["height"] > 100
         label = row.get_by_role("cell").first.evaluate("cell => getComputedStyle(cell, '::before').content")
         assert label == '"Status"'
+
+
+def test_the_longest_ids_fit(look: "Look", site: "Site") -> None:
+    """As long as the vendor allows, in one word, on any screen."""
+    known = site.house.known[0]
+    long = replace(known, target=replace(known.target, id=TargetId("a" * 128, "r" * 128, "t" * 128)))
+    site.house.known = [long, *site.house.known]
+    for width in (PHONE, 1024):
+        with look(width=width) as view:
+            for path in ("/tasks?q=rrr", f"/tasks/{long.target.id}"):
+                assert view.go(path).evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_dark_is_dark(look: "Look") -> None:
