@@ -9,7 +9,7 @@ from exporter.config.exposed import files_of_web_config
 from exporter.config.rotation import Traces, traces
 from exporter.config.web_config import WebConfig, load_web_config
 from exporter.errors import ConfigError, Problem
-from exporter.web.policy import Policy, make_policy
+from exporter.web.policy import Policy, make_policy, wide_open
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class WebFile:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._told = ""
-        self._config = NOTHING
+        self._config, self._policy = NOTHING, wide_open()
         try:
             self._take()
         except ConfigError as error:
