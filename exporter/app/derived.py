@@ -1,10 +1,14 @@
 """What follows from a configuration for single parts."""
 
+from collections.abc import Callable, Mapping
+
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem
 from exporter.exposition.catalog.task import task_families
 from exporter.exposition.family import TaskFamily
-from exporter.model.known import Lifetimes
+from exporter.ledger.ledger import LabelsOf
+from exporter.model.known import Known, Lifetimes
+from exporter.model.target import TargetId
 
 
 def lifetimes(config: Config) -> Lifetimes:
@@ -21,6 +25,18 @@ def lifetimes(config: Config) -> Lifetimes:
 def task_families_of(config: Config) -> tuple[TaskFamily, ...]:
     """The per-task families that are served."""
     return task_families(config.metrics.groups, config.metrics.info_labels, callbacks=_takes_callbacks(config))
+
+
+def info_labels_of(config: Config, lookup: Callable[[TargetId], Known | None]) -> LabelsOf:
+    """The labels of a target that may be shown, and are kept with its runs."""
+    names = config.metrics.info_labels
+
+    def labels_of(target: TargetId) -> Mapping[str, str]:
+        known = lookup(target)
+        own = known.target.labels if known else {}
+        return {name: own[name] for name in names if name in own}
+
+    return labels_of
 
 
 def shown(config: Config) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from threading import Event
 from sqlalchemy.engine import Engine
 
 from exporter.app.callbacks import CallbackDesk
-from exporter.app.derived import door_address, lifetimes, shown, task_families_of, with_state_of
+from exporter.app.derived import door_address, info_labels_of, lifetimes, shown, task_families_of, with_state_of
 from exporter.app.discovery import Discovery
 from exporter.app.door import CallbackDoor
 from exporter.app.insight import Insight
@@ -146,6 +146,7 @@ class Exporter:
         door = self._door.plan(door_address(config))
         # From here on nothing can fail.
         parts.tracker.lifetimes = lifetimes(config)
+        parts.ledger.labels_of = info_labels_of(config, parts.tracker.get)
         parts.desks.swap(config, plans)
         if shown(config) != shown(self.config):
             parts.board.reconfigure(task_families_of(config), config.metrics.max_tasks)

@@ -12,14 +12,12 @@ from exporter.web.run_facts import run_json
 
 
 def runs_in_state(config: Config, wanted: Wanted) -> tuple[list[dict[str, Any]], int]:
-    """One page of the stopped runs, and how many pages there are. StartError when the state cannot be read.
-
-    Whoever lists their targets is not asked: no run has labels.
-    """
+    """One page of the stopped runs, and how many pages there are. StartError when the state cannot be read."""
     if config.state.path is None:
         raise StartError("the state is no file: ask the running exporter, with --url")
     account_of = AccountOf(config.accounts)
     with looking_into(config.state.path) as connection:
         found = stopped_runs(connection, wanted)
-    rows = [run_json(run, account_of(run.target.app_id), {}) for run in found.runs]
+    both = zip(found.runs, found.labels, strict=True)
+    rows = [run_json(run, account_of(run.target.app_id), labels) for run, labels in both]
     return rows, max(1, math.ceil(found.total / wanted.limit))

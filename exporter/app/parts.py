@@ -80,6 +80,8 @@ def make_parts(
         known = tracker.learn(reading)
         if known is not None:
             history.read(reading)
+            if tracker.get(reading.target) is None:  # forgotten meanwhile
+                history.forget([reading.target])
         return known
 
     ports = Ports(

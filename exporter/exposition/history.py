@@ -19,6 +19,9 @@ FAILURES_EACH, MOST_FAILURES = 20, 5_000
 CHANGES_EACH, MOST_CHANGES = 12, 20_000
 LONGEST_SENTENCE = 300
 
+FEW = 100
+"""So many marks that count no more are not worth a sweep."""
+
 PACKED = Struct("<df")
 """A success: Unix seconds and how long it took. Packed, those of 20,000 tasks are 3 MB."""
 
@@ -74,12 +77,21 @@ class Log(Generic[Entry]):
         self._order.append((self._number, target))
         while self._size > self._most:
             self._drop(*self._order.popleft())
-        if len(self._order) > 2 * self._most:
-            self._order = deque(mark for mark in self._order if self._alive(*mark))
+        self._sweep()
+
+    def forget(self, target: TargetId) -> None:
+        """Drop all of one task."""
+        self._size -= len(self._kept.pop(target, ()))
+        self._sweep()
 
     def latest_first(self, target: TargetId) -> list[Entry]:
         """Those of one task."""
         return [entry for _, entry in reversed(self._kept.get(target, ()))]
+
+    def _sweep(self) -> None:
+        """Drop the marks of what is gone, before they are more than those that count."""
+        if len(self._order) > 2 * self._size + FEW:
+            self._order = deque(mark for mark in self._order if self._alive(*mark))
 
     def _alive(self, number: int, target: TargetId) -> bool:
         kept = self._kept.get(target)
@@ -123,10 +135,12 @@ class History:
             self._changes.add(after.target.id, Change(at, before.standing, after.standing, reason))
 
     def forget(self, targets: Iterable[TargetId]) -> None:
-        """These are read no more: their good reads go at once, the rest as later entries need its room."""
+        """These are read no more."""
         with self._lock:
             for target in targets:
                 self._successes.pop(target, None)
+                self._failures.forget(target)
+                self._changes.forget(target)
 
     def of(self, target: TargetId) -> Recollection:
         """What is remembered of one task."""

@@ -4,6 +4,7 @@ The next minor release may have written a row: what it added and what this relea
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -16,11 +17,12 @@ from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.vocabulary import PageAction, PageReason, Status, StopReason
 
 STATUSES = {status.value: status for status in Status}
+NO_LABELS: Mapping[str, str] = {}
 STOP_REASONS = {reason.value: reason for reason in StopReason}
 
 
-def run_to_row(run: Run) -> dict[str, Any]:
-    """The columns of one run."""
+def run_to_row(run: Run, labels: Mapping[str, str] = NO_LABELS) -> dict[str, Any]:
+    """The columns of one run; `labels` are kept once it is over."""
     return {
         **run.target._asdict(),
         "first_seen": run.first_seen,
@@ -33,6 +35,7 @@ def run_to_row(run: Run) -> dict[str, Any]:
         "page_refreshes": run.pages.refreshes,
         "page_reschedules": run.pages.reschedules,
         "page_latest": json.dumps(run.pages.latest) if run.pages.latest else None,
+        "labels": json.dumps(dict(labels)) if labels and run.end_seen is not None else None,
     }
 
 
@@ -49,6 +52,14 @@ def run_from_row(row: Row[Any]) -> Run:
         earlier=tuple(map(float, row.earlier.split())),
         pages=Pages(row.page_refreshes, row.page_reschedules, _page_events(row.page_latest)),
     )
+
+
+def labels_from_row(row: Row[Any]) -> dict[str, str]:
+    """The labels kept with a run; none when they cannot be read."""
+    try:
+        return {str(name): str(value) for name, value in json.loads(row.labels or "{}").items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _said(part: Any) -> dict[str, Any]:

@@ -35,6 +35,9 @@ FEW = 500
 """So many targets are looked up one by one; of more, the whole table is read."""
 
 
+LabelsOf = Callable[[TargetId], Mapping[str, str]]
+
+
 class OnFailure(Protocol):
     """Told of a write that failed."""
 
@@ -47,10 +50,14 @@ class Ledger:
     """The runs that were counted and the totals they make, in one database.
 
     `monotonic` is a clock in seconds; `on_failure` is told of each write that failed (the step is kept and tried
-    again), and whether the one before had succeeded. Safe for threads: the one connection is used under one lock.
+    again), and whether the one before had succeeded. `labels_of` tells the labels of a target that are kept with its
+    runs. Safe for threads: the one connection is used under one lock.
     """
 
+    labels_of: LabelsOf
+
     def __init__(self, engine: Engine, monotonic: Callable[[], float], on_failure: OnFailure) -> None:
+        self.labels_of = lambda _: {}
         self._engine = engine
         self._monotonic = monotonic
         self._on_failure = on_failure
@@ -166,7 +173,7 @@ class Ledger:
         raised = self._raised(steps)
         try:
             with self._engine.begin() as connection:
-                _write(connection, steps, raised)
+                _write(connection, steps, raised, self.labels_of)
         except SQLAlchemyError as error:
             self._failed(error)
             return
@@ -212,11 +219,13 @@ _LATEST_OF = (
 _HEARD = sa.select(HEARD.c.heard_at).where(*(HEARD.c[name] == sa.bindparam(name) for name in EventKey._fields))
 
 
-def _write(connection: Connection, steps: tuple[Step, ...], raised: Mapping[Series, float]) -> None:
+def _write(
+    connection: Connection, steps: tuple[Step, ...], raised: Mapping[Series, float], labels_of: LabelsOf
+) -> None:
     # The few totals first: where they cannot be written, a long backlog of runs is not made into rows in vain.
     upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
     runs = {(run.target, run.first_seen): run for step in steps for run in step.runs}
-    upsert(connection, RUNS, [run_to_row(run) for run in runs.values()])
+    upsert(connection, RUNS, [run_to_row(run, labels_of(run.target)) for run in runs.values()])
     heard = [heard for step in steps for heard in step.heard]
     add_new(connection, HEARD, [{**key._asdict(), "heard_at": one.at} for one in heard for key in one.keys])
 

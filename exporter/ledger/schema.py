@@ -34,6 +34,7 @@ RUNS = Table(
     Column("page_refreshes", Integer, nullable=False, server_default="0"),
     Column("page_reschedules", Integer, nullable=False, server_default="0"),
     Column("page_latest", Text),  # the latest page event of each kind as JSON: [[action, reason, time], ...]
+    Column("labels", Text),  # once it is over: its target's info labels then, a JSON object of texts
     sa.Index("runs_by_end", "end_seen"),
 )
 
@@ -68,5 +69,5 @@ HEARD = Table(
 )
 
 ADDED_TABLES = (KEPT_TARGETS, HEARD)
-ADDED_COLUMNS = (META.c.term, RUNS.c.page_refreshes, RUNS.c.page_reschedules, RUNS.c.page_latest)
+ADDED_COLUMNS = (META.c.term, RUNS.c.page_refreshes, RUNS.c.page_reschedules, RUNS.c.page_latest, RUNS.c.labels)
 """What a state of schema 1 may be without; opening it adds them."""

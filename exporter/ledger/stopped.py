@@ -1,11 +1,12 @@
 """The runs that have stopped, as the ledger keeps them for `lifecycle.history`: who asks, and what comes back."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from exporter.ledger.codec import run_from_row
+from exporter.ledger.codec import labels_from_row, run_from_row
 from exporter.ledger.schema import RUNS
 from exporter.model.run import Run
 from exporter.model.target import TargetId
@@ -31,10 +32,11 @@ class Wanted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """How many fit, and those of them that were asked for, the latest end first."""
+    """How many fit, and those of them that were asked for, the latest end first, each with its labels."""
 
     total: int
     runs: tuple[Run, ...]
+    labels: tuple[Mapping[str, str], ...]
 
 
 def stopped_runs(connection: Connection, wanted: Wanted) -> Found:
@@ -43,7 +45,8 @@ def stopped_runs(connection: Connection, wanted: Wanted) -> Found:
     total = connection.execute(sa.select(sa.func.count()).select_from(RUNS).where(fits)).scalar_one()
     order = RUNS.c.end_seen.desc(), RUNS.c.app_id, RUNS.c.room_id, RUNS.c.task_id
     page = sa.select(RUNS).where(fits).order_by(*order).limit(wanted.limit).offset(wanted.offset)
-    return Found(total, tuple(run_from_row(row) for row in connection.execute(page)))
+    rows = connection.execute(page).all()
+    return Found(total, tuple(map(run_from_row, rows)), tuple(map(labels_from_row, rows)))
 
 
 def status_of(run: Run) -> Status | None:

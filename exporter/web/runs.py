@@ -2,7 +2,7 @@
 
 import math
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,12 +10,10 @@ from starlette.responses import Response
 from exporter.config.durations import format_duration
 from exporter.errors import StateError
 from exporter.ledger.stopped import Wanted
-from exporter.model.run import Run
 from exporter.vocabulary import Status, StopReason
 from exporter.web.asked import LAST_PAGE, LONGEST_TEXT, QueryFault, moment_asked, number_asked, one_of, text_asked
 from exporter.web.envelope import failure, success
 from exporter.web.house import House
-from exporter.web.insight import Insight
 from exporter.web.links import link
 from exporter.web.page import house_of, not_there, page
 from exporter.web.run_facts import csv_of, run_json
@@ -51,7 +49,8 @@ def runs_api(request: Request) -> Response:
         return failure(400, str(fault))
     except StateError:
         return failure(503, UNAVAILABLE)
-    rows = [_row(run, house.insight) for run in found.runs]
+    both = zip(found.runs, found.labels, strict=True)
+    rows = [run_json(run, house.insight.account_of(run.target.app_id), labels) for run, labels in both]
     pages = _pages(found.total, asked.wanted.limit)
     if form is Form.CSV:
         headers = {"Content-Disposition": 'attachment; filename="runs.csv"', "X-Pages": str(pages)}
@@ -108,14 +107,6 @@ def _asked(request: Request, house: House, sizes: tuple[int, int]) -> Asked:
         offset=(number - 1) * size,
     )
     return Asked(wanted, number)
-
-
-def _row(run: Run, insight: Insight) -> dict[str, Any]:
-    """Its labels are those of its target now, as far as they may be shown; none when it is a target no more."""
-    known = insight.known(run.target)
-    own = known.target.labels if known else {}
-    labels = {name: own[name] for name in insight.config.metrics.info_labels if name in own}
-    return run_json(run, insight.account_of(run.target.app_id), labels)
 
 
 def _pages(total: int, size: int) -> int:

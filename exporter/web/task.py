@@ -63,4 +63,4 @@ def _runs(insight: Insight, target: TargetId) -> Found:
     with suppress(StateError):  # a page without them is better than none
         oldest = insight.now - insight.config.lifecycle.history
         return insight.stopped_runs(Wanted(oldest, target=target, limit=MOST_RUNS))
-    return Found(0, ())
+    return Found(0, (), ())

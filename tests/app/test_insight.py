@@ -41,9 +41,9 @@ def test_a_task_and_its_reads(world: "World", wait: Wait) -> None:
 
 
 def test_a_change_of_what_it_counts_as(world: "World", wait: Wait) -> None:
-    """From running to ended, with the vendor's reason; the run is among the stopped ones."""
+    """From running to ended, with the vendor's reason; its run is kept with the labels that may be shown."""
     task = world.task("ends")
-    world.write(static_configs=world.lists(task))
+    world.write(static_configs=world.lists(task, team="edu", city="x"), metrics={"info_labels": ["team"]})
     exporter = world.start()
     wait(lambda: exporter.insight.recollected(task).reads, "a read")
     assert exporter.insight.recollected(task).changes == ()
@@ -53,6 +53,7 @@ def test_a_change_of_what_it_counts_as(world: "World", wait: Wait) -> None:
     assert (change.before, change.after, change.reason) == (Standing.RUNNING, Standing.ENDED, StopReason.STOP_BY_API)
     found = exporter.insight.stopped_runs(Wanted(0.0))
     assert [(run.target, run.stopped) for run in found.runs] == [(task, StopReason.STOP_BY_API)]
+    assert found.labels == ({"team": "edu"},)
 
 
 def test_accounts_lists_and_reloads(world: "World", wait: Wait) -> None:

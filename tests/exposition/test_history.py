@@ -6,6 +6,7 @@ from exporter.errors import TimedOut
 from exporter.exposition.history import (
     CHANGES_EACH,
     FAILURES_EACH,
+    FEW,
     LONGEST_SENTENCE,
     MOST_FAILURES,
     SUCCESSES_EACH,
@@ -65,7 +66,7 @@ def test_a_task_that_fails_all_the_time_pushes_out_only_its_own() -> None:
     for number in range(100):
         log.add(ID, number)
     assert (log.latest_first(ID), log.latest_first(OTHER), len(log)) == ([99, 98], [1], 3)
-    assert len(log._order) <= 2 * 4
+    assert len(log._order) <= 2 * len(log) + FEW
 
 
 def test_changes_of_what_a_task_counts_as() -> None:
@@ -82,10 +83,19 @@ def test_changes_of_what_a_task_counts_as() -> None:
     assert len(history.of(ID).changes) == CHANGES_EACH
 
 
-def test_what_is_forgotten_leaves_its_failures() -> None:
-    """Good reads are no news once nobody reads the task any more."""
+def test_of_what_is_forgotten_nothing_is_left() -> None:
+    """Neither reads nor changes, nor a mark of where they stood; others keep theirs."""
     history = History()
     history.read(reading(1.0, Task(Status.RUNNING)))
     history.read(reading(2.0, TimedOut("late")))
-    history.forget([ID, OTHER])
-    assert [read.at for read in history.of(ID).reads] == [2.0]
+    history.changed(RUNNING, FAILED, 3.0)
+    history.read(reading(4.0, TimedOut("late"), OTHER))
+    history.forget([ID, TargetId("app", "room", "nobody")])
+    assert history.of(ID) == ((), ())
+    assert [read.at for read in history.of(OTHER).reads] == [4.0]
+    for number in range(10_000):
+        target = TargetId("app", "room", str(number))
+        history.read(reading(5.0, TimedOut("late"), target))
+        history.forget([target])
+    assert (len(history._failures), len(history._changes)) == (1, 0)
+    assert len(history._failures._order) <= FEW + 3

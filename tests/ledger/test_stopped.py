@@ -33,6 +33,7 @@ def engine() -> Engine:
     """A state with these runs."""
     engine = open_engine("sqlite://")
     ledger = Ledger(engine, lambda: 0.0, lambda *_args, **_more: None)
+    ledger.labels_of = lambda target: {"team": "教育"} if target.task_id == "late" else {}
     ledger.record(Step(RUNS))
     ledger.flush()
     return engine
@@ -66,5 +67,5 @@ def test_how_many_fit(engine: Engine) -> None:
     """Whatever the page; what comes back is the run as it was recorded."""
     with engine.connect() as connection:
         found = stopped_runs(connection, Wanted(0.0, limit=1))
-    assert (found.total, found.runs) == (4, (RUNS[1],))
+    assert (found.total, found.runs, found.labels) == (4, (RUNS[1],), ({"team": "教育"},))
     assert [status_of(run) for run in RUNS[:3]] == [Status.ENDED, Status.FAILED, None]

@@ -98,6 +98,8 @@ def left(whole: "Whole") -> dict[str, int]:
         "to be written": len(exporter._parts.ledger._backlog) + len(exporter._parts.ledger._unwritten),
         "called back": len(list(exporter._parts.kept[Source.CALLBACK])),
         "lapsed": len(tracker._lapsed),
+        "remembered reads": len(exporter._parts.history._successes) + len(exporter._parts.history._failures),
+        "remembered changes": len(exporter._parts.history._changes),
         "on the roster": len(exporter._lineup._roster._targets),
     }
 

@@ -113,6 +113,7 @@ class FakeInsight:
     history: History = field(default_factory=History)
     without_series: set[TargetId] = field(default_factory=set)
     runs: list[Run] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
     wanted: list[Wanted] = field(default_factory=list)
     breaks: Exception | None = None
     numbers: dict[str, AccountNumbers] = field(default_factory=dict)
@@ -145,7 +146,8 @@ class FakeInsight:
         if self.breaks is not None:
             raise self.breaks
         self.wanted.append(wanted)
-        return Found(len(self.runs), tuple(self.runs[wanted.offset : wanted.offset + wanted.limit]))
+        page = tuple(self.runs[wanted.offset : wanted.offset + wanted.limit])
+        return Found(len(self.runs), page, tuple(self.labels for _ in page))
 
     def accounts(self) -> dict[str, AccountNumbers]:
         """As the test says."""

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.config.schema import Config, Metrics
 from exporter.errors import StateError
 from exporter.model.known import Known
 from exporter.model.pages import Pages
@@ -31,20 +30,18 @@ def run(name: str, reason: StopReason, status: Status | None) -> Run:
 
 @pytest.fixture
 def site(site: "Site") -> "Site":
-    """With three runs that stopped, one of them of a target with labels."""
+    """With three runs that stopped."""
     site.house.insight.runs = [
         run("good", StopReason.STOP_BY_API, Status.ENDED),
         run("-bad", StopReason.UNKNOWN, Status.FAILED),
         run("lost", StopReason.LOST, None),
     ]
-    site.house.insight.config = Config(metrics=Metrics(info_labels=("team",)))
-    labels = {"team": "=1+1", "hidden": "x"}
-    site.house.known = [Known(Target(TargetId("app", "room", "good"), "default", labels=labels))]
+    site.house.insight.labels = {"team": "=1+1"}
     return site
 
 
 def test_a_run_as_json(site: "Site") -> None:
-    """All that the ledger knows of it, and the labels that may be shown."""
+    """All that the ledger knows of it, the labels of its target among it."""
     data = site.get("/api/v1/runs").json()["data"]
     assert (data["matching"], data["page"], data["pages"]) == (3, 1, 1)
     assert data["runs"][0] == {
@@ -124,6 +121,7 @@ def test_the_page_of_the_morning_after(site: "Site") -> None:
 def test_while_the_state_cannot_be_read(site: "Site") -> None:
     """503 with what to do; a task's page does without."""
     site.house.insight.breaks = StateError("locked")
+    site.house.known = [Known(Target(TargetId("app", "room", "good"), "default"))]
     for path in ("/api/v1/runs", "/tasks?show=stopped"):
         answer = site.get(path)
         assert answer.status_code == 503
