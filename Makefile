@@ -15,7 +15,7 @@ COVERAGE_FLOOR := 90
 BIN := .venv/bin
 VENV := .venv/installed
 
-.PHONY: help run test lint types architecture unit coverage real parts docs dashboards pictures bench soak fuzz audit sbom image clean
+.PHONY: help run test lint types architecture unit coverage real parts docs dashboards screenshot pictures bench soak fuzz audit sbom image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ docs: $(VENV) ## Write docs/metrics.md and docs/configuration.md anew from the c
 
 dashboards: $(VENV) ## Write dashboards/grafana anew from dashboards/source
 	$(BIN)/python -m dashboards.source
+
+screenshot: $(VENV) parts ## Draw docs/images/tasks.png anew, with Chromium
+	$(BIN)/python -m tests.browser.picture
 
 pictures: $(VENV) parts ## Draw docs/images anew (PREVIEW=a program that draws dashboards, see tests/dashboards/pictures.py)
 	$(BIN)/python -m tests.dashboards.pictures $(PREVIEW)
