@@ -24,6 +24,8 @@ class Rank(IntEnum):
     QUIET = 5
     RUNNING = 6
     OVER = 7
+    PAST = 8
+    """Over, and its linger too: it counts no more."""
 
 
 class Trouble(NamedTuple):
@@ -44,13 +46,14 @@ _QUIET = {
     Standing.RUNNING: Trouble(Rank.RUNNING),
     Standing.ENDED: Trouble(Rank.OVER),
 }
+_PAST = Trouble(Rank.PAST)
 
 
 def trouble(known: Known, now: float, lifetimes: Lifetimes) -> Trouble:
     """What is wrong with a task at `now` (Unix seconds); nothing any more once a run's linger is over."""
     standing = known.standing
     if is_hidden(known, now, lifetimes):
-        return _QUIET[Standing.ENDED]
+        return _PAST
     if standing is Standing.FAILED:
         return Trouble(Rank.FAILED, f"failed: {_reason(known)}")
     if standing is Standing.ENDED:

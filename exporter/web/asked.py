@@ -14,6 +14,9 @@ from exporter.vocabulary import Source
 WRONG = "wrong"
 """Stands among the statuses for all that somebody should look at."""
 
+PAST = "past"
+"""Stands among them for what has stopped and whose linger is over, whatever it stopped as."""
+
 LONGEST_TEXT = 400
 LAST_PAGE = 1_000_000
 
@@ -39,7 +42,7 @@ class TasksAsked(NamedTuple):
     """Which tasks, in which order, and which page of them."""
 
     text: str = ""
-    statuses: frozenset[Standing] = frozenset()
+    statuses: frozenset[str] = frozenset()
     wrong: bool = False
     account: str = ""
     app_id: str = ""
@@ -59,7 +62,7 @@ def tasks_asked(query: QueryParams, sizes: tuple[int, int]) -> TasksAsked:
     order = query.get("sort", "") or Sort.WRONG
     return TasksAsked(
         text=text_asked(query),
-        statuses=frozenset(one_of(Standing, word, "status", (WRONG,)) for word in words if word != WRONG),
+        statuses=frozenset(_status(word) for word in words if word != WRONG),
         wrong=WRONG in words,
         account=query.get("account", "")[:LONGEST_TEXT],
         app_id=query.get("app_id", "")[:LONGEST_TEXT],
@@ -69,6 +72,10 @@ def tasks_asked(query: QueryParams, sizes: tuple[int, int]) -> TasksAsked:
         page=number_asked(query, "page", 1, LAST_PAGE),
         size=number_asked(query, "size", *sizes),
     )
+
+
+def _status(word: str) -> str:
+    return word if word == PAST else one_of(Standing, word, "status", (WRONG, PAST))
 
 
 def text_asked(query: QueryParams) -> str:

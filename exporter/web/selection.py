@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from exporter.model.known import Known, Lifetimes, Standing
 from exporter.model.trouble import Rank, Trouble, elapsed, trouble
 from exporter.targets.listing import WEAKEST_FIRST
-from exporter.web.asked import Sort, TasksAsked
+from exporter.web.asked import PAST, Sort, TasksAsked
 
 
 class Seen(NamedTuple):
@@ -17,6 +17,11 @@ class Seen(NamedTuple):
 
     known: Known
     trouble: Trouble
+
+    @property
+    def status(self) -> str:
+        """What it counts as, as `webcast_tasks` has it; `past` once it counts no more."""
+        return PAST if self.trouble.rank is Rank.PAST else self.known.standing
 
     @property
     def wrong(self) -> bool:
@@ -29,7 +34,7 @@ class Selection(NamedTuple):
 
     page: list[Seen]
     matching: int
-    counts: Mapping[Standing, int]
+    counts: Mapping[str, int]
     wrong: int
     number: int
     pages: int
@@ -38,10 +43,10 @@ class Selection(NamedTuple):
 def select(known: Iterable[Known], asked: TasksAsked, now: float, lifetimes: Lifetimes) -> Selection:
     """Look at every task once."""
     fitting = [Seen(each, trouble(each, now, lifetimes)) for each in known if _fits(each, asked)]
-    counts = Counter(seen.known.standing for seen in fitting)
+    counts = Counter(seen.status for seen in fitting)
     wrong = sum(seen.wrong for seen in fitting)
     if asked.statuses or asked.wrong:
-        fitting = [seen for seen in fitting if seen.known.standing in asked.statuses or (asked.wrong and seen.wrong)]
+        fitting = [seen for seen in fitting if seen.status in asked.statuses or (asked.wrong and seen.wrong)]
     pages = max(1, math.ceil(len(fitting) / asked.size))
     number = min(asked.page, pages)
     return Selection(_page(fitting, asked, number, now), len(fitting), counts, wrong, number, pages)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from exporter.model.known import Known, Standing
 from exporter.vocabulary import Source
-from exporter.web.asked import WRONG, QueryFault, Sort, TasksAsked, tasks_asked
+from exporter.web.asked import PAST, WRONG, QueryFault, Sort, TasksAsked, tasks_asked
 from exporter.web.envelope import failure, success
 from exporter.web.house import House
 from exporter.web.links import link, query_of
@@ -110,7 +110,7 @@ def _chips(found: Selection, query: dict[str, str | int], status: str) -> list[C
         Choice("all", link(PATH, query, status=""), not status, sum(found.counts.values())),
         Choice("needs attention", link(PATH, query, status=WRONG), WRONG in chosen, found.wrong),
     ]
-    for standing in Standing:
+    for standing in (*Standing, PAST):
         if found.counts.get(standing) or standing in chosen:
             href = link(PATH, query, status=standing)
             chips.append(Choice(standing, href, standing in chosen, found.counts.get(standing, 0)))

@@ -92,7 +92,7 @@ def test_a_run_whose_linger_is_over_is_nobody_s_trouble() -> None:
     known = replace(failed, run=run)
     assert known.standing is Standing.FAILED
     assert trouble(known, NOW + LIFETIMES.linger - 1, LIFETIMES).rank is Rank.FAILED
-    assert trouble(known, NOW + LIFETIMES.linger, LIFETIMES) == (Rank.OVER, "")
+    assert trouble(known, NOW + LIFETIMES.linger, LIFETIMES) == (Rank.PAST, "")
 
 
 def test_elapsed() -> None:

@@ -116,6 +116,19 @@ def test_a_query_for_what_there_is_not(site: "Site", query: str) -> None:
     assert site.get(f"/tasks?{query}").status_code == 400
 
 
+def test_what_is_past_counts_as_that(site: "Site") -> None:
+    """Once its linger is over a failed task is no failed one any more, as in `webcast_tasks`; it stays listed."""
+    dead = site.house.known[4]
+    ended = Run(dead.target.id, 1.0, stopped=StopReason.UNKNOWN, end_seen=NOW - 900, last=dead.task)
+    site.house.known = [replace(dead, run=ended), *site.house.known[:4]]
+    assert names(site, "status=failed") == []
+    assert names(site, "status=past") == ["dead"]
+    assert names(site, "")[-1] == "dead"
+    page = site.get("/tasks").text
+    assert 'href="/tasks?status=past"' in page
+    assert 'href="/tasks?status=failed"' not in page
+
+
 def test_the_json_of_a_task(site: "Site") -> None:
     """Times are RFC 3339, words those of the metrics."""
     answer = site.get("/api/v1/tasks?q=calm").json()["data"]
