@@ -305,11 +305,11 @@ def test_new_credentials_that_are_refused_as_well_are_logged(world: Worlds, capl
 
 
 def test_a_failed_read_is_a_line_for_debugging(world: Worlds, caplog: pytest.LogCaptureFixture) -> None:
-    """Its target and the error."""
+    """Its target, the error, and what to do next."""
     caplog.set_level(logging.DEBUG)
     here = world(answer=lambda _target: NotFound("no such task"))
     here.add("t")
     here.run(1)
     assert [record.getMessage() for record in caplog.records] == [
-        "account default: read of app/room/t failed: no such task"
+        f"account default: read of app/room/t failed: no such task; {NotFound.advice}"
     ]
