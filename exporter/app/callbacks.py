@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from threading import Lock
 
-from exporter.app.kept import CarryOut
+from exporter.app.kept import CarryOut, Secrets
 from exporter.app.parts import Parts
 from exporter.config.callbacks import Callbacks as CallbackConfig
 from exporter.config.schema import Config
@@ -28,6 +28,12 @@ UNSIGNED = (
 )
 MOST_NAMES = 100
 """Event types and apps of ignored callbacks that are told in the log, each once."""
+
+
+def terms_of(config: CallbackConfig, secrets: Secrets) -> Terms:
+    """By what callbacks are measured now."""
+    lines = secrets[Source.CALLBACK].current() if Source.CALLBACK in secrets else ()
+    return Terms(tuple(line.get_secret_value() for line in lines), config.event_types, config.max_age)
 
 
 class CallbackDesk:
@@ -57,13 +63,22 @@ class CallbackDesk:
 
         StateError or StartError: it is not, and is to be sent again.
         """
-        verdict = judge(body, self._terms(), self._parts.clock.unix())
+        verdict = judge(body, terms_of(self.config, self._parts.kept.secrets), self._parts.clock.unix())
         good = verdict.callback if verdict.outcome is CallbackOutcome.ACCEPTED else None
         outcome = verdict.outcome if good is None else self._take_in(good, verdict.unexpected)
         self._tell(outcome, verdict)
         self._parts.instruments.called_back(outcome)
         self._recent.add(verdict.shape, outcome)
         return outcome
+
+    def take_over(self, body: bytes, at: float) -> None:
+        """Take in what a standby accepted at that moment (Unix seconds), and counted.
+
+        StateError or StartError: it is not in the state.
+        """
+        verdict = judge(body, terms_of(self.config, self._parts.kept.secrets), at)
+        if verdict.outcome is CallbackOutcome.ACCEPTED and verdict.callback:
+            self._take_in(verdict.callback, verdict.unexpected)
 
     def recent(self) -> list[Seen]:
         """The last ones, the latest first."""
@@ -72,11 +87,6 @@ class CallbackDesk:
     def forget(self) -> None:
         """Drop what is remembered of callbacks that would be stale by now."""
         self._parts.ledger.forget_heard_before(self._parts.clock.unix() - max(HEARD_FOR, 2 * self.config.max_age))
-
-    def _terms(self) -> Terms:
-        secrets = self._parts.kept.secrets.get(Source.CALLBACK)
-        lines = secrets.current() if secrets else ()
-        return Terms(tuple(line.get_secret_value() for line in lines), self.config.event_types, self.config.max_age)
 
     def _take_in(self, callback: Callback, unexpected: tuple[str, ...]) -> CallbackOutcome:
         with self._taking:

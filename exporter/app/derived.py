@@ -53,6 +53,8 @@ def with_state_of(in_force: Config, config: Config) -> Config:
     """The configuration, if it keeps the state that is in use; ConfigError otherwise."""
     if config.state.url != in_force.state.url:
         raise ConfigError([Problem("state.url", "cannot change while it is in use; restart to change it")])
+    if config.ha != in_force.ha:
+        raise ConfigError([Problem("ha.enabled", "cannot change in a running process; restart to change it")])
     return config
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from threading import Event
 
 from sqlalchemy.engine import Engine
@@ -10,6 +11,7 @@ from exporter.app.callbacks import CallbackDesk
 from exporter.app.derived import door_address, info_labels_of, lifetimes, shown, task_families_of, with_state_of
 from exporter.app.discovery import Discovery
 from exporter.app.door import CallbackDoor
+from exporter.app.inbox import InboxDesk
 from exporter.app.insight import Insight
 from exporter.app.lineup import Lineup, warn
 from exporter.app.lists import left_live
@@ -25,6 +27,7 @@ from exporter.model.known import Known
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.polling.dispatcher import Dispatcher
+from exporter.rtc.pacing import Pacer, Restrain, unrestrained
 from exporter.web.insight import Reload
 from exporter.web.policy import PolicyNow, wide_open
 from exporter.web.site import create_door_site
@@ -40,7 +43,8 @@ class Exporter:
 
     `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
     what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back; `insight` is for people.
-    `flags` are the command line's, to be shown; `policy` is the web config file's, for the listener of callbacks.
+    `flags` are the command line's, to be shown; `policy` is the web config file's, for the listener of callbacks;
+    `restrain` makes of a rate the one that is allowed now.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Exporter:
         *,
         flags: Mapping[str, str] | None = None,
         policy: PolicyNow = wide_open,
+        restrain: Restrain = unrestrained,
     ) -> None:
         self.config = config
         self.flags = flags or {}
@@ -62,7 +67,8 @@ class Exporter:
         self._started = False
         self._ready = False
         self._stopping = Event()
-        self._parts = parts = make_parts(config, environ, engine, clock, self._stopping.wait)
+        new_pacer = partial(Pacer, clock=clock.monotonic, sleep=self._stopping.wait, restrain=restrain)
+        self._parts = parts = make_parts(config, environ, engine, clock, new_pacer)
         self.instruments, self.exposition, self.failed = parts.instruments, parts.exposition, parts.failed
         self._dispatcher = Dispatcher(self._beat, self._housekeep, self._count_event, clock.monotonic)
         self._discovery = Discovery(self._dispatcher, self.instruments, clock, self._feeds_changed)
@@ -70,6 +76,7 @@ class Exporter:
         self.insight = Insight(parts, self._lineup)
         self.push = PushDesk(parts, self._lineup.carry_out)
         self.callbacks = CallbackDesk(parts, self._lineup.carry_out)
+        self._inbox = InboxDesk(parts, self.push, self.callbacks)
         self._door = CallbackDoor(lambda: create_door_site(self, self.failed, policy), self.failed, policy)
 
     def start(self) -> None:
@@ -88,6 +95,7 @@ class Exporter:
         self._discovery.close()
         self._parts.desks.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
         self._stopping.set()
+        self._parts.ledger.resign()
         self._parts.ledger.close()
 
     def reload(self) -> None:
@@ -130,8 +138,11 @@ class Exporter:
         return self._dispatcher.alive
 
     def prove_state(self) -> None:
-        """Make sure that the state is still ours."""
-        self._parts.ledger.prove()
+        """Ask the state for what standbys have taken in, which proves that it is ours; once it reads, act on that."""
+        if self._started:
+            self._inbox.act()
+        else:
+            self._inbox.prove()
 
     def nudge(self) -> None:
         """Help the dispatcher over a wall clock that was set back."""

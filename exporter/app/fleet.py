@@ -55,13 +55,13 @@ class Desks:
         clock: Clock,
         instruments: Instruments,
         ports: Ports,
-        sleep: Callable[[float], object],
+        new_pacer: Callable[[float], Pacer],
     ) -> None:
         self._environ = environ
         self._clock = clock
         self._instruments = instruments
         self._ports = ports
-        self._sleep = sleep
+        self._new_pacer = new_pacer
         self._desks: dict[str, Desk] = {}
         self._retired: deque[tuple[float, Client]] = deque()
         self._following = Lock()
@@ -158,7 +158,7 @@ class Desks:
         desk = self._desks.get(config.name)
         if desk is not None and desk.config == config:
             return _Plan(config, desk.pacer, desk.poller.account, desk.client)
-        pacer = desk.pacer if desk else Pacer(config.max_qps, self._clock.monotonic, self._sleep)
+        pacer = desk.pacer if desk else self._new_pacer(config.max_qps)
         account, client = connect(config, self._environ, pacer, self._clock, place)
         return _Plan(config, pacer, account, client)
 

@@ -25,6 +25,14 @@ StartError or StateError when the state cannot be used; then nothing has changed
 """
 
 
+def secrets_of(config: Config, clock: Clock) -> Secrets:
+    """The secrets that a configuration asks for; ConfigError when a file of them cannot be used."""
+    files = secret_files(config)
+    return {
+        source: SecretLines(key, files[key], clock.monotonic) for source, key in KEY_OF_SOURCE.items() if key in files
+    }
+
+
 class Kept:
     """The lists, and the secrets in force. One that is switched off stays in the state, and is no source.
 
@@ -38,12 +46,7 @@ class Kept:
 
     def plan(self, config: Config) -> Secrets:
         """The secrets that a configuration asks for; ConfigError when a file of them cannot be used."""
-        files = secret_files(config)
-        return {
-            source: SecretLines(key, files[key], self._clock.monotonic)
-            for source, key in KEY_OF_SOURCE.items()
-            if key in files
-        }
+        return secrets_of(config, self._clock)
 
     def __getitem__(self, source: Source) -> KeptList:
         """One source's list, whether it counts or not."""

@@ -31,6 +31,7 @@ from exporter.model.reading import Reading
 from exporter.polling.pool import Pool
 from exporter.polling.ports import Ports
 from exporter.polling.tracker import Tracker
+from exporter.rtc.pacing import Pacer
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +63,14 @@ class Parts:
 
 
 def make_parts(
-    config: Config, environ: Mapping[str, str], engine: Engine, clock: Clock, sleep: Callable[[float], object]
+    config: Config,
+    environ: Mapping[str, str],
+    engine: Engine,
+    clock: Clock,
+    new_pacer: Callable[[float], Pacer],
 ) -> Parts:
-    """All of them over one open state; `sleep` is how a call waits for its slot. StartError when it cannot be read."""
-    registry = _registry()
+    """All of them over one open state; `new_pacer` makes one for a rate. StartError when the state cannot be read."""
+    registry = process_registry()
     instruments = Instruments(registry)
     ledger = Ledger(engine, clock.monotonic, _state_failures(instruments))
     kept = Kept(ledger, clock)
@@ -91,7 +96,7 @@ def make_parts(
         failed=lambda what, error: fail(instruments, what, error),
         chance=random.random,
     )
-    desks = Desks(environ, clock, instruments, ports, sleep)
+    desks = Desks(environ, clock, instruments, ports, new_pacer)
     board = Board(task_families_of(config), config.metrics.max_tasks, tracker.get)
     tracker.attach(board)
     registry.register(FleetCollector(board, ledger.totals))
@@ -116,7 +121,8 @@ def _state_failures(instruments: Instruments) -> Callable[..., None]:
     return told
 
 
-def _registry() -> CollectorRegistry:
+def process_registry() -> CollectorRegistry:
+    """One that tells of the process alone."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):

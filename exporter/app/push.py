@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 
-from exporter.app.kept import CarryOut
+from exporter.app.kept import CarryOut, Secrets
 from exporter.app.parts import Parts
 from exporter.config.schema import Config
 from exporter.errors import StartError, StateError
@@ -13,6 +13,12 @@ from exporter.targets.kept import Change
 from exporter.targets.listing import AccountOf
 from exporter.targets.pushed import read_push
 from exporter.vocabulary import Source
+
+
+def admits(secrets: Secrets, token: str) -> bool:
+    """Whether it is one of the tokens."""
+    tokens = secrets.get(Source.PUSH)
+    return tokens is not None and tokens.hold(token)
 
 
 class PushDesk:
@@ -32,8 +38,7 @@ class PushDesk:
 
     def admits(self, token: str) -> bool:
         """Whether whoever shows this token may push."""
-        tokens = self._kept.secrets.get(Source.PUSH)
-        return tokens is not None and tokens.hold(token)
+        return admits(self._kept.secrets, token)
 
     def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
         """Add and renew what the groups name, and let go of all else if they are the `whole` list; how many they name.

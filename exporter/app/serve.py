@@ -2,19 +2,19 @@
 
 import gc
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from exporter import __version__
 from exporter.app.exporter import Exporter
+from exporter.app.leading import Setup, follow, leading
+from exporter.app.replica import replicate
 from exporter.app.signals import Signals, Wish
-from exporter.app.watched import Watched, load_both
+from exporter.app.watched import load_both
 from exporter.config.schema import Config
 from exporter.config.state import State
-from exporter.errors import ConfigError, StartError
+from exporter.errors import StartError
 from exporter.ledger.opening import Hold, hold_of
 from exporter.model.clock import Clock
 from exporter.web.listener import Listener, bind
@@ -23,7 +23,7 @@ from exporter.web.site import create_site
 log = logging.getLogger(__name__)
 
 WATCH = 1.0
-"""Seconds between two looks at the dispatcher, and two tries for a state that another process holds."""
+"""Seconds between two tries for a state that another process holds."""
 
 
 def serve(
@@ -45,29 +45,37 @@ def serve(
     signals = Signals()
     signals.listen()
     config, watched = load_both(load_config, config_file, web_file)
+    setup = Setup(config, load_config, environ, clock or Clock(), flags or {}, watched)
     with ExitStack() as undo:
         bound = undo.enter_context(bind(address))
+        if config.ha.enabled:
+            replicate(setup, bound, signals)
+            return
         lock = hold_state(config.state, signals)
         if lock is None:
             return
         undo.callback(lock.release)
-        with _readable(config.state):
-            engine = lock.open()
-            exporter = Exporter(
-                config, load_config, environ, engine, clock or Clock(), flags=flags, policy=watched.policy
-            )
-            undo.callback(exporter.stop)
-            site = create_site(exporter, exporter.failed, watched.policy)
-            listener = Listener(site, bound, exporter.failed, tls=lambda: watched.policy().tls)
-            undo.callback(listener.stop)
-            exporter.start()
+        exporter = undo.enter_context(leading(setup, lock))
+        site = create_site(exporter, exporter.failed, watched.policy)
+        listener = Listener(site, bound, exporter.failed, tls=lambda: watched.policy().tls)
+        undo.callback(listener.stop)
+        if not wait_out(lock, signals):
+            return
+        exporter.start()
         listener.start()
         log.info("webcast-exporter %s serves on %s", __version__, listener.url)
         started(exporter, listener)
         gc.collect()
         gc.freeze()  # what stands by now stays: no collection looks through it again, 40 ms in which nothing moves
-        _watch(exporter, watched, signals, lock)
+        follow(exporter, watched, signals, lock)
+        if lock.lost:
+            raise StartError(f"state {config.state.url}: another process has it by now; start again to wait")
     log.info("stopped")
+
+
+def wait_out(hold: Hold, signals: Signals) -> bool:
+    """Wait until the process before knows that it has the state no more; False when the stop came first."""
+    return not hold.patience or signals.wait(hold.patience) is not Wish.STOP
 
 
 def hold_state(state: State, signals: Signals) -> Hold | None:
@@ -89,32 +97,3 @@ def hold_state(state: State, signals: Signals) -> Hold | None:
         return lock
     lock.release()
     return None
-
-
-def _watch(exporter: Exporter, watched: Watched, signals: Signals, lock: Hold) -> None:
-    _look(exporter, watched)
-    while (wish := signals.wait(WATCH)) is not Wish.STOP:
-        exporter.nudge()
-        exporter.prove_state()
-        if lock.lost:
-            raise StartError(f"state {exporter.config.state.url}: another process has it by now; start again to wait")
-        _look(exporter, watched)
-        if wish is Wish.RELOAD:
-            with suppress(ConfigError):  # it is logged, and the old configuration stays
-                exporter.reload()
-
-
-def _look(exporter: Exporter, watched: Watched) -> None:
-    try:
-        watched.look(exporter.config)
-    except Exception as error:  # noqa: BLE001 - an edge: what is wrong with a file must not end the exporter
-        exporter.failed("the look at the web config file", error)
-
-
-@contextmanager
-def _readable(state: State) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or type(error).__name__
-        raise StartError(f"state {state.path or state.url} cannot be read: {cause}") from error

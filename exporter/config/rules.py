@@ -12,6 +12,7 @@ from exporter.config.accounts import VENDOR_MAX_QPS, Account
 from exporter.config.files import FileFault
 from exporter.config.schema import Config
 from exporter.config.secret_lines import SHORT, lines_in, secret_files
+from exporter.config.state import POSTGRESQL_PREFIX
 from exporter.errors import Problem
 
 FROM_HERE = "a relative path starts from the folder of the configuration file"
@@ -19,9 +20,16 @@ DEFAULT_NAME: str = Account.model_fields["name"].default
 
 
 def across(document: Mapping[str, Any]) -> list[Problem]:
-    """What is wrong between accounts: names and apps must be one account's only."""
+    """What is wrong between parts: names and apps must be one account's only, and a standby shares its state."""
     accounts = [_mapping(account) for account in _list(document.get("accounts"))]
-    return [*_names(accounts), *_apps(accounts)]
+    return [*_names(accounts), *_apps(accounts), *_alone(document)]
+
+
+def _alone(document: Mapping[str, Any]) -> Iterator[Problem]:
+    url = _mapping(document.get("state")).get("url")
+    shared = isinstance(url, str) and url.startswith(POSTGRESQL_PREFIX)
+    if _mapping(document.get("ha")).get("enabled") is True and not shared:
+        yield Problem("ha.enabled", f"needs a state that others can reach: state.url: {POSTGRESQL_PREFIX}HOST/DATABASE")
 
 
 def _names(accounts: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:

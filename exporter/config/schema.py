@@ -12,7 +12,7 @@ from exporter.config.fields import LIST, Section, nothing_means_none, unique
 from exporter.config.groups import StaticConfig
 from exporter.config.labels import RESERVED_PREFIX, label_name
 from exporter.config.push import Push
-from exporter.config.state import State
+from exporter.config.state import Ha, State
 
 INFO_BUILT_IN: Final = ("app_id", "room_id", "task_id", "account", "user_id", "source_host")
 """The labels that webcast_task_info always has (contract, section 4)."""
@@ -77,3 +77,4 @@ class Config(Section):
     lifecycle: Lifecycle = Lifecycle()
     metrics: Metrics = Metrics()
     state: State = State()
+    ha: Ha = Ha()

@@ -71,6 +71,12 @@ def _is_postgresql(url: str) -> bool:
         return False
 
 
+class Ha(Section):
+    """`ha`: several processes over one state, of which one reads."""
+
+    enabled: bool = False
+
+
 class State(Section):
     """One state."""
 

@@ -154,10 +154,10 @@ class Ledger:
                 raise StateError(f"the state cannot be written: {type(error).__name__}") from error
             self._failing = False
 
-    def prove(self) -> None:
-        """Make sure that the state can be used, and is still this process's; if not, that is a write that failed."""
+    def resign(self) -> None:
+        """Say that whoever comes next need not wait; to be called when nothing is read any more."""
         with suppress(StateError), self.transaction() as connection:
-            connection.execute(sa.select(META.c.schema_version))
+            connection.execute(META.update().where(META.c.term.is_not(None)).values(resigned=META.c.term))
 
     def close(self) -> None:
         """Write what can still be written, and let the file go; whoever is late writes nothing any more."""

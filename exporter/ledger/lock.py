@@ -19,7 +19,7 @@ class StateLock:
 
     def acquire(self, wait: Callable[[], bool]) -> bool:
         """Try until it is ours; `wait` is called between two tries and says whether to go on."""
-        while not self._try():
+        while not self.try_it():
             if not wait():
                 return False
         return True
@@ -30,7 +30,8 @@ class StateLock:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _try(self) -> bool:
+    def try_it(self) -> bool:
+        """Whether it is ours by now."""
         if self._descriptor is None:
             return True
         try:

@@ -15,6 +15,10 @@ from exporter.ledger.sqlite import open_file
 class Hold(Protocol):
     """What one process alone has of a state."""
 
+    def try_it(self) -> bool:
+        """Whether it is ours by now; StartError when a server cannot be reached."""
+        ...
+
     def acquire(self, wait: Callable[[], bool]) -> bool:
         """Try until it is ours; `wait` is called between two tries and says whether to go on."""
         ...
@@ -32,11 +36,21 @@ class Hold(Protocol):
         """Whether another process has it by now."""
         ...
 
+    @property
+    def proved(self) -> bool:
+        """Whether it surely is this process's at this moment."""
+        ...
+
+    @property
+    def patience(self) -> float:
+        """Seconds, from when it was opened, for which the process before may yet believe to have it."""
+        ...
+
 
 class FileHold(StateLock):
     """A SQLite file's, or that of a state in memory, which needs none. OSError when the lock cannot be had."""
 
-    lost = False
+    lost, proved, patience = False, True, 0.0
 
     def __init__(self, url: StateUrl) -> None:
         super().__init__(url.path)

@@ -16,6 +16,7 @@ META = Table(
     METADATA,
     Column("schema_version", Integer, nullable=False),
     Column("term", Integer),  # how often a state on a server was opened
+    Column("resigned", Integer),  # the latest of these terms that ended in good order
 )
 
 RUNS = Table(
@@ -68,6 +69,22 @@ HEARD = Table(
     sa.Index("heard_by_time", "heard_at"),
 )
 
-ADDED_TABLES = (KEPT_TARGETS, HEARD)
-ADDED_COLUMNS = (META.c.term, RUNS.c.page_refreshes, RUNS.c.page_reschedules, RUNS.c.page_latest, RUNS.c.labels)
+INBOX = Table(
+    "inbox",  # what a standby has taken in for the one that reads, until that one has acted on it
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+ADDED_TABLES = (KEPT_TARGETS, HEARD, INBOX)
+ADDED_COLUMNS = (
+    META.c.term,
+    META.c.resigned,
+    RUNS.c.page_refreshes,
+    RUNS.c.page_reschedules,
+    RUNS.c.page_latest,
+    RUNS.c.labels,
+)
 """What a state of schema 1 may be without; opening it adds them."""

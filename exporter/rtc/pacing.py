@@ -55,6 +55,15 @@ class Grant(NamedTuple):
     waited: float
 
 
+Restrain = Callable[[float], float]
+"""Makes of a rate, in calls per second, the one that is allowed at this moment; above 0."""
+
+
+def unrestrained(rate: float) -> float:
+    """All of it."""
+    return rate
+
+
 class Interrupted(Exception):
     """The sleep was ended from outside: no call was granted."""
 
@@ -62,7 +71,8 @@ class Interrupted(Exception):
 class Pacer:
     """Grants an account's calls; any thread may ask it.
 
-    `clock` gives monotonic seconds. `sleep` ends a wait for good by a true result, as a set `threading.Event.wait` has.
+    `clock` gives monotonic seconds. `restrain` makes of `max_qps` what of it is allowed at this moment. `sleep` ends a
+    wait for good by a true result, as a set `threading.Event.wait` has.
     """
 
     def __init__(
@@ -70,8 +80,10 @@ class Pacer:
         max_qps: float,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], object] = sleep,
+        restrain: "Restrain" = unrestrained,
     ) -> None:
         self._clock = clock
+        self._restrain = restrain
         self._sleep = sleep
         self._lock = threading.Lock()
         self._configured = _checked(max_qps)
@@ -89,7 +101,7 @@ class Pacer:
     def effective(self) -> float:
         """The rate now in force, calls per second: `configured` unless throttled lately."""
         with self._lock:
-            return self._backoff.rate(self._configured, self._clock())
+            return min(self._backoff.rate(self._configured, self._clock()), self._allowed())
 
     def set_limit(self, max_qps: float) -> None:
         """Take another `max_qps`, with what was granted in mind; ValueError unless it is above 0."""
@@ -161,15 +173,20 @@ class Pacer:
 
     def _budget_free_at(self) -> float:
         """When the guard allows a call: a window after the call `burst` grants ago."""
-        burst = _burst(self._configured)
+        allowed = self._allowed()
+        burst = _burst(allowed)
         if len(self._grants) < burst:
             return -math.inf
-        return self._grants[-burst] + max(WINDOW, 1 / self._configured) + ARRIVAL_JITTER
+        return self._grants[-burst] + max(WINDOW, 1 / allowed) + ARRIVAL_JITTER
 
     def _usable_rate(self, now: float) -> float:
         """Slots per second: a rate of 2.5 can be no more than 2, as no second may hold a third call."""
-        whole = math.floor(self._configured) or self._configured
+        allowed = self._allowed()
+        whole = math.floor(allowed) or allowed
         return SLACK * min(self._backoff.rate(self._configured, now), whole)
+
+    def _allowed(self) -> float:
+        return self._restrain(self._configured)
 
 
 class Pause(NamedTuple):

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy.exc import DatabaseError
 
-from exporter.app import serve as serving
+from exporter.app import leading as serving
 from exporter.app.exporter import Exporter
 from exporter.app.serve import serve
 from exporter.errors import ConfigError, StartError

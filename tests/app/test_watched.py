@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from exporter.app import serve
+from exporter.app import leading
 from exporter.app.watched import Watched, load_both
 from exporter.config.load import parse_config
 from exporter.config.schema import Config
@@ -71,7 +71,7 @@ def test_what_nobody_foresaw_in_a_file_is_told(folder: Path, monkeypatch: pytest
         raise ValueError("an odd file")
 
     monkeypatch.setattr("exporter.app.watched.exposed", odd)
-    serve._look(exporter, Watched(None, None))  # type: ignore[arg-type]  # all that it needs of one
+    leading._look(exporter, Watched(None, None))  # type: ignore[arg-type]  # all that it needs of one
     assert told == ["the look at the web config file: an odd file"]
 
 

@@ -31,5 +31,5 @@ if __name__ == "__main__":
     with ExitStack() as stack:
         for name in BROKEN:
             stack.enter_context(patch(name, fail))
-        stack.enter_context(patch("exporter.app.serve._watch", crash))
+        stack.enter_context(patch("exporter.app.serve.follow", crash))
         cli.main()

@@ -18,7 +18,7 @@ from exporter.ledger.opening import open_engine
 from exporter.ledger.schema import METADATA, SCHEMA_VERSION
 
 ROOT, NOBODY = 0, 65534
-ALL_TABLES = {"meta", "runs", "totals", "pushed_targets", "heard_callbacks"}
+ALL_TABLES = {"meta", "runs", "totals", "pushed_targets", "heard_callbacks", "inbox"}
 
 
 def make(file: Path, *statements: str) -> None:
