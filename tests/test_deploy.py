@@ -1,5 +1,6 @@
 """The manifests of deploy/kubernetes: a cluster takes them, and they say what the code says."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,104 +9,139 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from exporter.cli.group import main
 from exporter.cli.serve import serve
 from exporter.config.load import load
-from exporter.config.schema import Config
+from exporter.web.gatekeeper import OPEN
+from tests.names import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
-SINGLE = ROOT / "deploy" / "kubernetes" / "single"
-KUSTOMIZATION = yaml.safe_load((SINGLE / "kustomization.yaml").read_text())
-DOCUMENTS = {path.stem: yaml.safe_load(path.read_text()) for path in SINGLE.glob("*.yaml")}
-POD: dict[str, Any] = DOCUMENTS["deployment"]["spec"]["template"]["spec"]
-CONTAINER: dict[str, Any] = POD["containers"][0]
+FOLDERS = sorted((ROOT / "deploy" / "kubernetes").iterdir())
 OPERATOR = "monitoring.coreos.com/v1"
+FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.yaml"))]
 
 
-@pytest.mark.parametrize("name", sorted(DOCUMENTS.keys() - {"kustomization", "pod-monitor"}))
-def test_a_cluster_takes_it(name: str) -> None:
-    """By the schemas of Kubernetes, no key unknown."""
-    kubernetes_validate.validate(DOCUMENTS[name], kubernetes_validate.latest_version(), strict=True)
+class Manifests:
+    """The documents of one folder, by their files' names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.documents: dict[str, Any] = {path.stem: yaml.safe_load(path.read_text()) for path in folder.glob("*.yaml")}
+        self.deployment: dict[str, Any] = self.documents["deployment"]["spec"]
+        self.pod: dict[str, Any] = self.deployment["template"]["spec"]
+        self.container: dict[str, Any] = self.pod["containers"][0]
+        self.mounts = {mount["name"]: mount["mountPath"] for mount in self.container["volumeMounts"]}
+        self.example: dict[str, str] = self.documents["secret.example"]["stringData"]
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        document: dict[str, Any] = self.documents[name]
+        return document
 
 
-def test_the_kustomization_names_all_but_the_example() -> None:
+@pytest.fixture(params=FOLDERS, ids=lambda folder: folder.name)
+def manifests(request: pytest.FixtureRequest) -> Manifests:
+    """Each way to run it."""
+    return Manifests(request.param)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_a_cluster_takes_it(file: Path) -> None:
+    """By the schemas of Kubernetes, no key unknown; the operator's and kustomize's own kinds have none here."""
+    document = yaml.safe_load(file.read_text())
+    if document["apiVersion"].split("/")[0] not in {"monitoring.coreos.com", "kustomize.config.k8s.io"}:
+        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_kustomization_names_all_but_the_example(manifests: Manifests) -> None:
     """Each file that it names is there, and none is forgotten."""
-    listed = {*KUSTOMIZATION["resources"]}
-    there = {path.name for path in SINGLE.glob("*.yaml")}
+    listed = {*manifests["kustomization"]["resources"]}
+    there = {path.name for path in manifests.folder.glob("*.yaml")}
     assert there - listed == {"kustomization.yaml", "secret.example.yaml"}
     assert listed <= there
 
 
-def test_the_flags_are_serve_s() -> None:
+def test_the_flags_are_serve_s(manifests: Manifests) -> None:
     """The command line takes them, and the port is the one that is probed, scraped and let in."""
-    command, *flags = CONTAINER["args"]
+    command, *flags = manifests.container["args"]
     assert command == serve.name
-    with click.Context(serve) as context:
+    with click.Context(serve, **main.context_settings) as context:
         serve.parse_args(context, list(flags))
         address = context.params["address"]
     port = int(address.rpartition(":")[2])
-    (named,) = CONTAINER["ports"]
-    assert (named["containerPort"], DOCUMENTS["service"]["spec"]["ports"][0]["port"]) == (port, port)
-    assert DOCUMENTS["network-policy"]["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": port}]
-    users = [
-        DOCUMENTS["service"]["spec"]["ports"][0]["targetPort"],
-        DOCUMENTS["pod-monitor"]["spec"]["podMetricsEndpoints"][0]["port"],
-    ]
-    users += [CONTAINER[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")]
-    assert users == [named["name"]] * 4
+    (named,) = manifests.container["ports"]
+    (service,), (endpoint,) = (
+        manifests["service"]["spec"]["ports"],
+        manifests["pod-monitor"]["spec"]["podMetricsEndpoints"],
+    )
+    assert (named["containerPort"], service["port"]) == (port, port)
+    assert manifests["network-policy"]["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": port}]
+    probes = [manifests.container[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")]
+    assert [service["targetPort"], endpoint["port"], *probes] == [named["name"]] * 4
 
 
-def test_it_runs_as_the_image_does() -> None:
-    """Its user, its state folder, a root that is not written, and room for what is."""
+def test_the_probes_need_no_password(manifests: Manifests) -> None:
+    """Whatever a web config file asks of others."""
+    assert {manifests.container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} < OPEN
+
+
+def test_it_runs_as_the_image_does(manifests: Manifests) -> None:
+    """Its user, a root that is not written, and room for what is."""
     dockerfile = (ROOT / "Dockerfile").read_text()
-    mounts = {mount["name"]: mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
-    security = POD["securityContext"]
+    security = manifests.pod["securityContext"]
     assert f"USER {security['runAsUser']}:{security['runAsGroup']}" in dockerfile
     assert security["fsGroup"] == security["runAsGroup"]
-    assert f"WORKDIR {mounts['state']}" in dockerfile
-    assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
-    assert {volume["name"] for volume in POD["volumes"]} == mounts.keys()
+    assert manifests.container["securityContext"]["readOnlyRootFilesystem"]
+    assert {volume["name"] for volume in manifests.pod["volumes"]} == manifests.mounts.keys()
+    assert {each["tolerationSeconds"] for each in manifests.pod["tolerations"]} == {30}
 
 
-def test_one_process_has_the_state() -> None:
-    """The old pod ends before the new one begins."""
-    spec = DOCUMENTS["deployment"]["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
-    assert DOCUMENTS["volume"]["spec"]["accessModes"] == ["ReadWriteOncePod"]
-    assert {each["tolerationSeconds"] for each in POD["tolerations"]} == {30}
-
-
-def test_everything_selects_the_same_pods() -> None:
+def test_everything_selects_the_same_pods(manifests: Manifests) -> None:
     """By the one label."""
-    label = DOCUMENTS["deployment"]["spec"]["template"]["metadata"]["labels"]
-    selectors = [
-        DOCUMENTS["deployment"]["spec"]["selector"]["matchLabels"],
-        DOCUMENTS["service"]["spec"]["selector"],
-        DOCUMENTS["network-policy"]["spec"]["podSelector"]["matchLabels"],
-        DOCUMENTS["pod-monitor"]["spec"]["selector"]["matchLabels"],
-    ]
-    assert selectors == [label] * 4
+    label = manifests.deployment["template"]["metadata"]["labels"]
+    specs = [manifests[name]["spec"] for name in manifests.documents if "spec" in manifests[name]]
+    selectors = [spec["podSelector"] if "podSelector" in spec else spec.get("selector") for spec in specs]
+    found = [selector.get("matchLabels", selector) for selector in selectors if selector]
+    assert found == [label] * len(found)
+    assert len(found) >= len(("deployment", "service", "network-policy", "pod-monitor"))
 
 
-def test_the_configuration_is_good(tmp_path: Path) -> None:
-    """It reads only files that the Secret of the example has."""
-    mounts = {mount["name"]: mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
-    text = (SINGLE / "webcast-exporter.yml").read_text()
-    assert KUSTOMIZATION["configMapGenerator"][0]["files"] == ["webcast-exporter.yml"]
-    config_file = f"{mounts['config']}/webcast-exporter.yml"
-    assert f"--config.file={config_file}" in CONTAINER["args"]
-    for name, value in DOCUMENTS["secret.example"]["stringData"].items():
+def test_the_configuration_is_good(manifests: Manifests, tmp_path: Path) -> None:
+    """It reads only files that the Secret of the example has, from where the Secret is mounted."""
+    text = (manifests.folder / "webcast-exporter.yml").read_text()
+    assert manifests["kustomization"]["configMapGenerator"][0]["files"] == ["webcast-exporter.yml"]
+    assert f"--config.file={manifests.mounts['config']}/webcast-exporter.yml" in manifests.container["args"]
+    for name, value in manifests.example.items():
         (tmp_path / name).write_text(value)
-    file = tmp_path / "webcast-exporter.yml"
-    file.write_text(text.replace(mounts["secrets"], str(tmp_path)))
-    config = load(file, {})
-    assert isinstance(config, Config)
-    assert text.count(mounts["secrets"]) == len(DOCUMENTS["secret.example"]["stringData"])
+    (tmp_path / "webcast-exporter.yml").write_text(text.replace(manifests.mounts["secrets"], str(tmp_path)))
+    config = load(tmp_path / "webcast-exporter.yml", {})
+    of_environment = [each["valueFrom"]["secretKeyRef"]["key"] for each in manifests.container.get("env", ())]
+    assert {*of_environment} | {name for name in manifests.example if f"/{name}\n" in text} == manifests.example.keys()
+    assert config.ha.enabled == (manifests.deployment["replicas"] > 1)
+
+
+def test_a_single_one_has_its_state_to_itself() -> None:
+    """The old pod ends before the new one begins."""
+    manifests = Manifests(FOLDERS[0])
+    assert (manifests.deployment["replicas"], manifests.deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert manifests["volume"]["spec"]["accessModes"] == ["ReadWriteOncePod"]
+    assert f"WORKDIR {manifests.mounts['state']}" in (ROOT / "Dockerfile").read_text()
 
 
 def test_a_new_pod_goes_on_with_the_series_of_the_old_one() -> None:
     """One instance whatever the pod's name; nothing of the pod becomes a label."""
-    monitor = DOCUMENTS["pod-monitor"]
+    monitor = Manifests(FOLDERS[0])["pod-monitor"]
     assert monitor["apiVersion"] == OPERATOR
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     relabelled = {each.get("targetLabel", each.get("regex")): each["action"] for each in endpoint["relabelings"]}
     assert relabelled == {"instance": "replace", "pod|container|endpoint": "labeldrop"}
+
+
+def test_a_new_leader_goes_on_with_the_series_of_the_old_one() -> None:
+    """Of tasks, the fleet and the API, whichever pod leads; what a process tells of itself keeps its pod."""
+    (endpoint,) = Manifests(FOLDERS[1])["pod-monitor"]["spec"]["podMetricsEndpoints"]
+    (pattern,) = {rule["regex"] for rule in endpoint["metricRelabelings"]}
+    own = {family.name for family in CATALOGUE if not re.fullmatch(pattern, family.name)}
+    assert {name for name in own if not name.startswith("webcast_exporter_")} == {
+        "webcast_callback_events_total",
+        "webcast_state_write_failures_total",
+    }

@@ -42,6 +42,8 @@ metrics:
   info_labels: [team]
 state:
   url: sqlite:///webcast-exporter.db
+ha:
+  enabled: false
 ```
 
 TLS, client certificates, passwords and headers of the exporter's own port are not here: they are in

@@ -13,13 +13,14 @@ from exporter.config.discovery import FileSdConfig, HttpSdConfig
 from exporter.config.groups import StaticConfig
 from exporter.config.push import Push
 from exporter.config.schema import Lifecycle, Metrics, Polling
-from exporter.config.state import State
+from exporter.config.state import Ha, State
 
 
 class Section(NamedTuple):
     """A section of the file: its model, whether it is a list, what it is for, and each key's meaning and example.
 
-    An example is YAML of the section; `beside` are keys without which the section would not be complete.
+    An example is YAML of the section; `beside` are keys without which the section would not be complete,
+    `around` are sections without which the file would not be.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Section(NamedTuple):
     keys: Mapping[str, tuple[str, str]]
     is_list: bool = False
     beside: str = ""
+    around: str = ""
 
 
 A_TARGET = "targets: [661e0000000000000000543c/Room1/Task1]"
@@ -91,5 +93,12 @@ SECTIONS = (
         State,
         "Where that is kept which outlives the process: runs, counters, pushed and called-back targets, page events.",
         words_of_reading.STATE,
+    ),
+    Section(
+        "ha",
+        Ha,
+        "A standby; it needs a PostgreSQL as `state.url`: [scaling.md](scaling.md#a-standby).",
+        words_of_reading.HA,
+        around='state: {url: "postgresql+psycopg://db.example.com/webcast"}',
     ),
 )

@@ -38,3 +38,4 @@ A_STATE = (
     "`postgresql+psycopg://USER:PASSWORD@HOST/DATABASE`: [PostgreSQL](operations.md#a-state-in-postgresql)."
 )
 STATE = {"url": (A_STATE, "url: sqlite:////var/lib/webcast-exporter/state.db")}
+HA = {"enabled": ("Several processes over one PostgreSQL: one reads, the others stand by.", "enabled: true")}

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from exporter import __version__
 from exporter.config.durations import format_duration
+from exporter.config.state import State
 from exporter.web.page import house_of, page
 
 PARTS = ("prometheus-client", "requests", "apscheduler", "sqlalchemy", "starlette", "uvicorn")
@@ -21,7 +22,7 @@ def status(request: Request) -> Response:
         "now": insight.now,
         "uptime": _whole_seconds(house.uptime),
         "reload": insight.reload,
-        "kept_in": insight.config.state.path or "memory only",
+        "kept_in": _place(insight.config.state),
         "state": house.not_ready or "Ready.",
         "alive": house.alive,
         "flags": house.flags,
@@ -38,3 +39,7 @@ def _versions() -> dict[str, str]:
 
 def _whole_seconds(seconds: float) -> str:
     return format_duration(float(int(seconds)))
+
+
+def _place(state: State) -> str:
+    return str(state.path or state.url) if state.path or state.url.is_shared else "memory only"

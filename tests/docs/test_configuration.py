@@ -24,7 +24,8 @@ EXAMPLES = [
 def file_of(section: Section, example: str) -> str:
     """A whole file in which the section has this example, and what must be beside it."""
     keys: dict[str, Any] = {**yaml.safe_load(section.beside or "{}"), **yaml.safe_load(example)}
-    return yaml.safe_dump({section.name: [keys] if section.is_list else keys})
+    around: dict[str, Any] = yaml.safe_load(section.around or "{}")
+    return yaml.safe_dump({**around, section.name: [keys] if section.is_list else keys})
 
 
 def test_the_document_is_what_the_source_makes() -> None:

@@ -315,3 +315,16 @@ def test_threads_share_one_budget() -> None:
         thread.join(timeout=3)
     assert most_in_a_second(record.all) <= 100
     assert len(record.all) >= 120
+
+
+def test_a_rate_that_is_restrained_for_a_while() -> None:
+    """From the very next call on, with what was granted in mind; afterwards the whole rate is back."""
+    moment, allowed = Time(), [48.0]
+    pacer = Pacer(48, moment.clock, moment.sleep, lambda rate: min(rate, allowed[0]))
+    before = [pacer.wait(moment.clock()).at for _ in range(100)]
+    allowed[0] = 6.0
+    sent = [pacer.wait(moment.clock()).at for _ in range(12)]
+    assert most_in_a_second([*before[-4:], *sent]) <= 6
+    assert (pacer.effective, pacer.configured) == (6.0, 48.0)
+    allowed[0] = 48.0
+    assert pacer.effective == 48.0
