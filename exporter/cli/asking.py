@@ -33,7 +33,9 @@ def ask(url: str, path: str, query: Mapping[str, str | int] | None = None) -> re
     user = os.environ.get(USER)
     login = (user, os.environ.get(PASSWORD, "")) if user else None
     try:
-        answer = requests.get(url + path, params=query, auth=login, timeout=TIMEOUT, allow_redirects=False)
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy of the environment knows nothing of this machine's own ports
+            answer = session.get(url + path, params=query, auth=login, timeout=TIMEOUT, allow_redirects=False)
     except requests.RequestException as error:
         raise StartError(f"no exporter answers at {url} ({type(error).__name__}); name it with --url") from error
     if answer.status_code != requests.codes.ok:

@@ -88,6 +88,12 @@ def test_explain_of_what_is_no_target(run: Run) -> None:
     assert "account         none has its app" in result.stdout
 
 
+def test_no_proxy_of_the_environment_is_asked(run: Run) -> None:
+    """It knows nothing of this machine's own ports."""
+    with exporter(data(TARGET)) as url:
+        assert run("explain", *TRIPLE, "--url", url, env={"HTTP_PROXY": "http://127.0.0.1:1"}).exit_code == 0
+
+
 def test_the_exporter_s_password(run: Run) -> None:
     """It comes from the environment; without it the sentence says so."""
 
