@@ -99,8 +99,10 @@ def _event(envelope: Envelope) -> tuple[Callback, tuple[str, ...]]:
         data = object_of(envelope.event_data)
     except NotAnObject as error:
         raise _Unusable(f"EventData {error}") from None
-    if not 0 < len(envelope.event_id) <= LONGEST_EVENT_ID or "\0" in envelope.event_id:  # PostgreSQL takes no NUL
-        raise _Unusable(f"EventId must have 1 to {LONGEST_EVENT_ID} characters, no NUL")
+    if not 0 < len(envelope.event_id) <= LONGEST_EVENT_ID:
+        raise _Unusable(f"EventId must have 1 to {LONGEST_EVENT_ID} characters")
+    if "\0" in envelope.event_id:  # PostgreSQL takes none
+        raise _Unusable("EventId must have no NUL character")
     try:
         at = parse_time(envelope.event_time)
     except ValueError as error:
