@@ -44,8 +44,8 @@ real: $(VENV) parts ## The tests against a real Prometheus, real processes and a
 
 coverage: $(VENV) parts ## All tests, with the coverage floor
 	@# Tests that time real processes come after the others, one by one: nothing runs beside them.
-	$(BIN)/pytest -o faulthandler_exit_on_timeout=true -m "not real" -n auto --dist loadfile --cov --cov-report=
-	$(BIN)/pytest -o faulthandler_exit_on_timeout=true -m real \
+	$(BIN)/pytest -o faulthandler_exit_on_timeout=true -m "not alone" -n auto --dist loadfile --cov --cov-report=
+	$(BIN)/pytest -o faulthandler_exit_on_timeout=true -m alone \
 	    --cov --cov-append --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR)
 
 parts: ## Fetch Prometheus, Alertmanager and Pushgateway for tests and benchmarks, unless they are on PATH

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,6 +11,17 @@ pytest_plugins = ["tests.postgresql", "tests.certificates", "tests.whole"]
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("house")
+
+
+ALONE = frozenset({"browser", "faults", "real"})
+"""Folders of tests that time real processes: nothing runs beside them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them."""
+    for item in items:
+        if ALONE & set(item.path.relative_to(Path(__file__).parent).parts):
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture
