@@ -89,7 +89,7 @@ def replicas(
     dice, url = Random(8), postgres.database()
     with Simulation(Scene(tasks=0, speed=1)) as simulation:
         for number in range(TASKS):
-            simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), Plan(ends=dice.uniform(1.0, 40.0)))
+            simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), Plan(ends=dice.uniform(1.0, 20.0)))
         credentials = simulation.credentials
         keys = {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
         config: dict[str, Any] = {
