@@ -4,9 +4,10 @@ Closed, it lets one probe through at a time: at an even pace when the way is bro
 credentials (or one app) are refused. An answer opens it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.polling.intervals import backoff
+from exporter.polling.intervals import backoff, jittered
 
 FIRST_PROBE = 5.0
 """Seconds until the first probe, and between all probes of a broken way."""
@@ -15,16 +16,23 @@ BROKEN_AFTER = 10
 """So many calls in a row that fail on their way close the gate (throttled ones are not counted)."""
 
 
+def whole() -> float:
+    """All of a wait."""
+    return 1.0
+
+
 @dataclass(slots=True)
 class Gate:
     """Open until it is told otherwise. Times are monotonic seconds; its owner holds a lock.
 
-    `max_backoff` bounds the wait between probes in seconds. `opens_at` is None while the gate is open, otherwise the
+    `max_backoff` bounds the wait between probes in seconds. `chance` (0 to 1) gives the jitter of a refused one's wait.
+    `opens_at` is None while the gate is open, otherwise the
     moment of the next probe. `epoch` grows each time it closes or is tried at once: what calls of an earlier epoch
     suffer is known already. `failing` lasts from the first closing to the next answer.
     """
 
     max_backoff: float
+    chance: Callable[[], float] = whole
     opens_at: float | None = None
     epoch: int = 0
     failing: bool = False
@@ -77,4 +85,6 @@ class Gate:
 
     def _pace(self) -> float:
         first = min(FIRST_PROBE, self.max_backoff)
-        return backoff(first, self.refusals, self.max_backoff) if self.refusals else FIRST_PROBE
+        if not self.refusals:
+            return FIRST_PROBE
+        return jittered(backoff(first, self.refusals, self.max_backoff), self.chance)

@@ -1,11 +1,12 @@
 """An account's gate and those of its apps: what a reading means for the calls that follow."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.errors import Fault, ReadError, Throttled
 from exporter.model.reading import Reading
-from exporter.polling.gate import Gate
+from exporter.polling.gate import Gate, whole
 
 
 class Epochs(NamedTuple):
@@ -26,9 +27,10 @@ class News:
 class Gates:
     """The gates of one account. Times are monotonic seconds. Not safe for threads: its owner holds a lock."""
 
-    def __init__(self, max_backoff: float) -> None:
+    def __init__(self, max_backoff: float, chance: Callable[[], float] = whole) -> None:
         self._max_backoff = max_backoff
-        self._account = Gate(max_backoff)
+        self._chance = chance
+        self._account = Gate(max_backoff, chance)
         self._apps: dict[str, Gate] = {}
 
     @property
@@ -68,7 +70,7 @@ class Gates:
             return [News(None, error)] if self._account.refused(epochs.account, now) else []
         news = [News(None, None)] if self._account.answered() else []
         if fault is Fault.APP:
-            gate = self._apps.setdefault(app_id, Gate(self._max_backoff))
+            gate = self._apps.setdefault(app_id, Gate(self._max_backoff, self._chance))
             return [*news, News(app_id, error)] if gate.refused(epochs.app, now) else news
         if app_id in self._apps and self._apps[app_id].answered():
             news.append(News(app_id, None))

@@ -58,7 +58,7 @@ class Poller:
         self._ports = ports
         self._lock = Lock()
         self._round = Round()
-        self._gates = Gates(cadence.max_backoff)
+        self._gates = Gates(cadence.max_backoff, ports.chance)
         self._health = Health(stale_after)
         self._reports = Reports()
         self._strikes: dict[TargetId, int] = {}

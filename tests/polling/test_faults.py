@@ -20,6 +20,11 @@ def intervals(times: list[float]) -> list[float]:
     return [round(later - earlier) for earlier, later in pairwise(sorted(times))]
 
 
+def with_jitter(found: list[float], waits: list[int]) -> bool:
+    """Whether each is its wait, or up to a fifth less (and what rounding takes)."""
+    return all(0.8 * wait - 1 <= each <= wait for each, wait in zip(found, waits, strict=True))
+
+
 @pytest.mark.parametrize("error", [NotFound("no such task"), NotJson("cut")])
 def test_a_target_s_own_fault_slows_down_that_target_alone(error: ReadError, world: Worlds) -> None:
     """It backs off, with jitter, to `max_backoff`; the others keep the interval."""
@@ -126,7 +131,7 @@ def test_throttled_calls_break_no_way(world: Worlds) -> None:
 
 @pytest.mark.parametrize(("max_backoff", "waits"), [(300.0, [5, 10, 20, 40, 80, 160, 300, 300]), (2.0, [2, 2, 2])])
 def test_refused_credentials_are_probed_ever_more_rarely(max_backoff: float, waits: list[int], world: Worlds) -> None:
-    """After five seconds (or `max_backoff`, if shorter), doubling to `max_backoff`."""
+    """After five seconds (or `max_backoff`, if shorter), doubling to `max_backoff`, each with jitter."""
     here = world(
         answer=lambda _target: CredentialsRefused("no"), cadence=Cadence(30.0, 5.0, max_backoff, 600.0, 3600.0)
     )
@@ -134,7 +139,7 @@ def test_refused_credentials_are_probed_ever_more_rarely(max_backoff: float, wai
     here.run(1)
     before = here.times()[-1]
     here.run(sum(waits) + 3)
-    assert intervals([before, *here.times(since=before + 1)])[: len(waits)] == waits
+    assert with_jitter(intervals([before, *here.times(since=before + 1)])[: len(waits)], waits)
 
 
 @pytest.mark.parametrize("error", [CredentialsRefused("no"), AppRefused("no")])
@@ -143,7 +148,7 @@ def test_one_target_alone_is_probed_in_time(error: ReadError, world: Worlds) -> 
     here = world(answer=lambda _target: error, cadence=Cadence(300.0, 300.0, 300.0, 600.0, 3600.0))
     target = here.add("t")
     here.run(80)
-    assert intervals(here.times(target)) == [5, 10, 20, 40]
+    assert with_jitter(intervals(here.times(target))[:4], [5, 10, 20, 40])
 
 
 def test_a_broken_way_with_few_targets_is_tried_every_five_seconds(world: Worlds) -> None:
@@ -177,7 +182,7 @@ def test_a_change_from_before_the_refusal_is_not_tried_again(world: Worlds) -> N
     here.answer = lambda _target: CredentialsRefused("no")
     here.run(2)
     before = here.now
-    here.run(2.5)
+    here.run(1.5)
     assert here.times(since=before) == []
 
 
@@ -199,7 +204,9 @@ def test_a_refused_app_slows_down_that_app_alone(world: Worlds) -> None:
     bad, good = here.add_many(40, "b", app="bad"), here.add_many(40, "g", app="good")
     here.run(100)
     refused = sorted(time for time, target in here.reads if target.app_id == "bad")
-    assert intervals(refused[-5:]) == [5, 10, 20, 40]
+    assert with_jitter(intervals(refused[-6:])[:4], [5, 10, 20, 40]) or with_jitter(
+        intervals(refused[-5:]), [5, 10, 20, 40]
+    )
     assert min(len(here.times(target)) for target in good) >= 3
     here.answer = lambda _target: RUNNING
     here.run(60)

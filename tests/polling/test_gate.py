@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from exporter.polling.gate import Gate
@@ -54,6 +56,14 @@ def test_refusals_double_the_wait(max_backoff: float, waits: list[float]) -> Non
         gate.refused(gate.sent(now), now)
         assert gate.opens_at == now + wait
         now += wait
+
+
+def test_the_wait_after_a_refusal_has_jitter() -> None:
+    """Between 80 and 100 % of it: exporters that were refused together do not probe together."""
+    for chance, wait in ((0.0, 4.0), (0.5, 4.5), (1.0, 5.0)):
+        gate = Gate(300.0, partial(float, chance))
+        gate.refused(gate.sent(100.0), 100.0)
+        assert gate.opens_at == pytest.approx(100.0 + wait)
 
 
 def test_calls_that_were_under_way_when_it_closed_tell_nothing_new() -> None:
