@@ -9,6 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from exporter.bundle.files import bundle
 from exporter.cli.group import main
 from exporter.cli.serve import serve
 from exporter.config.load import load
@@ -16,7 +17,7 @@ from exporter.web.gatekeeper import OPEN
 from tests.names import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = sorted((ROOT / "deploy" / "kubernetes").iterdir())
+RULES, *FOLDERS = [ROOT / "deploy" / "kubernetes" / name for name in ("rules", "single", "standby")]
 OPERATOR = "monitoring.coreos.com/v1"
 FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.yaml"))]
 
@@ -54,10 +55,17 @@ def test_a_cluster_takes_it(file: Path) -> None:
 
 def test_the_kustomization_names_all_but_the_example(manifests: Manifests) -> None:
     """Each file that it names is there, and none is forgotten."""
-    listed = {*manifests["kustomization"]["resources"]}
+    listed = {*manifests["kustomization"]["resources"]} - {"../rules"}
     there = {path.name for path in manifests.folder.glob("*.yaml")}
     assert there - listed == {"kustomization.yaml", "secret.example.yaml"}
     assert listed <= there
+
+
+def test_the_rules_are_the_bundled_ones(manifests: Manifests) -> None:
+    """`make dashboards` writes them; both ways to run it have them."""
+    assert (RULES / "prometheus-rule.yaml").read_text() == bundle()["kubernetes/prometheus-rule.yaml"]
+    assert yaml.safe_load((RULES / "kustomization.yaml").read_text())["resources"] == ["prometheus-rule.yaml"]
+    assert "../rules" in manifests["kustomization"]["resources"]
 
 
 def test_the_flags_are_serve_s(manifests: Manifests) -> None:
