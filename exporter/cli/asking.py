@@ -13,6 +13,8 @@ from exporter.errors import StartError
 
 USUAL = "http://127.0.0.1:10960"
 TIMEOUT = 30.0
+NO_PROXIES = {"http": "", "https": "", "all": ""}
+"""Those of the environment know nothing of this machine's own ports; its other settings, as of a CA, are kept."""
 USER, PASSWORD = "WEBCAST_EXPORTER_USER", "WEBCAST_EXPORTER_PASSWORD"
 """Who asks, where the exporter has passwords."""
 
@@ -33,9 +35,9 @@ def ask(url: str, path: str, query: Mapping[str, str | int] | None = None) -> re
     user = os.environ.get(USER)
     login = (user, os.environ.get(PASSWORD, "")) if user else None
     try:
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy of the environment knows nothing of this machine's own ports
-            answer = session.get(url + path, params=query, auth=login, timeout=TIMEOUT, allow_redirects=False)
+        answer = requests.get(
+            url + path, params=query, auth=login, timeout=TIMEOUT, allow_redirects=False, proxies=NO_PROXIES
+        )
     except requests.RequestException as error:
         raise StartError(f"no exporter answers at {url} ({type(error).__name__}); name it with --url") from error
     if answer.status_code != requests.codes.ok:

@@ -79,7 +79,7 @@ def test_whoever_signs_nothing_is_sent_away_after_a_while(site: "Site") -> None:
     site.house.callbacks.outcome = CallbackOutcome.BAD_SIGNATURE
     answers = [site.client.post("/callback", content=b"{}") for _ in range(150)]
     assert {answer.status_code for answer in answers} == {401, 429}
-    assert answers[-1].headers["connection"] == "close"
+    assert {answer.headers.get("connection") for answer in answers if answer.status_code == 429} == {"close"}
     site.house.callbacks.outcome = CallbackOutcome.ACCEPTED
     assert {site.client.post("/callback", content=b"{}").status_code for _ in range(150)} == {200}
 
