@@ -16,6 +16,8 @@ SLACK = 2.5
 LAST_RECOVERY = 8.0
 """A broken way is tried every 5 s, and a call takes up to 1 s."""
 INTERVAL, RETRY_AFTER = 1.0, Faults().retry_after
+A_DATE_S = 1.0
+"""Seconds that a Retry-After may be longer because a date has no fractions."""
 TOGETHER = ("connect",)
 """A fault at the door breaks connections off, which calls under way meet as that."""
 
@@ -78,7 +80,7 @@ def test_the_last_state_stays_until_it_is_stale(weather: Weather, case: Case) ->
 
     A read that has to wait for a Retry-After is late, and what is fresh stays so for three times that.
     """
-    longest = 3 * (INTERVAL + RETRY_AFTER) if case.told is Told.OF_THE_RATE else STALE_AFTER
+    longest = 3 * (INTERVAL + RETRY_AFTER + A_DATE_S) if case.told is Told.OF_THE_RATE else STALE_AFTER
     for scrape in weather.storm:
         for app, task in ((case.app, f"Task{number}") for number in range(TASKS)):
             status = status_of(scrape, app, task)

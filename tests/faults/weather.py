@@ -17,7 +17,7 @@ from tests.real.conftest import wait_until
 
 TASKS = 4
 STALE_AFTER = 3.0
-STORM = 11.0
+STORM = 18.0
 """Seconds for which the faults last: ten lost calls of the slowest account, and then some."""
 LONGER = 15.0
 """Seconds more, until each task has met its fault: those of a refused app are probed one by one."""
