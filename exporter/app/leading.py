@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.app.exporter import Exporter
 from exporter.app.signals import Signals, Wish
+from exporter.app.standby import Standby
 from exporter.app.watched import Watched
 from exporter.config.accounts import VENDOR_MAX_QPS
 from exporter.config.schema import Config
@@ -75,20 +76,21 @@ def at_most_beside(rate: float) -> float:
 
 def follow(exporter: Exporter, watched: Watched, signals: Signals, hold: Hold) -> None:
     """Look after it until a stop is wished for, or the state is another's."""
-    _look(exporter, watched)
+    look(exporter, watched)
     while (wish := signals.wait(WATCH)) is not Wish.STOP and not hold.lost:
         exporter.nudge()
-        _look(exporter, watched)
+        look(exporter, watched)
         if wish is Wish.RELOAD:
             with suppress(ConfigError):  # it is logged, and the old configuration stays
                 exporter.reload()
 
 
-def _look(exporter: Exporter, watched: Watched) -> None:
+def look(role: Exporter | Standby, watched: Watched) -> None:
+    """Look at the files beside the configuration."""
     try:
-        watched.look(exporter.config)
+        watched.look(role.config)
     except Exception as error:  # noqa: BLE001 - an edge: what is wrong with a file must not end the exporter
-        exporter.failed("the look at the web config file", error)
+        role.failed("the look at the web config file", error)
 
 
 @contextmanager

@@ -5,9 +5,10 @@ import logging
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 
 from exporter import __version__
-from exporter.app.leading import Setup, follow, leading
+from exporter.app.leading import Setup, follow, leading, look
 from exporter.app.signals import Signals, Wish
 from exporter.app.standby import Standby
 from exporter.config.schema import Config
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 TRY = 0.25
 """Seconds between two tries for the lock."""
+TRIES_A_LOOK = 4
+"""So many tries between two looks at the web config file."""
 
 
 def replicate(setup: Setup, bound: socket.socket, signals: Signals) -> None:
@@ -57,7 +60,7 @@ def _play(stage: Stage, standby: Standby, setup: Setup) -> None:
 def _elected(standby: Standby, signals: Signals, setup: Setup) -> Hold | None:
     """Wait for the lock; None when the stop came first. A server that cannot be reached is said once."""
     hold = hold_of(setup.config.state.url)
-    said = ""
+    said, tries = "", count()
     while True:
         try:
             if hold.try_it():
@@ -68,6 +71,8 @@ def _elected(standby: Standby, signals: Signals, setup: Setup) -> Hold | None:
                 log.error("%s; it is tried again", error)  # noqa: TRY400 - a sentence
             said = str(error)
         standby.tried()
+        if next(tries) % TRIES_A_LOOK == 0:
+            look(standby, setup.watched)
         wish = signals.wait(TRY)
         if wish is Wish.STOP:
             hold.release()
@@ -80,7 +85,7 @@ def _elected(standby: Standby, signals: Signals, setup: Setup) -> Hold | None:
 def _lead(setup: Setup, hold: Hold, stage: Stage, standby: Standby, signals: Signals) -> Config | None:
     """Read the tasks; the configuration then in force when another process has the state, None at a stop."""
     with leading(setup, hold) as exporter:
-        if signals.wait(hold.patience) is Wish.STOP:
+        if signals.stops_within(hold.patience):
             return None
         standby.make_way()
         exporter.start()

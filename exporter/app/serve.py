@@ -59,7 +59,7 @@ def serve(
         site = create_site(exporter, exporter.failed, watched.policy)
         listener = Listener(site, bound, exporter.failed, tls=lambda: watched.policy().tls)
         undo.callback(listener.stop)
-        if not wait_out(lock, signals):
+        if signals.stops_within(lock.patience):
             return
         exporter.start()
         listener.start()
@@ -71,11 +71,6 @@ def serve(
         if lock.lost:
             raise StartError(f"state {config.state.url}: another process has it by now; start again to wait")
     log.info("stopped")
-
-
-def wait_out(hold: Hold, signals: Signals) -> bool:
-    """Wait until the process before knows that it has the state no more; False when the stop came first."""
-    return not hold.patience or signals.wait(hold.patience) is not Wish.STOP
 
 
 def hold_state(state: State, signals: Signals) -> Hold | None:

@@ -3,6 +3,7 @@
 import signal
 from enum import Enum
 from queue import Empty, SimpleQueue
+from time import monotonic
 
 
 class Wish(Enum):
@@ -25,6 +26,18 @@ class Signals:
         """Take the signals from now on; on the main thread only."""
         for number in WISHES:
             signal.signal(number, lambda number, _frame: self._arrived.put(WISHES[signal.Signals(number)]))
+
+    def stops_within(self, seconds: float) -> bool:
+        """Whether a stop is wished for by then; a reload that is wished for meanwhile is left for the next wait."""
+        over, reload = monotonic() + seconds, False
+        while (left := over - monotonic()) > 0:
+            wish = self.wait(left)
+            if wish is Wish.STOP:
+                return True
+            reload = reload or wish is Wish.RELOAD
+        if reload:
+            self._arrived.put(Wish.RELOAD)
+        return False
 
     def wait(self, seconds: float | None = None) -> Wish | None:
         """The next wish, None when there is none in time. Several are one, and a stop comes before all."""

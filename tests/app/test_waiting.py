@@ -76,6 +76,17 @@ def test_several_signals_are_one_wish() -> None:
     assert signals.wait(0.0) is None
 
 
+def test_only_a_stop_ends_a_wait_for_one() -> None:
+    """A reload is left for whoever waits next."""
+    signals = Signals()
+    signals._arrived.put(Wish.RELOAD)
+    assert not signals.stops_within(0.01)
+    assert signals.wait(0.0) is Wish.RELOAD
+    signals._arrived.put(Wish.STOP)
+    assert signals.stops_within(60)
+    assert not signals.stops_within(0.0)
+
+
 def test_signals_arrive(at_sigterm: Callable[[], None]) -> None:
     """SIGTERM and SIGINT stop, SIGHUP reloads."""
     signals = Signals()

@@ -71,7 +71,7 @@ def test_what_nobody_foresaw_in_a_file_is_told(folder: Path, monkeypatch: pytest
         raise ValueError("an odd file")
 
     monkeypatch.setattr("exporter.app.watched.exposed", odd)
-    leading._look(exporter, Watched(None, None))  # type: ignore[arg-type]  # all that it needs of one
+    leading.look(exporter, Watched(None, None))  # type: ignore[arg-type]  # all that it needs of one
     assert told == ["the look at the web config file: an odd file"]
 
 
