@@ -14,10 +14,10 @@ from benchmarks.at_work import AtWork, at_work
 from benchmarks.fleet import target
 from benchmarks.processes import Scraper
 from benchmarks.result import Result, at_most, percentile, table
+from exporter.enums import Status
 from exporter.model.target import TargetId
 from exporter.simulator.notices import ENDED, Notice, envelope
 from exporter.simulator.simulation import CALLBACK_SECRET
-from exporter.vocabulary import Status
 
 TASKS, MAX_QPS = 480, 48
 ROUND = TASKS / MAX_QPS

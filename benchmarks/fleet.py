@@ -6,15 +6,15 @@ from typing import Any
 
 import yaml
 
-from exporter.app.exporter import Exporter
-from exporter.app.plan import READ_AT, TYPICAL_TASK
 from exporter.config.load import load
-from exporter.ledger.opening import open_engine
 from exporter.model.clock import Clock
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
+from exporter.service.exporter import Exporter
+from exporter.service.plan import READ_AT, TYPICAL_TASK
 from exporter.simulator.settings import Settings
 from exporter.simulator.simulation import CREDENTIALS
+from exporter.store.opening import open_engine
 
 CHECKED = Settings(freeze_check=5, blank_check=5, crash_check=5, event_notify=True, start_timeout=10)
 APP = "661e0000000000000000543c"

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from benchmarks.fleet import read_fleet
 from benchmarks.result import interleaved
-from exporter.exposition.negotiate import Format
+from exporter.metrics.negotiate import Format
 from exporter.web.gzip import WINDOW
 from exporter.web.pieces import batches
 

@@ -16,7 +16,7 @@ from benchmarks.fleet import account, exporter, target
 from benchmarks.processes import module
 from benchmarks.result import Result, at_most, interleaved, table
 from benchmarks.vendor import BARE
-from exporter.polling.pool import Work
+from exporter.scheduler.pool import Work
 
 TASKS = 500
 FAST_ENOUGH = 3_000

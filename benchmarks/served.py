@@ -10,10 +10,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from benchmarks.fleet import read_fleet
-from exporter.app.exporter import Exporter
-from exporter.exposition.catalog.task import task_families
-from exporter.exposition.family import Group, Kind
+from exporter.metrics.catalog.task import task_families
+from exporter.metrics.family import Group, Kind
 from exporter.model.known import Known
+from exporter.service.exporter import Exporter
 from exporter.web.listener import Listener, bind
 from exporter.web.site import create_site
 

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from benchmarks.processes import ROOT, free_port
+from exporter.enums import PageReason
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Ending, Life, Plan
 from exporter.simulator.manner import Manner
@@ -23,7 +24,6 @@ from exporter.simulator.modes import NEED_TLS, FaultMode
 from exporter.simulator.page import Trouble
 from exporter.simulator.settings import Settings
 from exporter.simulator.simulation import CALLBACK_SECRET, Simulation
-from exporter.vocabulary import PageReason
 
 APP = "661e0000000000000000543c"
 BIRTHS = 12.0

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from exporter.vocabulary import ReadFailure
+from exporter.enums import ReadFailure
 
 
 class WebcastExporterError(Exception):

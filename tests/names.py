@@ -5,13 +5,7 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from exporter.exposition.catalog.fleet import FLEET
-from exporter.exposition.catalog.self import SELF
-from exporter.exposition.catalog.task import task_families
-from exporter.exposition.family import Family, Group, Kind
-from exporter.exposition.instruments import CALL_FAILURES, SCHEDULER_EVENTS
-from exporter.model.known import Standing
-from exporter.vocabulary import (
+from exporter.enums import (
     CallbackOutcome,
     PageAction,
     PageReason,
@@ -21,6 +15,12 @@ from exporter.vocabulary import (
     Status,
     StopReason,
 )
+from exporter.metrics.catalog.fleet import FLEET
+from exporter.metrics.catalog.self import SELF
+from exporter.metrics.catalog.task import task_families
+from exporter.metrics.family import Family, Group, Kind
+from exporter.metrics.instruments import CALL_FAILURES, SCHEDULER_EVENTS
+from exporter.model.known import Standing
 
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) ?\(([^)]*)\)")

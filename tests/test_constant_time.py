@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from exporter.config.secret_lines import Key, SecretLines
+from exporter.enums import CallbackOutcome
 from exporter.model.target import TargetId
-from exporter.rtc.callback import Terms, judge
 from exporter.simulator.notices import Notice, envelope
-from exporter.vocabulary import CallbackOutcome
+from exporter.volcengine.callback import Terms, judge
 from exporter.web.passwords import Login, Passwords
 from tests.certificates import HASH, PASSWORD
 

@@ -14,25 +14,25 @@ import yaml
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
-from exporter.app.exporter import Exporter
 from exporter.config.load import load
+from exporter.discovery.groups import Listed, Listing
+from exporter.enums import CallbackOutcome, Source
 from exporter.errors import ReadError
-from exporter.exposition.negotiate import Format
-from exporter.ledger.opening import open_engine
-from exporter.ledger.totals import Total
+from exporter.metrics.negotiate import Format
 from exporter.model.clock import Clock
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
-from exporter.polling.dispatcher import BEAT
-from exporter.polling.pool import Work
-from exporter.rtc.answer import Answer, understand
+from exporter.scheduler.dispatcher import BEAT
+from exporter.scheduler.pool import Work
+from exporter.service.exporter import Exporter
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.lives import Plan, begin
 from exporter.simulator.notices import Notice, envelope
 from exporter.simulator.operations import GET_TASK, Ask, get_task
 from exporter.simulator.replies import INTERNAL_ERROR, Metadata, Refusal, Reply, Style, failure, success
-from exporter.targets.groups import Listed, Listing
-from exporter.vocabulary import CallbackOutcome, Source
+from exporter.store.opening import open_engine
+from exporter.store.totals import Total
+from exporter.volcengine.answer import Answer, understand
 
 UNIX = 1_768_465_805.0
 SECRET = "secret-of-the-callbacks"

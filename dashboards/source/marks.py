@@ -3,7 +3,7 @@
 from dashboards.source.fields import Json
 from dashboards.source.panels import DATASOURCE
 from dashboards.source.queries import APP, EXPORTER, TASK, of_task
-from exporter.vocabulary import Status, StopReason
+from exporter.enums import Status, StopReason
 
 UNWANTED = f"{StopReason.EXCEED_MAX_RUNNING_TIME}|{StopReason.OTHER}|{StopReason.LOST}"
 """Stops without a failure that are nobody's wish; those with one are marked as failures."""

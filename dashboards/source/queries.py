@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from exporter.vocabulary import Status
+from exporter.enums import Status
 
 ONE_TASK = "app_id, room_id, task_id"
 

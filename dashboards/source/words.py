@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from exporter.enums import CallbackOutcome, PageReason, ReadFailure, Rejection, Source, StopReason
 from exporter.model.known import Standing
-from exporter.vocabulary import CallbackOutcome, PageReason, ReadFailure, Rejection, Source, StopReason
 
 GREY = "#8e8e8e"
 """Nothing is known, nothing is said."""

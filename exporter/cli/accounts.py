@@ -2,9 +2,9 @@
 
 from exporter.config.accounts import Account
 from exporter.config.schema import Config
+from exporter.discovery.listing import AccountOf
 from exporter.errors import ConfigError, Problem
 from exporter.model.target import TargetId
-from exporter.targets.listing import AccountOf
 
 
 def account_for(config: Config, target: TargetId) -> tuple[str, Account]:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
-from exporter.app.lists import take_lists
-from exporter.app.watched import load_both
 from exporter.cli.check_callback import check_callback
 from exporter.cli.check_probe import ANY, check_probe
 from exporter.cli.options import BAD_USAGE, coloured, config_file, counted, guide, web_config_file
 from exporter.config.load import load
 from exporter.config.rules import warnings
+from exporter.discovery.sources import Sources
 from exporter.model.target import TargetId
-from exporter.targets.sources import Sources
+from exporter.service.lists import take_lists
+from exporter.service.watched import load_both
 
 
 def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> TargetId | str | None:

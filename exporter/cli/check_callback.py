@@ -8,11 +8,11 @@ import click
 from exporter.config.durations import format_duration
 from exporter.config.schema import Config
 from exporter.config.secret_lines import CALLBACK_SECRETS, lines_in
+from exporter.discovery.listing import AccountOf
+from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, Problem, StartError
 from exporter.model.callback import Callback
-from exporter.rtc.callback import Terms, Verdict, judge
-from exporter.targets.listing import AccountOf
-from exporter.vocabulary import CallbackOutcome
+from exporter.volcengine.callback import Terms, Verdict, judge
 from exporter.web.callback import LARGEST_BODY
 from exporter.web.envelope import moment
 

@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 import click
 
-from exporter.app.once import read_once
 from exporter.cli.accounts import account_for
 from exporter.cli.advice import swapped, told
 from exporter.cli.options import coloured
 from exporter.config.accounts import Account
 from exporter.config.schema import Config
+from exporter.discovery.listing import Accepted
 from exporter.errors import AppRefused, NotFound, Rejected
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
-from exporter.targets.listing import Accepted
+from exporter.service.once import read_once
 
 NO_SUCH_ROOM = "webcast-exporter-probe"
 NO_SUCH_APP = "000000000000000000000000"

@@ -5,12 +5,12 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from exporter.app import serve as app
-from exporter.app.exporter import Exporter
 from exporter.cli import logs
 from exporter.cli.options import address, guide, logging_options
 from exporter.cli.simulate import described
 from exporter.config.load import parse_config
+from exporter.service import serve as app
+from exporter.service.exporter import Exporter
 from exporter.simulator.manner import DEMO
 from exporter.simulator.simulation import Scene, Simulation
 from exporter.web.listener import Listener

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import click
 
-from exporter.app.once import read_once
 from exporter.cli.accounts import account_for
 from exporter.cli.advice import told
 from exporter.cli.options import BAD_USAGE, coloured, config_file, guide
 from exporter.config.load import load
 from exporter.config.schema import Config
-from exporter.exposition.catalog.task import task_families
-from exporter.exposition.family import Group
-from exporter.exposition.render import heading, render
+from exporter.enums import Status
+from exporter.metrics.catalog.task import task_families
+from exporter.metrics.family import Group
+from exporter.metrics.render import heading, render
 from exporter.model.known import Known, learn
 from exporter.model.reading import Reading
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import Status
+from exporter.service.once import read_once
 
 COLOURS = {
     Status.UNKNOWN: "yellow",

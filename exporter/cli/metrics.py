@@ -3,7 +3,7 @@
 import click
 
 from exporter.cli.options import example
-from exporter.exposition.reference import reference
+from exporter.metrics.reference import reference
 
 
 @click.command(epilog=example("metrics > docs/metrics.md"))

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from exporter.app.plan import TASKS_OF_NO_LIST, AccountPlan, ScrapeSize, account_plans, scrape_size
 from exporter.cli.options import BAD_USAGE, config_file, guide
 from exporter.config.accounts import VENDOR_MAX_QPS
 from exporter.config.durations import format_duration
 from exporter.config.load import load
 from exporter.config.schema import Config, Polling
-from exporter.polling.intervals import SURE_SHARE
-from exporter.polling.plan import ENDING, STARTING, Plan
+from exporter.scheduler.intervals import SURE_SHARE
+from exporter.scheduler.plan import ENDING, STARTING, Plan
+from exporter.service.plan import TASKS_OF_NO_LIST, AccountPlan, ScrapeSize, account_plans, scrape_size
 
 _Row = tuple[str, str]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from exporter.app.offline import runs_in_state
 from exporter.cli.asking import ask, data_of, url_option
 from exporter.cli.options import BAD_USAGE, config_file, guide
 from exporter.config.durations import parse_duration
 from exporter.config.load import load
 from exporter.config.times import parse_time
-from exporter.ledger.stopped import Wanted
-from exporter.vocabulary import Status, StopReason
+from exporter.enums import Status, StopReason
+from exporter.service.offline import runs_in_state
+from exporter.store.stopped import Wanted
 from exporter.web.envelope import moment
 from exporter.web.run_facts import csv_of
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from exporter.app import serve as app
 from exporter.cli import logs
 from exporter.cli.options import BAD_USAGE, address, config_file, guide, logging_options, web_config_file
 from exporter.config.load import load
+from exporter.service import serve as app
 
 
 @click.command(

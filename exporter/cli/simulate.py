@@ -6,11 +6,11 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from exporter.app.signals import Signals
 from exporter.cli.options import address, guide
 from exporter.config.files import read_text
 from exporter.config.listening import parse_address
 from exporter.config.texts import one_line
+from exporter.service.signals import Signals
 from exporter.simulator.certificates import Certificates, make_certificates
 from exporter.simulator.line import check_url
 from exporter.simulator.manner import DEMO

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from exporter.enums import ReadFailure, Status
 from exporter.errors import NotFound
 from exporter.model.pages import NO_PAGES, Pages
 from exporter.model.reading import Reading
 from exporter.model.run import Run, Step, advance, leave, lose
 from exporter.model.target import Target
 from exporter.model.task import Task
-from exporter.vocabulary import ReadFailure, Status
 
 LOOK_BACK = 72 * 3600.0
 """The API answers only for tasks that started in the last 72 hours (seed page), and none runs longer than 24."""

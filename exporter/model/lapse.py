@@ -1,7 +1,7 @@
 """When a listing by push or callback ends by itself (contract, section 5, "a pushed or called-back target")."""
 
+from exporter.enums import ReadFailure
 from exporter.model.known import Known, Lifetimes
-from exporter.vocabulary import ReadFailure
 
 
 def lapses_at(known: Known, lifetimes: Lifetimes) -> float | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.vocabulary import PageAction, PageReason
+from exporter.enums import PageAction, PageReason
 
 
 class PageEvent(NamedTuple):

@@ -7,10 +7,10 @@ its absence is to be expected. What is not as documented is None in the Task and
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
+from exporter.enums import STATUS_OF_CODE, VENDOR_STOP_REASONS, Status, StopReason
 from exporter.errors import BadSchema, NotFound
 from exporter.model.loose import host_of, is_empty, user_id, whole_number
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.vocabulary import STATUS_OF_CODE, VENDOR_STOP_REASONS, Status, StopReason
 
 MAX_STREAMS = 2
 BYTES_PER_SECOND_OF_KBPS = 125

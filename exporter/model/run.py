@@ -7,12 +7,12 @@ and only here; the ledger makes facts durable, and nothing else may count a run.
 import math
 from dataclasses import dataclass, replace
 
+from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.model.callback import Heard
 from exporter.model.pages import NO_PAGES, Pages
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import PageAction, PageReason, Status, StopReason
 
 NO_STATUS: frozenset[Status] = frozenset()
 EVERY_STATUS = frozenset(Status)

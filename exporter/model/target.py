@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from exporter.vocabulary import Source
+from exporter.enums import Source
 
 ID_PATTERN = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
 """What the vendor allows in each of the three ids (volcengine.com/docs/6348/69828)."""

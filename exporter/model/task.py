@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from exporter.vocabulary import Status, StopReason
+from exporter.enums import Status, StopReason
 
 
 @dataclass(frozen=True, slots=True)

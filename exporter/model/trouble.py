@@ -3,8 +3,8 @@
 from enum import IntEnum
 from typing import NamedTuple
 
+from exporter.enums import ReadFailure, Status, StopReason
 from exporter.model.known import Known, Lifetimes, Standing, is_hidden
-from exporter.vocabulary import ReadFailure, Status, StopReason
 
 GRACE = 60.0
 """Seconds that a task may be late, at its expected start or at its limit, before that is worth a word."""

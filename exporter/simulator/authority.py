@@ -8,14 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from exporter.model.credentials import Credentials
-from exporter.rtc.signing import (
-    ALGORITHM,
-    cached_signing_key,
-    canonical_request,
-    credential_scope,
-    signature,
-    string_to_sign,
-)
 from exporter.simulator.replies import (
     INVALID_ACCESS_KEY,
     INVALID_AUTHORIZATION,
@@ -29,6 +21,14 @@ from exporter.simulator.replies import (
     Refusal,
 )
 from exporter.simulator.wire import Request, canonical
+from exporter.volcengine.signing import (
+    ALGORITHM,
+    cached_signing_key,
+    canonical_request,
+    credential_scope,
+    signature,
+    string_to_sign,
+)
 
 LIFETIME = 900
 """Seconds for which a signature is good, before and after its X-Date (docs 6500/1285432)."""

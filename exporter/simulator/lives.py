@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from exporter.enums import STATUS_OF_CODE, Status, StopReason
 from exporter.simulator.page import PageEvent, Trouble, remedies
 from exporter.simulator.settings import Settings, compressed
-from exporter.vocabulary import STATUS_OF_CODE, Status, StopReason
 
 LOOK_BACK = 72 * 3600
 """Seconds after its start for which a task can be queried (seed page)."""

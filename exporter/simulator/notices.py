@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
+from exporter.enums import PageReason, Status
 from exporter.model.target import TargetId
-from exporter.rtc.event_signature import event_signature
 from exporter.simulator.lives import Life
 from exporter.simulator.page import REFRESHED, PageEvent
-from exporter.vocabulary import PageReason, Status
+from exporter.volcengine.event_signature import event_signature
 
 STARTED = 1
 ENDED = {Status.ENDED: 3, Status.FAILED: 2}

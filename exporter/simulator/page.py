@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from exporter.enums import PageReason
 from exporter.simulator.settings import Settings
-from exporter.vocabulary import PageReason
 
 REFRESHED = 4
 RESCHEDULED = 5

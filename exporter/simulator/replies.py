@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from exporter.rtc.signing import SERVICE
 from exporter.simulator.sending import Sending
+from exporter.volcengine.signing import SERVICE
 
 
 class VendorError(NamedTuple):

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from random import Random
 
+from exporter.enums import PageReason, Status
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Ending, Life, Plan, begin
 from exporter.simulator.page import Trouble
 from exporter.simulator.settings import RANGES, Settings, Video
-from exporter.vocabulary import PageReason, Status
 
 MINUTE = 60.0
 APPS = ("661e0000000000000000543c", "661e0000000000000000543d")

@@ -3,10 +3,10 @@
 from collections import Counter
 from typing import Any
 
+from exporter.enums import VENDOR_STOP_REASONS, Status, StopReason
 from exporter.model.target import TargetId
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.lives import Life, Moment, moment
-from exporter.vocabulary import VENDOR_STOP_REASONS, Status, StopReason
 
 
 def states(fleet: Fleet, at: int) -> dict[TargetId, Moment]:

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from exporter.rtc.signing import canonical_query
 from exporter.simulator.replies import Reply
+from exporter.volcengine.signing import canonical_query
 
 LINE_LIMIT = 16 * 1024
 HEADER_LIMIT = 100

@@ -8,8 +8,8 @@ from starlette.datastructures import QueryParams
 
 from exporter.config.durations import parse_duration
 from exporter.config.times import parse_time
+from exporter.enums import Source
 from exporter.model.known import Standing
-from exporter.vocabulary import Source
 
 WRONG = "wrong"
 """Stands among the statuses for all that somebody should look at."""

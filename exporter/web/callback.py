@@ -4,8 +4,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from exporter.enums import CallbackOutcome
 from exporter.errors import StartError, StateError
-from exporter.vocabulary import CallbackOutcome
 from exporter.web.bodies import BodyFault, read_body
 from exporter.web.house import House
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from exporter.exposition.board import Place
-from exporter.exposition.scrape import Exposition
+from exporter.discovery.groups import TargetGroup
+from exporter.enums import CallbackOutcome
+from exporter.metrics.board import Place
+from exporter.metrics.scrape import Exposition
 from exporter.model.known import Known
 from exporter.model.target import TargetId
-from exporter.targets.groups import TargetGroup
-from exporter.vocabulary import CallbackOutcome
 from exporter.web.insight import Insight
 from exporter.web.recent import Seen
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from exporter.config.schema import Config
-from exporter.exposition.history import Recollection
-from exporter.exposition.instruments import AccountNumbers
-from exporter.ledger.stopped import Found, Wanted
+from exporter.enums import Rejection, Source
+from exporter.metrics.history import Recollection
+from exporter.metrics.instruments import AccountNumbers
 from exporter.model.known import Known, Lifetimes
 from exporter.model.target import TargetId
 from exporter.model.turn import Turn
-from exporter.vocabulary import Rejection, Source
+from exporter.store.stopped import Found, Wanted
 
 
 class Reload(NamedTuple):

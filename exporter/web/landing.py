@@ -6,7 +6,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter.exposition.instruments import AccountNumbers
+from exporter.metrics.instruments import AccountNumbers
 from exporter.model.known import Standing
 from exporter.web.house import House
 from exporter.web.page import house_of, page

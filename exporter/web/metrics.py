@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter.exposition.negotiate import accepts_gzip, choose_format
+from exporter.metrics.negotiate import accepts_gzip, choose_format
 from exporter.web.gzip import gzipped
 from exporter.web.house import House
 from exporter.web.pieces import InPieces, batches

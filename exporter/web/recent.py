@@ -3,9 +3,9 @@
 from collections import deque
 from typing import NamedTuple
 
+from exporter.enums import CallbackOutcome
 from exporter.model.clock import Clock
-from exporter.rtc.callback import Shape
-from exporter.vocabulary import CallbackOutcome
+from exporter.volcengine.callback import Shape
 
 MOST = 20
 MOST_UNSIGNED = 5

@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from exporter.ledger.stopped import status_of
 from exporter.model.run import Run
+from exporter.store.stopped import status_of
 from exporter.web.envelope import moment
 
 COLUMNS = (

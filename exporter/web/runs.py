@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.config.durations import format_duration
+from exporter.enums import Status, StopReason
 from exporter.errors import StateError
-from exporter.ledger.stopped import Wanted
-from exporter.vocabulary import Status, StopReason
+from exporter.store.stopped import Wanted
 from exporter.web.asked import LAST_PAGE, LONGEST_TEXT, QueryFault, moment_asked, number_asked, one_of, text_asked
 from exporter.web.envelope import failure, success
 from exporter.web.house import House

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from exporter.discovery.listing import WEAKEST_FIRST
 from exporter.model.known import Known, Lifetimes, Standing
 from exporter.model.trouble import Rank, Trouble, elapsed, trouble
-from exporter.targets.listing import WEAKEST_FIRST
 from exporter.web.asked import PAST, Sort, TasksAsked
 
 

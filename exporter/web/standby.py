@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.exposition.scrape import Exposition
+from exporter.metrics.scrape import Exposition
 from exporter.web.allowance import Allowance
 from exporter.web.callback import callback
 from exporter.web.gatekeeper import Gatekeeper

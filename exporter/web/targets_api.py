@@ -7,12 +7,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.discovery.feed import FeedFault
+from exporter.discovery.listing import WEAKEST_FIRST
+from exporter.discovery.sd_form import groups_of_json
 from exporter.errors import BadTargets, StartError, StateError
 from exporter.model.known import Known
 from exporter.model.target import TargetId
-from exporter.targets.feed import FeedFault
-from exporter.targets.listing import WEAKEST_FIRST
-from exporter.targets.sd_form import groups_of_json
 from exporter.web.bodies import BodyFault, read_body, require_type
 from exporter.web.envelope import failure, moment, success
 from exporter.web.house import House

@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.errors import StateError
-from exporter.ledger.stopped import Found, Wanted
 from exporter.model.known import Known
 from exporter.model.target import TargetId
 from exporter.model.trouble import trouble
+from exporter.store.stopped import Found, Wanted
 from exporter.web.envelope import failure, success
 from exporter.web.explained import explanation, next_read, no_target, why_no_target, why_series
 from exporter.web.insight import Insight

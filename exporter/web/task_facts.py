@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
+from exporter.discovery.listing import WEAKEST_FIRST
+from exporter.enums import Source, StopReason
 from exporter.model.known import Known
 from exporter.model.pages import PageEvent
 from exporter.model.trouble import Rank, elapsed
-from exporter.targets.listing import WEAKEST_FIRST
-from exporter.vocabulary import Source, StopReason
 from exporter.web.envelope import moment
 from exporter.web.selection import Seen
 

@@ -6,8 +6,8 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.enums import Source
 from exporter.model.known import Known, Standing
-from exporter.vocabulary import Source
 from exporter.web.asked import PAST, WRONG, QueryFault, Sort, TasksAsked, tasks_asked
 from exporter.web.envelope import failure, success
 from exporter.web.house import House

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from exporter.enums import PageAction, PageReason, ReadFailure, Source, Status, StopReason
 from exporter.model.known import Known
 from exporter.model.pages import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task, VideoStream
-from exporter.vocabulary import PageAction, PageReason, ReadFailure, Source, Status, StopReason
 
 NOW = 1_768_465_805.0
 APPS = ("661e0000000000000000543c", "661e0000000000000000543d")

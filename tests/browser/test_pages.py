@@ -9,9 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from exporter.enums import Status
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import Status
 from tests.browser.fleet import many, task_known
 
 if TYPE_CHECKING:

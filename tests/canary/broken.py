@@ -5,12 +5,12 @@ from typing import Any, Never
 from unittest.mock import patch
 
 from exporter import cli
-from exporter.app.signals import Signals, Wish
+from exporter.service.signals import Signals, Wish
 
 BROKEN = (
-    "exporter.rtc.signing.signing_key",
-    "exporter.app.callbacks.judge",
-    "exporter.app.push.PushDesk.admits",
+    "exporter.volcengine.signing.signing_key",
+    "exporter.service.callbacks.judge",
+    "exporter.service.push.PushDesk.admits",
     "exporter.web.passwords.Passwords._fits",
 )
 
@@ -31,5 +31,5 @@ if __name__ == "__main__":
     with ExitStack() as stack:
         for name in BROKEN:
             stack.enter_context(patch(name, fail))
-        stack.enter_context(patch("exporter.app.serve.follow", crash))
+        stack.enter_context(patch("exporter.service.serve.follow", crash))
         cli.main()

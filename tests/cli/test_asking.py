@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from exporter.config.load import parse_config
-from exporter.ledger.ledger import Ledger
-from exporter.ledger.opening import open_engine
+from exporter.enums import Status, StopReason
 from exporter.model.run import Run as TaskRun
 from exporter.model.run import Step
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import Status, StopReason
+from exporter.store.ledger import Ledger
+from exporter.store.opening import open_engine
 from exporter.web.listener import Listener, bind
 
 Run = Callable[..., Result]

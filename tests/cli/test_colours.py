@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from exporter.cli.get import COLOURS
 from exporter.cli.group import main
-from exporter.vocabulary import Status
+from exporter.enums import Status
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Api

@@ -12,13 +12,13 @@ import pytest
 from click.testing import Result
 
 import exporter.cli
-from exporter.app.exporter import Exporter
-from exporter.app.serve import serve
-from exporter.app.signals import Signals, Wish
 from exporter.bundle import files
 from exporter.cli import dashboards, logs
 from exporter.config.schema import Config
-from exporter.exposition.reference import reference
+from exporter.metrics.reference import reference
+from exporter.service.exporter import Exporter
+from exporter.service.serve import serve
+from exporter.service.signals import Signals, Wish
 from exporter.web.listener import Listener
 
 Run = Callable[..., Result]
@@ -104,7 +104,7 @@ def test_demo_serves_a_fleet(run: Run, monkeypatch: pytest.MonkeyPatch, meanwhil
         finally:
             terminate()
 
-    monkeypatch.setattr("exporter.app.serve.serve", watched)
+    monkeypatch.setattr("exporter.service.serve.serve", watched)
     with meanwhile(look):
         result = run("demo", "--web.listen-address", "127.0.0.1:0", "--tasks", "7", "--log.level", "error")
     assert result.exit_code == 0
@@ -139,7 +139,7 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
         names.append(load().accounts[0].name)
 
     configured: list[tuple[str, str]] = []
-    monkeypatch.setattr("exporter.app.serve.serve", served)
+    monkeypatch.setattr("exporter.service.serve.serve", served)
     monkeypatch.setattr(logs, "configure", lambda level, fmt: configured.append((level, fmt)))
     logging = ("--log.level", "debug", "--log.format", "json")
     arguments = ("--web.listen-address", "127.0.0.1:0", "--web.config.file", "web.yml", *logging)

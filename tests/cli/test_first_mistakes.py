@@ -13,9 +13,9 @@ import httpx
 import pytest
 from click.testing import Result
 
-from exporter.app import serve as serving
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
+from exporter.service import serve as serving
 from exporter.simulator.authority import Account
 from exporter.simulator.faults import FaultMode
 from exporter.simulator.notices import Notice, envelope

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from exporter.app.signals import Signals, Wish
+from exporter.service.signals import Signals, Wish
 from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
 
 Run = Callable[..., Result]

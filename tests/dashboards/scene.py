@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from exporter.enums import PageReason
 from exporter.model.target import TargetId
 from exporter.simulator.faults import FaultMode
 from exporter.simulator.lives import Ending, Plan, begin
@@ -19,7 +20,6 @@ from exporter.simulator.page import Trouble
 from exporter.simulator.scenery import APPS, LARGE, MIDDLE, SMALL
 from exporter.simulator.settings import Settings
 from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
-from exporter.vocabulary import PageReason
 
 LATER = 10_000.0
 EVENING_APP = "661e0000000000000000543e"

@@ -1,8 +1,8 @@
 import re
 from pathlib import Path
 
+from exporter.enums import PageAction, PageReason, ReadFailure, StopReason
 from exporter.model.known import Standing
-from exporter.vocabulary import PageAction, PageReason, ReadFailure, StopReason
 from tests.dashboards.reading import Json, columns, fixed_names, properties, selectors
 
 UNITS = set((Path(__file__).parent / "units.txt").read_text().split())

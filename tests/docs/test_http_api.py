@@ -6,9 +6,9 @@ from typing import cast
 
 from starlette.routing import Route
 
+from exporter.enums import ReadFailure, Source, Status
 from exporter.model.known import Known
 from exporter.model.target import Target, TargetId
-from exporter.vocabulary import ReadFailure, Source, Status
 from exporter.web import runs, tasks
 from exporter.web.asked import Sort
 from exporter.web.envelope import failure

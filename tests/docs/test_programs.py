@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from exporter.config.load import parse_config
-from exporter.ledger.opening import open_engine
-from exporter.ledger.schema import META
-from exporter.targets.http_sd import HttpSource
-from exporter.targets.sd_form import groups_of_json
+from exporter.discovery.http_sd import HttpSource
+from exporter.discovery.sd_form import groups_of_json
+from exporter.store.opening import open_engine
+from exporter.store.schema import META
 from tests.docs.console import commands
 from tests.docs.reading import ROOT, blocks, blocks_of
 from tests.real.conftest import free_port, start, wait_until

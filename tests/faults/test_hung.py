@@ -10,11 +10,11 @@ import httpx
 import pytest
 import yaml
 
-from exporter.app.exporter import Exporter
 from exporter.config.load import load
-from exporter.ledger.opening import open_engine
 from exporter.model.clock import Clock
-from exporter.polling.poller import Poller
+from exporter.scheduler.poller import Poller
+from exporter.service.exporter import Exporter
+from exporter.store.opening import open_engine
 from exporter.web.listener import Listener, bind
 from exporter.web.site import create_site
 from tests.faults.places import Place, open_place

@@ -2,8 +2,8 @@
 
 import pytest
 
+from exporter.enums import ReadFailure, Status
 from exporter.simulator.faults import Faults
-from exporter.vocabulary import ReadFailure, Status
 from tests.faults.cases import CASES, FAILING, Case, Told
 from tests.faults.places import CANARIES
 from tests.faults.scrapes import Scrape

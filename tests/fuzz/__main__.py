@@ -11,7 +11,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["exporter.model", "exporter.rtc"]):
+with atheris.instrument_imports(include=["exporter.model", "exporter.volcengine"]):
     from tests.fuzz.mutation import mutate
     from tests.fuzz.subjects import SEEDS, SUBJECTS
 

@@ -6,15 +6,15 @@ from io import BytesIO
 
 from requests import Response
 
+from exporter.enums import CallbackOutcome
 from exporter.errors import ReadError
 from exporter.model.known import Known, learn
 from exporter.model.reading import Reading
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.rtc.answer import receive, understand
-from exporter.rtc.callback import Terms, judge
-from exporter.rtc.event_signature import event_signature
-from exporter.vocabulary import CallbackOutcome
+from exporter.volcengine.answer import receive, understand
+from exporter.volcengine.callback import Terms, judge
+from exporter.volcengine.event_signature import event_signature
 
 NOW = 1_768_465_805.0
 SECRET = "secret-of-the-fuzzer"

@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.errors import StateError
-from exporter.exposition.board import Board
-from exporter.exposition.catalog.task import task_families
-from exporter.exposition.family import Group
-from exporter.exposition.fleet import FleetCollector
-from exporter.ledger.ledger import RETRY_AFTER, Ledger
-from exporter.ledger.opening import open_engine
+from exporter.metrics.board import Board
+from exporter.metrics.catalog.task import task_families
+from exporter.metrics.family import Group
+from exporter.metrics.fleet import FleetCollector
 from exporter.model.callback import Callback
 from exporter.model.known import Known, Lifetimes
 from exporter.model.target import Target, TargetId
-from exporter.polling.tracker import Tracker
+from exporter.scheduler.tracker import Tracker
+from exporter.store.ledger import RETRY_AFTER, Ledger
+from exporter.store.opening import open_engine
 from tests.whole import World
 
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)

@@ -20,19 +20,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.errors import NotFound, ReadError, ServerFailed, TimedOut
 from exporter.model.callback import Callback
 from exporter.model.known import LOOK_BACK
 from exporter.model.reading import Reading
 from exporter.model.target import TargetId
-from exporter.rtc.callback import ACTION_OF_STATUS, Terms, judge
 from exporter.simulator.lives import Ending, Life, Moment, Plan, moment
 from exporter.simulator.notices import Notice, envelope, notices
 from exporter.simulator.page import Trouble
 from exporter.simulator.replies import NotFoundForm, Style
 from exporter.simulator.settings import Settings
 from exporter.simulator.truth import stop_reason
-from exporter.vocabulary import PageAction, PageReason, Status, StopReason
+from exporter.volcengine.callback import ACTION_OF_STATUS, Terms, judge
 
 if TYPE_CHECKING:
     from tests.life.conftest import House, Shown

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from exporter.ledger.ledger import Ledger
-from exporter.ledger.opening import open_engine
+from exporter.enums import CallbackOutcome, Source, Status, StopReason
 from exporter.model.run import Run, Step
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.polling.tracker import FEW
+from exporter.scheduler.tracker import FEW
 from exporter.simulator.lives import Ending, Plan
 from exporter.simulator.notices import notices
-from exporter.vocabulary import CallbackOutcome, Source, Status, StopReason
+from exporter.store.ledger import Ledger
+from exporter.store.opening import open_engine
 
 if TYPE_CHECKING:
     from pathlib import Path

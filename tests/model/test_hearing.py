@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.errors import ReadError, TimedOut
 from exporter.model.callback import Callback, EventKey, Heard
 from exporter.model.hearing import hear, heard
@@ -14,7 +15,6 @@ from exporter.model.reading import Reading
 from exporter.model.run import Fact, Remedied, Run, Step, Stopped
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import PageAction, PageReason, Status, StopReason
 
 Knowing = Callable[..., Known]
 

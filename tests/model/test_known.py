@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.enums import ReadFailure, Status, StopReason
 from exporter.errors import AppRefused, BadSchema, NotFound, ReadError, ServerFailed, TimedOut
 from exporter.model.known import (
     LOOK_BACK,
@@ -28,7 +29,6 @@ from exporter.model.reading import Reading
 from exporter.model.run import Fact, Run, Step, Stopped
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import ReadFailure, Status, StopReason
 
 Read = Callable[..., Reading]
 Knowing = Callable[..., Known]

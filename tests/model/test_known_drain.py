@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.enums import Status, StopReason
 from exporter.errors import ReadError, TimedOut
 from exporter.model.known import Known, Lifetimes, accept, expire, expires_at, let_go, retarget
 from exporter.model.run import EndUnseen, Step, Stopped
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import Status, StopReason
 
 Knowing = Callable[..., Known]
 

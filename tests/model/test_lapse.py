@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
+from exporter.enums import ReadFailure, Status
 from exporter.model.known import Known, Lifetimes, Named
 from exporter.model.lapse import lapses_at
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.vocabulary import ReadFailure, Status
 
 HOUR = 3600.0
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0, forget_unknown_after=HOUR, ttl=26 * HOUR)

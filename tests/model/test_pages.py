@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.enums import PageAction, PageReason
 from exporter.model.pages import NO_PAGES, PageEvent, Pages, with_event
-from exporter.vocabulary import PageAction, PageReason
 
 REFRESH, RESCHEDULE = PageAction
 FREEZE, BLANK, *_ = PageReason

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from exporter.enums import Status, StopReason
 from exporter.errors import BadSchema, NotFound
 from exporter.model.reply import FIELDS, Reply, parse_reply
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.vocabulary import Status, StopReason
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 

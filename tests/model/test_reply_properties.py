@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.enums import STATUS_OF_CODE, VENDOR_STOP_REASONS, Status
 from exporter.errors import BadSchema, NotFound
 from exporter.model.reply import FIELDS, Reply, parse_reply
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.vocabulary import STATUS_OF_CODE, VENDOR_STOP_REASONS, Status
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.integers().map(str), st.floats().map(str),

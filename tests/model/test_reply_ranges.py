@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from exporter.enums import STATUS_OF_CODE, VENDOR_STOP_REASONS, Status, StopReason
 from exporter.model.reply import Reply, parse_reply
-from exporter.vocabulary import STATUS_OF_CODE, VENDOR_STOP_REASONS, Status, StopReason
 
 MILLISECONDS_OF_2001 = 978_307_200_000
 MILLISECONDS_OF_2201 = 7_289_654_400_000

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.enums import Status, StopReason
 from exporter.model.reading import Reading
 from exporter.model.run import (
     MOST_EARLIER,
@@ -21,7 +22,6 @@ from exporter.model.run import (
 )
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import Status, StopReason
 
 Read = Callable[..., Reading]
 Live = Callable[..., tuple[Run, Step]]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from exporter.enums import Status
 from exporter.model.task import Task
-from exporter.vocabulary import Status
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.enums import PageAction, PageReason, ReadFailure, Status, StopReason
 from exporter.model.known import Known, Lifetimes, Standing
 from exporter.model.pages import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.trouble import GRACE, LATELY, Rank, elapsed, trouble
-from exporter.vocabulary import PageAction, PageReason, ReadFailure, Status, StopReason
 
 NOW = 1_768_465_805.0
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.enums import PageReason
 from exporter.model.target import TargetId
 from exporter.simulator import truth
 from exporter.simulator.lives import Ending, Plan
@@ -21,7 +22,6 @@ from exporter.simulator.notices import notices
 from exporter.simulator.page import Trouble
 from exporter.simulator.settings import Settings
 from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
-from exporter.vocabulary import PageReason
 
 if TYPE_CHECKING:
     from tests.real.conftest import StartExporter

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from exporter.enums import Status, StopReason
 from exporter.model.target import TargetId
 from exporter.simulator import truth
 from exporter.simulator.fleet import Fleet
@@ -16,7 +17,6 @@ from exporter.simulator.lives import Ending, Plan
 from exporter.simulator.replies import Outcome
 from exporter.simulator.settings import Settings
 from exporter.simulator.simulation import Scene, Simulation
-from exporter.vocabulary import Status, StopReason
 
 if TYPE_CHECKING:
     from tests.real.conftest import Prometheus, Running, StartExporter, StartPrometheus

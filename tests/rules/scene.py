@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from exporter.discovery.groups import Listed, Listing
+from exporter.enums import STATUS_OF_CODE, CallbackOutcome, Source, Status
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Plan
 from exporter.simulator.notices import EVENT_TYPE, Notice, envelope
 from exporter.simulator.replies import Reply, VendorError, failure
 from exporter.simulator.settings import Settings
-from exporter.targets.groups import Listed, Listing
-from exporter.vocabulary import STATUS_OF_CODE, CallbackOutcome, Source, Status
 from tests.rules.bundle import RULE_FILES, RUNBOOK_BASE, scraped_names
 from tests.rules.tape import Alert, Moment, Question, Tape, run_promtool, selector, unit_test
 from tests.whole import METADATA, SECRET, Whole, World

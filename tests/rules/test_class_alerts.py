@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.enums import PageReason
 from exporter.simulator.lives import Ending, Plan
 from exporter.simulator.page import Trouble
 from exporter.simulator.settings import Settings
-from exporter.vocabulary import PageReason
 from tests.rules.scene import APP, HOUR, MINUTE, WATCHED, Scene, named, of_exporter, of_task, task
 from tests.rules.tape import Alert
 

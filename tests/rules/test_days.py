@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
+from exporter.enums import PageReason
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Ending, Plan
 from exporter.simulator.page import Trouble
 from exporter.simulator.replies import INTERNAL_ERROR
-from exporter.vocabulary import PageReason
 from tests.rules.scene import MINUTE, WATCHED, Scene, task
 
 pytestmark = pytest.mark.real

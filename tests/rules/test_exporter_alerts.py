@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config.schema import Config
+from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, Problem
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Ending
@@ -19,7 +20,6 @@ from exporter.simulator.replies import (
     WRONG_OWNER,
     VendorError,
 )
-from exporter.vocabulary import CallbackOutcome
 from tests.rules.scene import (
     APP,
     HOUR,

@@ -14,7 +14,13 @@ import pytest
 
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
-from exporter.rtc.signing import (
+from exporter.simulator.authority import Account
+from exporter.simulator.fleet import Fleet
+from exporter.simulator.gateway import Gateway
+from exporter.simulator.lives import Plan
+from exporter.simulator.replies import Reply
+from exporter.simulator.wire import Request
+from exporter.volcengine.signing import (
     canonical_query,
     canonical_request,
     credential_scope,
@@ -23,12 +29,6 @@ from exporter.rtc.signing import (
     string_to_sign,
     x_date,
 )
-from exporter.simulator.authority import Account
-from exporter.simulator.fleet import Fleet
-from exporter.simulator.gateway import Gateway
-from exporter.simulator.lives import Plan
-from exporter.simulator.replies import Reply
-from exporter.simulator.wire import Request
 
 NOW = 1768465805.0
 HOST = "rtc.volcengineapi.com"

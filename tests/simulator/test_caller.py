@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from exporter.enums import PageReason
 from exporter.model.target import TargetId
 from exporter.simulator.caller import Caller
 from exporter.simulator.fleet import Fleet
@@ -21,7 +22,6 @@ from exporter.simulator.manner import EXACT, Counts, Manner
 from exporter.simulator.page import Trouble
 from exporter.simulator.settings import Settings
 from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
-from exporter.vocabulary import PageReason
 
 if TYPE_CHECKING:
     from tests.simulator.conftest import Receiver

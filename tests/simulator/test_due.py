@@ -5,13 +5,13 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.enums import PageReason
 from exporter.model.target import TargetId
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.lives import Life, Plan, begin
 from exporter.simulator.notices import Notice, notices
 from exporter.simulator.page import Trouble
 from exporter.simulator.settings import Settings
-from exporter.vocabulary import PageReason
 
 BORN = 1_700_000_000.0
 FROZEN = Plan(

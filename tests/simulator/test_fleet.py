@@ -4,12 +4,12 @@ from itertools import pairwise
 
 import pytest
 
+from exporter.enums import Status, StopReason
 from exporter.model.target import TargetId
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.lives import Ending, Plan, begin, moment
 from exporter.simulator.settings import Settings
 from exporter.simulator.truth import states, status_counts, stop_counts
-from exporter.vocabulary import Status, StopReason
 
 BORN = 1_700_000_000.0
 

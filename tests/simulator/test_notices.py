@@ -5,12 +5,12 @@ import json
 
 import pytest
 
+from exporter.enums import PageReason
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Ending, Life, Plan, begin, ended
 from exporter.simulator.notices import Notice, envelope, event_time, notices
 from exporter.simulator.page import Trouble
 from exporter.simulator.settings import Settings
-from exporter.vocabulary import PageReason
 
 BORN = 1_700_000_000
 WATCHED = Settings(

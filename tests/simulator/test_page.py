@@ -2,9 +2,9 @@
 
 import pytest
 
+from exporter.enums import VENDOR_PAGE_REASONS, PageReason
 from exporter.simulator.page import PageEvent, Trouble, remedies
 from exporter.simulator.settings import Settings
-from exporter.vocabulary import VENDOR_PAGE_REASONS, PageReason
 
 WATCHED = Settings(freeze_check=5, blank_check=3, crash_check=7, event_notify=True, start_timeout=20)
 

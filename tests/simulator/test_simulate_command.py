@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from click.testing import CliRunner, Result
 
-from exporter.app.signals import Signals, Wish
 from exporter.cli.group import main
+from exporter.service.signals import Signals, Wish
 from exporter.simulator.faults import FaultMode
 from exporter.simulator.simulation import Scene, Simulation
 

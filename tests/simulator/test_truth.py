@@ -6,6 +6,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.enums import Status, StopReason
 from exporter.model.reply import parse_reply
 from exporter.model.target import TargetId
 from exporter.simulator.fleet import Fleet
@@ -19,7 +20,6 @@ from exporter.simulator.truth import (
     targets_document,
     truth_document,
 )
-from exporter.vocabulary import Status, StopReason
 
 BORN = 1_700_000_000.0
 STEP = 50

@@ -11,19 +11,19 @@ from prometheus_client import CollectorRegistry, Gauge
 from starlette.applications import Starlette
 
 from exporter.config.schema import Config
+from exporter.discovery.groups import TargetGroup
+from exporter.enums import CallbackOutcome, Rejection, Source
 from exporter.errors import ConfigError, Problem
-from exporter.exposition.board import Board, Place
-from exporter.exposition.catalog.task import task_families
-from exporter.exposition.history import History, Recollection
-from exporter.exposition.instruments import AccountNumbers
-from exporter.exposition.scrape import Exposition
-from exporter.ledger.stopped import Found, Wanted
+from exporter.metrics.board import Board, Place
+from exporter.metrics.catalog.task import task_families
+from exporter.metrics.history import History, Recollection
+from exporter.metrics.instruments import AccountNumbers
+from exporter.metrics.scrape import Exposition
 from exporter.model.known import Known, Lifetimes
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.turn import Turn
-from exporter.targets.groups import TargetGroup
-from exporter.vocabulary import CallbackOutcome, Rejection, Source
+from exporter.store.stopped import Found, Wanted
 from exporter.web.allowance import Allowance
 from exporter.web.house import House
 from exporter.web.insight import Reload

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from exporter.enums import CallbackOutcome
 from exporter.errors import StartError, StateError
-from exporter.vocabulary import CallbackOutcome
 from exporter.web.allowance import Allowance
 from exporter.web.callback import LARGEST_BODY
 

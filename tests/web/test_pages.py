@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from exporter import __version__
-from exporter.exposition.board import Place
-from exporter.exposition.instruments import AccountNumbers
+from exporter.enums import Rejection, Source
+from exporter.metrics.board import Place
+from exporter.metrics.instruments import AccountNumbers
 from exporter.model.known import Standing
-from exporter.vocabulary import Rejection, Source
 from exporter.web.insight import Reload
 from exporter.web.site import create_site
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from exporter.enums import Status, StopReason
 from exporter.errors import StateError
 from exporter.model.known import Known
 from exporter.model.pages import Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import Status, StopReason
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site

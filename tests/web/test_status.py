@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from exporter import __version__
+from exporter.enums import CallbackOutcome
 from exporter.model.clock import Clock
-from exporter.rtc.callback import Shape
-from exporter.vocabulary import CallbackOutcome
+from exporter.volcengine.callback import Shape
 from exporter.web.recent import MOST, MOST_UNSIGNED, Recent, Seen
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from exporter.discovery.groups import TargetGroup
+from exporter.enums import ReadFailure, Source, Status
 from exporter.errors import BadTargets, Problem, StartError, StateError
 from exporter.model.known import Known
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.targets.groups import TargetGroup
-from exporter.vocabulary import ReadFailure, Source, Status
 from exporter.web.targets_api import LARGEST_BODY
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.enums import ReadFailure, Source, Status, StopReason
 from exporter.errors import TimedOut
 from exporter.model.known import Known
 from exporter.model.reading import Reading
@@ -12,7 +13,6 @@ from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task, VideoStream
 from exporter.model.turn import Turn
-from exporter.vocabulary import ReadFailure, Source, Status, StopReason
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.enums import PageAction, PageReason, ReadFailure, Source, Status, StopReason
 from exporter.model.known import Known
 from exporter.model.pages import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.vocabulary import PageAction, PageReason, ReadFailure, Source, Status, StopReason
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site

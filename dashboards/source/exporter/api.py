@@ -7,7 +7,7 @@ from dashboards.source.over_time import heatmap, lines
 from dashboards.source.panels import Query, Size, table
 from dashboards.source.queries import ACCOUNT, quantile, rate, total
 from dashboards.source.words import FAILURES
-from exporter.vocabulary import ReadFailure
+from exporter.enums import ReadFailure
 
 REQUESTS = ACCOUNT("webcast_api_requests_total")
 FAILED = ACCOUNT("webcast_api_request_failures_total")

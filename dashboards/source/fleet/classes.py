@@ -1,7 +1,7 @@
 """What is asked of classes and their expected times, and of tasks that fail."""
 
 from dashboards.source.queries import APP, ONE_TASK, in_status, left, of_task, zero_of
-from exporter.vocabulary import ReadFailure, Status
+from exporter.enums import ReadFailure, Status
 
 DARK_AFTER, FORGOTTEN_AFTER = 120, 86_400
 """Seconds after its expected start between which a class that does not run is dark; no task runs for over a day."""

@@ -6,9 +6,9 @@ from dashboards.source.over_time import lines
 from dashboards.source.panels import Query, Size, bars, stat
 from dashboards.source.queries import APP, grown, per_minute, quantile, total
 from dashboards.source.words import STANDINGS, STOPS
-from exporter.ledger.totals import DURATION_BUCKETS
+from exporter.enums import Status
 from exporter.model.known import Standing
-from exporter.vocabulary import Status
+from exporter.store.totals import DURATION_BUCKETS
 
 _RUNNING = APP("webcast_tasks", status=Standing.RUNNING)
 _ENTERED = f"{Status.NOT_STARTED}|{Status.RUNNING}|{Status.UNKNOWN}"

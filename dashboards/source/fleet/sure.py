@@ -21,8 +21,8 @@ from dashboards.source.frame import Row
 from dashboards.source.panels import Query, Size, stat, table
 from dashboards.source.queries import APP, ONE_TASK, beside, grown, in_status, total, zero_of
 from dashboards.source.words import FAILURES, GREY, Word
+from exporter.enums import Status
 from exporter.model.known import Standing
-from exporter.vocabulary import Status
 
 QUIET, HALF = Size(3, 3), Size(12, 9)
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from dashboards.source.queries import TASK, in_status, of_task
 from dashboards.source.words import CODES, FAILURES, GREY, STANDINGS, STOPS, Word
+from exporter.enums import Status
 from exporter.model.known import Standing
-from exporter.vocabulary import Status
 
 START = of_task(TASK, "webcast_task_start_timestamp_seconds")
 END = of_task(TASK, "webcast_task_end_timestamp_seconds")

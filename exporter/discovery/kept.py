@@ -1,0 +1,91 @@
+"""A list of targets that is kept in the state, because nobody can be asked for it again."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from exporter.config.times import EXPECTED_END, EXPECTED_START, time_text
+from exporter.discovery.groups import Listed, Listing, TargetGroup, read_groups
+from exporter.enums import Source
+from exporter.model.target import TargetId
+from exporter.store.kept import KeptTarget, KeptTargets
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The list as it will be once `commit` was called; StateError, and it stays as it was, when it cannot be kept.
+
+    `touched` are the targets of which the new list may say something else.
+    """
+
+    listing: Listing
+    touched: frozenset[TargetId]
+    commit: Callable[[], None] = field(repr=False)
+
+
+class KeptList:
+    """One source's targets: in memory as they are in the state. One thread at a time changes it, any may read."""
+
+    def __init__(self, state: KeptTargets, source: Source) -> None:
+        self._state = state
+        self._source = source
+        self._targets: Mapping[TargetId, KeptTarget] = state.all()
+        groups = (TargetGroup([str(target)], said.labels) for target, said in self._targets.items())
+        self.listing = read_groups(source, groups, source)
+
+    def __iter__(self) -> Iterator[TargetId]:
+        """Every target that it lists."""
+        return iter(self._targets)
+
+    def named_at(self, target: TargetId) -> float | None:
+        """When it was last named, Unix seconds; None when it is not in the list."""
+        said = self._targets.get(target)
+        return said.renewed_at if said else None
+
+    def added(self, named: Mapping[TargetId, Listed], at: float) -> Change:
+        """These named now, in place of what was said of them before; the others stay."""
+        rows = _rows(named, at)
+        listed = {**self.listing.targets, **named}
+        return self._change({**self._targets, **rows}, listed, named, lambda: self._state.add(rows))
+
+    def replaced(self, named: Mapping[TargetId, Listed], at: float) -> Change:
+        """These named now, and no others."""
+        rows = _rows(named, at)
+        touched = self._targets.keys() | named
+        return self._change(rows, named, touched, lambda: self._state.replace(rows))
+
+    def removed(self, targets: Collection[TargetId]) -> Change:
+        """All but these."""
+        gone = frozenset(targets)
+        rows = {target: said for target, said in self._targets.items() if target not in gone}
+        listed = {target: said for target, said in self.listing.targets.items() if target not in gone}
+        return self._change(rows, listed, gone, lambda: self._state.remove(gone))
+
+    def _change(
+        self,
+        targets: Mapping[TargetId, KeptTarget],
+        listed: Mapping[TargetId, Listed],
+        touched: Collection[TargetId],
+        write: Callable[[], None],
+    ) -> Change:
+        listing = Listing(self._source, listed)
+
+        def commit() -> None:
+            write()
+            self._targets, self.listing = targets, listing
+
+        return Change(listing, frozenset(touched), commit)
+
+
+def _rows(named: Mapping[TargetId, Listed], at: float) -> dict[TargetId, KeptTarget]:
+    return {target: KeptTarget(kept_labels(said), at) for target, said in named.items()}
+
+
+def listed_again(target: TargetId, labels: Mapping[str, str]) -> Listed | None:
+    """What was said of a target, from the labels that were kept; None when they cannot be read any more."""
+    return read_groups(Source.PUSH, [TargetGroup([str(target)], labels)]).targets.get(target)
+
+
+def kept_labels(said: Listed) -> dict[str, str]:
+    """The labels as they can be read again: the expected times as Unix seconds."""
+    times = {EXPECTED_START: said.expected_start, EXPECTED_END: said.expected_end}
+    return {**said.labels, **{name: time_text(time) for name, time in times.items() if time is not None}}

@@ -1,0 +1,93 @@
+"""All the lists that a configuration names: what they say now, and their refreshing."""
+
+import logging
+from collections.abc import Callable, Iterator
+from threading import Lock
+from typing import Self
+
+from exporter.config.discovery import FileSdConfig, HttpSdConfig
+from exporter.config.schema import Config
+from exporter.discovery.feed import Feed, Refreshed
+from exporter.discovery.file_sd import FileSource
+from exporter.discovery.groups import Listing
+from exporter.discovery.http_sd import HttpSource
+from exporter.discovery.static import static_listing
+
+log = logging.getLogger(__name__)
+
+
+class Sources:
+    """The static list, and a feed for each element of the other sections. Any thread may call it.
+
+    Nothing is fetched before the first `refresh`. `open_file` and `open_http` make the feeds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        open_file: Callable[[FileSdConfig, str], Feed] = FileSource,
+        open_http: Callable[[HttpSdConfig, str], Feed] = HttpSource,
+    ) -> None:
+        self._static = static_listing(config)
+        feeds = (
+            *(open_file(section, f"file_sd_configs[{index}]") for index, section in enumerate(config.file_sd_configs)),
+            *(open_http(section, f"http_sd_configs[{index}]") for index, section in enumerate(config.http_sd_configs)),
+        )
+        self._feeds = {feed.place: feed for feed in feeds}
+        self._locks = {place: Lock() for place in self._feeds}
+        self._told: dict[str, str] = {}
+        self._closed = False
+
+    @classmethod
+    def after(
+        cls,
+        previous: "Sources",
+        config: Config,
+        open_file: Callable[[FileSdConfig, str], Feed] = FileSource,
+        open_http: Callable[[HttpSdConfig, str], Feed] = HttpSource,
+    ) -> Self:
+        """The sources of a new configuration, with what the previous ones had learnt; those go on until closed."""
+        sources = cls(config, open_file, open_http)
+        for feed in sources:
+            feed.inherit(previous)
+            same = [old.place for old in previous if old.config == feed.config]
+            sources._told[feed.place] = previous._told.get(same[0], "") if same else ""  # noqa: SLF001 - of its own kind
+        return sources
+
+    def __iter__(self) -> Iterator[Feed]:
+        """The feeds that are to be refreshed, each at its `refresh_interval`."""
+        return iter(self._feeds.values())
+
+    def listings(self) -> list[Listing]:
+        """What every list said last."""
+        return [self._static, *(feed.listing for feed in self)]
+
+    @property
+    def tried_all(self) -> bool:
+        """Whether every source has been tried once."""
+        return all(feed.tried for feed in self)
+
+    def refresh(self, place: str) -> Refreshed:
+        """Fetch one list anew. A failure is logged when it begins or becomes another one, and when it is over."""
+        feed = self._feeds[place]
+        with self._locks[place]:
+            done = Refreshed(changed=False) if self._closed else feed.refresh()
+            if self._closed:
+                return Refreshed(done.changed)  # what failed now was broken off
+            self._tell(place, done.problem)
+            return done
+
+    def close(self) -> None:
+        """Refresh nothing more, and break off what is under way."""
+        self._closed = True
+        for feed in self:
+            feed.close()
+
+    def _tell(self, place: str, problem: str) -> None:
+        if problem == self._told.get(place, ""):
+            return
+        self._told[place] = problem
+        if problem:
+            log.warning("%s: %s; the last good list stays", place, problem)
+        else:
+            log.info("%s works again", place)

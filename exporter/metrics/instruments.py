@@ -1,0 +1,162 @@
+"""The exporter's own counters and gauges, as prometheus_client instruments made from the rows of catalog/self.py."""
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from exporter import __version__
+from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source
+from exporter.errors import BadSchema
+from exporter.metrics.catalog import self as rows
+from exporter.metrics.family import Family
+from exporter.model.reading import Reading
+from exporter.model.reply import FIELDS
+from exporter.volcengine.callback import CALLBACK_FIELDS
+
+CALL_FAILURES = tuple(failure for failure in ReadFailure if failure is not ReadFailure.NOT_FOUND)
+SCHEDULER_EVENTS = ("error", "max_instances", "missed")
+
+
+class AccountNumbers(NamedTuple):
+    """What an account's polling says of itself at a scrape; None = there is nothing to say."""
+
+    configured_rate: float
+    effective_rate: float
+    demand: float
+    up: bool | None
+    clock_skew: float | None
+    oldest_due: float | None
+
+
+class Instruments:
+    """Every instrument, on one registry; the public attributes are those that others set or count."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = _counter(rows.API_REQUESTS, registry)
+        self._failures = _counter(rows.API_REQUEST_FAILURES, registry)
+        self._durations = Histogram(
+            rows.API_REQUEST_DURATION.name,
+            rows.API_REQUEST_DURATION.help,
+            rows.API_REQUEST_DURATION.labels,
+            buckets=rows.API_REQUEST_DURATION.buckets,
+            registry=registry,
+        )
+        self._throttle_wait = _counter(rows.API_THROTTLE_WAIT, registry)
+        self._unexpected = _counter(rows.API_UNEXPECTED_VALUES, registry)
+        self._targets = _gauge(rows.TARGETS, registry)
+        self._rejected = _gauge(rows.TARGETS_REJECTED, registry)
+        self._discovery_failures = _counter(rows.DISCOVERY_FAILURES, registry)
+        self._discovery_last_success = _gauge(rows.DISCOVERY_LAST_SUCCESS, registry)
+        self._callbacks = _counter(rows.CALLBACK_EVENTS, registry)
+        self.state_write_failures = _counter(rows.STATE_WRITE_FAILURES, registry)
+        self.reload_successful = _gauge(rows.CONFIG_RELOAD_SUCCESSFUL, registry)
+        self.reload_timestamp = _gauge(rows.CONFIG_RELOAD_TIMESTAMP, registry)
+        self.leader = _gauge(rows.LEADER, registry)
+        self.scheduler_events = _counter(rows.SCHEDULER_EVENTS, registry)
+        self.internal_errors = _counter(rows.FAULTS, registry)
+        for field in (*FIELDS, *CALLBACK_FIELDS):
+            self._unexpected.labels(field)
+        for outcome in CallbackOutcome:
+            self._callbacks.labels(outcome)
+        for event in SCHEDULER_EVENTS:
+            self.scheduler_events.labels(event)
+        self.listed({}, {})
+        _gauge(rows.BUILD_INFO, registry).labels(__version__, platform.python_version()).set(1)
+
+    def open_account(self, account: str) -> None:
+        """Let the account's counters exist, at zero."""
+        self._requests.labels(account)
+        self._durations.labels(account)
+        self._throttle_wait.labels(account)
+        for failure in CALL_FAILURES:
+            self._failures.labels(account, failure)
+
+    def observe(self, account: str, reading: Reading) -> None:
+        """Count one attempt."""
+        self._requests.labels(account).inc()
+        self._throttle_wait.labels(account).inc(reading.waited)
+        self._durations.labels(account).observe(reading.elapsed)
+        error = reading.error
+        if error is not None and error.failure is not ReadFailure.NOT_FOUND:
+            self._failures.labels(account, error.failure).inc()
+        for field in error.unexpected if isinstance(error, BadSchema) else reading.unexpected:
+            self.unexpected(field)
+
+    def unexpected(self, field: str) -> None:
+        """Count a value that the vendor does not document."""
+        self._unexpected.labels(field).inc()
+
+    def called_back(self, outcome: CallbackOutcome) -> None:
+        """Count one callback."""
+        self._callbacks.labels(outcome).inc()
+
+    def listed(self, by_source: Mapping[Source, int], rejected: Mapping[Rejection, int]) -> None:
+        """Say how many targets the sources list now, and how many of them are not accepted."""
+        for source in Source:
+            self._targets.labels(source).set(by_source.get(source, 0))
+        for rejection in Rejection:
+            self._rejected.labels(rejection).set(rejected.get(rejection, 0))
+
+    def open_feed(self, source: Source, place: str) -> None:
+        """Let a feed's counter and gauge exist, at zero; `place` is where it stands in the configuration."""
+        self._discovery_failures.labels(source, place)
+        self._discovery_last_success.labels(source, place)
+
+    def close_feed(self, source: Source, place: str) -> None:
+        """The configuration has no such feed any more."""
+        self._discovery_failures.remove(source, place)
+        self._discovery_last_success.remove(source, place)
+
+    def refreshed(self, source: Source, place: str, failures: int, at: float) -> None:
+        """Count one refresh; `at` is Unix seconds."""
+        self._discovery_failures.labels(source, place).inc(failures)
+        if not failures:
+            self._discovery_last_success.labels(source, place).set(at)
+
+
+class AccountCollector(Collector):
+    """The accounts' gauges, asked of their polling at each scrape: a handful of numbers, no task is looked at."""
+
+    def __init__(self, numbers: Callable[[], Mapping[str, AccountNumbers]]) -> None:
+        self._numbers = numbers
+
+    def collect(self) -> Iterator[Metric]:
+        """One family a row, with a sample for each account that has something to say."""
+        numbers = self._numbers()
+        rate = GaugeMetricFamily(rows.API_RATE_LIMIT.name, rows.API_RATE_LIMIT.help, labels=rows.API_RATE_LIMIT.labels)
+        for account, said in numbers.items():
+            rate.add_metric((account, "configured"), said.configured_rate)
+            rate.add_metric((account, "effective"), said.effective_rate)
+        yield rate
+        for family, value in _ACCOUNT_GAUGES.items():
+            metric = GaugeMetricFamily(family.name, family.help, labels=family.labels)
+            for account, said in numbers.items():
+                if (number := value(said)) is not None:
+                    metric.add_metric((account,), float(number))
+            yield metric
+
+    def describe(self) -> Iterator[Metric]:
+        """The same names, for the registry."""
+        for family in (rows.API_RATE_LIMIT, *_ACCOUNT_GAUGES):
+            yield GaugeMetricFamily(family.name, family.help)
+
+
+_ACCOUNT_GAUGES: Mapping[Family, Callable[[AccountNumbers], float | None]] = {
+    rows.API_UP: lambda said: said.up,
+    rows.API_CLOCK_SKEW: lambda said: said.clock_skew,
+    rows.POLL_DEMAND: lambda said: said.demand,
+    rows.POLL_OLDEST_DUE: lambda said: said.oldest_due,
+}
+
+
+def _counter(row: Family, registry: CollectorRegistry) -> Counter:
+    return Counter(row.name, row.help, row.labels, registry=registry)
+
+
+def _gauge(row: Family, registry: CollectorRegistry) -> Gauge:
+    return Gauge(row.name, row.help, row.labels, registry=registry)

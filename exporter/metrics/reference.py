@@ -1,0 +1,48 @@
+"""The metric reference as Markdown, made from the tables: docs/metrics.md is its output."""
+
+from collections.abc import Iterable, Iterator
+
+from exporter.metrics.catalog.fleet import FLEET
+from exporter.metrics.catalog.self import SELF
+from exporter.metrics.catalog.task import task_families
+from exporter.metrics.family import Family, Group
+
+INTRODUCTION = """\
+# Metrics
+
+Made by `webcast-exporter metrics` from the tables in exporter/metrics/catalog; `make docs` writes it anew.
+
+Times are Unix seconds, durations seconds. `webcast_task_*` is per task and nothing else, so that one relabelling rule
+can drop it whole; `/metrics?collect[]=fleet` leaves it out. Counters exist at zero for every known label value from
+the moment their app's first target is accepted. The counters and histograms of the fleet go on over restarts.
+"""
+
+
+def reference() -> str:
+    """The whole document."""
+    task_rows = ((row.family, row.group) for row in task_families(Group))
+    lines = [
+        INTRODUCTION,
+        *_section("Per task", "Group", task_rows),
+        *_section("Fleet", "", ((family, "") for family in FLEET)),
+        *_section("API, polling, targets, the exporter itself", "", ((family, "") for family in SELF)),
+        "Besides these: `process_*` and `python_*` of the Prometheus client library.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _section(title: str, column: str, rows: Iterable[tuple[Family, str]]) -> Iterator[str]:
+    yield f"## {title}\n"
+    heads = ["Name", "Type", "Labels", "Meaning", *filter(None, [column])]
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{' --- |' * len(heads)}"
+    for family, extra in rows:
+        labels = " ".join(f"`{label}`" for label in family.labels)
+        cells = [f"`{family.name}`", family.kind, labels, _meaning(family), *filter(None, [extra])]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _meaning(family: Family) -> str:
+    buckets = f" Buckets: {' '.join(f'{bound:g}' for bound in family.buckets)}." if family.buckets else ""
+    return f"{family.help}{buckets}"

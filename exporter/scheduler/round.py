@@ -1,0 +1,291 @@
+"""One account's round: which of its targets is read next.
+
+Targets never read come first, newest first; then whoever has been due longest. Those that a callback asks for come
+before both, at every second call while anybody else is due. Rereads of stopped targets have a tenth of the calls and
+no more. A target that is being read is in no queue, so it cannot be read twice at once.
+
+Dues are kept as configured. Stretching only decides who of those whose configured wait is over comes first: no call of
+the budget is left unused while there is one, and what was put off comes at once when the fleet shrinks.
+"""
+
+import heapq
+import math
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+
+from exporter.model.target import TargetId
+from exporter.scheduler.intervals import REREAD_SHARE, Lane, Stretch, Wait
+
+GOLDEN = 0.6180339887498949
+"""Multiples of it modulo 1 spread any number of targets evenly over an interval, whenever one comes or goes."""
+
+_PLACED = (Lane.FAST, Lane.NORMAL)
+"""Lanes in which each target has a place of its own in the interval."""
+
+_LIVE = (Lane.FAST, Lane.NORMAL, Lane.BACKOFF)
+
+_Ticket = tuple[float, int, TargetId]
+"""A place in a queue: the due time, a number that grows, the target. It is dead once the entry has another number."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """`lane` None = never read. `number` is that of its latest ticket; not `queued`, it is being read.
+
+    `wait` is the part of the way to `due` that stretches; 0 = it is due out of turn. `share` is its place as a part of
+    any interval, `place` a moment at which its turn is. `asked`: it stands in the queue of the asked, or was taken from
+    there; `asked_at` is the end of its last read of that kind. While it is being read, `again` is in how many seconds
+    after that it is to be read once more, and `ask_again` whether as an asked one.
+    """
+
+    share: float
+    due: float
+    lane: Lane | None
+    wait: float = 0.0
+    place: float | None = None
+    read_at: float = -math.inf
+    number: int = -1
+    queued: bool = False
+    asked: bool = False
+    asked_at: float = -math.inf
+    again: float = math.inf
+    ask_again: bool = False
+
+
+class Round:
+    """The queues; times are monotonic seconds. Not safe for threads: its owner holds a lock.
+
+    Never read: in the queue of None, then, once due, on the stack `_unread`. Read before: in its lane's queue. Asked
+    for: in `_asked`, whatever it was before.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[TargetId, _Entry] = {}
+        self._queues: dict[Lane | None, list[_Ticket]] = {lane: [] for lane in (None, *Lane)}
+        self._unread: deque[_Ticket] = deque()
+        self._asked: list[_Ticket] = []
+        self._numbers = count()
+        self._shares = count(1)
+        self._reread_from = -math.inf
+        self._asked_came_last = False
+        self.lanes: Counter[Lane | None] = Counter()
+
+    def __contains__(self, target: TargetId) -> bool:
+        """Whether the target takes part, waiting or being read."""
+        return target in self._entries
+
+    def __iter__(self) -> Iterator[TargetId]:
+        """Every target that takes part."""
+        return iter(self._entries)
+
+    def add(self, target: TargetId, due: float, lane: Lane | None = None) -> None:
+        """A target begins to take part, not before `due`; a `lane` says that it was read before."""
+        self.remove(target)
+        self._entries[target] = entry = _Entry(next(self._shares) * GOLDEN % 1.0, due, lane)
+        self.lanes[lane] += 1
+        self._queue(target, entry)
+
+    def remove(self, target: TargetId) -> None:
+        """It takes part no more; a read in flight ends by itself."""
+        entry = self._entries.pop(target, None)
+        if entry is not None:
+            self.lanes[entry.lane] -= 1
+            tickets = len(self._unread) + len(self._asked) + sum(map(len, self._queues.values()))
+            if tickets > 2 * len(self._entries) + 1000:
+                self._sweep()
+
+    def take(self, now: float, budget: float, stretch: Stretch) -> TargetId | None:
+        """The target to read now, if any is due; it is then in no queue until it is brought back."""
+        reread = self._head(self._queues[Lane.REREAD])
+        if reread is not None and reread.due <= now and self._reread_from <= now:
+            self._reread_from = now + 1.0 / (REREAD_SHARE * budget)
+            return self._taken(heapq.heappop(self._queues[Lane.REREAD]), now)
+        asked = self._head(self._asked)
+        is_asked = asked is not None and asked.due <= now
+        other = None if is_asked and not self._asked_came_last else self._take_other(now, stretch)
+        self._asked_came_last = other is None and is_asked
+        return self._taken(heapq.heappop(self._asked), now) if self._asked_came_last else other
+
+    def _take_other(self, now: float, stretch: Stretch) -> TargetId | None:
+        """Somebody whom no callback asks for."""
+        if self._newest_unread(now) is not None:
+            return self._taken(self._unread.pop(), now)
+        due, lane = self._longest_due(now, stretch)
+        return self._taken(heapq.heappop(self._queues[lane]), min(due, now)) if due < math.inf else None
+
+    def again(self, target: TargetId, now: float, wait: Wait, stretch: Stretch) -> None:
+        """After a read: it waits again."""
+        entry = self._entries.get(target)
+        if entry is None:
+            return
+        if wait.lane is not entry.lane:
+            self.lanes[entry.lane] -= 1
+            self.lanes[wait.lane] += 1
+            entry.lane, entry.place = wait.lane, None
+        entry.read_at, entry.wait = now, wait.seconds
+        entry.due = self._turn_before(entry, now, wait.seconds * stretch.get(wait.lane, 1.0)) + wait.seconds
+        latest = now + min(wait.at_most, entry.again)
+        entry.asked_at = now if entry.asked else entry.asked_at
+        entry.asked, entry.ask_again, entry.again = entry.ask_again, False, math.inf
+        if entry.due > latest:
+            entry.due, entry.wait = latest, 0.0
+        self._queue(target, entry)
+
+    def put_back(self, target: TargetId) -> None:
+        """Unread, into its queue where it was."""
+        if (entry := self._entries.get(target)) is not None:
+            self._back(target, entry)
+
+    def put_off(self, target: TargetId, due: float) -> None:
+        """Unread, into its queue until `due`."""
+        if (entry := self._entries.get(target)) is not None:
+            entry.due, entry.wait, entry.number, entry.asked = due, 0.0, next(self._numbers), False
+            self._back(target, entry)
+
+    def make_due(self, target: TargetId, now: float) -> None:
+        """Its wait is over, in its lane; a read in flight may have come too early to count."""
+        entry = self._entries.get(target)
+        if entry is not None and not entry.queued:
+            entry.again = 0.0
+        elif entry is not None and entry.due > now and not entry.asked:
+            entry.due, entry.wait = now, 0.0
+            self._queue(target, entry)
+
+    def ask(self, target: TargetId, now: float, gap: float) -> None:
+        """Read it before the others, `gap` seconds after the last read that was asked for at the soonest.
+
+        A read in flight may have come too early to count.
+        """
+        entry = self._entries.get(target)
+        if entry is None:
+            return
+        if not entry.queued:
+            entry.again, entry.ask_again = gap if entry.asked else 0.0, True
+        elif not entry.asked:
+            entry.asked, entry.due, entry.wait = True, max(now, entry.asked_at + gap), 0.0
+            self._queue(target, entry)
+
+    def hurry(self, now: float, app_id: str | None = None) -> None:
+        """Make every waiting live target due (of one app, if given), oldest read first; its later turns stay."""
+        waiting = [
+            (entry.read_at, entry.due, target)
+            for target, entry in self._entries.items()
+            if entry.queued and not entry.asked and entry.lane is not Lane.REREAD and app_id in (None, target.app_id)
+        ]
+        for _, _, target in sorted(waiting):
+            entry = self._entries[target]
+            if entry.lane is not None or entry.due > now:  # what is due unread keeps its place on the stack
+                entry.due, entry.wait = now, 0.0
+                self._queue(target, entry)
+        self._sweep()
+
+    def rescale(self, now: float, ratios: Mapping[Lane, float]) -> None:
+        """A lane's waits have become `ratio` times what they were: each waiting target keeps its part of them."""
+        for target, entry in self._entries.items():
+            if entry.queued and not entry.asked and entry.lane is not None:
+                ratio = ratios.get(entry.lane, 1.0)
+                entry.wait *= ratio
+                entry.due = entry.place = now + (entry.due - now) * (ratio if entry.due > now else 1.0)
+                self._queue(target, entry)
+        self._sweep()
+
+    def lateness(self, now: float, stretch: Stretch) -> float:
+        """For how many seconds the longest waiting target that was read before has been due."""
+        return max(0.0, now - self._longest_due(now, stretch)[0])
+
+    def oldest_due(self, now: float, stretch: Stretch) -> float | None:
+        """Since when the longest waiting target has been due; None when nothing is."""
+        asked = self._head(self._asked)
+        first_asked = math.inf if asked is None else asked.due
+        due = min(self._longest_due(now, stretch)[0], self._oldest_unread(now), first_asked)
+        return due if due <= now else None
+
+    def turn(self, target: TargetId, stretch: Stretch) -> tuple[Lane | None, float | None] | None:
+        """Its lane, and when it is due as stretched; no time while it is being read, None when it takes no part."""
+        entry = self._entries.get(target)
+        if entry is None:
+            return None
+        factor = 1.0 if entry.lane is None else stretch.get(entry.lane, 1.0)
+        return entry.lane, entry.due + entry.wait * (factor - 1.0) if entry.queued else None
+
+    def _turn_before(self, entry: _Entry, now: float, period: float) -> float:
+        """Its latest turn up to now, from which the next wait counts; what is whole periods late is not made up for."""
+        if entry.lane not in _PLACED or period <= 0.0:
+            return now
+        if entry.place is None:
+            entry.place = entry.share * period
+        return now - (now - entry.place) % period
+
+    def _back(self, target: TargetId, entry: _Entry) -> None:
+        if entry.asked:
+            self._asked_came_last = False  # its turn was not used
+        elif entry.lane is Lane.REREAD:
+            self._reread_from = -math.inf
+        self._push(target, entry)
+
+    def _queue(self, target: TargetId, entry: _Entry) -> None:
+        entry.number = next(self._numbers)
+        self._push(target, entry)
+
+    def _push(self, target: TargetId, entry: _Entry) -> None:
+        entry.queued = True
+        queue = self._asked if entry.asked else self._queues[entry.lane]
+        heapq.heappush(queue, (entry.due, entry.number, target))
+
+    def _taken(self, ticket: _Ticket, due: float) -> TargetId:
+        target = ticket[2]
+        entry = self._entries[target]
+        entry.queued = False
+        if entry.wait:
+            entry.place = due
+        return target
+
+    def _longest_due(self, now: float, stretch: Stretch) -> tuple[float, Lane]:
+        """The first stretched due time of those whose configured wait is over, and its lane; infinity without any."""
+        first, number, of = math.inf, 0, Lane.NORMAL
+        for lane in _LIVE:
+            entry = self._head(self._queues[lane])
+            if entry is not None and entry.due <= now:
+                due = entry.due + entry.wait * (stretch.get(lane, 1.0) - 1.0)
+                if (due, entry.number) < (first, number):
+                    first, number, of = due, entry.number, lane
+        return first, of
+
+    def _newest_unread(self, now: float) -> _Entry | None:
+        coming = self._queues[None]
+        while (first := self._head(coming)) is not None and first.due <= now:
+            self._unread.append(heapq.heappop(coming))
+        while self._unread:
+            if (entry := self._alive(self._unread[-1])) is not None:
+                return entry
+            self._unread.pop()
+        return None
+
+    def _oldest_unread(self, now: float) -> float:
+        """They went onto the stack as they fell due: the lowest has waited longest."""
+        self._newest_unread(now)
+        while self._unread:
+            if (entry := self._alive(self._unread[0])) is not None:
+                return entry.due
+            self._unread.popleft()
+        return math.inf
+
+    def _head(self, queue: list[_Ticket]) -> _Entry | None:
+        while queue:
+            if (entry := self._alive(queue[0])) is not None:
+                return entry
+            heapq.heappop(queue)
+        return None
+
+    def _alive(self, ticket: _Ticket) -> _Entry | None:
+        entry = self._entries.get(ticket[2])
+        return entry if entry is not None and entry.queued and entry.number == ticket[1] else None
+
+    def _sweep(self) -> None:
+        """Drop every dead ticket, wherever it lies."""
+        self._unread = deque(ticket for ticket in self._unread if self._alive(ticket))
+        for queue in (self._asked, *self._queues.values()):
+            queue[:] = [ticket for ticket in queue if self._alive(ticket)]
+            heapq.heapify(queue)

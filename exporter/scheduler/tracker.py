@@ -1,0 +1,239 @@
+"""The tracker: all that is known of every target, and where each change of it goes.
+
+A change goes one way: known -> ledger (what must be counted) -> board (what is shown). Nothing else holds state of a
+task, so what is forgotten here is gone everywhere.
+"""
+
+import heapq
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from threading import Lock
+
+from exporter.metrics.board import Board
+from exporter.model.callback import Callback
+from exporter.model.clock import Clock
+from exporter.model.hearing import hear, heard
+from exporter.model.known import (
+    NOT_NAMED,
+    Known,
+    Lifetimes,
+    Named,
+    accept,
+    cut_short,
+    expire,
+    expires_at,
+    is_hidden,
+    learn,
+    let_go,
+    retarget,
+)
+from exporter.model.lapse import lapses_at
+from exporter.model.reading import Reading
+from exporter.model.run import Run, Step
+from exporter.model.target import Target, TargetId
+from exporter.store.ledger import Ledger
+
+AT_A_TIME = 1000
+"""So many targets at most are looked at in one `expire`: a whole fleet that falls due at once must not stop a beat."""
+
+FEW = 100
+"""So many looks that count no more are not worth a sweep."""
+
+
+class Tracker:
+    """What is known of each target. Safe for threads; the lock is held for a fold, never for a write or a call.
+
+    `fresh_for` tells how long a read stays fresh at least, in seconds, by the intervals now in force; `named` when a
+    push or a callback last named a target. `changed` is told when a task comes to count as something else.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        lifetimes: Lifetimes,
+        clock: Clock,
+        fresh_for: Callable[[Known], float],
+        named: Callable[[TargetId], Named] = lambda _: NOT_NAMED,
+        *,
+        changed: Callable[[Known, Known, float], None] = lambda _before, _after, _at: None,
+    ) -> None:
+        self.lifetimes = lifetimes
+        self._fresh_for = fresh_for
+        self._named = named
+        self._changed = changed
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = Lock()
+        self._known: dict[TargetId, Known] = {}
+        self._expiries: list[tuple[float, TargetId]] = []
+        self._looks_at: dict[TargetId, float] = {}
+        self._forgotten: set[TargetId] = set()
+        self._lapsed: set[TargetId] = set()
+        self._board: Board | None = None
+
+    def attach(self, board: Board) -> None:
+        """Show what is known, and every change of it, on `board`."""
+        self._board = board
+
+    def get(self, target: TargetId) -> Known | None:
+        """What is known of a target, None when it is not tracked."""
+        return self._known.get(target)
+
+    def all(self) -> list[Known]:
+        """What is known of every target."""
+        with self._lock:
+            return list(self._known.values())
+
+    def replace_targets(self, targets: Mapping[TargetId, Target], remembered: Mapping[TargetId, Run]) -> None:
+        """Take over a new list: add, change, and let go. `remembered` are the ledger's latest runs."""
+        gone = [known.target.id for known in self.all() if known.target.id not in targets]
+        self.change_targets(targets, gone, remembered)
+
+    def change_targets(
+        self, listed: Mapping[TargetId, Target], gone: Iterable[TargetId], remembered: Mapping[TargetId, Run]
+    ) -> None:
+        """The same where all other targets stay as they are."""
+        now = self._clock.unix()
+        for app_id in {target.app_id for target in listed}:
+            self._ledger.open_app(app_id)
+        with self._lock:
+            for target in gone:
+                if (known := self._known.get(target)) is not None:
+                    self._settle(target, let_go(known, now, self.lifetimes), now)
+            for target in listed:
+                self._list(listed[target], remembered.get(target), now)
+        self._ledger.flush()
+
+    def learn(self, reading: Reading) -> Known | None:
+        """Take a read in; None when its target is tracked no more, be it by this very read."""
+        with self._lock:
+            known = self._known.get(reading.target)
+            if known is None:
+                return None
+            learnt, step = learn(known, reading)
+            self._ledger.record(step)
+            self._settle(reading.target, learnt, self._clock.unix())
+            after = self._known.get(reading.target)
+        self._ledger.flush()
+        return after
+
+    def hear(self, callback: Callback) -> Known | None:
+        """Take a callback in; None when its target is tracked no more. Written or not, it is in the ledger then."""
+        now = self._clock.unix()
+        with self._lock:
+            known = self._known.get(callback.target)
+            if known is None:
+                self._ledger.record(heard(callback, now))
+            else:
+                known, step = hear(known, callback, now)
+                self._ledger.record(step)
+                self._settle(callback.target, known, now)
+                known = self._known.get(callback.target)
+        self._ledger.flush()
+        return known
+
+    def expire(self) -> list[TargetId]:
+        """Apply what has fallen due with time alone; returns the targets forgotten since it was last asked."""
+        now = self._clock.unix()
+        with self._lock:
+            for _ in range(AT_A_TIME):
+                if not self._expiries or self._expiries[0][0] > now:
+                    break
+                moment, target = heapq.heappop(self._expiries)
+                if self._looks_at.get(target) == moment:
+                    del self._looks_at[target]
+                    self._settle(target, self._known[target], now)
+            self._sweep_looks()
+            forgotten = list(self._forgotten)
+            self._forgotten.clear()
+        self._ledger.flush()
+        return forgotten
+
+    def lapsed(self) -> list[TargetId]:
+        """The targets whose listing has ended by itself; they are tracked until a list without them comes."""
+        now = self._clock.unix()
+        with self._lock:
+            for target in tuple(self._lapsed):  # a push may have named it since that was noted
+                self._settle(target, self._known[target], now)
+            return list(self._lapsed)
+
+    def resume_drains(self, until: Mapping[TargetId, float]) -> None:
+        """Go on with drains that an earlier process began, each until its moment (Unix seconds)."""
+        now = self._clock.unix()
+        with self._lock:
+            for target, moment in until.items():
+                if (known := self._known.get(target)) is not None:
+                    self._settle(target, replace(known, drain_until=moment), now)
+        self._ledger.flush()
+
+    def cut_short(self, target: TargetId) -> None:
+        """Let a target that is being drained go at once."""
+        now = self._clock.unix()
+        with self._lock:
+            if (known := self._known.get(target)) is not None:
+                self._settle(target, cut_short(known, now), now)
+        self._ledger.flush()
+
+    def __len__(self) -> int:
+        """How many targets are tracked, those without series included."""
+        return len(self._known)
+
+    def _list(self, target: Target, remembered: Run | None, now: float) -> None:
+        before = self._known.get(target.id)
+        if before is None:
+            self._settle(target.id, accept(target, remembered, now), now)
+        elif before.target != target or before.drain_until is not None:
+            self._settle(target.id, retarget(before, target), now)
+
+    def _settle(self, target: TargetId, known: Known | None, now: float) -> None:
+        """Apply what is due, keep what is left, show it, and note when to look again."""
+        step = Step()
+        if known is not None:
+            # Asked anew each time: when the fleet grows, the intervals stretch, and nothing is stale for that alone.
+            fresh_for, named = self._fresh_for(known), self._named(target)
+            if (known.fresh_for, known.named) != (fresh_for, named):
+                known = replace(known, fresh_for=fresh_for, named=named)
+            known, step = expire(known, now, self.lifetimes)
+        self._ledger.record(step)
+        self._lapsed.discard(target)
+        if known is None:
+            self._known.pop(target, None)
+            self._looks_at.pop(target, None)
+            self._forgotten.add(target)
+        else:
+            before = self._known.get(target)
+            if before is not None and before.standing is not known.standing:
+                self._changed(before, known, now)
+            self._known[target] = known
+            self._forgotten.discard(target)
+            self._look_again(target, expires_at(known, now, self.lifetimes))
+            self._look_at_lapse(target, known, now)
+        self._show(target, known, now)
+
+    def _look_at_lapse(self, target: TargetId, known: Known, now: float) -> None:
+        lapse = lapses_at(known, self.lifetimes)
+        if lapse is not None and lapse <= now:
+            self._lapsed.add(target)
+        else:
+            self._look_again(target, lapse)
+
+    def _look_again(self, target: TargetId, moment: float | None) -> None:
+        """Note the moment, unless an earlier look is noted already: that one will note the next."""
+        if moment is not None and moment < self._looks_at.get(target, math.inf):
+            self._looks_at[target] = moment
+            heapq.heappush(self._expiries, (moment, target))
+
+    def _sweep_looks(self) -> None:
+        """Drop the looks that an earlier one has taken the place of, before they are more than those that count."""
+        if len(self._expiries) > 2 * len(self._looks_at) + FEW:
+            self._expiries = [(moment, target) for target, moment in self._looks_at.items()]
+            heapq.heapify(self._expiries)
+
+    def _show(self, target: TargetId, known: Known | None, now: float) -> None:
+        if self._board is None:
+            return
+        if known is None or is_hidden(known, now, self.lifetimes):
+            self._board.hide(target)
+        else:
+            self._board.show(known)

@@ -1,0 +1,70 @@
+"""From an account's configuration to its client."""
+
+import math
+from collections.abc import Mapping
+from functools import partial
+
+from exporter.config.accounts import Account as AccountConfig
+from exporter.config.rotation import CredentialSource
+from exporter.config.schema import Config
+from exporter.model.clock import Clock
+from exporter.scheduler.intervals import Cadence
+from exporter.scheduler.ports import Account
+from exporter.volcengine.client import Client
+from exporter.volcengine.endpoint import Endpoint
+from exporter.volcengine.pacing import Pacer
+
+MOST_IN_FLIGHT = 300
+"""Calls of one account that may be on their way at once: 60 a second, each as long as a timeout of 5 s."""
+
+
+def in_flight(config: AccountConfig) -> int:
+    """As many calls as the rate needs when each takes its whole timeout."""
+    return min(math.ceil(config.max_qps * config.timeout) + 1, MOST_IN_FLIGHT)
+
+
+def endpoint(config: AccountConfig) -> Endpoint:
+    """Where and how the account calls."""
+    return Endpoint(
+        url=config.endpoint,
+        region=config.region,
+        api_version=config.api_version,
+        timeout=config.timeout,
+        proxy_url=config.proxy_url.get_secret_value() if config.proxy_url else None,
+        ca_file=str(config.tls_config.ca_file) if config.tls_config.ca_file else None,
+    )
+
+
+def connect(
+    config: AccountConfig, environ: Mapping[str, str], pacer: Pacer, clock: Clock, place: str = ""
+) -> tuple[Account, Client]:
+    """The account as polling sees it, and its client. ConfigError when its credentials cannot be had."""
+    source = CredentialSource(config, environ, clock.monotonic, place)
+    source.current()
+    client = Client(
+        endpoint(config),
+        source.current,
+        pacer,
+        clock=clock.unix,
+        stopwatch=clock.monotonic,
+        connections=in_flight(config),
+    )
+    return Account(config.name, client, pacer, partial(_generation, source), in_flight(config)), client
+
+
+def cadence(config: Config) -> Cadence:
+    """The waits of the `polling` section."""
+    polling = config.polling
+    return Cadence(
+        interval=polling.interval,
+        fast_interval=polling.fast_interval,
+        max_backoff=polling.max_backoff,
+        reread_stopped=polling.reread_stopped,
+        forget_unknown_after=config.lifecycle.forget_unknown_after,
+    )
+
+
+def _generation(source: CredentialSource) -> int:
+    """Look at the files (once a second at most), and say which set is in force."""
+    source.current()
+    return source.generation

@@ -1,0 +1,74 @@
+"""Targets that no source lists any more, kept in the state so that a restart goes on with their drain."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from exporter.config.schema import Config
+from exporter.discovery.groups import Listed
+from exporter.discovery.kept import kept_labels, listed_again
+from exporter.discovery.listing import AccountOf
+from exporter.errors import StateError
+from exporter.model.known import Known
+from exporter.model.target import Target, TargetId
+from exporter.store.kept import KeptTarget, KeptTargets
+from exporter.store.ledger import Ledger
+
+DRAINED = "drained"
+"""Stands in the state where the others have their source."""
+
+
+class Drained(NamedTuple):
+    """A target as it was last listed, and until when it is read on (Unix seconds)."""
+
+    target: Target
+    until: float
+
+
+class Drains:
+    """What is being drained, as the state has it. A write that fails costs no more than a drain that begins anew."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._state = KeptTargets(ledger, DRAINED)
+        self._kept: set[TargetId] = set()
+
+    def left(self, config: Config) -> dict[TargetId, Drained]:
+        """What the last process left, as far as an account can read it; StartError when the state cannot be read."""
+        account_of = AccountOf(config.accounts)
+        found: dict[TargetId, Drained] = {}
+        rows = self._state.all()
+        self._kept = set(rows)
+        for target, row in rows.items():
+            account, said = account_of(target.app_id), listed_again(target, row.labels)
+            if account is not None and said is not None:
+                drained = Target(target, account, frozenset(), said.labels, said.expected_start, said.expected_end)
+                found[target] = Drained(drained, row.renewed_at)
+        return found
+
+    def keep(self, known: Mapping[TargetId, Known | None]) -> None:
+        """Write down which of these are being drained now; None is one that is tracked no more."""
+        draining = {target: one for target, one in known.items() if one is not None and one.drain_until is not None}
+        begun = {target: _row(one) for target, one in draining.items() if target not in self._kept}
+        over = [target for target in known if target in self._kept and target not in draining]
+        self._write(begun, over)
+
+    def forget_all_but(self, known: Iterable[Known]) -> None:
+        """Drop those that are tracked no more."""
+        tracked = {one.target.id for one in known}
+        self._write({}, [target for target in self._kept if target not in tracked])
+
+    def _write(self, begun: Mapping[TargetId, KeptTarget], over: Iterable[TargetId]) -> None:
+        gone = list(over)
+        with suppress(StateError):  # the ledger has counted it and told of it
+            if begun:
+                self._state.add(begun)
+                self._kept |= begun.keys()
+            if gone:
+                self._state.remove(gone)
+                self._kept.difference_update(gone)
+
+
+def _row(known: Known) -> KeptTarget:
+    target = known.target
+    said = Listed(target.labels, target.expected_start, target.expected_end)
+    return KeptTarget(kept_labels(said), known.drain_until or 0.0)

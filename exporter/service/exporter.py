@@ -1,0 +1,222 @@
+"""The exporter: started, reloaded and stopped; all that the pages see of it."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from threading import Event
+
+from sqlalchemy.engine import Engine
+
+from exporter.config.rules import warnings
+from exporter.config.schema import Config
+from exporter.errors import ConfigError, Problem, StartError
+from exporter.metrics.board import Place
+from exporter.model.clock import Clock
+from exporter.model.known import Known
+from exporter.model.run import Run
+from exporter.model.target import TargetId
+from exporter.scheduler.dispatcher import Dispatcher
+from exporter.service.callbacks import CallbackDesk
+from exporter.service.derived import door_address, info_labels_of, lifetimes, shown, task_families_of, with_state_of
+from exporter.service.discovery import Discovery
+from exporter.service.door import CallbackDoor
+from exporter.service.inbox import InboxDesk
+from exporter.service.insight import Insight
+from exporter.service.lineup import Lineup, warn
+from exporter.service.lists import left_live
+from exporter.service.parts import make_parts
+from exporter.service.push import PushDesk
+from exporter.store.ledger import LONGEST_LOOK_BACK
+from exporter.volcengine.pacing import Pacer, Restrain, unrestrained
+from exporter.web.insight import Reload
+from exporter.web.policy import PolicyNow, wide_open
+from exporter.web.site import create_door_site
+
+log = logging.getLogger(__name__)
+
+SWEEP = 1.0
+"""Seconds between two looks for targets whose listing has ended by itself."""
+
+
+class Exporter:
+    """One exporter over one open state.
+
+    `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
+    what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back; `insight` is for people.
+    `flags` are the command line's, to be shown; `policy` is the web config file's, for the listener of callbacks;
+    `restrain` makes of a rate the one that is allowed now.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        load_config: Callable[[], Config],
+        environ: Mapping[str, str],
+        engine: Engine,
+        clock: Clock,
+        *,
+        flags: Mapping[str, str] | None = None,
+        policy: PolicyNow = wide_open,
+        restrain: Restrain = unrestrained,
+    ) -> None:
+        self.config = config
+        self.flags = flags or {}
+        self.started_at = clock.unix()
+        self._load_config = load_config
+        self._clock = clock
+        self._started = False
+        self._ready = False
+        self._stopping = Event()
+        new_pacer = partial(Pacer, clock=clock.monotonic, sleep=self._stopping.wait, restrain=restrain)
+        self._parts = parts = make_parts(config, environ, engine, clock, new_pacer)
+        self.instruments, self.exposition, self.failed = parts.instruments, parts.exposition, parts.failed
+        self._dispatcher = Dispatcher(self._beat, self._housekeep, self._count_event, clock.monotonic)
+        self._discovery = Discovery(self._dispatcher, self.instruments, clock, self._feeds_changed)
+        self._lineup = Lineup(parts, self._discovery.listings)
+        self.insight = Insight(parts, self._lineup)
+        self.push = PushDesk(parts, self._lineup.carry_out)
+        self.callbacks = CallbackDesk(parts, self._lineup.carry_out)
+        self._inbox = InboxDesk(parts, self.push, self.callbacks)
+        self._door = CallbackDoor(lambda: create_door_site(self, self.failed, policy), self.failed, policy)
+
+    def start(self) -> None:
+        """Begin to read; ConfigError when an account cannot call, StartError when the state's runs cannot be read."""
+        with self._lineup.changing:
+            self._apply(self.config)
+        self._loaded()
+        self.instruments.leader.set(1)
+        self._dispatcher.start()
+        self._started = True
+
+    def stop(self) -> None:
+        """End within moments: calls in flight are broken off, what was learnt is in the state."""
+        self._door.close()
+        self._dispatcher.stop()
+        self._discovery.close()
+        self._parts.desks.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
+        self._stopping.set()
+        self._parts.ledger.resign()
+        self._parts.ledger.close()
+
+    def reload(self) -> None:
+        """Put the configuration as it now stands in force, all of it or, with ConfigError, nothing."""
+        with self._lineup.changing:
+            try:
+                self._apply(with_state_of(self.config, self._load_config()))
+            except Exception as error:  # the edge of a reload: whatever breaks, the old one serves on
+                self.instruments.reload_successful.set(0)
+                self.insight.reload = Reload(good=False, at=self._clock.unix())
+                bad = self._explained(error)
+                log.error("the configuration is not reloaded, the old one stays: %s", bad)  # noqa: TRY400 - a sentence
+                raise bad from error
+            self._loaded()
+            log.info("configuration reloaded: %d targets", len(self._parts.tracker))
+
+    @property
+    def not_ready(self) -> str:
+        """Why it cannot serve yet; empty once it can, and for good."""
+        if not self._ready:
+            self._ready = self._started and self._discovery.tried_all
+        return "" if self._ready else "Not every list of targets has been asked for yet."
+
+    def counts(self) -> Mapping[Place, int]:
+        """How many tasks count under which labels of `webcast_tasks`."""
+        return self._parts.board.counts()
+
+    def tracked(self) -> list[Known]:
+        """What is known of every target."""
+        return self._parts.tracker.all()
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return max(0.0, self._clock.unix() - self.started_at)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the dispatcher has moved lately."""
+        return self._dispatcher.alive
+
+    def prove_state(self) -> None:
+        """Ask the state for what standbys have taken in, which proves that it is ours; once it reads, act on that."""
+        if self._started:
+            self._inbox.act()
+        else:
+            self._inbox.prove()
+
+    def nudge(self) -> None:
+        """Help the dispatcher over a wall clock that was set back."""
+        self._dispatcher.nudge()
+
+    def _apply(self, config: Config) -> None:
+        parts = self._parts
+        plans = parts.desks.plan(config)
+        sources = self._discovery.plan(config)
+        secrets = parts.kept.plan(config)
+        remembered = parts.ledger.latest_runs()
+        door = self._door.plan(door_address(config))
+        # From here on nothing can fail.
+        parts.tracker.lifetimes = lifetimes(config)
+        parts.ledger.labels_of = info_labels_of(config, parts.tracker.get)
+        parts.desks.swap(config, plans)
+        if shown(config) != shown(self.config):
+            parts.board.reconfigure(task_families_of(config), config.metrics.max_tasks)
+        for account in config.accounts:
+            for app_id in account.app_ids:
+                parts.ledger.open_app(app_id)
+        self.config = self._lineup.config = config
+        self._discovery.swap(sources)
+        parts.kept.secrets = secrets
+        self.callbacks.config = config.callbacks
+        self._sweep_kept()
+        self._door.swap(door)
+        warn(warnings(config))
+        if not self._started:
+            self._take_up(remembered)
+        self._lineup.replace(remembered)
+
+    def _take_up(self, remembered: Mapping[TargetId, Run]) -> None:
+        """What the last process was reading, to be let go unless a source lists it: each live run is accounted for."""
+        drained = self._parts.drains.left(self.config)
+        live = {target.id: target for target in left_live(self.config, remembered)}
+        live |= {target: each.target for target, each in drained.items()}
+        self._parts.tracker.replace_targets(live, remembered)
+        self._parts.tracker.resume_drains({target: each.until for target, each in drained.items()})
+
+    def _sweep_kept(self) -> None:
+        if self._parts.kept.secrets:
+            self._dispatcher.every("kept lists", SWEEP, self.push.sweep)
+        else:
+            self._dispatcher.cancel("kept lists")
+
+    def _explained(self, error: Exception) -> ConfigError:
+        """What went wrong with a reload, in words for whoever asked for it."""
+        if isinstance(error, ConfigError):
+            return error
+        if isinstance(error, StartError):
+            return ConfigError([Problem("", str(error))])
+        self.failed("the reload", error)
+        return ConfigError([Problem("", "the reload failed inside; the log says more")])
+
+    def _loaded(self) -> None:
+        self.instruments.reload_successful.set(1)
+        self.instruments.reload_timestamp.set(self._clock.unix())
+        self.insight.reload = Reload(good=True, at=self._clock.unix())
+
+    def _feeds_changed(self) -> None:
+        self._lineup.feeds_changed()
+
+    def _beat(self) -> None:
+        self._parts.desks.hand_out()
+        gone = self._parts.tracker.expire()
+        self._parts.desks.forget(gone, self._parts.tracker)
+        self._parts.history.forget(gone)
+
+    def _housekeep(self) -> None:
+        kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)
+        self._parts.ledger.forget_before(self._clock.unix() - kept)
+        self._parts.drains.forget_all_but(self._parts.tracker.all())
+        self.callbacks.forget()
+
+    def _count_event(self, event: str) -> None:
+        self.instruments.scheduler_events.labels(event).inc()

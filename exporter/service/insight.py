@@ -1,0 +1,81 @@
+"""The running exporter as a person may look into it: what the pages ask for, gathered from the parts."""
+
+from collections.abc import Mapping
+
+from exporter.config.schema import Config
+from exporter.discovery.listing import AccountOf
+from exporter.enums import Rejection, Source
+from exporter.errors import StateError
+from exporter.metrics.history import Recollection
+from exporter.metrics.instruments import AccountNumbers
+from exporter.model.known import Known, Lifetimes
+from exporter.model.target import TargetId
+from exporter.model.turn import Turn
+from exporter.service.lineup import Lineup
+from exporter.service.parts import Parts
+from exporter.store.stopped import Found, Wanted, stopped_runs
+from exporter.web.insight import Reload
+
+
+class Insight:
+    """Reads, and changes nothing. `reload` is set by whoever (re)loads the configuration."""
+
+    def __init__(self, parts: Parts, lineup: Lineup) -> None:
+        self._parts = parts
+        self._lineup = lineup
+        self.reload: Reload | None = None
+
+    @property
+    def now(self) -> float:
+        """The wall clock, Unix seconds."""
+        return self._parts.clock.unix()
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._lineup.config
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """How long things are kept and waited for."""
+        return self._parts.tracker.lifetimes
+
+    def known(self, target: TargetId) -> Known | None:
+        """What is known of a target, None when it is not tracked."""
+        return self._parts.tracker.get(target)
+
+    def turn(self, known: Known) -> Turn | None:
+        """When a target will be read next; None while no account reads it."""
+        return self._parts.desks.turn(known)
+
+    def recollected(self, target: TargetId) -> Recollection:
+        """Its last reads and changes."""
+        return self._parts.history.of(target)
+
+    def has_series(self, target: TargetId) -> bool:
+        """Whether the next scrape shows it."""
+        return self._parts.board.has_series(target)
+
+    def account_of(self, app_id: str) -> str | None:
+        """Which account reads an app; None when no account does."""
+        return AccountOf(self._lineup.config.accounts)(app_id)
+
+    def stopped_runs(self, wanted: Wanted) -> Found:
+        """Runs that have stopped; StateError when the state cannot be read now."""
+        try:
+            with self._parts.ledger.transaction() as connection:
+                return stopped_runs(connection, wanted)
+        except (ValueError, TypeError) as error:
+            raise StateError(f"the runs in the state cannot be read: {type(error).__name__}") from error
+
+    def accounts(self) -> Mapping[str, AccountNumbers]:
+        """What each account's polling says of itself."""
+        return self._parts.desks.numbers()
+
+    def by_source(self) -> Mapping[Source, int]:
+        """How many targets each source lists."""
+        return self._lineup.by_source
+
+    def rejected(self) -> Mapping[Rejection, int]:
+        """How many listed entries are not accepted."""
+        return self._lineup.rejected

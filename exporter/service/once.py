@@ -1,0 +1,18 @@
+"""One call for a person: what `get` and `check --probe` make, outside any polling."""
+
+from collections.abc import Mapping
+from contextlib import closing
+
+from exporter.config.accounts import Account
+from exporter.model.clock import Clock
+from exporter.model.reading import Reading
+from exporter.model.target import TargetId
+from exporter.service.accounts import connect
+from exporter.volcengine.pacing import Pacer
+
+
+def read_once(account: Account, target: TargetId, environ: Mapping[str, str], place: str = "") -> Reading:
+    """One signed call. ConfigError when the account has no credentials."""
+    _, client = connect(account, environ, Pacer(account.max_qps), Clock(), place)
+    with closing(client):
+        return client.read(target)

@@ -1,0 +1,84 @@
+"""The push API at work: who may push, and what comes of it."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from exporter.config.schema import Config
+from exporter.discovery.groups import TargetGroup
+from exporter.discovery.kept import Change
+from exporter.discovery.listing import AccountOf
+from exporter.discovery.pushed import read_push
+from exporter.enums import Source
+from exporter.errors import StartError, StateError
+from exporter.model.target import TargetId
+from exporter.service.kept import CarryOut, Secrets
+from exporter.service.parts import Parts
+
+
+def admits(secrets: Secrets, token: str) -> bool:
+    """Whether it is one of the tokens."""
+    tokens = secrets.get(Source.PUSH)
+    return tokens is not None and tokens.hold(token)
+
+
+class PushDesk:
+    """What the push API asks for, done; and the end of listings that end by themselves."""
+
+    def __init__(self, parts: Parts, carry_out: CarryOut) -> None:
+        self._kept = parts.kept
+        self._tracker = parts.tracker
+        self._desks = parts.desks
+        self._clock = parts.clock
+        self._carry_out = carry_out
+
+    @property
+    def on(self) -> bool:
+        """Whether targets can be pushed."""
+        return Source.PUSH in self._kept.secrets
+
+    def admits(self, token: str) -> bool:
+        """Whether whoever shows this token may push."""
+        return admits(self._kept.secrets, token)
+
+    def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
+        """Add and renew what the groups name, and let go of all else if they are the `whole` list; how many they name.
+
+        BadTargets, StateError: nothing has changed.
+        """
+        named: set[TargetId] = set()
+
+        def change(config: Config) -> list[Change]:
+            targets = read_push(groups, AccountOf(config.accounts))
+            named.update(targets)
+            pushed, at = self._kept[Source.PUSH], self._clock.unix()
+            return [pushed.replaced(targets, at) if whole else pushed.added(targets, at)]
+
+        self._carry_out(change)
+        self._read_stopped(named)
+        return len(named)
+
+    def release(self, target: TargetId, *, now: bool) -> bool:
+        """End a target's listing by push and by callback, `now` without a drain; False when neither lists it.
+
+        StateError: it stays.
+        """
+        if not self._carry_out(lambda _: self._kept.without([target])):
+            return False
+        if now:
+            self._tracker.cut_short(target)
+        return True
+
+    def sweep(self) -> None:
+        """Let go of the targets whose listing has ended by itself; what cannot be written is tried again next time."""
+        if self._ended():
+            with suppress(StartError, StateError):  # the ledger has counted it and told of it
+                self._carry_out(lambda _: self._kept.without(self._ended()))
+
+    def _ended(self) -> list[TargetId]:
+        long_ago = self._clock.unix() - self._tracker.lifetimes.ttl
+        return [*self._tracker.lapsed(), *self._kept.forgotten(self._tracker.get, long_ago)]
+
+    def _read_stopped(self, named: Iterable[TargetId]) -> None:
+        """Whoever names a target that has stopped means a new run of it (contract, section 5)."""
+        known = (self._tracker.get(target) for target in named)
+        self._desks.make_due(each for each in known if each is not None and each.run is not None and not each.live)

@@ -1,0 +1,94 @@
+"""`serve`: the exporter and its listener, from start to a clean stop."""
+
+import gc
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from exporter import __version__
+from exporter.config.schema import Config
+from exporter.config.state import State
+from exporter.errors import StartError
+from exporter.model.clock import Clock
+from exporter.service.exporter import Exporter
+from exporter.service.leading import Setup, follow, leading
+from exporter.service.replica import replicate
+from exporter.service.signals import Signals, Wish
+from exporter.service.watched import load_both
+from exporter.store.opening import Hold, hold_of
+from exporter.web.listener import Listener, bind
+from exporter.web.site import create_site
+
+log = logging.getLogger(__name__)
+
+WATCH = 1.0
+"""Seconds between two tries for a state that another process holds."""
+
+
+def serve(
+    load_config: Callable[[], Config],
+    address: str,
+    environ: Mapping[str, str],
+    *,
+    clock: Clock | None = None,
+    flags: Mapping[str, str] | None = None,
+    config_file: Path | None = None,
+    web_file: Path | None = None,
+    started: Callable[[Exporter, Listener], None] = lambda _exporter, _listener: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT. ConfigError and StartError say why it cannot begin; `started` is told once it did.
+
+    `config_file` is where `load_config` reads, to be looked after; `web_file` is the web config file. `flags` are the
+    command line's, to be shown. Must be called on the main thread, where signals arrive.
+    """
+    signals = Signals()
+    signals.listen()
+    config, watched = load_both(load_config, config_file, web_file)
+    setup = Setup(config, load_config, environ, clock or Clock(), flags or {}, watched)
+    with ExitStack() as undo:
+        bound = undo.enter_context(bind(address))
+        if config.ha.enabled:
+            replicate(setup, bound, signals)
+            return
+        lock = hold_state(config.state, signals)
+        if lock is None:
+            return
+        undo.callback(lock.release)
+        exporter = undo.enter_context(leading(setup, lock))
+        site = create_site(exporter, exporter.failed, watched.policy)
+        listener = Listener(site, bound, exporter.failed, tls=lambda: watched.policy().tls)
+        undo.callback(listener.stop)
+        if signals.stops_within(lock.patience):
+            return
+        exporter.start()
+        listener.start()
+        log.info("webcast-exporter %s serves on %s", __version__, listener.url)
+        started(exporter, listener)
+        gc.collect()
+        gc.freeze()  # what stands by now stays: no collection looks through it again, 40 ms in which nothing moves
+        follow(exporter, watched, signals, lock)
+        if lock.lost:
+            raise StartError(f"state {config.state.url}: another process has it by now; start again to wait")
+    log.info("stopped")
+
+
+def hold_state(state: State, signals: Signals) -> Hold | None:
+    """Wait until no other process holds the state; None when the stop came first. StartError when it cannot be held."""
+    try:
+        lock = hold_of(state.url)
+    except OSError as error:
+        raise StartError(f"state {state.path}: {(error.strerror or str(error)).lower()}") from error
+    said = False
+
+    def wait() -> bool:
+        nonlocal said
+        if not said:
+            log.warning("another process holds the state %s: waiting for it to end", state.path or state.url)
+            said = True
+        return signals.wait(WATCH) is not Wish.STOP
+
+    if lock.acquire(wait):
+        return lock
+    lock.release()
+    return None

@@ -1,0 +1,173 @@
+"""A standby: it reads no task, tells of itself alone, and takes in for the leader what is pushed and called back."""
+
+import json
+import logging
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+
+from exporter.config.schema import Config
+from exporter.discovery.groups import TargetGroup
+from exporter.discovery.listing import AccountOf
+from exporter.discovery.pushed import read_push
+from exporter.enums import CallbackOutcome, Source
+from exporter.errors import ConfigError
+from exporter.metrics.board import Board
+from exporter.metrics.instruments import Instruments
+from exporter.metrics.scrape import Exposition
+from exporter.metrics.some import Some
+from exporter.model.clock import Clock
+from exporter.model.target import TargetId
+from exporter.service.callbacks import terms_of
+from exporter.service.derived import door_address, with_state_of
+from exporter.service.door import CallbackDoor
+from exporter.service.kept import Secrets, secrets_of
+from exporter.service.parts import fail, process_registry
+from exporter.service.push import admits
+from exporter.store.inbox import Inbox, Kind
+from exporter.volcengine.callback import judge
+from exporter.web.policy import PolicyNow
+from exporter.web.recent import Seen
+from exporter.web.standby import create_standby_site
+
+log = logging.getLogger(__name__)
+
+MOVED_LATELY = 10.0
+"""Seconds; a try for the lock on a server that does not answer takes three."""
+SHOWN = ("webcast_exporter_", "webcast_callback_events")
+
+
+class Standby:
+    """What its pages need. ConfigError when a file of secrets cannot be used, StartError when a port cannot be had."""
+
+    def __init__(self, config: Config, load_config: Callable[[], Config], clock: Clock, policy: PolicyNow) -> None:
+        self.config = config
+        self._load_config = load_config
+        self._clock = clock
+        inner = CollectorRegistry()
+        self.instruments = Instruments(inner)
+        registry = process_registry()
+        registry.register(Some(inner, SHOWN))
+        self.exposition = Exposition(registry, Board((), 0, lambda _: None))
+        self.secrets: Secrets = {}
+        self.inbox = Inbox(config.state.url)
+        self.push = PushForLeader(self, clock)
+        self.callbacks = CallbacksForLeader(self, clock)
+        self._tried_at = clock.monotonic()
+        self._door = CallbackDoor(
+            lambda: create_standby_site(self, self.failed, policy, door=True), self.failed, policy
+        )
+        self._apply(config)
+
+    def tried(self) -> None:
+        """The lock was asked for."""
+        self._tried_at = self._clock.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the election has moved lately."""
+        return self._clock.monotonic() - self._tried_at < MOVED_LATELY
+
+    @property
+    def not_ready(self) -> str:
+        """A standby is ready."""
+        return ""
+
+    def reload(self) -> None:
+        """Put the configuration as it now stands in force; ConfigError when it is bad and the old one stays."""
+        try:
+            self._apply(with_state_of(self.config, self._load_config()))
+        except ConfigError as error:
+            self.instruments.reload_successful.set(0)
+            log.error("the configuration is not reloaded, the old one stays: %s", error)  # noqa: TRY400 - a sentence
+            raise
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Count and log an error that nobody foresaw."""
+        fail(self.instruments, what, error)
+
+    def make_way(self) -> None:
+        """For the listener of callbacks of the leader that it becomes; what comes to the other is still taken in."""
+        self._door.close()
+
+    def close(self) -> None:
+        """Take in no more."""
+        self._door.close()
+        self.inbox.close()
+
+    def _apply(self, config: Config) -> None:
+        secrets = secrets_of(config, self._clock)
+        self._door.swap(self._door.plan(door_address(config)))
+        self.config, self.secrets = config, secrets
+        self.instruments.reload_successful.set(1)
+        self.instruments.reload_timestamp.set(self._clock.unix())
+
+
+class PushForLeader:
+    """The push API: judged here, acted on by the leader."""
+
+    def __init__(self, standby: Standby, clock: Clock) -> None:
+        self._standby = standby
+        self._clock = clock
+
+    @property
+    def on(self) -> bool:
+        """Whether targets can be pushed."""
+        return Source.PUSH in self._standby.secrets
+
+    def admits(self, token: str) -> bool:
+        """Whether whoever shows this token may push."""
+        return admits(self._standby.secrets, token)
+
+    def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
+        """As the leader will; BadTargets, StateError: nothing has changed."""
+        targets = read_push(groups, AccountOf(self._standby.config.accounts))
+        body = json.dumps([{"targets": list(group.targets), "labels": dict(group.labels)} for group in groups])
+        self._standby.inbox.put(Kind.REPLACE if whole else Kind.ADD, body, self._clock.unix())
+        return len(targets)
+
+    def release(self, target: TargetId, *, now: bool) -> bool:
+        """As the leader will; False when no push and no callback lists the target. StateError: it stays."""
+        if not self._standby.inbox.may_list(target):
+            return False
+        kind = Kind.RELEASE_NOW if now else Kind.RELEASE
+        self._standby.inbox.put(kind, json.dumps(target), self._clock.unix())
+        return True
+
+
+class CallbacksForLeader:
+    """What the vendor calls back: judged and counted here, acted on by the leader."""
+
+    def __init__(self, standby: Standby, clock: Clock) -> None:
+        self._standby = standby
+        self._clock = clock
+
+    @property
+    def on(self) -> bool:
+        """Whether callbacks are taken."""
+        return Source.CALLBACK in self._standby.secrets
+
+    @property
+    def apart(self) -> bool:
+        """Whether they come to a listener of their own."""
+        return self._standby.config.callbacks.listen_address is not None
+
+    def recent(self) -> list[Seen]:
+        """None are shown."""
+        return []
+
+    def take(self, body: bytes) -> CallbackOutcome:
+        """Take one body in; StateError when it is not in the state and is to be sent again."""
+        at = self._clock.unix()
+        verdict = judge(body, terms_of(self._standby.config.callbacks, self._standby.secrets), at)
+        outcome, callback = verdict.outcome, verdict.callback
+        if outcome is CallbackOutcome.ACCEPTED and callback:
+            text = body.decode("latin-1")
+            if AccountOf(self._standby.config.accounts)(callback.target.app_id) is None:
+                outcome = CallbackOutcome.IGNORED
+            elif self._standby.inbox.has_heard(callback, text):
+                outcome = CallbackOutcome.DUPLICATE
+            else:
+                self._standby.inbox.put(Kind.CALLBACK, text, at)
+        self._standby.instruments.called_back(outcome)
+        return outcome

@@ -1,0 +1,96 @@
+"""The Fleet counters and histograms: which there are, and what each fact adds to them."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import chain
+from typing import NamedTuple
+
+from exporter.enums import PageAction, PageReason, Status, StopReason
+from exporter.model.run import EndUnseen, Entered, Fact, Remedied, Stopped
+
+STOPPED_STATUSES = tuple(status for status in Status if status.stopped)
+DURATION_BUCKETS = (10.0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800, 43200, 64800, 86400, 90000)
+DELAY_BUCKETS = (1.0, 2.5, 5, 10, 15, 30, 60, 120, 300, 900, 3600, 21600, 86400, 172800)
+INFINITE = "+Inf"
+SUM = "sum"
+"""Stands where a bucket's bound does, for the sum of the observed values."""
+
+
+class Total(StrEnum):
+    """What is counted. These are names in the state file; the exposition gives them their metric names."""
+
+    RUN_STOPS = "run_stops"
+    RUN_ENDS_UNSEEN = "run_ends_unseen"
+    RUN_TRANSITIONS = "run_transitions"
+    RUN_DURATION = "run_duration"
+    RUN_END_DETECTION_DELAY = "run_end_detection_delay"
+    PAGE_REFRESHES = "page_refreshes"
+    PAGE_RESCHEDULES = "page_reschedules"
+
+
+OF_ACTION = {PageAction.REFRESH: Total.PAGE_REFRESHES, PageAction.RESCHEDULE: Total.PAGE_RESCHEDULES}
+
+
+class Series(NamedTuple):
+    """One running total; `label` is a reason or status, `bucket` a histogram's upper bound, either may be empty."""
+
+    total: Total
+    app_id: str
+    label: str = ""
+    bucket: str = ""
+
+
+def zeros(app_id: str) -> Iterator[Series]:
+    """Every series an app's counters have, so that they exist at zero before the first event."""
+    for reason in StopReason:
+        yield Series(Total.RUN_STOPS, app_id, reason)
+    yield Series(Total.RUN_ENDS_UNSEEN, app_id)
+    for status in Status:
+        yield Series(Total.RUN_TRANSITIONS, app_id, status)
+    for total in OF_ACTION.values():
+        for word in PageReason:
+            yield Series(total, app_id, word)
+    for status in STOPPED_STATUSES:
+        yield from _buckets(Total.RUN_DURATION, app_id, status, DURATION_BUCKETS)
+    yield from _buckets(Total.RUN_END_DETECTION_DELAY, app_id, "", DELAY_BUCKETS)
+
+
+def increments(fact: Fact) -> Iterator[tuple[Series, float]]:
+    """What one fact adds. Buckets are not cumulative here: one observation touches one bucket and the sum."""
+    match fact:
+        case Entered(app_id, status):
+            yield Series(Total.RUN_TRANSITIONS, app_id, status), 1.0
+        case EndUnseen(app_id):
+            yield Series(Total.RUN_ENDS_UNSEEN, app_id), 1.0
+        case Remedied(app_id, action, reason):
+            yield Series(OF_ACTION[action], app_id, reason), 1.0
+        case Stopped():
+            yield from _of_stop(fact)
+
+
+def _of_stop(stop: Stopped) -> Iterator[tuple[Series, float]]:
+    yield Series(Total.RUN_STOPS, stop.app_id, stop.reason), 1.0
+    if stop.status is not None and stop.duration is not None:
+        yield from _observe(Total.RUN_DURATION, stop.app_id, stop.status, DURATION_BUCKETS, stop.duration)
+    if stop.delay is not None:
+        yield from _observe(Total.RUN_END_DETECTION_DELAY, stop.app_id, "", DELAY_BUCKETS, stop.delay)
+
+
+def _buckets(total: Total, app_id: str, label: str, bounds: tuple[float, ...]) -> Iterator[Series]:
+    for bucket in chain(map(bound_text, bounds), (INFINITE, SUM)):
+        yield Series(total, app_id, label, bucket)
+
+
+def _observe(
+    total: Total, app_id: str, label: str, bounds: tuple[float, ...], value: float
+) -> Iterator[tuple[Series, float]]:
+    place = bisect_left(bounds, value)
+    bucket = bound_text(bounds[place]) if place < len(bounds) else INFINITE
+    yield Series(total, app_id, label, bucket), 1.0
+    yield Series(total, app_id, label, SUM), value
+
+
+def bound_text(bound: float) -> str:
+    """A bucket's upper bound as the exposition writes it: `2.5`, `10.0`."""
+    return repr(float(bound))

@@ -1,0 +1,112 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.discovery.groups import Listed, TargetGroup, one_list, read_groups
+from exporter.enums import Rejection, Source
+from exporter.model.target import TargetId
+
+T1, T2 = TargetId("app", "room", "t1"), TargetId("app", "room", "t2")
+
+
+def test_groups_share_their_labels() -> None:
+    """Each target of a group has the group's labels without `__*`, and its expected times."""
+    group = TargetGroup([str(T1), str(T2)], {"team": "edu", "__expected_start__": "100", "__meta_x": "y"})
+    expected = Listed({"team": "edu"}, expected_start=100.0)
+    assert {T1: expected, T2: expected} == read_groups(Source.STATIC, [group]).targets
+
+
+def test_a_bad_target_costs_itself() -> None:
+    """One bad target is told with its place, and the others stay."""
+    listing = read_groups(Source.STATIC, [TargetGroup([str(T1), "app/room", str(T2)])], "static_configs")
+    assert list(listing.targets) == [T1, T2]
+    (rejected,) = listing.rejected
+    assert (
+        rejected.reason,
+        str(rejected.problem),
+    ) == (Rejection.INVALID, "static_configs[0].targets[1]: 'app/room' is not APP_ID/ROOM_ID/TASK_ID")
+
+
+def test_bad_labels_cost_their_group() -> None:
+    """Targets whose labels cannot be read are invalid, each of them, and other groups stay."""
+    for labels in (
+        {"__expected_start__": "soon"},
+        {"__expected_start__": "2", "__expected_end__": "1"},
+        {"a-b": "c"},
+    ):
+        listing = read_groups(Source.STATIC, [TargetGroup([str(T1), str(T1)], labels), TargetGroup([str(T2)])])
+        assert list(listing.targets) == [T2]
+        assert [rejected.reason for rejected in listing.rejected] == [Rejection.INVALID] * 2
+
+
+def test_twice_in_one_list() -> None:
+    """Of two equal targets the first stays, with its own labels, and the second is a duplicate."""
+    groups = [TargetGroup([str(T1)], {"team": "a"}), TargetGroup([str(T1), str(T2)], {"team": "b", "more": "c"})]
+    listing = read_groups(Source.STATIC, groups)
+    assert {T1: Listed({"team": "a"}), T2: Listed({"team": "b", "more": "c"})} == listing.targets
+    assert [(rejected.reason, str(rejected.problem)) for rejected in listing.rejected] == [
+        (Rejection.DUPLICATE, "[1].targets[0]: app/room/t1 is in this list already")
+    ]
+
+
+@given(
+    st.lists(
+        st.builds(
+            TargetGroup,
+            st.lists(st.text(max_size=9) | st.sampled_from([str(T1), str(T2)])),
+            st.dictionaries(st.sampled_from(["a", "__expected_start__", "__expected_end__"]) | st.text(), st.text()),
+        )
+    )
+)
+def test_nothing_is_lost(groups: list[TargetGroup]) -> None:
+    """Every entry of any list is a target or a rejection, and nothing raises."""
+    listing = read_groups(Source.STATIC, groups)
+    assert sum(len(group.targets) for group in groups) == len(listing.targets) + len(listing.rejected)
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        ({"team": 7}, "labels: team must be a string, put quotes around it"),
+        ({"team": None}, "labels: team must be a string"),
+        ({"team": ["a"]}, "labels: team must be a string"),
+        ({"team": "\ud800"}, "labels: team must be whole characters of Unicode"),
+        ({"__expected_start__": True}, "labels: __expected_start__ must be a time as in 2026-01-15T08:30:00Z"),
+        ({"__expected_end__": 1e300}, "labels: __expected_end__ must be Unix seconds; this looks like milliseconds"),
+    ],
+)
+def test_a_label_s_value_is_text(labels: dict[str, object], sentence: str) -> None:
+    """Any value but text costs the group's targets, with a sentence that names the label."""
+    listing = read_groups(Source.FILE, [TargetGroup([str(T1)], labels), TargetGroup([str(T2)])])
+    assert list(listing.targets) == [T2]
+    (rejected,) = listing.rejected
+    assert rejected.problem.sentence.startswith(sentence)
+
+
+def test_expected_times_may_be_numbers() -> None:
+    """The two labels that are times may be numbers, as YAML and JSON write Unix seconds."""
+    group = TargetGroup([str(T1)], {"__expected_start__": 100, "__expected_end__": 200.5, "team": "edu"})
+    assert {T1: Listed({"team": "edu"}, 100.0, 200.5)} == read_groups(Source.FILE, [group]).targets
+
+
+def test_a_target_that_is_no_text() -> None:
+    """A number or a null in the place of a target costs itself."""
+    listing = read_groups(Source.FILE, [TargetGroup([5, None, str(T1), {}])])
+    assert list(listing.targets) == [T1]
+    assert [str(rejected.problem) for rejected in listing.rejected] == [
+        f"[0].targets[{index}]: must be APP_ID/ROOM_ID/TASK_ID" for index in (0, 1, 3)
+    ]
+
+
+def test_documents_make_one_list() -> None:
+    """What is in a second document of a list too is a duplicate, once for each time; problems tell their document."""
+    first = read_groups(Source.FILE, [TargetGroup([str(T1), "bad"], {"team": "a"})])
+    second = read_groups(Source.FILE, [TargetGroup([str(T1), str(T2)], {"team": "b"})])
+    listing = one_list(Source.FILE, [("a.yml", first), ("b.yml", second), ("c.yml", second)])
+    assert {T1: Listed({"team": "a"}), T2: Listed({"team": "b"})} == listing.targets
+    assert [(entry.reason, entry.problem.path) for entry in listing.rejected] == [
+        (Rejection.INVALID, "a.yml[0].targets[1]"),
+        (Rejection.DUPLICATE, "b.yml"),
+        (Rejection.DUPLICATE, "c.yml"),
+        (Rejection.DUPLICATE, "c.yml"),
+    ]

@@ -1,0 +1,303 @@
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter import __version__
+from exporter.config.discovery import HttpSdConfig
+from exporter.discovery.feed import LARGEST_DOCUMENT, Refreshed
+from exporter.discovery.http_get import MOST_REDIRECTS
+from exporter.discovery.http_sd import HttpSource
+from exporter.enums import Source
+
+Section = Callable[..., HttpSdConfig]
+CHANGED, SAME = Refreshed(changed=True), Refreshed(changed=False)
+
+
+def failed(problem: str) -> Refreshed:
+    """One failure, with this sentence."""
+    return Refreshed(changed=False, failures=1, problem=problem)
+
+
+def tasks(feed: HttpSource) -> list[str]:
+    """The tasks that are listed now."""
+    return [target.task_id for target in feed.listing.targets]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own proxies play no part."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def feed(backend: Any, section: Section) -> HttpSource:
+    """A feed that has had its first list, of the tasks 1 and 2."""
+    source = HttpSource(section(f"{backend.url}/targets?key=s3cret"), "http_sd_configs[1]")
+    backend.lists("1", "2")
+    assert source.refresh() == CHANGED
+    return source
+
+
+def test_before_the_first_refresh(section: Section) -> None:
+    """A feed lists nothing and asks nobody until it is refreshed."""
+    feed = HttpSource(section("http://127.0.0.1:1", "refresh_interval: 5s"), "http_sd_configs[1]")
+    assert (feed.tried, feed.source, feed.place, feed.refresh_interval) == (
+        False,
+        Source.HTTP,
+        "http_sd_configs[1]",
+        5.0,
+    )
+    assert tasks(feed) == []
+
+
+def test_the_request(backend: Any, feed: HttpSource) -> None:
+    """It is Prometheus's request: the URL as it is, JSON wanted, and how often it is asked."""
+    assert tasks(feed) == ["1", "2"]
+    ((path, headers),) = backend.asked
+    assert path == "/targets?key=s3cret"
+    assert headers["accept"] == "application/json"
+    assert headers["x-prometheus-refresh-interval-seconds"] == "30"
+    assert f"webcast-exporter/{__version__}" == headers["user-agent"]
+    assert "authorization" not in headers
+
+
+def test_a_fraction_of_a_second(backend: Any, section: Section) -> None:
+    """The interval is told in seconds, as short as it can be written."""
+    HttpSource(section(backend.url, "refresh_interval: 1s500ms"), "x").refresh()
+    assert backend.asked[0][1]["x-prometheus-refresh-interval-seconds"] == "1.5"
+
+
+def test_a_list_that_changes(backend: Any, feed: HttpSource) -> None:
+    """The newest good list is the list; an equal answer is no change, and is not even parsed."""
+    before = feed.listing
+    assert feed.refresh() == SAME
+    assert before is feed.listing
+    backend.lists("2", "3")
+    assert feed.refresh() == CHANGED
+    assert tasks(feed) == ["2", "3"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"[{}]", b"\xef\xbb\xbf[]"])
+def test_an_empty_list(backend: Any, feed: HttpSource, body: bytes) -> None:
+    """That nothing is live is a good answer, and takes all targets away."""
+    backend.answer = dataclasses.replace(backend.answer, body=body)
+    assert feed.refresh() == CHANGED
+    assert tasks(feed) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"status": 500}, "answered with HTTP status 500"),
+        ({"status": 201}, "answered with HTTP status 201"),
+        ({"status": 204, "body": b""}, "answered with HTTP status 204"),
+        ({"content_type": "text/html"}, "answered with a Content-Type other than application/json"),
+        ({"content_type": "application/jsonx"}, "answered with a Content-Type other than application/json"),
+        ({"content_type": None}, "answered with a Content-Type other than application/json"),
+        (
+            {"body": b""},
+            "answered with a document that cannot be used: it is not JSON at line 1, column 1: Expecting value",
+        ),
+        (
+            {"body": b'{"targets": ["app/room/s3cret"]}'},
+            "answered with a document that cannot be used: it must be a list of groups, each with targets and labels",
+        ),
+        ({"body": b"\xff\xfe[]"}, "answered with text that is not UTF-8"),
+        ({"cut": True}, "cannot be had: the answer stopped half way"),
+        ({"encoding": "gzip"}, "cannot be had: the answer cannot be decompressed"),
+    ],
+)
+def test_a_bad_answer(backend: Any, feed: HttpSource, change: dict[str, Any], problem: str) -> None:
+    """Any other answer is a failure at each refresh and keeps the last good list; the next good one is taken."""
+    good = backend.answer
+    backend.answer = dataclasses.replace(good, **change)
+    for _ in range(2):
+        assert failed(problem) == feed.refresh()
+        assert tasks(feed) == ["1", "2"]
+    backend.answer = good
+    assert feed.refresh() == SAME
+    backend.lists("3")
+    assert feed.refresh() == CHANGED
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;x=y"]
+)
+def test_a_content_type_s_parameters(backend: Any, feed: HttpSource, content_type: str) -> None:
+    """JSON is JSON with whatever parameters and in whatever case."""
+    backend.lists("3")
+    backend.answer = dataclasses.replace(backend.answer, content_type=content_type)
+    assert feed.refresh() == CHANGED
+
+
+def test_nobody_there(backend: Any, feed: HttpSource) -> None:
+    """A backend that is down keeps its last list; the sentence does not tell its URL."""
+    backend.stop()
+    assert failed("cannot be had: connection refused") == feed.refresh()
+    assert tasks(feed) == ["1", "2"]
+
+
+def test_no_tls(backend: Any, section: Section) -> None:
+    """A server that speaks no TLS is told so."""
+    done = HttpSource(section(backend.url.replace("http:", "https:")), "x").refresh()
+    assert done.problem.startswith("cannot be had: no TLS connection")
+
+
+def test_compressed(backend: Any, feed: HttpSource) -> None:
+    """A compressed list is taken, and one that grows over 64 MiB is refused before it is all in memory."""
+    backend.gzipped(b'[{"targets": ["app/room/7"]}]')
+    assert feed.refresh() == CHANGED
+    assert tasks(feed) == ["7"]
+    backend.gzipped(b" " * (LARGEST_DOCUMENT + 1))
+    assert failed("answered with more than 67,108,864 bytes") == feed.refresh()
+
+
+def test_bad_targets(backend: Any, feed: HttpSource) -> None:
+    """A bad target costs itself, a repeated one counts as a duplicate, each with its place."""
+    backend.lists("1", "a b", "1")
+    assert feed.refresh() == CHANGED
+    assert tasks(feed) == ["1"]
+    assert [(entry.reason.value, entry.problem.path) for entry in feed.listing.rejected] == [
+        ("invalid", "http_sd_configs[1][0].targets[1]"),
+        ("duplicate", "http_sd_configs[1][0].targets[2]"),
+    ]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("location", ["{url}/there", "/there"])
+def test_a_redirect(backend: Any, section: Section, status: int, location: str) -> None:
+    """A redirect on the same server is followed with the credentials, unless it is not to be."""
+    backend.lists("1")
+    backend.answers["/"] = dataclasses.replace(
+        backend.answer, status=status, body=b"", location=location.format(url=backend.url)
+    )
+    feed = HttpSource(section(backend.url, "authorization: {credentials: s3cret}"), "x")
+    assert feed.refresh() == CHANGED
+    assert [(path, headers["authorization"]) for path, headers in backend.asked] == [
+        ("/", "Bearer s3cret"),
+        ("/there", "Bearer s3cret"),
+    ]
+    feed = HttpSource(section(backend.url, "follow_redirects: false"), "x")
+    assert failed(f"answered with HTTP status {status}") == feed.refresh()
+
+
+def test_a_redirect_elsewhere(backend: Any, section: Section) -> None:
+    """Credentials go to no other server than the one that they are for, not even to another port of its host."""
+    other = type(backend)()
+    other.lists("1")
+    backend.answers["/"] = dataclasses.replace(backend.answer, status=302, location=f"{other.url}/there")
+    for keys in ("authorization: {credentials: s3cret}", "basic_auth: {username: me, password: s3cret}"):
+        assert HttpSource(section(backend.url, keys), "x").refresh() == CHANGED
+    other.stop()
+    assert [path for path, _ in other.asked] == ["/there", "/there"]
+    assert not any("authorization" in headers for _, headers in other.asked)
+
+
+@pytest.mark.parametrize(
+    ("location", "problem", "asked"),
+    [
+        ("/", f"redirects more than {MOST_REDIRECTS} times", MOST_REDIRECTS + 1),
+        ("file:///etc/passwd", "redirects to something that is not http", 1),
+        ("http://[", "cannot be had: the call failed", 1),
+        ("http://h:99999/", "cannot be had: the call failed", 1),
+        ("", "answered with HTTP status 302", 1),
+    ],
+)
+def test_a_bad_redirect(backend: Any, section: Section, location: str, problem: str, asked: int) -> None:
+    """A redirect that goes round, or to no other http address, is a failure."""
+    backend.answer = dataclasses.replace(backend.answer, status=302, location=location)
+    assert failed(problem) == HttpSource(section(backend.url), "x").refresh()
+    assert asked == len(backend.asked)
+
+
+def test_a_rotated_secret(backend: Any, section: Section, tmp_path: Path) -> None:
+    """A secret's file is read at each refresh; while it cannot be used nothing is asked and the list stays."""
+    feed = HttpSource(section(backend.url, "authorization: {credentials_file: token}"), "x")
+    (tmp_path / "token").write_text("one\n")
+    backend.lists("1")
+    feed.refresh()
+    (tmp_path / "token").write_text("two\n")
+    feed.refresh()
+    (tmp_path / "token").unlink()
+    assert failed("authorization.credentials_file: the file does not exist") == feed.refresh()
+    assert [headers["authorization"] for _, headers in backend.asked] == ["Bearer one", "Bearer two"]
+    assert tasks(feed) == ["1"]
+
+
+def test_a_certificate_that_is_not_there(backend: Any, section: Section) -> None:
+    """A missing certificate is named by its key, and nothing is sent."""
+    feed = HttpSource(section(backend.url, "tls_config: {ca_file: gone.pem}"), "x")
+    assert failed("tls_config.ca_file: the file does not exist") == feed.refresh()
+    assert backend.asked == []
+
+
+def test_a_proxy(backend: Any, section: Section) -> None:
+    """With a proxy_url the request goes there, with the password for the proxy alone."""
+    backend.lists("1")
+    proxy = backend.url.replace("http://", "http://me:s3cret@")
+    feed = HttpSource(section("http://backend.example/targets", f"proxy_url: '{proxy}'"), "x")
+    assert feed.refresh() == CHANGED
+    ((path, headers),) = backend.asked
+    assert path == "http://backend.example/targets"
+    assert headers["host"] == "backend.example"
+    assert headers["proxy-authorization"].startswith("Basic ")
+
+
+def test_a_proxy_that_is_down(section: Section) -> None:
+    """A proxy's failure is told without its URL."""
+    feed = HttpSource(section("http://backend.example", "proxy_url: 'http://me:s3cret@127.0.0.1:1'"), "x")
+    assert failed("cannot be had: the proxy cannot be reached: connection refused") == feed.refresh()
+
+
+def test_no_netrc(backend: Any, section: Section, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials of the machine's user are never sent."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password s3cret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    HttpSource(section(backend.url), "x").refresh()
+    assert "authorization" not in backend.asked[0][1]
+
+
+def test_a_reload_while_the_url_is_down(backend: Any, feed: HttpSource, section: Section) -> None:
+    """The last good list of a URL outlives its feed, though it be asked otherwise; of another URL nothing is taken."""
+    backend.stop()
+    feed.refresh()
+    same = HttpSource(feed.config, "http_sd_configs[0]")
+    otherwise = HttpSource(section(feed.config.url.whole, "refresh_interval: 5s"), "x")
+    another = HttpSource(section(f"{backend.url}/targets?key=other"), "x")
+    for new, tried, listed in ((same, True, ["1", "2"]), (otherwise, False, ["1", "2"]), (another, False, [])):
+        new.inherit([feed])
+        assert (tried, listed) == (new.tried, tasks(new))
+        assert new.refresh().failures == 1
+        assert listed == tasks(new)
+
+
+def test_two_feeds_of_one_url(backend: Any, section: Section) -> None:
+    """Of several feeds of one URL a new one takes over from its equal, else from the one in its own place."""
+    feeds = [
+        HttpSource(section(backend.url, f"authorization: {{credentials: {name}}}"), f"http_sd_configs[{index}]")
+        for index, name in enumerate(("a", "b"))
+    ]
+    for feed, task in zip(feeds, "12", strict=True):
+        backend.lists(task)
+        feed.refresh()
+    equal = HttpSource(feeds[0].config, "http_sd_configs[1]")
+    placed = HttpSource(section(backend.url, "authorization: {credentials: c}"), "http_sd_configs[1]")
+    for new, listed in ((equal, ["1"]), (placed, ["2"])):
+        new.inherit(feeds)
+        assert listed == tasks(new)
+    backend.lists("2")
+    assert placed.refresh() == SAME
+
+
+def test_places_follow_a_reload(backend: Any, feed: HttpSource) -> None:
+    """What was rejected is told with the place that its feed has now."""
+    backend.lists("a b")
+    feed.refresh()
+    moved = HttpSource(feed.config, "http_sd_configs[0]")
+    moved.inherit([feed])
+    assert [entry.problem.path for entry in moved.listing.rejected] == ["http_sd_configs[0][0].targets[0]"]

@@ -1,0 +1,94 @@
+"""A list that is kept in the state: memory and state say the same, whatever fails."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.discovery.groups import Listed
+from exporter.discovery.kept import KeptList
+from exporter.enums import Source
+from exporter.errors import StateError
+from exporter.model.target import TargetId
+from exporter.store.kept import KeptTargets
+from exporter.store.ledger import Ledger
+from exporter.store.opening import open_engine
+
+ONE, TWO = TargetId("app", "room", "one"), TargetId("app", "room", "two")
+EDU = Listed({"team": "edu"}, 1_768_465_805.0, 1_768_469_405.5)
+BARE = Listed({})
+
+
+class State:
+    """A state in a file, opened as often as wanted."""
+
+    def __init__(self, file: Path) -> None:
+        self._url = f"sqlite:///{file}"
+        self._ledgers: list[Ledger] = []
+
+    def open(self) -> KeptList:
+        """The list, as after a start."""
+        self._ledgers.append(Ledger(open_engine(self._url), lambda: 0.0, lambda *_, **__: None))
+        return KeptList(KeptTargets(self._ledgers[-1], Source.PUSH), Source.PUSH)
+
+    def close(self) -> None:
+        """Close all."""
+        for ledger in self._ledgers:
+            ledger.close()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[State]:
+    """A new state."""
+    made = State(tmp_path / "state.db")
+    yield made
+    made.close()
+
+
+def test_nothing_changes_before_the_commit(state: State) -> None:
+    """A change shows the list as it will be; the list itself is the old one until it is in the state."""
+    pushed = state.open()
+    change = pushed.added({ONE: EDU}, 10.0)
+    assert change.listing.targets == {ONE: EDU}
+    assert (pushed.listing.targets, pushed.named_at(ONE)) == ({}, None)
+    change.commit()
+    assert (pushed.listing.targets, pushed.named_at(ONE)) == ({ONE: EDU}, 10.0)
+
+
+def test_a_commit_that_fails_changes_nothing(state: State) -> None:
+    """Memory and state stay the same as each other."""
+    pushed = state.open()
+    pushed.added({ONE: EDU}, 10.0).commit()
+    state.close()
+    with pytest.raises(StateError):
+        pushed.replaced({TWO: BARE}, 20.0).commit()
+    assert (pushed.listing.targets, pushed.named_at(ONE)) == ({ONE: EDU}, 10.0)
+
+
+def test_add_replace_remove(state: State) -> None:
+    """Adding renews and removes nothing, replacing leaves the new ones alone; a start finds just the same."""
+    pushed = state.open()
+    pushed.added({ONE: EDU}, 10.0).commit()
+    pushed.added({TWO: EDU}, 20.0).commit()
+    pushed.added({TWO: BARE}, 30.0).commit()
+    assert pushed.listing.targets == {ONE: EDU, TWO: BARE}
+    assert (pushed.named_at(ONE), pushed.named_at(TWO)) == (10.0, 30.0)
+    again = state.open()
+    assert again.listing == pushed.listing
+    assert (again.named_at(ONE), again.named_at(TWO)) == (10.0, 30.0)
+    pushed.removed([TWO]).commit()
+    assert pushed.listing.targets == state.open().listing.targets == {ONE: EDU}
+    pushed.replaced({TWO: EDU}, 40.0).commit()
+    assert pushed.listing.targets == state.open().listing.targets == {TWO: EDU}
+    assert pushed.listing.source is Source.PUSH
+
+
+def test_a_change_tells_whom_it_touches(state: State) -> None:
+    """Those that are named, and those that are let go: of all others the list says what it said."""
+    pushed = state.open()
+    first = pushed.added({ONE: EDU}, 10.0)
+    first.commit()
+    assert first.touched == {ONE}
+    assert pushed.replaced({TWO: EDU}, 20.0).touched == {ONE, TWO}
+    assert pushed.removed([ONE]).touched == {ONE}
+    assert list(pushed) == [ONE]

@@ -1,0 +1,243 @@
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.config.fields import Section
+from exporter.config.load import parse_config
+from exporter.config.schema import Config
+from exporter.discovery.feed import Feed, Refreshed
+from exporter.discovery.groups import Listed, Listing
+from exporter.discovery.sources import Sources
+from exporter.enums import Source
+from exporter.model.target import TargetId
+
+CONFIG = """
+static_configs: [{targets: [app/room/static]}]
+file_sd_configs: [{files: [a.yml], refresh_interval: 5s}, {files: [b.yml]}]
+http_sd_configs: [{url: http://h/a}, {url: http://h/b, refresh_interval: 1m}]
+"""
+PLACES = ["file_sd_configs[0]", "file_sd_configs[1]", "http_sd_configs[0]", "http_sd_configs[1]"]
+GOOD, BAD = Refreshed(changed=True), Refreshed(changed=False, failures=1, problem="answered with HTTP status 503")
+
+
+class Scripted:
+    """A feed whose refreshes are `results`, then all good; it lists one target that is named as its place."""
+
+    source = Source.FILE
+    listing = Listing(Source.FILE)
+    tried = False
+    closed = False
+
+    def __init__(self, config: Any, place: str) -> None:
+        self.config: Section = config
+        self.place = place
+        self.refresh_interval: float = config.refresh_interval
+        self.results: list[Refreshed] = []
+        self.inherited: list[str] = []
+        self.during: Callable[[], object] = lambda: None
+
+    def refresh(self) -> Refreshed:
+        """The next result."""
+        self.during()
+        self.tried = True
+        self.listing = Listing(Source.FILE, {TargetId("app", "room", str(len(self.place))): Listed({})})
+        return self.results.pop(0) if self.results else GOOD
+
+    def inherit(self, previous: Iterable[Feed]) -> None:
+        """Note who was there."""
+        self.inherited = [feed.place for feed in previous]
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+def read(text: str = CONFIG) -> Config:
+    """A configuration whose files are nowhere."""
+    return parse_config(text, Path("/nowhere"))
+
+
+def scripted(text: str = CONFIG) -> tuple[Sources, dict[str, Scripted]]:
+    """Sources of scripted feeds, and those by their place."""
+    sources = Sources(read(text), Scripted, Scripted)
+    return sources, feeds_of(sources)
+
+
+def feeds_of(sources: Sources) -> dict[str, Scripted]:
+    """The scripted feeds by their place."""
+    return {feed.place: feed for feed in sources if isinstance(feed, Scripted)}
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Level and text of what was logged since the last look."""
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records]
+    caplog.clear()
+    return lines
+
+
+@pytest.fixture(autouse=True)
+def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
+    """Everything is logged."""
+    caplog.set_level(logging.DEBUG)
+
+
+def test_what_is_to_be_refreshed() -> None:
+    """Each element of both sections is a feed with its place and its interval; static targets need none."""
+    sources, _ = scripted()
+    assert [(feed.place, feed.refresh_interval) for feed in sources] == list(
+        zip(PLACES, (5.0, 30.0, 30.0, 60.0), strict=True)
+    )
+    assert [list(listing.targets) for listing in sources.listings()] == [
+        [TargetId("app", "room", "static")],
+        [],
+        [],
+        [],
+        [],
+    ]
+
+
+def test_no_feeds() -> None:
+    """A configuration of static targets alone has tried all there is."""
+    sources = Sources(read("static_configs: [{targets: [app/room/t]}]"))
+    assert sources.tried_all
+    assert [list(listing.targets) for listing in sources.listings()] == [[TargetId("app", "room", "t")]]
+
+
+def test_tried_once() -> None:
+    """All is tried when each feed was, well or badly."""
+    sources, feeds = scripted()
+    feeds[PLACES[0]].results = [BAD]
+    for place in PLACES:
+        assert not sources.tried_all
+        sources.refresh(place)
+    assert sources.tried_all
+    assert sum(len(listing.targets) for listing in sources.listings()) == 5
+
+
+def test_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A place's failure is a warning when it begins and when it becomes another, and an info when it is over."""
+    sources, feeds = scripted()
+    other = Refreshed(changed=False, failures=1, problem="cannot be had: connection refused")
+    feeds["http_sd_configs[1]"].results = [GOOD, BAD, BAD, other, other, GOOD, GOOD, BAD]
+    expected = [
+        [],
+        [("WARNING", "http_sd_configs[1]: answered with HTTP status 503; the last good list stays")],
+        [],
+        [("WARNING", "http_sd_configs[1]: cannot be had: connection refused; the last good list stays")],
+        [],
+        [("INFO", "http_sd_configs[1] works again")],
+        [],
+        [("WARNING", "http_sd_configs[1]: answered with HTTP status 503; the last good list stays")],
+    ]
+    told = []
+    for result in list(feeds["http_sd_configs[1]"].results):
+        assert result == sources.refresh("http_sd_configs[1]")
+        told.append(logged(caplog))
+    assert expected == told
+
+
+def test_what_changed_while_one_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """Each place is told for itself."""
+    sources, feeds = scripted()
+    for place in PLACES[:2]:
+        feeds[place].results = [BAD]
+        sources.refresh(place)
+    assert len(logged(caplog)) == 2
+
+
+def test_after_a_reload(caplog: pytest.LogCaptureFixture) -> None:
+    """Every new feed sees all the old ones, and a failure that was told of an unchanged one is not told again."""
+    before, feeds = scripted()
+    for place in PLACES[2:]:
+        feeds[place].results = [BAD]
+        before.refresh(place)
+    logged(caplog)
+    changed = "http_sd_configs: [{url: http://h/b, refresh_interval: 1m}, {url: http://h/a, refresh_interval: 1s}]"
+    after = Sources.after(before, read(changed), Scripted, Scripted)
+    new = feeds_of(after)
+    assert dict.fromkeys(PLACES[2:], PLACES) == {place: feed.inherited for place, feed in new.items()}
+    for place in PLACES[2:]:
+        new[place].results = [BAD, GOOD]
+        after.refresh(place)
+    assert [text.partition(":")[0] for _, text in logged(caplog)] == ["http_sd_configs[1]"]
+    after.refresh(PLACES[2])
+    assert logged(caplog) == [("INFO", "http_sd_configs[0] works again")]
+    assert not any(feed.closed for feed in feeds.values())
+
+
+def test_closed(caplog: pytest.LogCaptureFixture) -> None:
+    """Closed sources close their feeds and refresh nothing more."""
+    sources, feeds = scripted()
+    sources.close()
+    assert all(feed.closed for feed in feeds.values())
+    assert sources.refresh(PLACES[0]) == Refreshed(changed=False)
+    assert (feeds[PLACES[0]].tried, logged(caplog)) == (False, [])
+
+
+def test_closed_meanwhile(caplog: pytest.LogCaptureFixture) -> None:
+    """A refresh that is broken off by the close is no failure."""
+    sources, feeds = scripted()
+    feeds[PLACES[2]].results = [BAD]
+    feeds[PLACES[2]].during = sources.close
+    assert sources.refresh(PLACES[2]) == Refreshed(changed=False)
+    assert logged(caplog) == []
+
+
+def test_one_at_a_time() -> None:
+    """Two threads never refresh one place at once, and one that hangs does not hold up another place or the lists."""
+    sources, feeds = scripted()
+    entered, go = threading.Event(), threading.Event()
+    inside: list[int] = []
+
+    def hang() -> None:
+        inside.append(1)
+        entered.set()
+        go.wait(5)
+
+    feeds[PLACES[2]].during = hang
+    threads = [threading.Thread(target=sources.refresh, args=(PLACES[2],)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert entered.wait(5)
+    sources.refresh(PLACES[3])
+    assert len(sources.listings()) == 5
+    assert inside == [1]
+    go.set()
+    for thread in threads:
+        thread.join(5)
+    assert inside == [1, 1]
+
+
+def test_real_feeds(backend: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Files and URLs list together; a reload while both are bad loses nothing, and the old ones can be closed."""
+    (tmp_path / "a.yml").write_text("- targets: [app/room/file]")
+    backend.lists("http")
+    config = parse_config(
+        f"file_sd_configs: [{{files: ['*.yml']}}]\nhttp_sd_configs: [{{url: '{backend.url}/?key=s3cret'}}]", tmp_path
+    )
+    sources = Sources(config)
+    for feed in sources:
+        assert sources.refresh(feed.place) == GOOD
+    expected = {Source.STATIC: [], Source.FILE: ["file"], Source.HTTP: ["http"]}
+    assert expected == listed(sources)
+    (tmp_path / "a.yml").write_text("[")
+    backend.stop()
+    after = Sources.after(sources, config)
+    sources.close()
+    for _ in range(2):
+        assert after.tried_all
+        assert expected == listed(after)
+        assert [after.refresh(feed.place).failures for feed in after] == [1, 1]
+    after.close()
+    told = logged(caplog)
+    assert [text.partition(":")[0] for _, text in told] == ["file_sd_configs[0]", "http_sd_configs[0]"]
+    assert "s3cret" not in str(told)
+
+
+def listed(sources: Sources) -> dict[Source, list[str]]:
+    """The tasks that each source lists."""
+    return {listing.source: [target.task_id for target in listing.targets] for listing in sources.listings()}

@@ -1,0 +1,109 @@
+"""The fleet's families: counts of tasks, and the ledger's totals as counters and histograms."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exporter.enums import Status, StopReason
+from exporter.metrics.board import Board
+from exporter.metrics.catalog.fleet import OF_TOTAL
+from exporter.metrics.family import Kind
+from exporter.metrics.fleet import FleetCollector
+from exporter.model.known import Known, Standing
+from exporter.model.run import Fact, Stopped
+from exporter.store.totals import Series, Total, increments, zeros
+
+Values = dict[tuple[str, ...], float]
+
+
+@pytest.fixture
+def board() -> Board:
+    """A board that shows no series and counts."""
+    return Board((), 1, lambda _: None)
+
+
+@pytest.fixture
+def values(registry: CollectorRegistry, board: Board) -> Callable[[Mapping[Series, float], str], Values]:
+    """The samples of one name, by their label values, for these totals."""
+    totals: dict[Series, float] = {}
+    registry.register(FleetCollector(board, lambda: totals))
+
+    def found(of: Mapping[Series, float], name: str) -> Values:
+        totals.clear()
+        totals.update(of)
+        samples = [sample for metric in registry.collect() for sample in metric.samples]
+        return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name == name}
+
+    return found
+
+
+def counted(*facts: Fact) -> dict[Series, float]:
+    """An open app's totals after these facts."""
+    totals = dict.fromkeys(zeros("App1"), 0.0)
+    for fact in facts:
+        for series, amount in increments(fact):
+            totals[series] += amount
+    return totals
+
+
+def test_an_open_app_has_every_counter_at_zero(values: Callable[..., Values]) -> None:
+    """Each known label value from the moment the app's first target is accepted, histograms included."""
+    totals = counted()
+    assert values(totals, "webcast_run_stops_total") == {("App1", reason.value): 0.0 for reason in StopReason}
+    assert values(totals, "webcast_run_ends_unseen_total") == {("App1",): 0.0}
+    assert values(totals, "webcast_run_transitions_total") == {("App1", status.value): 0.0 for status in Status}
+    assert values(totals, "webcast_run_duration_seconds_count") == {("App1", "ended"): 0.0, ("App1", "failed"): 0.0}
+    assert values(totals, "webcast_run_end_detection_delay_seconds_sum") == {("App1",): 0.0}
+
+
+def test_without_an_app_there_are_no_samples_of_one(values: Callable[..., Values]) -> None:
+    """Nothing is made up before an app is known."""
+    assert values({}, "webcast_run_stops_total") == {}
+    assert values({}, "webcast_run_duration_seconds_count") == {}
+    assert values({}, "webcast_tasks_without_series") == {(): 0.0}
+
+
+def test_a_histogram_is_cumulative_and_its_last_bucket_is_its_count(values: Callable[..., Values]) -> None:
+    """A value on a bound belongs to that bound; +Inf holds all; the sum is of the values."""
+    stops = [Stopped("App1", StopReason.STOP_BY_API, Status.ENDED, seconds) for seconds in (0.0, 10.0, 10.5, 90001.0)]
+    totals = counted(*stops)
+    name = "webcast_run_duration_seconds"
+    buckets = {labels[-1]: value for labels, value in values(totals, f"{name}_bucket").items() if "ended" in labels}
+    assert (buckets["10.0"], buckets["60.0"], buckets["90000.0"], buckets["+Inf"]) == (2.0, 3.0, 3.0, 4.0)
+    assert sorted(buckets.values()) == list(buckets.values())
+    assert values(totals, f"{name}_count") == {("App1", "ended"): 4.0, ("App1", "failed"): 0.0}
+    assert values(totals, f"{name}_sum")["App1", "ended"] == 90021.5
+
+
+def test_a_histogram_has_the_buckets_of_its_row(values: Callable[..., Values]) -> None:
+    """Bounds are written alike in the row, in the state and in the exposition."""
+    for family in OF_TOTAL.values():
+        bounds = [float(labels[-1]) for labels in values(counted(), f"{family.name}_bucket")]
+        assert sorted({*bounds} - {float("inf")}) == list(family.buckets)
+
+
+def test_each_total_of_the_ledger_is_shown() -> None:
+    """A total without a family would be counted for nobody, and a histogram's has bounds."""
+    assert set(Total) == set(OF_TOTAL)
+    kept = {series.total for series in zeros("App1") if series.bucket}
+    assert kept == {total for total, family in OF_TOTAL.items() if family.kind is Kind.HISTOGRAM}
+
+
+def test_the_apps_stand_beside_each_other(values: Callable[..., Values]) -> None:
+    """One app's totals are not another's."""
+    totals = {Series(Total.RUN_ENDS_UNSEEN, "App2"): 2.0, Series(Total.RUN_ENDS_UNSEEN, "App1"): 1.0}
+    assert values(totals, "webcast_run_ends_unseen_total") == {("App1",): 1.0, ("App2",): 2.0}
+
+
+def test_tasks_are_counted_under_every_standing(
+    board: Board, values: Callable[..., Values], standing: Callable[..., Known]
+) -> None:
+    """Eight samples for each account and app that has or had a task, most of them zero."""
+    board.show(standing(Standing.RUNNING, "Task1"))
+    board.show(standing(Standing.RUNNING, "Task2"))
+    board.show(standing(Standing.STALE, "Task3"))
+    board.hide(standing(Standing.STALE, "Task3").target.id)
+    running = {("default", "App1", state.value): 2.0 * (state is Standing.RUNNING) for state in Standing}
+    assert values({}, "webcast_tasks") == running
+    assert values({}, "webcast_tasks_without_series") == {(): 1.0}

@@ -1,0 +1,167 @@
+"""What every row must be like, whichever it is; and that nothing but the rows says which families there are."""
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
+
+from exporter.enums import Source
+from exporter.metrics.board import Board
+from exporter.metrics.catalog import fleet, self, task
+from exporter.metrics.family import TARGET_LABELS, Family, Group, Kind, TaskFamily
+from exporter.metrics.fleet import FleetCollector
+from exporter.metrics.instruments import AccountCollector, AccountNumbers, Instruments
+from exporter.metrics.reference import reference
+from exporter.metrics.render import heading
+from exporter.model.known import Known
+from exporter.store.totals import zeros
+
+TASK_ROWS = task.task_families(Group)
+ROWS: tuple[Family, ...] = (*(row.family for row in TASK_ROWS), *fleet.FLEET, *self.SELF)
+DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+BASE_UNITS = {"seconds", "bytes", "pixels", "frames", "requests", "ratio"}
+OTHER_UNITS = re.compile(
+    r"_(milliseconds|millis|ms|minutes|hours|days|kbps|mbps|bits|kilobytes|percent|fps|kb|mb)(_|$)"
+)
+RESERVED_SUFFIXES = ("_count", "_sum", "_bucket", "_created", "_gsum", "_gcount")
+# What Prometheus and its service discoveries put on a target: a label of that name would be renamed to exported_...
+TARGETS_OWN = {"job", "instance", "le", "quantile", "env", "environment", "region", "service", "cluster", "namespace"}
+
+each = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+
+
+@each
+def test_a_name_ends_in_total_if_and_only_if_it_is_a_counter(row: Family) -> None:
+    """Prometheus's naming: `_total` says counter."""
+    assert (row.kind is Kind.COUNTER) == row.name.endswith("_total")
+
+
+@each
+def test_a_name_is_lower_case_prefixed_and_in_base_units(row: Family) -> None:
+    """One prefix for the house, base units only, no suffix that a type adds by itself."""
+    assert re.fullmatch(r"webcast_[a-z]+(_[a-z]+)*", row.name)
+    assert not OTHER_UNITS.search(row.name)
+    assert not row.name.endswith(RESERVED_SUFFIXES)
+
+
+@each
+def test_a_timestamp_and_a_histogram_end_in_their_unit(row: Family) -> None:
+    """A time is `_timestamp_seconds`, whatever is observed has a base unit, and `per` stands between two."""
+    if "timestamp" in row.name:
+        assert row.name.endswith("_timestamp_seconds")
+    if row.kind is Kind.HISTOGRAM:
+        assert row.name.rpartition("_")[2] in BASE_UNITS
+    for unit in re.findall(r"_([a-z]+)_per_", row.name):
+        assert unit in BASE_UNITS
+
+
+@each
+def test_a_help_is_a_sentence_that_both_formats_write_alike(row: Family) -> None:
+    """It is there, ends with a full stop, and has nothing to escape in an exposition or in a Markdown table."""
+    assert re.fullmatch(r"[A-Z0-9].*\.", row.help)
+    assert not re.search(r'[\\"\n|]|  |\s$', row.help)
+
+
+@each
+def test_labels_are_legal_distinct_and_do_not_clash(row: Family) -> None:
+    """A label name is Prometheus's, occurs once, and is none that a target brings along."""
+    assert len(row.labels) == len(set(row.labels))
+    for label in row.labels:
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", label)
+        assert label not in TARGETS_OWN
+
+
+@each
+def test_buckets_are_there_for_a_histogram_only_and_rise(row: Family) -> None:
+    """Upper bounds rise; +Inf is not written down."""
+    assert (row.kind is Kind.HISTOGRAM) == bool(row.buckets)
+    assert sorted(set(row.buckets)) == list(row.buckets)
+    assert float("inf") not in row.buckets
+
+
+def test_each_name_is_one_familys_only() -> None:
+    """No two families share a name, and none has the name of another's samples."""
+    names = [name for row in ROWS for name in _sample_names(row)]
+    assert sorted(set(names)) == sorted(names)
+
+
+def _sample_names(row: Family) -> list[str]:
+    if row.kind is Kind.HISTOGRAM:
+        return [f"{row.name}{suffix}" for suffix in ("", "_bucket", "_count", "_sum")]
+    return list({row.name, row.name.removesuffix("_total")})
+
+
+def test_the_prefix_webcast_task_is_of_the_per_task_families_alone() -> None:
+    """One relabelling rule can drop all that is per task and nothing else."""
+    per_task = {row.family.name for row in TASK_ROWS}
+    assert per_task == {row.name for row in ROWS if row.name.startswith("webcast_task_")}
+
+
+@pytest.mark.parametrize("row", TASK_ROWS, ids=lambda row: row.family.name)
+def test_a_per_task_family_begins_with_the_targets_labels(row: TaskFamily) -> None:
+    """The triple names the task in every family alike."""
+    assert row.family.labels[:3] == TARGET_LABELS
+
+
+@pytest.mark.parametrize(("module", "listed"), [(fleet, fleet.FLEET), (self, self.SELF)], ids=["fleet", "self"])
+def test_no_row_is_left_out_of_its_table(module: ModuleType, listed: tuple[Family, ...]) -> None:
+    """A row that stands in the module is in its table, once."""
+    rows = [value for value in vars(module).values() if isinstance(value, Family)]
+    assert sorted(row.name for row in rows) == sorted(row.name for row in listed)
+
+
+def test_what_the_registry_serves_is_what_the_tables_say(
+    registry: CollectorRegistry, unread: Callable[..., Known]
+) -> None:
+    """Every row beside the per-task ones is served with its help, type and labels, and nothing else is."""
+    board = Board((), 1, lambda _: None)
+    board.show(unread())
+    numbers = AccountNumbers(48.0, 24.0, 12.0, up=True, clock_skew=-0.5, oldest_due=1.0)
+    instruments = Instruments(registry)
+    instruments.open_account("default")
+    instruments.open_feed(Source.HTTP, "http_sd_configs[0]")
+    totals = dict.fromkeys(zeros("App1"), 0.0)
+    registry.register(FleetCollector(board, lambda: totals))
+    registry.register(AccountCollector(lambda: {"default": numbers}))
+    served = {_name(metric): metric for metric in registry.collect()}
+    assert {row.name for row in (*fleet.FLEET, *self.SELF)} == set(served)
+    for row in (*fleet.FLEET, *self.SELF):
+        assert (row.kind, row.help) == (served[row.name].type, served[row.name].documentation)
+        assert {row.labels} == _labels(served[row.name].samples)
+
+
+def _name(metric: Metric) -> str:
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
+
+
+def _labels(samples: Iterable[Sample]) -> set[tuple[str, ...]]:
+    return {tuple(label for label in sample.labels if label != "le") for sample in samples}
+
+
+def test_the_reference_is_what_the_command_prints() -> None:
+    """docs/metrics.md is the output of `webcast-exporter metrics`: none is missing there, none left over."""
+    assert DOCUMENT.read_text() == reference()
+
+
+@each
+def test_each_row_has_one_line_in_the_reference(row: Family) -> None:
+    """A new metric is one new line there, with type, labels, meaning and buckets."""
+    (line,) = [line for line in reference().splitlines() if line.startswith(f"| `{row.name}` |")]
+    assert [f"`{row.name}`", row.kind] == [cell.strip() for cell in line.split("|")[1:3]]
+    assert " ".join(f"`{label}`" for label in row.labels) == line.split("|")[3].strip()
+    assert row.help in line
+    assert all(f"{bound:g}" in line for bound in row.buckets)
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_openmetrics_names_a_counter_without_total(openmetrics: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """HELP and TYPE carry the family's name, which is the samples' but for OpenMetrics counters."""
+    name = "webcast_run_stops" if openmetrics else "webcast_run_stops_total"
+    expected = f"# HELP {name} {fleet.RUN_STOPS.help}\n# TYPE {name} counter\n".encode()
+    assert expected == heading(fleet.RUN_STOPS, openmetrics=openmetrics)

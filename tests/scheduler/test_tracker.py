@@ -1,0 +1,473 @@
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+
+from exporter.enums import PageAction, PageReason, Status, StopReason
+from exporter.errors import NotFound, ReadError, TimedOut
+from exporter.metrics.board import Board
+from exporter.model.callback import Callback
+from exporter.model.clock import Clock
+from exporter.model.known import Known, Lifetimes, Named, Standing
+from exporter.model.pages import PageEvent
+from exporter.model.reading import Reading
+from exporter.model.target import Target, TargetId
+from exporter.model.task import Task
+from exporter.scheduler import tracker as tracker_module
+from exporter.scheduler.tracker import Tracker
+from exporter.store.ledger import Ledger
+from exporter.store.opening import open_engine
+from exporter.store.totals import Series, Total
+
+NOW = 1_768_465_805.0
+LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
+RUNNING = Task(status=Status.RUNNING, start=NOW - 60)
+ENDED = Task(status=Status.ENDED, start=NOW - 60, end=NOW, stop_reason=StopReason.STOP_BY_API)
+ID = TargetId("app", "room", "t0")
+
+
+@dataclass
+class Shown:
+    """A board that keeps what is up, and asks what the tracker knows as the real one may."""
+
+    tracker: Tracker
+    up: dict[TargetId, Known] = field(default_factory=dict)
+
+    def show(self, known: Known) -> None:
+        """Put up."""
+        assert known == self.tracker.get(known.target.id)
+        self.up[known.target.id] = known
+
+    def hide(self, target: TargetId) -> None:
+        """Take down."""
+        self.up.pop(target, None)
+
+
+class Office:
+    """A tracker over a ledger in memory, on a clock that only the test moves."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.fresh_for = 0.0
+        self.failures: list[Exception] = []
+        self.ledger = Ledger(open_engine("sqlite://"), lambda: self.now, self.failed)
+        self.tracker = Tracker(self.ledger, LIFETIMES, Clock(lambda: self.now, lambda: self.now), self.fresh)
+        self.board = Shown(self.tracker)
+        self.tracker.attach(cast("Board", self.board))
+
+    def failed(self, error: Exception, **_how: Any) -> None:
+        """Keep it."""
+        self.failures.append(error)
+
+    def fresh(self, _known: Known) -> float:
+        """As the test says."""
+        return self.fresh_for
+
+    def lists(self, number: int = 1, **of_target: Any) -> None:
+        """List so many targets."""
+        ids = [TargetId("app", "room", f"t{index}") for index in range(number)]
+        self.tracker.replace_targets({id_: Target(id_, "default", **of_target) for id_ in ids}, {})
+
+    def read(self, outcome: Task | ReadError = RUNNING, target: TargetId = ID) -> Known | None:
+        """A read ends now."""
+        return self.tracker.learn(Reading(target, self.now, self.now, 0.1, outcome))
+
+    def after(self, seconds: float) -> list[TargetId]:
+        """Let time pass, and apply what falls due."""
+        self.now += seconds
+        return self.tracker.expire()
+
+    def standing(self, target: TargetId = ID) -> Standing | None:
+        """How a target that is shown counts."""
+        known = self.board.up.get(target)
+        return known.standing if known else None
+
+    def total(self, total: Total, label: str = "") -> float:
+        """A committed total."""
+        return self.ledger.totals()[Series(total, "app", label)]
+
+
+@pytest.fixture
+def office() -> Iterator[Office]:
+    """A tracker at work."""
+    made = Office()
+    yield made
+    assert made.failures == []
+    made.ledger.close()
+
+
+def test_a_listed_target_is_shown_unread_and_its_app_s_counters_exist(office: Office) -> None:
+    """From the moment it is accepted."""
+    office.lists(2)
+    assert len(office.tracker) == 2
+    assert [known.standing for known in office.tracker.all()] == [Standing.UNREAD] * 2
+    assert office.standing() is Standing.UNREAD
+    assert office.total(Total.RUN_ENDS_UNSEEN) == 0.0
+
+
+def test_a_read_changes_what_is_shown_and_counted(office: Office) -> None:
+    """And gives back what is known now."""
+    office.lists()
+    assert office.read() == office.tracker.get(ID)
+    assert office.standing() is Standing.RUNNING
+    assert office.total(Total.RUN_TRANSITIONS, "running") == 1.0
+
+
+def test_a_reading_of_a_target_that_is_gone_is_nothing(office: Office) -> None:
+    """It is not shown, not tracked and not counted."""
+    assert office.read() is None
+    assert office.board.up == {}
+    assert len(office.tracker) == 0
+
+
+def test_nothing_fresh_for_stale_after_is_stale(office: Office) -> None:
+    """Not a moment earlier, and failed reads do not make it fresh."""
+    office.lists()
+    office.read()
+    office.after(60)
+    office.read(TimedOut("late"))
+    office.after(59.9)
+    assert office.standing() is Standing.RUNNING
+    office.after(0.1)
+    assert office.standing() is Standing.STALE
+
+
+def test_what_is_read_in_time_is_never_stale(office: Office) -> None:
+    """Each read moves the moment on."""
+    office.lists()
+    for _ in range(50):
+        office.read()
+        office.after(119)
+        assert office.standing() is Standing.RUNNING
+
+
+def test_stretching_that_comes_after_the_read_makes_nothing_stale(office: Office) -> None:
+    """How long it stays fresh is asked when it would be stale, not only when it was read."""
+    office.lists()
+    office.read()
+    office.fresh_for = 500.0
+    office.after(400)
+    assert office.standing() is Standing.RUNNING
+    office.after(100)
+    assert office.standing() is Standing.STALE
+
+
+def test_a_stopped_task_is_hidden_when_its_linger_is_over(office: Office) -> None:
+    """It stays tracked, as it is still listed."""
+    office.lists()
+    office.read(ENDED)
+    office.after(899.9)
+    assert office.standing() is Standing.ENDED
+    assert office.after(0.1) == []
+    assert office.standing() is None
+    assert len(office.tracker) == 1
+    assert office.total(Total.RUN_STOPS, "StopByAPI") == 1.0
+
+
+def test_a_new_run_of_a_hidden_target_is_shown_again(office: Office) -> None:
+    """The same triple with another StartTime."""
+    office.lists()
+    office.read(ENDED)
+    office.after(1000)
+    office.read(Task(status=Status.RUNNING, start=office.now))
+    assert office.standing() is Standing.RUNNING
+
+
+def test_a_run_that_the_api_has_not_known_for_stale_after_is_lost(office: Office) -> None:
+    """Counted once, and not found from then on."""
+    office.lists()
+    office.read()
+    office.after(10)
+    office.read(NotFound("no such task"))
+    assert office.total(Total.RUN_STOPS, "Lost") == 0.0
+    office.after(120)
+    office.after(9999)
+    assert office.total(Total.RUN_STOPS, "Lost") == 1.0
+    assert office.standing() is Standing.NOT_FOUND
+
+
+def test_let_go_a_target_without_a_live_run_is_gone_at_once(office: Office) -> None:
+    """And is told as forgotten, so that it is read no more."""
+    office.lists(2)
+    office.read(ENDED)
+    office.lists(0)
+    assert office.board.up == {}
+    assert len(office.tracker) == 0
+    assert set(office.after(0)) == {ID, TargetId("app", "room", "t1")}
+    assert office.after(0) == []
+
+
+def test_let_go_a_live_run_is_drained_until_its_linger_is_over(office: Office) -> None:
+    """It is read on and shown; then it is forgotten."""
+    office.lists()
+    office.read()
+    office.lists(0)
+    office.after(60)
+    office.read()
+    assert office.standing() is Standing.RUNNING
+    office.after(60)
+    office.read(ENDED)
+    assert office.standing() is Standing.ENDED
+    assert office.after(899) == []
+    assert office.after(1) == [ID]
+    assert office.board.up == {}
+    assert office.total(Total.RUN_ENDS_UNSEEN) == 0.0
+
+
+def test_a_drain_that_sees_no_end_lets_go_and_says_so(office: Office) -> None:
+    """After `drain` at the latest."""
+    office.lists()
+    office.read()
+    office.lists(0)
+    for _ in range(179):
+        assert office.after(10) == []
+        office.read()
+    assert office.after(10) == [ID]
+    assert office.total(Total.RUN_ENDS_UNSEEN) == 1.0
+
+
+def test_listed_again_during_its_drain_it_stays(office: Office) -> None:
+    """As if it had never been let go."""
+    office.lists()
+    office.read()
+    office.lists(0)
+    office.after(1000)
+    office.read()
+    office.lists()
+    office.after(900)
+    assert len(office.tracker) == 1
+    assert office.total(Total.RUN_ENDS_UNSEEN) == 0.0
+
+
+def test_a_target_forgotten_by_its_own_read_is_told_as_forgotten(office: Office) -> None:
+    """The drain ended in the moment of that read."""
+    office.lists()
+    office.read()
+    office.lists(0)
+    office.now += 1800
+    assert office.read() is None
+    assert office.after(0) == [ID]
+
+
+def test_forgotten_and_listed_again_in_between_it_is_not_told(office: Office) -> None:
+    """Whoever reads it must not be made to stop."""
+    office.lists()
+    office.lists(0)
+    office.lists()
+    assert office.after(0) == []
+    assert office.standing() is Standing.UNREAD
+
+
+def test_labels_and_account_of_a_listed_target_may_change(office: Office) -> None:
+    """What is known of it stays."""
+    office.lists()
+    office.read()
+    office.lists(labels={"team": "edu"})
+    known = office.board.up[ID]
+    assert known.target.labels == {"team": "edu"}
+    assert known.standing is Standing.RUNNING
+
+
+def test_a_list_that_says_the_same_again_draws_nothing_anew(office: Office) -> None:
+    """Twenty thousand targets are listed every thirty seconds."""
+    office.lists()
+    office.board.up.clear()
+    office.lists()
+    assert office.board.up == {}
+
+
+def test_what_the_ledger_remembers_is_shown_from_the_start(office: Office) -> None:
+    """A run that stopped before the restart keeps its last state until its linger is over."""
+    office.lists()
+    office.read(ENDED)
+    again = Tracker(office.ledger, LIFETIMES, Clock(lambda: office.now, lambda: office.now), office.fresh)
+    board = Shown(again)
+    again.attach(cast("Board", board))
+    again.replace_targets({ID: Target(ID, "default")}, office.ledger.latest_runs())
+    assert board.up[ID].standing is Standing.ENDED
+    office.now += 900
+    again.expire()
+    assert board.up == {}
+
+
+def test_the_heap_of_looks_does_not_grow_with_the_reads(office: Office) -> None:
+    """About one entry a target, however long the run."""
+    office.lists(10)
+    for _ in range(200):
+        for known in office.tracker.all():
+            office.read(target=known.target.id)
+        office.after(30)
+    assert len(office.tracker._expiries) <= 20
+    assert len(office.tracker._looks_at) == 10
+
+
+def test_a_fleet_that_falls_due_at_once_is_applied_in_parts(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that one beat is not held up; the next ones do the rest."""
+    monkeypatch.setattr(tracker_module, "AT_A_TIME", 4)
+    office.lists(10)
+    for known in office.tracker.all():
+        office.read(target=known.target.id)
+    stale = []
+    for seconds in (120, 0, 0):
+        office.after(seconds)
+        stale.append(sum(known.standing is Standing.STALE for known in office.tracker.all()))
+    assert stale == [4, 8, 10]
+
+
+def test_without_a_board_everything_else_goes_on() -> None:
+    """What is known may be told before it can be shown."""
+    ledger = Ledger(open_engine("sqlite://"), lambda: NOW, lambda *_error, **_how: None)
+    tracker = Tracker(ledger, LIFETIMES, Clock(lambda: NOW, lambda: NOW), lambda _known: 0.0)
+    tracker.replace_targets({ID: Target(ID, "default")}, {})
+    tracker.learn(Reading(ID, NOW, NOW, 0.1, RUNNING))
+    assert [known.standing for known in tracker.all()] == [Standing.RUNNING]
+    ledger.close()
+
+
+def test_the_board_may_ask_the_tracker_while_it_is_told(office: Office) -> None:
+    """Looking up what is known takes no lock, so that the two can never wait for each other."""
+    looked: list[Callable[[], object]] = []
+    office.lists(2)
+    show = office.board.show
+
+    def curious(known: Known) -> None:
+        looked.append(lambda: office.tracker.get(TargetId("app", "room", "t1")))
+        assert looked[-1]() is not None
+        show(known)
+
+    office.board.show = curious  # type: ignore[method-assign]  # a board that looks at others
+    office.read()
+    assert len(looked) == 1
+
+
+@pytest.fixture
+def pushed(monkeypatch: pytest.MonkeyPatch, office: Office) -> dict[TargetId, float]:
+    """When a push last named a target, for the tracker to ask."""
+    renewed: dict[TargetId, float] = {}
+    monkeypatch.setattr(office.tracker, "_named", lambda target: Named(by_push=renewed.get(target)))
+    office.tracker.lifetimes = replace(LIFETIMES, ttl=3600.0, forget_unknown_after=600.0)
+    return renewed
+
+
+def test_a_listing_by_push_lapses(office: Office, pushed: dict[TargetId, float]) -> None:
+    """Once its time is over a target is told of until a list without it comes; a target of other sources never is."""
+    pushed[ID] = NOW
+    office.lists(2)
+    office.after(3599)
+    assert office.tracker.lapsed() == []
+    office.after(1)
+    assert [office.tracker.lapsed(), office.tracker.lapsed()] == [[ID], [ID]]
+    assert len(office.tracker) == 2
+    office.tracker.replace_targets({}, {})
+    assert office.tracker.lapsed() == []
+
+
+def test_a_renewed_listing_has_not_lapsed(office: Office, pushed: dict[TargetId, float]) -> None:
+    """Whether the push came before its time was over, or after that was noted."""
+    pushed[ID] = NOW
+    office.lists()
+    pushed[ID] = NOW + 1000
+    office.after(3600)
+    assert office.tracker.lapsed() == []
+    office.after(1000)
+    pushed[ID] = office.now
+    assert office.tracker.lapsed() == []
+    office.after(3600)
+    assert office.tracker.lapsed() == [ID]
+
+
+def test_a_read_brings_the_lapse_nearer(office: Office, pushed: dict[TargetId, float]) -> None:
+    """What the API does not know goes sooner; a live run does not, and a stopped one when its linger is over."""
+    pushed[ID] = NOW
+    office.lists()
+    office.read(NotFound("no such task"))
+    office.after(600)
+    assert office.tracker.lapsed() == [ID]
+    office.read(RUNNING)
+    office.after(7200)
+    assert office.tracker.lapsed() == []
+    office.read(ENDED)
+    office.after(899)
+    assert office.tracker.lapsed() == []
+    office.after(1)
+    assert office.tracker.lapsed() == [ID]
+
+
+def test_a_drain_can_be_cut_short(office: Office) -> None:
+    """The run's end is then unseen, and counted so; what is listed, or not tracked, stays as it is."""
+    office.lists(2)
+    office.read()
+    office.tracker.cut_short(ID)
+    assert office.standing() is Standing.RUNNING
+    office.lists(0)
+    office.tracker.cut_short(ID)
+    assert (office.standing(), len(office.tracker), office.total(Total.RUN_ENDS_UNSEEN)) == (None, 0, 1.0)
+    office.tracker.cut_short(ID)
+    assert office.total(Total.RUN_ENDS_UNSEEN) == 1.0
+
+
+def test_a_target_that_stays_as_it_is_is_not_shown_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taking over a list costs nothing for what it does not change."""
+    office.lists(3)
+    shown: list[Known] = []
+    monkeypatch.setattr(office.board, "show", shown.append)
+    office.lists(3)
+    assert shown == []
+    office.lists(3, labels={"team": "edu"})
+    assert len(shown) == 3
+
+
+CRASH = PageEvent(PageAction.RESCHEDULE, PageReason.CRASH, NOW)
+
+
+def callback(number: int, target: TargetId = ID) -> Callback:
+    """A crash of the page."""
+    return Callback(target, f"evt-{number}", f"sig-{number}", NOW, CRASH)
+
+
+def test_a_callback_is_shown_and_in_the_ledger(office: Office) -> None:
+    """Its page event is the run's from then on, and it is known by its keys."""
+    office.lists(1)
+    office.read()
+    known = office.tracker.hear(callback(1))
+    assert known is not None
+    assert office.board.up[ID].pages.reschedules == 1
+    assert office.ledger.has_heard(callback(1))
+    assert office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH) == 1
+
+
+def test_a_callback_about_what_is_not_tracked_counts_for_the_fleet(office: Office) -> None:
+    """Nothing is tracked for its sake alone: the lists say what is a target."""
+    assert office.tracker.hear(callback(1)) is None
+    assert (len(office.tracker), office.board.up, office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH)) == (0, {}, 1)
+
+
+def test_a_few_targets_change_and_the_others_stay(office: Office) -> None:
+    """What is listed comes or changes, what is gone goes, and nobody else is looked at."""
+    office.lists(3)
+    gone, stays, comes = TargetId("app", "room", "t0"), TargetId("app", "room", "t1"), TargetId("app", "room", "new")
+    untouched = office.tracker.get(stays)
+    office.tracker.change_targets({comes: Target(comes, "default")}, [gone, TargetId("app", "room", "nobody")], {})
+    assert (office.tracker.get(gone), office.tracker.get(stays)) == (None, untouched)
+    assert office.tracker.get(comes) is not None
+
+
+def test_a_change_of_what_a_task_counts_as_is_told() -> None:
+    """Once for each, by a read or by time alone; being listed is no change."""
+    now = [NOW]
+    told: list[tuple[str, str, float]] = []
+    ledger = Ledger(open_engine("sqlite://"), lambda: now[0], lambda *_what, **_how: None)
+    tracker = Tracker(
+        ledger,
+        LIFETIMES,
+        Clock(lambda: now[0], lambda: now[0]),
+        lambda _known: 0.0,
+        changed=lambda before, after, at: told.append((before.standing, after.standing, at)),
+    )
+    tracker.replace_targets({ID: Target(ID, "default")}, {})
+    for _ in range(2):
+        tracker.learn(Reading(ID, NOW, NOW, 0.1, RUNNING))
+    now[0] += LIFETIMES.stale_after
+    tracker.expire()
+    assert told == [("unread", "running", NOW), ("running", "stale", now[0])]

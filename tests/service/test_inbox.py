@@ -1,0 +1,127 @@
+"""What standbys took in is acted on by the one that reads, once, in its order; what cannot be done holds nothing up."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.model.target import TargetId
+from exporter.service.exporter import Exporter
+from exporter.simulator.notices import STARTED, Notice, envelope
+from exporter.store.inbox import AT_ONCE, Kind
+
+if TYPE_CHECKING:
+    from tests.service.conftest import Samples, World
+
+    SamplesOf = Callable[[Exporter, str], Samples]
+
+SECRET = "secret-of-the-callbacks"
+APP = "661e0000000000000000543c"
+ONE, TWO = TargetId(APP, "Room", "One"), TargetId(APP, "Room", "Two")
+
+
+def pushed(*targets: TargetId) -> str:
+    """The body of a push."""
+    return json.dumps([{"targets": [str(target) for target in targets], "labels": {"team": "edu"}}])
+
+
+@pytest.fixture
+def exporter(world: "World") -> Exporter:
+    """One that takes pushes and callbacks, and lists nothing by itself."""
+    for name, text in (("tokens", "a-token-of-the-tests"), ("secret", SECRET)):
+        (world.folder / name).write_text(text)
+    world.write(push={"token_file": "tokens"}, callbacks={"secret_file": "secret"})
+    return world.start()
+
+
+def put(world: "World", *entries: tuple[str, str], at: float | None = None) -> None:
+    """As standbys do."""
+    rows = [(kind, body, world.shift.unix() if at is None else at) for kind, body in entries]
+    with closing(sqlite3.connect(world.folder / "state.db", timeout=10)) as connection:
+        connection.executemany("INSERT INTO inbox (kind, body, at) VALUES (?, ?, ?)", rows)
+        connection.commit()
+
+
+def waiting(world: "World") -> int:
+    """How many entries wait."""
+    with closing(sqlite3.connect(world.folder / "state.db")) as connection:
+        count: int = connection.execute("SELECT count(*) FROM inbox").fetchone()[0]
+    return count
+
+
+def listed(exporter: Exporter) -> set[TargetId]:
+    """The targets by push."""
+    return {known.target.id for known in exporter.tracked() if known.drain_until is None}
+
+
+def test_pushes_are_acted_on_in_their_order(world: "World", exporter: Exporter) -> None:
+    """Added, replaced, released: as the leader's own API does it; then nothing waits."""
+    put(world, (Kind.ADD, pushed(ONE)), (Kind.REPLACE, pushed(TWO)), (Kind.ADD, pushed(ONE)))
+    exporter.prove_state()
+    assert (listed(exporter), waiting(world)) == ({ONE, TWO}, 0)
+    put(world, (Kind.RELEASE_NOW, json.dumps(ONE)), (Kind.RELEASE, json.dumps(ONE)))
+    exporter.prove_state()
+    assert (listed(exporter), waiting(world)) == ({TWO}, 0)
+
+
+def test_a_callback_counts_by_when_it_came(world: "World", exporter: Exporter, samples: "SamplesOf") -> None:
+    """It names a target, once, however long it waited; the standby counted it, so this one does not."""
+    long_ago = world.shift.unix() - 7 * 24 * 3600
+    notice = Notice(ONE, int(1000 * long_ago), STARTED, "", "evt-1")
+    body = envelope(notice, SECRET, "4821").decode()
+    put(world, (Kind.CALLBACK, body), (Kind.CALLBACK, body), at=long_ago)
+    exporter.prove_state()
+    assert (listed(exporter), waiting(world)) == ({ONE}, 0)
+    assert set(samples(exporter, "webcast_callback_events_total").values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (Kind.CALLBACK, "{"),
+        (Kind.CALLBACK, envelope(Notice(TWO, 1, STARTED, "", "evt"), "another-secret", "4821").decode()),
+        (Kind.ADD, "nonsense"),
+        (Kind.ADD, '[{"targets": ["no target"]}]'),
+        (Kind.REPLACE, "7"),
+        (Kind.RELEASE, "[]"),
+        (Kind.RELEASE, "{"),
+        ("a_later_release_s", "anything"),
+    ],
+)
+def test_what_cannot_be_done_holds_nothing_up(world: "World", exporter: Exporter, kind: str, body: str) -> None:
+    """It is dropped with a line, and what is behind it is acted on."""
+    put(world, (kind, body), (Kind.ADD, pushed(ONE)))
+    exporter.prove_state()
+    assert (listed(exporter), waiting(world)) == ({ONE}, 0)
+
+
+def test_more_than_are_taken_at_once(world: "World", exporter: Exporter) -> None:
+    """All of them."""
+    targets = [TargetId(APP, "Room", f"Task{number}") for number in range(AT_ONCE + 5)]
+    put(world, *((Kind.ADD, pushed(target)) for target in targets))
+    exporter.prove_state()
+    assert (listed(exporter), waiting(world)) == (set(targets), 0)
+
+
+def test_what_the_state_cannot_take_waits(world: "World", exporter: Exporter, samples: "SamplesOf") -> None:
+    """While another connection holds the file nothing is dropped; that is a failed write."""
+    put(world, (Kind.ADD, pushed(ONE)))
+    with closing(sqlite3.connect(world.folder / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        exporter.prove_state()
+        assert listed(exporter) == set()
+    assert waiting(world) == 1
+    assert samples(exporter, "webcast_state_write_failures_total")[()] >= 1
+    exporter.prove_state()
+    assert (listed(exporter), waiting(world)) == ({ONE}, 0)
+
+
+def test_before_it_reads_nothing_is_acted_on(world: "World") -> None:
+    """It knows no account yet; to ask is proof enough."""
+    exporter = world.exporter()
+    put(world, (Kind.ADD, pushed(ONE)))
+    exporter.prove_state()
+    assert waiting(world) == 1

@@ -1,0 +1,83 @@
+"""What people may look into, of a real exporter over the simulated API."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.enums import Rejection, Source, StopReason
+from exporter.errors import ConfigError, StateError
+from exporter.model.known import Standing
+from exporter.model.target import TargetId
+from exporter.store.stopped import Wanted
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+Wait = Callable[..., None]
+APP = "661e0000000000000000543c"
+NOBODY = TargetId(APP, "Room", "nobody")
+
+
+def test_a_task_and_its_reads(world: "World", wait: Wait) -> None:
+    """What is known, its last reads with their errors, when it is read next, and whether it has series."""
+    running = world.task("running")
+    world.write(static_configs=world.lists(running, NOBODY))
+    exporter = world.start()
+    insight = exporter.insight
+    wait(lambda: len(insight.recollected(running).reads) > 1, "two good reads")
+    wait(lambda: len(insight.recollected(NOBODY).reads) > 1, "two failed reads")
+    known = insight.known(running)
+    assert known is not None
+    assert known.standing is Standing.RUNNING
+    assert {read.failure for read in insight.recollected(running).reads} == {None}
+    assert {read.failure for read in insight.recollected(NOBODY).reads} == {"not_found"}
+    turn = insight.turn(known)
+    assert turn is not None
+    assert turn.due is None or abs(turn.due - insight.now) < 5
+    assert insight.has_series(running)
+    assert insight.known(TargetId(APP, "Room", "unlisted")) is None
+    assert not insight.has_series(TargetId(APP, "Room", "unlisted"))
+
+
+def test_a_change_of_what_it_counts_as(world: "World", wait: Wait) -> None:
+    """From running to ended, with the vendor's reason; its run is kept with the labels that may be shown."""
+    task = world.task("ends")
+    world.write(static_configs=world.lists(task, team="edu", city="x"), metrics={"info_labels": ["team"]})
+    exporter = world.start()
+    wait(lambda: exporter.insight.recollected(task).reads, "a read")
+    assert exporter.insight.recollected(task).changes == ()
+    world.simulation.fleet.stop(task)
+    wait(lambda: exporter.insight.recollected(task).changes, "the end")
+    change = exporter.insight.recollected(task).changes[0]
+    assert (change.before, change.after, change.reason) == (Standing.RUNNING, Standing.ENDED, StopReason.STOP_BY_API)
+    found = exporter.insight.stopped_runs(Wanted(0.0))
+    assert [(run.target, run.stopped) for run in found.runs] == [(task, StopReason.STOP_BY_API)]
+    assert found.labels == ({"team": "edu"},)
+
+
+def test_accounts_lists_and_reloads(world: "World", wait: Wait) -> None:
+    """Who reads which app, how many targets each source lists, and how the last reload went."""
+    world.write(static_configs=world.lists(world.task("one"), NOBODY), accounts=[world.account(app_ids=[APP])])
+    exporter = world.start()
+    insight = exporter.insight
+    assert (insight.account_of(APP), insight.account_of("other")) == ("default", None)
+    assert insight.by_source()[Source.STATIC] == 2
+    assert insight.rejected()[Rejection.NO_ACCOUNT] == 0
+    wait(lambda: insight.accounts()["default"].up, "an answer")
+    assert insight.config is exporter.config
+    assert insight.lifetimes.linger == 900.0
+    assert insight.reload is not None
+    assert insight.reload.good
+    world.write(polling={"interval": "never"})
+    with pytest.raises(ConfigError):
+        exporter.reload()
+    assert not insight.reload.good
+
+
+def test_while_the_state_is_closed(world: "World") -> None:
+    """A sentence instead of runs."""
+    exporter = world.start()
+    world.stop(exporter)
+    with pytest.raises(StateError):
+        exporter.insight.stopped_runs(Wanted(0.0))

@@ -1,0 +1,364 @@
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from exporter.errors import ConfigError
+from exporter.model.target import TargetId
+from exporter.service.exporter import Exporter
+from exporter.simulator.lives import Plan
+from exporter.simulator.settings import Settings
+from exporter.web.listener import Listener, bind
+from exporter.web.site import create_site
+
+if TYPE_CHECKING:
+    from tests.service.conftest import Samples, World
+
+    SamplesOf = Callable[[Exporter, str], Samples]
+
+APP = "661e0000000000000000543c"
+TOKEN = "canary-in-the-push-token"
+TARGETS = "/api/v1/targets"
+INFO = "webcast_task_info"
+UNSEEN = "webcast_run_ends_unseen_total"
+
+
+class Api:
+    """An exporter that takes pushes, and a backend that pushes to it."""
+
+    def __init__(self, world: "World", wait: Callable[..., None]) -> None:
+        self.world = world
+        self.wait = wait
+        self._version = 0
+        self._served: list[tuple[Listener, httpx.Client]] = []
+        self.tokens(TOKEN)
+        world.write(push={"token_file": "tokens"})
+        self.exporter = self.start()
+
+    def tokens(self, *lines: str) -> None:
+        """Another version of the file of tokens."""
+        self._version += 1
+        file = self.world.folder / "tokens"
+        file.write_text("\n".join(lines))
+        os.utime(file, ns=(self._version, self._version))
+
+    def start(self) -> Exporter:
+        """Start the exporter and its listener."""
+        self.exporter = self.world.start()
+        listener = Listener(create_site(self.exporter, self.exporter.failed), bind("127.0.0.1:0"), self.exporter.failed)
+        listener.start()
+        self._served.append((listener, httpx.Client(base_url=listener.url, trust_env=False, timeout=30)))
+        return self.exporter
+
+    def restart(self) -> Exporter:
+        """End the process, and start another one over the same state."""
+        self.stop()
+        self.world.stop(self.exporter)
+        return self.start()
+
+    def stop(self) -> None:
+        """Let the listener go."""
+        listener, client = self._served.pop()
+        client.close()
+        listener.stop()
+
+    def ask(self, method: str, path: str = TARGETS, body: Any = None, token: str = TOKEN) -> httpx.Response:
+        """One request."""
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        return self._served[-1][1].request(method, path, content=json.dumps(body), headers=headers)
+
+    def push(self, *targets: TargetId, method: str = "POST", **labels: Any) -> None:
+        """Push these, with good success."""
+        answer = self.ask(method, body=[{"targets": [str(target) for target in targets], "labels": labels}])
+        assert (answer.status_code, answer.json()["data"]) == (200, {"accepted": len(targets)})
+
+    def delete(self, target: TargetId, query: str = "") -> None:
+        """End a listing, with good success."""
+        assert self.ask("DELETE", f"{TARGETS}/{target}{query}").status_code == 200
+
+    def listed(self) -> dict[str, list[str]]:
+        """Every target there is, with its sources."""
+        shown = self.ask("GET").json()["data"]["targets"]
+        return {each["target"].rpartition("/")[2]: each["sources"] for each in shown}
+
+    def status(self, name: str) -> str | None:
+        """A task's state as the API of targets tells it."""
+        shown = self.ask("GET").json()["data"]["targets"]
+        return next((each["status"] for each in shown if each["target"].endswith(f"/{name}")), None)
+
+    def until(self, name: str, status: str | None) -> None:
+        """Wait until a task is known to be in a state."""
+        self.wait(lambda: self.status(name) == status, f"{name} is {status}")
+
+    def counted(self) -> float:
+        """`webcast_targets` of this source."""
+        text = self._served[-1][1].get("/metrics").text
+        return float(text.partition('webcast_targets{source="push"} ')[2].partition("\n")[0])
+
+
+@pytest.fixture
+def api(world: "World", wait: Callable[..., None]) -> Iterator[Api]:
+    """One at work, without targets."""
+    made = Api(world, wait)
+    yield made
+    made.stop()
+
+
+def test_a_pushed_target_is_there_at_once_and_read_at_once(api: Api) -> None:
+    """A look right after the push shows it, counted under its source; its first read does not wait for a round."""
+    api.world.write(polling={"interval": "1h", "fast_interval": "1h"})
+    api.exporter.reload()
+    api.push(api.world.task("task"), team="edu")
+    assert api.listed() == {"task": ["push"]}
+    assert api.counted() == 1
+    api.until("task", "running")
+
+
+def test_post_adds_and_renews_and_removes_nothing(api: Api, samples: "SamplesOf") -> None:
+    """What was said of a target before gives way to what is said now; the others stay."""
+    one, two = api.world.task("one"), api.world.task("two")
+    api.world.write(metrics={"info_labels": ["team", "page"]})
+    api.exporter.reload()
+    api.push(one, team="edu", page="quiz", __expected_end__=2_000_000_000)
+    api.push(two)
+    api.push(one, team="live")
+    assert api.listed() == {"one": ["push"], "two": ["push"]}
+    shown = {task: (page, team) for *_, page, _, _, task, team, _ in samples(api.exporter, INFO)}
+    assert shown == {"one": ("", "live"), "two": ("", "")}
+    assert samples(api.exporter, "webcast_task_expected_end_timestamp_seconds") == {}
+
+
+def test_pushed_labels_are_the_strongest(api: Api) -> None:
+    """A target of several sources is one target, and counts under each."""
+    task = api.world.task("task")
+    api.world.write(static_configs=api.world.lists(task, team="edu", page="quiz"))
+    api.exporter.reload()
+    api.push(task, team="live")
+    [shown] = api.ask("GET").json()["data"]["targets"]
+    assert (shown["labels"], shown["sources"]) == ({"team": "live", "page": "quiz"}, ["static", "push"])
+    api.delete(task, "?now=true")
+    assert api.listed() == {"task": ["static"]}
+
+
+def test_put_replaces_the_list_and_drains_what_is_live(api: Api, samples: "SamplesOf") -> None:
+    """A live run that the new list is without is read on until its end is counted; what never ran goes at once."""
+    live, nothing, stays = api.world.task("live"), TargetId(APP, "Room", "nothing"), api.world.task("stays")
+    api.push(live, nothing, stays)
+    api.until("live", "running")
+    api.push(stays, method="PUT")
+    assert api.listed() == {"live": [], "stays": ["push"]}
+    api.world.simulation.fleet.stop(live)
+    api.wait(lambda: samples(api.exporter, "webcast_run_stops_total")[APP, "StopByAPI"] == 1, "its end")
+    assert samples(api.exporter, UNSEEN) == {(APP,): 0}
+    api.push(method="PUT")
+    assert api.counted() == 0
+
+
+def test_delete_drains_and_delete_now_does_not(api: Api, samples: "SamplesOf") -> None:
+    """`now` takes all series from the next scrape on, and the live run's end is unseen, counted once."""
+    drained, gone = api.world.task("drained"), api.world.task("gone")
+    api.push(drained, gone)
+    for name in ("drained", "gone"):
+        api.until(name, "running")
+    api.delete(drained)
+    api.delete(gone, "?now=true")
+    assert {task for *_, task, _ in samples(api.exporter, INFO)} == {"drained"}
+    assert samples(api.exporter, UNSEEN) == {(APP,): 1}
+    assert api.listed() == {"drained": []}
+    assert api.ask("DELETE", f"{TARGETS}/{gone}").status_code == 404
+    again = api.restart()
+    assert (api.listed(), samples(again, UNSEEN)) == ({"drained": []}, {(APP,): 1})
+
+
+def test_a_restart_knows_the_pushed_targets(api: Api, samples: "SamplesOf") -> None:
+    """With their labels and expected times, before anything is asked for; what was let go stays away."""
+    api.world.write(metrics={"info_labels": ["team"]})
+    api.push(api.world.task("task"), TargetId(APP, "Room", "gone"), team="edu", __expected_end__="2033-05-18T03:33:20Z")
+    api.delete(TargetId(APP, "Room", "gone"))
+    again = api.restart()
+    assert api.listed() == {"task": ["push"]}
+    [labels] = samples(again, INFO)
+    assert "edu" in labels
+    assert list(samples(again, "webcast_task_expected_end_timestamp_seconds").values()) == [2e9]
+
+
+def test_a_stopped_task_goes_when_its_linger_is_over(api: Api) -> None:
+    """Whatever its ttl, from memory and from the state."""
+    api.push(api.world.task("task", ended=True))
+    api.until("task", "ended")
+    api.world.shift.seconds += 14 * 60
+    assert api.listed() == {"task": ["push"]}
+    api.world.shift.seconds += 61
+    api.wait(lambda: api.listed() == {}, "it is gone")
+    api.restart()
+    assert (api.listed(), api.counted()) == ({}, 0)
+
+
+def test_a_live_run_outlives_the_ttl_and_others_do_not(api: Api) -> None:
+    """A target that is not live goes `ttl` after the last push that named it."""
+    api.world.write(push={"token_file": "tokens", "ttl": "1h"}, polling={"interval": "1s", "max_backoff": "1s"})
+    api.exporter.reload()
+    live, early = api.world.task("live"), TargetId(APP, "Room", "early")
+    api.push(live)
+    api.push(early, __expected_start__=2_000_000_000)
+    api.until("live", "running")
+    api.world.shift.seconds += 50 * 60
+    api.push(early, __expected_start__=2_000_000_000)
+    api.world.shift.seconds += 50 * 60
+    api.exporter.push.sweep()
+    assert api.listed() == {"live": ["push"], "early": ["push"]}
+    api.world.shift.seconds += 10 * 60 + 1
+    api.wait(lambda: api.listed() == {"live": ["push"]}, "the other one is gone")
+
+
+def test_a_target_the_api_never_knew_goes(api: Api) -> None:
+    """After `forget_unknown_after`, counted from its expected start if there is one."""
+    soon = time.time() + 1800
+    api.push(TargetId(APP, "Room", "nothing"))
+    api.push(TargetId(APP, "Room", "later"), __expected_start__=int(soon))
+    api.wait(lambda: "not_found" in api.ask("GET").text, "the answer")
+    api.world.shift.seconds += 3601
+    api.wait(lambda: api.listed() == {"later": ["push"]}, "the first one is gone")
+    api.wait(lambda: "not_found" in api.ask("GET").text, "the answer")
+    api.world.shift.seconds += 1801
+    api.wait(lambda: api.listed() == {}, "the second one is gone")
+
+
+def test_a_stopped_target_is_read_again_when_it_is_pushed(api: Api) -> None:
+    """So a new run of a TaskId used again is seen at once, and not only when its turn comes."""
+    task = api.world.task("task", ended=True)
+    api.push(task)
+    api.until("task", "ended")
+    reads = api.world.reads(task)
+    api.world.simulation.fleet.begin(task, Plan(Settings(source_url="https://classroom.example.com/")), age=1)
+    api.push(task)
+    api.until("task", "running")
+    assert api.world.reads(task) > reads
+
+
+def test_a_task_whose_linger_is_over_can_be_pushed_for_its_next_run(api: Api, samples: "SamplesOf") -> None:
+    """It is waited for like any other, and not let go for the run it had."""
+
+    def answered() -> float:
+        return sum(samples(api.exporter, "webcast_api_request_duration_seconds_count").values())
+
+    task = api.world.task("task", ended=True)
+    api.push(task)
+    api.until("task", "ended")
+    api.world.shift.seconds += 15 * 60 + 1
+    api.wait(lambda: api.listed() == {}, "it is gone")
+    before = answered()
+    api.push(task)
+    api.wait(lambda: answered() > before, "a read")
+    api.world.shift.seconds += 30 * 60
+    api.exporter.push.sweep()
+    assert api.listed() == {"task": ["push"]}
+    api.world.simulation.fleet.begin(task, Plan(Settings(source_url="https://classroom.example.com/")), age=1)
+    api.push(task)
+    api.until("task", "running")
+
+
+def test_a_state_that_cannot_be_written(api: Api) -> None:
+    """503, nothing is changed, and the next try works."""
+    one, two = TargetId(APP, "Room", "one"), TargetId(APP, "Room", "two")
+    api.push(one)
+    with closing(sqlite3.connect(api.world.folder / "state.db", isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        answers = [
+            api.ask("POST", body=[{"targets": [str(two)]}]),
+            api.ask("PUT", body=[]),
+            api.ask("DELETE", f"{TARGETS}/{one}?now=true"),
+        ]
+        blocker.execute("ROLLBACK")
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
+    assert (api.listed(), api.counted()) == ({"one": ["push"]}, 1)
+    api.push(two, method="PUT")
+    assert api.listed() == {"two": ["push"]}
+
+
+def test_all_or_nothing(api: Api) -> None:
+    """A body with one bad target changes nothing; one that no account can read is bad."""
+    api.world.write(accounts=[api.world.account(app_ids=[APP])])
+    api.exporter.reload()
+    api.push(TargetId(APP, "Room", "stays"))
+    body = [{"targets": [f"{APP}/Room/new", f"{APP}/Room", "another/Room/new", f"{APP}/Room/new"]}]
+    for method in ("POST", "PUT"):
+        answer = api.ask(method, body=body)
+        assert answer.status_code == 400
+        places = {problem.partition(":")[0] for problem in answer.json()["problems"]}
+        assert places == {"[0].targets[1]", "[0].targets[2]", "[0].targets[3]"}
+    assert api.listed() == {"stays": ["push"]}
+
+
+def test_tokens_rotate(api: Api) -> None:
+    """Both the old and the new one are accepted until the file is without the old one; no reload is needed."""
+    for tokens, answers in (
+        ([TOKEN, "the-next-token-of-all"], [200, 200]),
+        (["the-next-token-of-all"], [401, 200]),
+    ):
+        api.tokens(*tokens)
+        api.world.shift.seconds += 1
+        given = [api.ask("POST", body=[], token=token).status_code for token in (TOKEN, "the-next-token-of-all")]
+        assert given == answers
+
+
+def test_a_reload_switches_push_off_and_on(api: Api) -> None:
+    """Off, the pushed targets are no source, but stay in the state; on again they are back, with another file too."""
+    live, idle = api.world.task("live"), TargetId(APP, "Room", "idle")
+    api.push(live, idle)
+    api.until("live", "running")
+    api.world.write(push={})
+    api.exporter.reload()
+    assert (api.listed(), api.counted()) == ({"live": []}, 0)
+    assert [api.ask(method, body=[]).status_code for method in ("POST", "PUT")] == [404, 404]
+    api.restart()
+    assert api.listed() == {"live": []}
+    (api.world.folder / "others").write_text("another-token-than-before")
+    api.world.write(push={"token_file": "others"})
+    api.exporter.reload()
+    assert api.listed() == {"live": ["push"], "idle": ["push"]}
+    given = [api.ask("POST", body=[], token=token).status_code for token in (TOKEN, "another-token-than-before")]
+    assert given == [401, 200]
+
+
+def test_a_reload_with_a_bad_file_of_tokens_is_refused(api: Api) -> None:
+    """The tokens in force stay so."""
+    api.world.write(push={"token_file": "nowhere"})
+    with pytest.raises(ConfigError, match=r"push\.token_file: the file does not exist"):
+        api.exporter.reload()
+    assert api.ask("POST", body=[]).status_code == 200
+
+
+def test_no_token_is_told(api: Api, caplog: pytest.LogCaptureFixture, text: Callable[[Exporter], str]) -> None:
+    """Neither a log line of any level nor an answer, a repr or the state holds one, be it right or wrong."""
+    caplog.set_level("DEBUG")
+    wrong = "canary-in-the-wrong-token"
+    answers = [api.ask(method, body=[], token=token) for method in ("POST", "PUT") for token in (TOKEN, wrong)]
+    api.tokens("")
+    api.world.shift.seconds += 1
+    answers.append(api.ask("POST", body={}))
+    (api.world.folder / "tokens").unlink()
+    with pytest.raises(ConfigError) as caught:
+        api.exporter.reload()
+    shown = [answer.text + str(answer.headers) for answer in (*answers, api.ask("GET"), api.ask("GET", "/"))]
+    reprs = [repr(part) for part in (api.exporter.config, api.exporter.push, api.exporter._parts.kept.secrets)]
+    told = "".join([*shown, *reprs, caplog.text, text(api.exporter), str(caught.value)])
+    stored = b"".join(path.read_bytes() for path in api.world.folder.glob("state.db*")).decode(errors="replace")
+    assert [canary for canary in (TOKEN, wrong) if canary in told + stored] == []
+
+
+def test_20_000_targets_in_one_body(api: Api) -> None:
+    """They are taken within seconds, and known after a restart."""
+    many = [TargetId(APP, "Room", f"Task{number}") for number in range(20_000)]
+    begun = time.monotonic()
+    api.push(*many, method="PUT", team="edu", __expected_start__=2_000_000_000)
+    assert time.monotonic() - begun < 15
+    assert api.counted() == 20_000
+    api.restart()
+    assert api.counted() == 20_000

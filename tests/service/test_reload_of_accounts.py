@@ -1,0 +1,125 @@
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.errors import ConfigError
+from exporter.model.target import TargetId
+from exporter.service.exporter import Exporter
+from exporter.simulator.faults import FaultMode
+
+if TYPE_CHECKING:
+    from tests.service.conftest import Samples, World
+
+    SamplesOf = Callable[[Exporter, str], Samples]
+
+APP = "661e0000000000000000543c"
+
+
+def test_an_account_without_credentials_stops_the_whole_reload(world: "World", samples: "SamplesOf") -> None:
+    """One account of two that cannot call leaves both as they were."""
+    world.write(static_configs=world.lists(TargetId(APP, "Room", "Task")))
+    exporter = world.start()
+    good = world.account(name="first", app_ids=[APP])
+    bad = world.account(name="second", app_ids=["other"], secret_access_key_file=str(world.folder))
+    del bad["secret_access_key"]
+    world.write(accounts=[good, bad])
+    with pytest.raises(ConfigError, match=r"accounts\[1\].secret_access_key_file: the file is a directory"):
+        exporter.reload()
+    assert set(samples(exporter, "webcast_poll_demand_requests_per_second")) == {("default",)}
+    assert [account for account, *_ in samples(exporter, "webcast_task_info")] == ["default"]
+
+
+def test_a_target_changes_its_account(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+    """After the reload the new account reads the task and stands in its labels; the old one makes no call more."""
+    task = world.task("live")
+    world.write(
+        static_configs=world.lists(task),
+        accounts=[world.account(name="first", app_ids=[APP]), world.account(name="second", app_ids=["other"])],
+    )
+    exporter = world.start()
+    wait(lambda: samples(exporter, "webcast_api_requests_total")[("first",)] > 0, "a call of the first account")
+    assert samples(exporter, "webcast_api_requests_total")[("second",)] == 0
+
+    world.write(accounts=[world.account(name="first", app_ids=["other"]), world.account(name="second", app_ids=[APP])])
+    exporter.reload()
+    assert [account for account, *_ in samples(exporter, "webcast_task_info")] == ["second"]
+    before = samples(exporter, "webcast_api_requests_total")[("first",)]
+    wait(lambda: samples(exporter, "webcast_api_requests_total")[("second",)] > 1, "calls of the second account")
+    assert samples(exporter, "webcast_api_requests_total")[("first",)] <= before + 1  # one may have been on its way
+    assert samples(exporter, "webcast_tasks")["second", APP, "running"] == 1
+
+
+def test_an_account_is_removed(world: "World", samples: "SamplesOf") -> None:
+    """Its gauges go, and its targets are counted as having no account."""
+    both = [world.account(name="first", app_ids=[APP]), world.account(name="second", app_ids=["other"])]
+    world.write(
+        accounts=both, static_configs=world.lists(TargetId(APP, "Room", "Task"), TargetId("other", "Room", "Task"))
+    )
+    exporter = world.start()
+    assert set(samples(exporter, "webcast_poll_demand_requests_per_second")) == {("first",), ("second",)}
+
+    world.write(accounts=both[:1])
+    exporter.reload()
+    assert set(samples(exporter, "webcast_poll_demand_requests_per_second")) == {("first",)}
+    assert samples(exporter, "webcast_targets_rejected")[("no_account",)] == 1
+    assert [app for _, app, *_ in samples(exporter, "webcast_task_info")] == [APP]
+
+
+def test_a_new_secret_is_in_force(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+    """A wrong secret in the file is refused by the API; the right one, reloaded, reads at once."""
+    task = world.task("live")
+    world.write(static_configs=world.lists(task), accounts=[world.account(secret_access_key="wrong")])
+    exporter = world.start()
+    failures = "webcast_api_request_failures_total"
+    wait(lambda: samples(exporter, failures)["default", "auth"] > 0, "the refusal")
+    assert samples(exporter, "webcast_task_read_error")[APP, "auth", "Room", "live"] == 1
+
+    world.write(accounts=[world.account()])
+    exporter.reload()
+    wait(lambda: samples(exporter, "webcast_task_read_success").get((APP, "Room", "live")) == 1, "a read", seconds=3)
+
+
+def test_the_budget_holds_across_reloads(world: "World", wait: Callable[..., None]) -> None:
+    """The pacing goes on through a change of its account: no second has more calls than max_qps."""
+    world.write(
+        accounts=[world.account(max_qps=20)],
+        static_configs=world.lists(*(TargetId(APP, "Room", f"Task{number}") for number in range(60))),
+    )
+    exporter = world.start()
+    for number in range(10):
+        seen = sum(world.simulation.calls.counts.values())
+        wait(lambda seen=seen: sum(world.simulation.calls.counts.values()) > seen + 2, "calls")
+        world.write(accounts=[world.account(max_qps=20, timeout=f"{5 + number}s")])
+        exporter.reload()
+    assert world.simulation.calls.max_calls_in_a_second() <= 20
+
+
+def test_calls_in_flight_survive_a_new_key(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+    """A call that was on its way when its account was replaced is taken in as any other."""
+    task = world.task("live")
+    world.simulation.faults.mode, world.simulation.faults.latency = FaultMode.LATENCY, 0.5
+    world.write(static_configs=world.lists(task))
+    exporter = world.start()
+    wait(lambda: world.reads(task) == 1, "a call is on its way")
+    world.write(accounts=[world.account(timeout="7s")])
+    exporter.reload()
+    wait(lambda: samples(exporter, "webcast_task_read_success"), "its answer")
+    assert samples(exporter, "webcast_task_read_success") == {(APP, "Room", "live"): 1}
+
+
+def test_a_replaced_client_is_closed_in_time(
+    world: "World", monkeypatch: pytest.MonkeyPatch, wait: Callable[..., None]
+) -> None:
+    """The old connections are closed once every call on them had its timeout, and not before."""
+    exporter = world.start()
+    client = exporter._parts.desks._desks["default"].client
+    closed: list[float] = []
+    monkeypatch.setattr(client, "close", lambda: closed.append(world.shift.seconds))
+    world.write(accounts=[world.account(timeout="1h")])
+    exporter.reload()
+    world.write(accounts=[world.account(timeout="2h")])
+    exporter.reload()
+    assert closed == []
+    world.shift.seconds += 30
+    wait(lambda: closed == [30], "the close")

@@ -1,0 +1,262 @@
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.errors import ConfigError, StartError
+from exporter.model.target import TargetId
+from exporter.service.exporter import Exporter
+from exporter.service.lineup import MOST_REMARKS
+
+if TYPE_CHECKING:
+    from tests.service.conftest import Samples, World
+
+    SamplesOf = Callable[[Exporter, str], Samples]
+
+APP = "661e0000000000000000543c"
+FLEET = (
+    "webcast_run_stops_total",
+    "webcast_run_ends_unseen_total",
+    "webcast_run_transitions_total",
+    "webcast_run_duration_seconds_bucket",
+    "webcast_run_duration_seconds_sum",
+    "webcast_run_end_detection_delay_seconds_bucket",
+)
+
+
+def test_counters_go_on_over_a_restart(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+    """The first scrape after a restart shows the stored totals, and no read counts anything twice."""
+    world.write(static_configs=world.lists(world.task("ended", ended=True), world.task("live")))
+    exporter = world.start()
+    wait(lambda: sum(samples(exporter, "webcast_run_transitions_total").values()) == 2, "both tasks")
+    before = {name: samples(exporter, name) for name in FLEET}
+    world.stop(exporter)
+
+    again = world.start()
+    assert before == {name: samples(again, name) for name in FLEET}
+    wait(lambda: samples(again, "webcast_tasks").get(("default", APP, "running")) == 1, "a read of the live task")
+    assert before == {name: samples(again, name) for name in FLEET}
+
+
+def test_a_stopped_run_shows_its_last_state_after_a_restart(
+    world: "World", samples: "SamplesOf", wait: Callable[..., None]
+) -> None:
+    """Within its linger an ended task is shown as it was, and not read again; after it the series go."""
+    ended, live = world.task("ended", ended=True), world.task("live")
+    world.write(static_configs=world.lists(ended, live), lifecycle={"linger": "10m"})
+    exporter = world.start()
+    wait(lambda: samples(exporter, "webcast_task_end_timestamp_seconds"), "the end")
+    states = ("webcast_task_start_timestamp_seconds", "webcast_task_end_timestamp_seconds", "webcast_task_stop_reason")
+    before = {name: samples(exporter, name) for name in states}
+    world.stop(exporter)
+
+    again = world.start()
+    reads = world.reads(live)
+    assert {(APP, "Room", "ended"): 1}.items() <= samples(again, "webcast_task_read_success").items()
+    assert before["webcast_task_end_timestamp_seconds"] == samples(again, "webcast_task_end_timestamp_seconds")
+    assert before["webcast_task_stop_reason"] == samples(again, "webcast_task_stop_reason")
+    wait(lambda: world.reads(live) > reads + 1, "the live task is read")
+    assert world.reads(ended) == 1
+    world.shift.seconds += 601
+    wait(lambda: not samples(again, "webcast_task_stop_reason"), "the end of the linger")
+
+
+def test_a_run_that_stopped_meanwhile_is_counted(
+    world: "World", samples: "SamplesOf", wait: Callable[..., None]
+) -> None:
+    """A run that was live when the process ended and stopped before the next began is counted once."""
+    live = world.task("live")
+    world.write(static_configs=world.lists(live))
+    exporter = world.start()
+    wait(lambda: samples(exporter, "webcast_tasks").get(("default", APP, "running")) == 1, "the task")
+    world.stop(exporter)
+    world.simulation.fleet.stop(live)
+
+    again = world.start()
+    wait(lambda: samples(again, "webcast_run_stops_total")[APP, "StopByAPI"] == 1, "the end")
+    assert samples(again, "webcast_run_transitions_total")[APP, "running"] == 1
+    assert samples(again, "webcast_run_end_detection_delay_seconds_count") == {(APP,): 1}
+
+
+def test_a_drain_goes_on_after_a_restart(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+    """A live run that no source lists any more at the start is drained: no run is lost without being counted."""
+    live = world.task("live")
+    world.write(static_configs=world.lists(live, world.task("ended", ended=True)))
+    exporter = world.start()
+    wait(lambda: sum(samples(exporter, "webcast_run_transitions_total").values()) == 2, "both tasks")
+    world.stop(exporter)
+
+    world.write(static_configs=[])
+    again = world.start()
+    assert [task for _, _, _, _, task, _ in samples(again, "webcast_task_info")] == ["live"]
+    wait(lambda: samples(again, "webcast_task_status"), "it is read on")
+    world.simulation.fleet.stop(live)
+    wait(lambda: samples(again, "webcast_run_stops_total")[APP, "StopByAPI"] == 2, "its end")
+
+
+def test_a_drain_ends_when_it_was_to_end_however_often_it_is_restarted(
+    world: "World", samples: "SamplesOf", wait: Callable[..., None]
+) -> None:
+    """Its deadline is in the state, and so is what the last list said of the target."""
+    live = world.task("live")
+    world.write(static_configs=world.lists(live, team="edu"), metrics={"info_labels": ["team"]})
+    exporter = world.start()
+    wait(lambda: samples(exporter, "webcast_task_status"), "the task")
+    world.write(static_configs=[])
+    exporter.reload()
+    for _ in range(2):
+        world.stop(exporter)
+        world.shift.seconds += 14 * 60
+        exporter = world.start()
+        assert [labels[-2] for labels in samples(exporter, "webcast_task_info")] == ["edu"]
+        wait(lambda running=exporter: samples(running, "webcast_task_status"), "it is read on")
+    assert samples(exporter, "webcast_run_ends_unseen_total") == {(APP,): 0}
+    world.stop(exporter)
+    world.shift.seconds += 2 * 60 + 1
+    assert samples(world.start(), "webcast_run_ends_unseen_total") == {(APP,): 1}
+
+
+def test_what_was_drained_and_has_ended_lingers_over_a_restart(
+    world: "World", samples: "SamplesOf", wait: Callable[..., None]
+) -> None:
+    """Its end is shown for as long as it would have been; listed again, it is no drained one any more."""
+    live, back = world.task("live"), world.task("back")
+    world.write(static_configs=world.lists(live, back))
+    exporter = world.start()
+    wait(lambda: len(samples(exporter, "webcast_task_duration_seconds")) == 2, "the tasks")
+    world.write(static_configs=[])
+    exporter.reload()
+    world.simulation.fleet.stop(live)
+    wait(lambda: samples(exporter, "webcast_task_stop_reason"), "the end")
+    world.stop(exporter)
+    world.write(static_configs=world.lists(back))
+    again = world.start()
+    assert [task for *_, task in samples(again, "webcast_task_stop_reason")] == ["live"]
+    assert {known.target.id.task_id: known.drain_until is None for known in again.tracked()} == {
+        "live": False,
+        "back": True,
+    }
+    world.shift.seconds += 15 * 60 + 1
+    wait(lambda: not samples(again, "webcast_task_stop_reason"), "the end of the linger")
+
+
+def test_a_live_run_that_no_account_can_read_is_left_alone(
+    world: "World", samples: "SamplesOf", wait: Callable[..., None]
+) -> None:
+    """Without an account for its app a run of the state is not tracked: nothing could be said of it."""
+    world.write(static_configs=world.lists(world.task("live")))
+    exporter = world.start()
+    wait(lambda: samples(exporter, "webcast_task_status"), "the task")
+    world.stop(exporter)
+    world.write(static_configs=[], accounts=[world.account(app_ids=["another"])])
+    assert samples(world.start(), "webcast_task_info") == {}
+
+
+def test_app_ids_have_their_counters_before_any_target(world: "World", samples: "SamplesOf") -> None:
+    """The counters of an account's app_ids exist at zero, for every reason and status, before its first target."""
+    world.write(accounts=[world.account(app_ids=["first", "second"])])
+    exporter = world.start()
+    stops = samples(exporter, "webcast_run_stops_total")
+    assert {app for app, _ in stops} == {"first", "second"}
+    assert set(stops.values()) == {0}
+    assert len(samples(exporter, "webcast_run_transitions_total")) == 2 * 5
+    assert samples(exporter, "webcast_run_ends_unseen_total") == {("first",): 0, ("second",): 0}
+
+
+def test_targets_are_counted_by_source_and_rejection(
+    world: "World", samples: "SamplesOf", caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each listed entry is either a target or in one rejection; each rejected one is told in the log with its place."""
+    task = TargetId("mine", "Room", "Task")
+    world.write(
+        accounts=[world.account(app_ids=["mine"])],
+        static_configs=world.lists(task, task, TargetId("another", "Room", "Task")),
+    )
+    exporter = world.start()
+    assert samples(exporter, "webcast_targets")[("static",)] == 1
+    rejected = {("invalid",): 0, ("duplicate",): 1, ("no_account",): 1}
+    assert rejected == samples(exporter, "webcast_targets_rejected")
+    assert "static_configs[0].targets[1]" in caplog.text
+    assert "another/Room/Task is read by no account" in caplog.text
+
+
+def test_many_remarks_do_not_flood_the_log(world: "World", caplog: pytest.LogCaptureFixture) -> None:
+    """After a number of remarks the log says how many more there are."""
+    world.write(
+        accounts=[world.account(app_ids=["mine"])],
+        static_configs=world.lists(*(TargetId("another", "Room", f"Task{number}") for number in range(500))),
+    )
+    world.start()
+    remarks = [record.getMessage() for record in caplog.records if "configuration:" in record.getMessage()]
+    assert len(remarks) == MOST_REMARKS + 1
+    assert remarks[-1] == "configuration: and 480 more; `check` lists them all"
+
+
+def test_state_in_memory(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+    """`sqlite://` works as any other state, and leaves no file."""
+    world.write(static_configs=world.lists(world.task("ended", ended=True)), state={"url": "sqlite://"})
+    exporter = world.start()
+    wait(lambda: samples(exporter, "webcast_run_stops_total")[APP, "StopByAPI"] == 1, "the end")
+    world.stop(exporter)
+    assert [path.name for path in world.folder.iterdir()] == ["webcast-exporter.yml"]
+
+
+def test_runs_that_nobody_can_read(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+    """A row of another program is a StartError with a sentence at the start, and never a traceback."""
+    world.write(static_configs=world.lists(world.task("ended", ended=True)))
+    exporter = world.start()
+    wait(lambda: samples(exporter, "webcast_run_stops_total")[APP, "StopByAPI"] == 1, "the end")
+    world.stop(exporter)
+    with sqlite3.connect(world.folder / "state.db") as connection:
+        connection.execute("UPDATE runs SET earlier = 'nonsense'")
+    connection.close()
+    with pytest.raises(StartError, match="the runs in the state cannot be read"):
+        world.start()
+
+
+def test_a_state_that_fails_under_a_reload(
+    world: "World", samples: "SamplesOf", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails in the middle of a reload leaves the old configuration in force and the process alive."""
+    exporter = world.start()
+
+    def broken() -> None:
+        raise StartError("the runs in the state cannot be read: OperationalError")
+
+    monkeypatch.setattr(exporter._parts.ledger, "latest_runs", broken)
+    with pytest.raises(ConfigError, match="the runs in the state cannot be read"):
+        exporter.reload()
+    assert samples(exporter, "webcast_exporter_internal_errors_total") == {(): 0}
+    assert samples(exporter, "webcast_exporter_config_last_reload_successful") == {(): 0}
+
+
+def test_writes_that_fail_are_counted_and_said_once(
+    world: "World", samples: "SamplesOf", wait: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A locked state costs no read: the failure is counted, said once, and what was counted is written later."""
+    world.write(static_configs=world.lists(world.task("ended", ended=True)))
+    exporter = world.exporter()
+    blocker = sqlite3.connect(world.folder / "state.db")
+    blocker.execute("BEGIN IMMEDIATE")
+    exporter.start()
+    wait(lambda: samples(exporter, "webcast_state_write_failures_total")[()] >= 2, "two failures")
+    assert samples(exporter, "webcast_task_stop_reason") != {}
+    assert sum(samples(exporter, "webcast_run_stops_total").values()) == 0
+    blocker.rollback()
+    blocker.close()
+    wait(lambda: sum(samples(exporter, "webcast_run_stops_total").values()) == 1, "the write")
+    assert caplog.text.count("the state cannot be written") == 1
+
+
+def test_old_runs_are_forgotten(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+    """Housekeeping drops runs beyond the history, though never one that the API could still tell of."""
+    world.write(static_configs=world.lists(world.task("ended", ended=True)), lifecycle={"history": "1s"})
+    exporter = world.start()
+    wait(lambda: sum(samples(exporter, "webcast_run_stops_total").values()) == 1, "the end")
+    kept = []
+    for hours in (72, 25):
+        world.shift.seconds += hours * 3600
+        exporter._housekeep()
+        kept.append(len(exporter._parts.ledger.latest_runs()))
+    assert kept == [1, 0]

@@ -1,0 +1,98 @@
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.config.accounts import Account
+from exporter.errors import ConfigError, NotFound
+from exporter.service.accounts import endpoint, in_flight
+from exporter.service.exporter import Exporter
+from exporter.service.once import read_once
+from exporter.simulator.faults import FaultMode
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+CANARIES = ("canary-in-the-secret", "canary-in-the-token", "canary-in-the-proxy", "canary-in-the-source")
+
+
+def leaks(text: str) -> list[str]:
+    """Which secrets a text holds."""
+    return [canary for canary in CANARIES if canary in text]
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        {"secret_access_key": "canary-in-the-secret", "session_token": "canary-in-the-token"},
+        {"proxy_url": "http://user:canary-in-the-proxy@127.0.0.1:1"},
+        {"session_token_file": "no-such-file", "secret_access_key": "canary-in-the-secret"},
+        {},
+    ],
+)
+def test_no_secret_is_told(
+    world: "World",
+    text: Callable[[Exporter], str],
+    wait: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+    account: dict[str, str],
+) -> None:
+    """Neither a log line of any level, nor a scrape, an error or a repr holds a secret or SourceURL's query."""
+    caplog.set_level(logging.DEBUG)
+    world.write(static_configs=world.lists(world.task("live"), world.task("ended", ended=True)))
+    exporter = world.start()
+    wait(lambda: "webcast_task_read_success{" in text(exporter), "a read")
+    world.write(accounts=[world.account(**account)])
+    told = ""
+    try:
+        exporter.reload()
+    except ConfigError as error:
+        told = str(error)
+    for mode in (FaultMode.SERVER_ERROR, FaultMode.THROTTLE, FaultMode.NONE):
+        world.simulation.faults.mode = mode
+        world.shift.seconds += 60
+        before = text(exporter)
+        wait(lambda before=before: text(exporter) != before, "another scrape")
+    desks = exporter._parts.desks._desks.values()
+    reprs = [
+        repr(part) for desk in desks for part in (desk.config, desk.client, desk.poller, exporter.config, exporter)
+    ]
+    assert leaks(told + caplog.text + text(exporter) + "".join(reprs)) == []
+    world.stop(exporter)
+    stored = b"".join(path.read_bytes() for path in world.folder.glob("state.db*"))
+    assert leaks(stored.decode(errors="replace")) == []
+
+
+def test_read_once(world: "World") -> None:
+    """One signed call, outside of any polling; what the API knows not is a reading too."""
+    config = world.load().accounts[0]
+    task = world.task("live")
+    reading = read_once(config, task, {})
+    assert reading.task is not None
+    assert reading.task.source_host == "classroom.example.com"
+    assert isinstance(read_once(config, task._replace(task_id="nothing"), {}).error, NotFound)
+
+
+def test_read_once_needs_credentials() -> None:
+    """Without any, the problem is told at the place of the account."""
+    with pytest.raises(ConfigError, match=r"accounts\[3\]: has no credentials") as caught:
+        read_once(Account(), ("app", "room", "task"), {}, "accounts[3]")  # type: ignore[arg-type]  # it is not reached
+    for way in ("access_key_id and secret_access_key", "access_key_id_file", "$VOLC_ACCESSKEY"):
+        assert way in str(caught.value)
+
+
+@pytest.mark.parametrize(("max_qps", "timeout", "calls"), [(48, 5.0, 241), (0.1, 1.0, 2), (60, 60.0, 300)])
+def test_calls_in_flight(max_qps: float, timeout: float, calls: int) -> None:
+    """As many as the rate needs when each call takes its whole timeout, with a bound."""
+    assert in_flight(Account(max_qps=max_qps, timeout=f"{timeout:g}s")) == calls  # type: ignore[arg-type]  # as in a file
+
+
+def test_endpoint_of_an_account() -> None:
+    """Proxy and authority arrive at the endpoint, and None where there is none."""
+    bare = endpoint(Account())
+    assert (bare.proxy_url, bare.ca_file, bare.timeout) == (None, None, 5.0)
+    full = endpoint(
+        Account.model_validate({"proxy_url": "http://u:p@proxy.example:1", "tls_config": {"ca_file": "ca.pem"}})
+    )
+    assert (full.proxy_url, full.ca_file) == ("http://u:p@proxy.example:1", "ca.pem")

@@ -1,0 +1,98 @@
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.config.state import State, StateUrl
+from exporter.service.serve import hold_state, serve
+from exporter.service.signals import Signals, Wish
+from exporter.store.lock import StateLock
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+
+class Scripted(Signals):
+    """Signals that arrive by a script: one wish for each wait, then none."""
+
+    def __init__(self, *wishes: Wish | None) -> None:
+        super().__init__()
+        self.script = list(wishes)
+        self.between: Callable[[], None] = lambda: None
+
+    def wait(self, seconds: float | None = None) -> Wish | None:
+        """The next of the script."""
+        assert seconds is not None
+        self.between()
+        return self.script.pop(0) if self.script else None
+
+
+def test_a_second_process_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """While another process holds the state it waits and says so once; it goes on when that one ends."""
+    state = State(url=StateUrl(f"sqlite:///{tmp_path}/state.db"))
+    first = hold_state(state, Scripted())
+    assert first is not None
+    signals = Scripted(None, Wish.RELOAD, None)
+    signals.between = lambda: first.release() if len(signals.script) == 1 else None
+    second = hold_state(state, signals)
+    assert second is not None
+    second.release()
+    assert caplog.text.count("another process holds the state") == 1
+
+
+def test_a_second_process_can_be_stopped_while_it_waits(tmp_path: Path) -> None:
+    """A stop ends the waiting, and what is waited for stays the other's."""
+    state = State(url=StateUrl(f"sqlite:///{tmp_path}/state.db"))
+    first = hold_state(state, Scripted())
+    assert first is not None
+    assert hold_state(state, Scripted(None, Wish.STOP)) is None
+    assert hold_state(state, Scripted(Wish.STOP)) is None
+    first.release()
+
+
+def test_a_stop_while_it_waits_is_a_clean_end(world: "World", at_sigterm: Callable[[], None]) -> None:
+    """Then nothing was opened and no call made."""
+    holder = StateLock(world.folder / "state.db")
+    assert holder.acquire(lambda: False)
+    threading.Timer(0.05, at_sigterm).start()
+    serve(world.load, "127.0.0.1:0", {})
+    assert sum(world.simulation.calls.counts.values()) == 0
+    holder.release()
+
+
+def test_several_signals_are_one_wish() -> None:
+    """A stop comes before every reload, and fifty reloads are one."""
+    signals = Signals()
+    assert signals.wait(0.0) is None
+    for wish in (Wish.RELOAD, Wish.RELOAD, Wish.STOP, Wish.RELOAD):
+        signals._arrived.put(wish)
+    assert signals.wait() is Wish.STOP
+    signals._arrived.put(Wish.RELOAD)
+    assert signals.wait(1) is Wish.RELOAD
+    assert signals.wait(0.0) is None
+
+
+def test_only_a_stop_ends_a_wait_for_one() -> None:
+    """A reload is left for whoever waits next."""
+    signals = Signals()
+    signals._arrived.put(Wish.RELOAD)
+    assert not signals.stops_within(0.01)
+    assert signals.wait(0.0) is Wish.RELOAD
+    signals._arrived.put(Wish.STOP)
+    assert signals.stops_within(60)
+    assert not signals.stops_within(0.0)
+
+
+def test_signals_arrive(at_sigterm: Callable[[], None]) -> None:
+    """SIGTERM and SIGINT stop, SIGHUP reloads."""
+    signals = Signals()
+    signals.listen()
+    at_sigterm()
+    assert signals.wait(5) is Wish.STOP
+    for number, wish in ((signal.SIGINT, Wish.STOP), (signal.SIGHUP, Wish.RELOAD)):
+        os.kill(os.getpid(), number)
+        assert signals.wait(5) is wish

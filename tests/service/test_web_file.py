@@ -1,0 +1,192 @@
+"""The web config file at work: read again when it changes, and never half of it."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.errors import ConfigError
+from exporter.service.web_file import WebFile
+from tests.certificates import HASH
+
+if TYPE_CHECKING:
+    from exporter.simulator.certificates import Certificates
+
+TLS = "tls_server_config: {cert_file: tls.pem, key_file: tls.pem}\n"
+USERS = f"basic_auth_users: {{alice: {HASH}}}\n"
+STAYS = "is not read again, what it said before stays"
+
+
+class Folder:
+    """A web config file and its certificate; every version has a time of its own."""
+
+    def __init__(self, path: Path, certificates: "Certificates") -> None:
+        self.path, self.certificates = path, certificates
+        self.file = path / "web.yml"
+        self._version = 0
+
+    def write(self, text: str) -> None:
+        """Another version of the file."""
+        self.file.write_text(text)
+        self._date(self.file)
+
+    def show(self, pem: Path) -> None:
+        """Another version of the certificate."""
+        shutil.copy(pem, self.path / "tls.pem")
+        self._date(self.path / "tls.pem")
+
+    def open(self) -> WebFile:
+        """The file at work."""
+        return WebFile(self.file)
+
+    def _date(self, file: Path) -> None:
+        self._version += 1
+        os.utime(file, ns=(self._version, self._version))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, certificates: "Certificates") -> Folder:
+    """With TLS and a password."""
+    made = Folder(tmp_path, certificates)
+    made.show(certificates.trusted)
+    made.write(TLS + USERS)
+    return made
+
+
+def looks(file: WebFile, number: int) -> None:
+    """Look so many times."""
+    for _ in range(number):
+        file.look()
+
+
+def test_a_change_is_taken_once_it_has_come_to_rest(folder: Folder) -> None:
+    """At the second look that finds it the same, so that no half of a file is taken."""
+    file = folder.open()
+    first = file.now()
+    folder.write(TLS)
+    looks(file, 1)
+    folder.write(TLS + "rate_limit: {interval: 1s, burst: 1}")
+    looks(file, 1)
+    assert file.now() is first
+    looks(file, 1)
+    assert (file.now().allowance is None, bool(file.now().passwords)) == (False, False)
+
+
+def test_what_has_not_changed_is_not_read_again(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    """Nor said to be."""
+    caplog.set_level("INFO")
+    file = folder.open()
+    first = file.now()
+    looks(file, 5)
+    assert file.now() is first
+    assert caplog.messages == []
+
+
+def test_another_certificate_is_a_change(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    """Though the file itself stays as it was; both listeners get it."""
+    caplog.set_level("INFO")
+    file = folder.open()
+    first = file.now()
+    folder.show(folder.certificates.stranger)
+    looks(file, 2)
+    assert file.now().tls != first.tls
+    assert file.now().door_tls != first.door_tls
+    assert caplog.messages == [f"the web config file {folder.file} is read again"]
+    looks(file, 3)
+    assert len(caplog.messages) == 1
+
+
+def test_who_was_let_in_stays_so(folder: Folder) -> None:
+    """A renewed certificate costs nobody a check of his password; other users do."""
+    file = folder.open()
+    first = file.now()
+    folder.show(folder.certificates.stranger)
+    looks(file, 2)
+    assert file.now() is not first
+    assert file.now().passwords is first.passwords
+    folder.write(TLS + USERS.replace("alice", "bob"))
+    looks(file, 2)
+    assert file.now().passwords is not first.passwords
+
+
+def test_a_certificate_that_is_named_anew_is_watched(folder: Folder) -> None:
+    """Files that the first version did not name are looked at from then on."""
+    folder.write(USERS)
+    file = folder.open()
+    folder.write(TLS)
+    looks(file, 2)
+    second = file.now()
+    assert second.tls is not None
+    folder.show(folder.certificates.stranger)
+    looks(file, 2)
+    assert file.now() is not second
+
+
+def test_a_bad_change_keeps_what_was(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said once, however long it lasts, and again when it is bad in another way; then the good one is taken."""
+    file = folder.open()
+    first = file.now()
+    for text, sentence in (
+        ("tls_server_config: {cert_file: no.pem, key_file: tls.pem, min_version: TLS9}", "min_version: must be"),
+        ("[", "the file is not YAML"),
+        ("[ ", "the file is not YAML"),
+    ):
+        folder.write(text)
+        looks(file, 4)
+        assert sentence in caplog.messages[-1]
+        assert STAYS in caplog.messages[-1]
+        assert file.now() is first
+    assert len(caplog.messages) == 2
+    folder.write(USERS)
+    looks(file, 2)
+    assert file.now() is not first
+
+
+def test_a_bad_certificate_keeps_what_was(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    """New connections still get the old one; once the file is put right it is taken."""
+    file = folder.open()
+    first = file.now()
+    (folder.path / "tls.pem").unlink()
+    looks(file, 3)
+    assert file.now() is first
+    missing = [f"tls_server_config.{key}: the file does not exist" for key in ("cert_file", "key_file")]
+    assert caplog.messages == [f"the web config file {folder.file} {STAYS}: {'; '.join(missing)}"]
+    folder.show(folder.certificates.stranger)
+    looks(file, 2)
+    assert file.now() is not first
+
+
+def test_a_fault_that_comes_back_is_told_again(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    """When the very file that was away is there again all is well, and the next time is news."""
+    file = folder.open()
+    for _ in range(2):
+        folder.file.rename(folder.path / "away")
+        looks(file, 3)
+        (folder.path / "away").rename(folder.file)
+        looks(file, 3)
+    assert len(caplog.messages) == 2
+
+
+@pytest.mark.parametrize("text", ["", "# an editor is about to write\n", "basic_auth_users:\n"])
+def test_a_file_that_is_emptied_opens_nothing(folder: Folder, caplog: pytest.LogCaptureFixture, text: str) -> None:
+    """Passwords and TLS are not taken away by a truncated file; that takes a restart."""
+    file = folder.open()
+    first = file.now()
+    folder.write(text)
+    looks(file, 3)
+    assert file.now() is first
+    assert "without a restart its protection is not taken away" in caplog.text
+    assert not folder.open().now().passwords
+
+
+def test_a_bad_file_to_begin_with(folder: Folder) -> None:
+    """Every problem, each with the file's name."""
+    folder.write("tls_server_config: {cert_file: no.pem, key_file: no.pem}\n")
+    with pytest.raises(ConfigError) as caught:
+        folder.open()
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"{folder.file}: tls_server_config.cert_file: the file does not exist",
+        f"{folder.file}: tls_server_config.key_file: the file does not exist",
+    ]

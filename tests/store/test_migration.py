@@ -1,0 +1,151 @@
+"""A state of an earlier release is copied, then brought up to date in one transaction."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from exporter.enums import StopReason
+from exporter.errors import StartError
+from exporter.model.pages import NO_PAGES
+from exporter.store import migration, preparing
+from exporter.store.ledger import Ledger
+from exporter.store.opening import open_engine
+from exporter.store.schema import SCHEMA_VERSION
+
+FIRST_RELEASE = """
+CREATE TABLE meta (schema_version INTEGER NOT NULL);
+CREATE TABLE runs (
+    app_id VARCHAR(128) NOT NULL, room_id VARCHAR(128) NOT NULL, task_id VARCHAR(128) NOT NULL,
+    first_seen FLOAT NOT NULL, start FLOAT, entered VARCHAR(64) NOT NULL, stopped VARCHAR(32), end_seen FLOAT,
+    last TEXT, earlier TEXT NOT NULL, PRIMARY KEY (app_id, room_id, task_id, first_seen)
+);
+CREATE INDEX runs_by_end ON runs (end_seen);
+CREATE TABLE totals (
+    total VARCHAR(64) NOT NULL, app_id VARCHAR(128) NOT NULL, label VARCHAR(64) NOT NULL,
+    bucket VARCHAR(16) NOT NULL, value FLOAT NOT NULL, PRIMARY KEY (total, app_id, label, bucket)
+);
+INSERT INTO meta VALUES (1);
+INSERT INTO runs VALUES ('app', 'room', 'task', 50.5, 40.25, 'ended running', 'StopByAPI', 99.0, NULL, '1.5 2.5');
+INSERT INTO totals VALUES ('run_stops', 'app', 'StopByAPI', '', 7.0);
+"""
+"""As the first release made it: its tables, a run that has stopped, a total."""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Such a state, with its last row still in the write-ahead log."""
+    file = tmp_path / "state.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(FIRST_RELEASE)
+    return file
+
+
+def rows(file: Path, statement: str) -> list[tuple[object, ...]]:
+    """What a statement finds in a file."""
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def columns(file: Path, table: str) -> set[str]:
+    """The columns of a table."""
+    return {str(name) for name, *_ in rows(file, f"SELECT name FROM pragma_table_info('{table}')")}
+
+
+def beside(file: Path) -> set[str]:
+    """The files in the state's folder."""
+    return {path.name for path in file.parent.iterdir()}
+
+
+def ledger_of(file: Path) -> Ledger:
+    """The state at work."""
+    return Ledger(open_engine(f"sqlite:///{file}"), lambda: 0.0, lambda *_, **__: None)
+
+
+def test_what_it_holds_goes_on(old: Path) -> None:
+    """Its run is known, with no page events, and its counter stands where it stood."""
+    ledger = ledger_of(old)
+    (run,) = ledger.latest_runs().values()
+    assert (run.first_seen, run.start, run.stopped, run.earlier) == (50.5, 40.25, StopReason.STOP_BY_API, (1.5, 2.5))
+    assert run.pages == NO_PAGES
+    assert sum(ledger.totals().values()) == 7.0
+    ledger.close()
+
+
+def test_a_copy_is_made_first_and_once(old: Path) -> None:
+    """FILE.schema-1 is the state as it was; a state that is up to date already is not copied."""
+    ledger_of(old).close()
+    copy = old.with_name(f"state.db.schema-{SCHEMA_VERSION}")
+    later = {"page_refreshes", "page_reschedules", "page_latest", "labels"}
+    assert columns(copy, "runs") == columns(old, "runs") - later
+    assert rows(copy, "SELECT value FROM totals") == [(7.0,)]
+    copy.unlink()
+    ledger_of(old).close()
+    assert beside(old) == {"state.db"}
+
+
+def test_what_stands_only_in_the_log_is_copied_too(old: Path) -> None:
+    """A process that was killed leaves its last rows there."""
+    with closing(sqlite3.connect(old)) as writer:
+        writer.execute("INSERT INTO totals VALUES ('run_stops', 'app', 'Lost', '', 1.0)")
+        writer.commit()
+        ledger_of(old).close()
+    assert rows(old.with_name("state.db.schema-1"), "SELECT sum(value) FROM totals") == [(8.0,)]
+
+
+def test_the_release_before_reads_and_writes_it_still(old: Path) -> None:
+    """Columns and tables are only added: its rows find their defaults, and go on from there."""
+    ledger_of(old).close()
+    with closing(sqlite3.connect(old)) as connection:
+        names = "app_id, room_id, task_id, first_seen, entered, earlier"
+        connection.execute(f"INSERT INTO runs ({names}) VALUES ('app', 'room', 'new', 60.0, 'running', '')")
+        connection.commit()
+    ledger = ledger_of(old)
+    assert {run.pages for run in ledger.latest_runs().values()} == {NO_PAGES}
+    ledger.close()
+    assert rows(old, "SELECT schema_version FROM meta") == [(SCHEMA_VERSION,)]
+
+
+def test_without_a_copy_nothing_is_changed(old: Path) -> None:
+    """A full disk stops the start with a sentence, and the state is as it was."""
+    old.with_name("state.db.schema-1.part").mkdir()
+    before = columns(old, "runs")
+    with pytest.raises(StartError, match=r"cannot be copied to state\.db\.schema-1 before it is brought up to date"):
+        open_engine(f"sqlite:///{old}")
+    assert columns(old, "runs") == before
+
+
+def test_a_process_that_dies_midway_has_changed_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is missing is added in the transaction that opens the state, or none of it."""
+
+    def die(connection: object, found: migration.Columns) -> None:
+        migration.add(connection, found)  # type: ignore[arg-type]  # a connection, passed on
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(preparing, "add", die)
+    with pytest.raises(KeyboardInterrupt):
+        open_engine(f"sqlite:///{old}")
+    monkeypatch.undo()
+    assert "page_refreshes" not in columns(old, "runs")
+    assert rows(old, "SELECT name FROM sqlite_master WHERE name = 'heard_callbacks'") == []
+    ledger_of(old).close()
+    assert "page_refreshes" in columns(old, "runs")
+
+
+def added(statements: Iterable[str], file: Path) -> None:
+    """Change a state by another release's hands."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(";".join(statements))
+
+
+def test_a_later_release_s_additions_are_left_alone(old: Path) -> None:
+    """A column or a table that this release has no use for stays, with what is in it."""
+    ledger_of(old).close()
+    added(["ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'calm'", "CREATE TABLE moods (mood TEXT)"], old)
+    ledger = ledger_of(old)
+    assert len(ledger.latest_runs()) == 1
+    ledger.close()
+    assert rows(old, "SELECT mood FROM runs") == [("calm",)]

@@ -1,0 +1,200 @@
+"""Reads, time, failing writes and kills in any order: every run's stop is counted once, and no total goes back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy.exc import SQLAlchemyError
+
+from exporter.enums import Status, StopReason
+from exporter.errors import NotFound, ReadError, TimedOut
+from exporter.model.known import Known, Lifetimes, accept, expire, learn, let_go
+from exporter.model.reading import Reading
+from exporter.model.target import Target, TargetId
+from exporter.model.task import Task
+from exporter.store.ledger import RETRY_AFTER, Ledger
+from exporter.store.opening import open_engine
+from exporter.store.totals import Series, Total
+
+WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=600.0)
+TARGETS = tuple(Target(TargetId("app", "room", name), "default") for name in "ab")
+MOST_LIVES = 6
+
+Life = tuple[TargetId, float]
+
+
+@dataclass
+class Truth:
+    """What must have been counted: a run is its target and StartTime, and sets count nothing twice.
+
+    `current` is the life that a target was last read in, `followed` whether anybody still looks for its end.
+    """
+
+    stopped: set[Life] = field(default_factory=set)
+    entered: set[tuple[Life, Status]] = field(default_factory=set)
+    current: dict[TargetId, float] = field(default_factory=dict)
+    followed: set[TargetId] = field(default_factory=set)
+
+    def copy(self) -> "Truth":
+        """The same, apart."""
+        return Truth(set(self.stopped), set(self.entered), dict(self.current), set(self.followed))
+
+    def saw(self, target: TargetId, start: float, status: Status) -> None:
+        """A read said so."""
+        if self.current.get(target, start) != start:
+            self.stopped.add((target, self.current[target]))
+        if status.stopped:
+            self.stopped.add((target, start))
+        self.entered.add(((target, start), status))
+        self.current[target] = start
+        self.followed.add(target)
+
+    def gave_up(self, target: TargetId) -> None:
+        """The API has not known it for too long."""
+        if target in self.followed:
+            self.stopped.add((target, self.current[target]))
+
+
+class Story(RuleBasedStateMachine):
+    """A small exporter over one state file, and the truth beside it."""
+
+    @initialize()
+    def begin(self) -> None:
+        """A first start, over no state."""
+        self.folder = TemporaryDirectory()
+        self.now = 100_000.0
+        self.lives = {target.id: [self.now] for target in TARGETS}
+        self.truth, self.written = Truth(), Truth()
+        self.shown: Mapping[Series, float] = {}
+        self.start()
+
+    def start(self) -> None:
+        """Open the state and take the targets up as they are remembered."""
+        url = f"sqlite:///{Path(self.folder.name) / 'state.db'}"
+        self.ledger = Ledger(open_engine(url), lambda: self.now, self.failed)
+        self.broken = False
+        remembered = self.ledger.latest_runs()
+        self.known = {target.id: accept(target, remembered.get(target.id), self.now) for target in TARGETS}
+
+    def failed(self, error: SQLAlchemyError, *, first: bool) -> None:
+        """Only a broken disk fails."""
+        assert self.broken, error
+        assert isinstance(first, bool)
+
+    def settle(self, known: Known) -> None:
+        """As the tracker does: apply what is due, record it, and write."""
+        after, step = expire(known, self.now, WAITS)
+        self.ledger.record(step)
+        self.ledger.flush()
+        target = known.target
+        self.known[target.id] = after or accept(target, self.ledger.latest_runs().get(target.id), self.now)
+        if after is None:
+            self.truth.followed.discard(target.id)
+
+    def read(self, target: TargetId, outcome: Task | ReadError) -> None:
+        """One call and what comes of it."""
+        self.now += 1.0
+        known, step = learn(self.known[target], Reading(target, self.now, self.now, 0.1, outcome))
+        self.ledger.record(step)
+        self.settle(known)
+
+    @rule(of=st.sampled_from(TARGETS))
+    def a_new_life_begins(self, of: Target) -> None:
+        """The vendor starts the task anew; nobody has read it yet."""
+        if len(self.lives[of.id]) < MOST_LIVES:
+            self.now += 1.0
+            self.lives[of.id].append(self.now)
+
+    @rule(
+        of=st.sampled_from(TARGETS),
+        back=st.sampled_from([0, 0, 0, 1, 2]),
+        status=st.sampled_from([Status.UNKNOWN, Status.RUNNING, Status.RUNNING, Status.ENDED, Status.FAILED]),
+    )
+    def a_read_succeeds(self, of: Target, back: int, status: Status) -> None:
+        """Mostly it tells of the latest life; a late answer tells of one before."""
+        lives = self.lives[of.id]
+        start = lives[max(0, len(lives) - 1 - back)]
+        reason = StopReason.STOP_BY_API if status.stopped else None
+        self.truth.saw(of.id, start, status)
+        self.read(of.id, Task(status, start=start, end=start + 1 if status.stopped else None, stop_reason=reason))
+
+    @rule(of=st.sampled_from(TARGETS), start=st.booleans())
+    def a_read_fails(self, of: Target, start: bool) -> None:  # noqa: FBT001 - hypothesis passes it so
+        """No answer, or an answer too short to tell of anything."""
+        self.read(of.id, TimedOut("late") if start else NotFound("for once"))
+        self.read(of.id, TimedOut("late"))
+
+    @rule(of=st.sampled_from(TARGETS))
+    def the_api_forgets(self, of: Target) -> None:
+        """No such task, for `stale_after`."""
+        self.read(of.id, NotFound("none"))
+        self.now += WAITS.stale_after
+        self.truth.gave_up(of.id)
+        self.read(of.id, NotFound("none"))
+
+    @rule(of=st.sampled_from(TARGETS))
+    def no_source_lists_it(self, of: Target) -> None:
+        """It is drained and let go, and then listed again."""
+        left = let_go(self.known[of.id], self.now, WAITS)
+        if left is not None:
+            self.now += WAITS.drain
+            self.settle(left)
+
+    @rule()
+    def the_disk_breaks_or_heals(self) -> None:
+        """From now on every write fails, or none."""
+        self.broken = not self.broken
+        with self.ledger._engine.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA query_only = {int(self.broken)}")
+        self.now += RETRY_AFTER
+        self.ledger.flush()
+
+    @rule()
+    def the_process_is_killed(self) -> None:
+        """What was not written is forgotten, by the truth too; the next process reads it again."""
+        self.ledger._engine.dispose()
+        self.truth = self.written.copy()
+        self.start()
+
+    @precondition(lambda self: not self.broken)
+    @rule()
+    def the_process_is_stopped(self) -> None:
+        """A clean stop writes all."""
+        self.ledger.close()
+        self.start()
+
+    @invariant()
+    def no_total_goes_back(self) -> None:
+        """A counter that was ever scraped is never lower, not over a kill either."""
+        totals = self.ledger.totals()
+        assert {
+            series: totals.get(series, 0.0) for series in self.shown if totals.get(series, 0.0) < self.shown[series]
+        } == {}
+        self.shown = totals
+
+    @invariant()
+    def each_run_is_counted_once(self) -> None:
+        """Once all is written, the totals are the truth's."""
+        if self.ledger._backlog:
+            assert self.broken
+            return
+        self.written = self.truth.copy()
+        assert len(self.truth.stopped) == self.total(Total.RUN_STOPS)
+        assert len(self.truth.entered) >= self.total(Total.RUN_TRANSITIONS)
+
+    def total(self, total: Total) -> float:
+        """The sum of a counter's series."""
+        return sum(value for series, value in self.ledger.totals().items() if series.total is total)
+
+    def teardown(self) -> None:
+        """Nothing is left open."""
+        self.ledger.close()
+        self.folder.cleanup()
+
+
+TestStory = Story.TestCase
+TestStory.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
