@@ -8,7 +8,7 @@ import yaml
 
 from exporter.config.load import load
 from exporter.model.clock import Clock
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
 from exporter.service.plan import READ_AT, TYPICAL_TASK
@@ -25,10 +25,10 @@ def target(number: int) -> TargetId:
     return TargetId(APP, f"class-20260115-{number:05d}", f"webcast-20260115-{number:05d}")
 
 
-def reading(number: int, seconds: float = 0.0) -> Reading:
+def reading(number: int, seconds: float = 0.0) -> ReadResult:
     """A read of it, so many seconds after the first."""
     at = READ_AT + number / 1000 + seconds
-    return Reading(target(number), at=at, server_time=at, elapsed=0.1, outcome=TYPICAL_TASK)
+    return ReadResult(target(number), at=at, server_time=at, elapsed=0.1, outcome=TYPICAL_TASK)
 
 
 def exporter(document: dict[str, Any], clock: Clock | None = None) -> Exporter:
@@ -53,5 +53,5 @@ def read_fleet(tasks: int) -> Exporter:
     made = exporter(sections, Clock(unix=lambda: READ_AT + 30))
     made._apply(made.config)
     for number in range(tasks):
-        made._parts.tracker.learn(reading(number))
+        made._parts.registry.apply_read(reading(number))
     return made

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from benchmarks.fleet import read_fleet
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Group, Kind
-from exporter.model.known import Known
+from exporter.model.task_state import TaskState
 from exporter.service.exporter import Exporter
 from exporter.web.listener import Listener, bind
 from exporter.web.site import create_site
@@ -23,7 +23,7 @@ ROWS = task_families(Group, ["team"], callbacks=False)
 class Families(Collector):
     """The same families by the client library's own means, made at each scrape, as its documentation teaches."""
 
-    def __init__(self, known: list[Known]) -> None:
+    def __init__(self, known: list[TaskState]) -> None:
         self._known = known
 
     def collect(self) -> Iterator[Metric]:

@@ -19,8 +19,8 @@ from exporter.metrics.catalog.fleet import FLEET
 from exporter.metrics.catalog.self import SELF
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Family, Group, Kind
-from exporter.metrics.instruments import CALL_FAILURES, SCHEDULER_EVENTS
-from exporter.model.known import Standing
+from exporter.metrics.self_metrics import CALL_FAILURES, SCHEDULER_EVENTS
+from exporter.model.task_state import DisplayStatus
 
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) ?\(([^)]*)\)")
@@ -37,7 +37,7 @@ PROCESS = tuple(
 )
 
 WORDS: dict[tuple[str, str], frozenset[str]] = {
-    ("webcast_tasks", "status"): frozenset(Standing),
+    ("webcast_tasks", "status"): frozenset(DisplayStatus),
     ("webcast_task_status", "status"): frozenset(Status),
     ("webcast_task_read_error", "reason"): frozenset(ReadFailure),
     ("webcast_task_stop_reason", "reason"): frozenset(StopReason),

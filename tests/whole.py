@@ -15,15 +15,15 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
 from exporter.config.load import load
-from exporter.discovery.groups import Listed, Listing
+from exporter.discovery.groups import Listing, TargetEntry
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import ReadError
 from exporter.metrics.negotiate import Format
 from exporter.model.clock import Clock
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.scheduler.dispatcher import BEAT
 from exporter.scheduler.pool import Work
+from exporter.scheduler.scheduler import BEAT
 from exporter.service.exporter import Exporter
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.lives import Plan, begin
@@ -36,7 +36,7 @@ from exporter.volcengine.answer import Answer, understand
 
 UNIX = 1_768_465_805.0
 SECRET = "secret-of-the-callbacks"
-BARE = Listed({})
+BARE = TargetEntry({})
 METADATA = Metadata("request", GET_TASK, "2020-12-01", "cn-north-1")
 
 
@@ -67,17 +67,17 @@ class World:
         """StartWebcast `age` seconds ago; False when the task's last life goes on."""
         return self.fleet.start(target, begin(plan, self.now - age))
 
-    def read(self, target: TargetId) -> Reading:
+    def read(self, target: TargetId) -> ReadResult:
         """One call, answered at once; what the client understands of it."""
         return self.reading(target, self._answer(target))
 
-    def reading(self, target: TargetId, answer: Answer | ReadError) -> Reading:
+    def reading(self, target: TargetId, answer: Answer | ReadError) -> ReadResult:
         """An answer, or what came in its place, as a reading of this moment."""
         try:
             outcome = answer if isinstance(answer, ReadError) else understand(answer, self.unix()).task
         except ReadError as error:
             outcome = error
-        return Reading(target, at=self.unix(), server_time=self.now, elapsed=0.1, outcome=outcome)
+        return ReadResult(target, at=self.unix(), server_time=self.now, elapsed=0.1, outcome=outcome)
 
     def reply(self, target: TargetId) -> Reply:
         """What the vendor sends back to a call for `target`."""
@@ -133,11 +133,11 @@ class Whole:
         self.exporter = Exporter(config, lambda: config, {}, open_engine(config.state.url.whole), world.clock)
         self.exporter._apply(config)
         self.desk = self.exporter._parts.desks._desks["default"]
-        self.desk.pacer._sleep = self._sleep
+        self.desk.rate_limiter._sleep = self._sleep
         self.desk.client._adapter = Wire(world)
         self.desk.poller._ports = replace(self.desk.poller._ports, submit=self._work.append)
 
-    def list(self, targets: Iterable[TargetId], said: Listed = BARE) -> None:
+    def list(self, targets: Iterable[TargetId], said: TargetEntry = BARE) -> None:
         """The sources list these now, each with what is `said` of it."""
         listing = Listing(Source.HTTP, dict.fromkeys(targets, said))
         self.exporter._lineup._feeds = lambda: [listing]
@@ -165,12 +165,12 @@ class Whole:
 
     def stops(self) -> dict[str, float]:
         """`webcast_run_stops_total` by reason, what is zero left out."""
-        totals = self.exporter._parts.ledger.totals()
+        totals = self.exporter._parts.store.totals()
         return {series.label: value for series, value in totals.items() if series.total is Total.RUN_STOPS and value}
 
     def kill(self) -> None:
         """End as a killed process does."""
-        self.exporter._parts.ledger._engine.dispose()
+        self.exporter._parts.store._engine.dispose()
 
     def _sleep(self, seconds: float) -> None:
         self.world.now += seconds

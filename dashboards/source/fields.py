@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 from dashboards.source.words import GREY, Word
 
 Json = dict[str, Any]
-Step = tuple[float, str]
+StateChange = tuple[float, str]
 
-FACT: tuple[Step, ...] = ((0, "blue"),)
-ALARM: tuple[Step, ...] = ((0, "green"), (1, "red"))
-WARNING: tuple[Step, ...] = ((0, "green"), (1, "orange"))
-SOME_ALARM: tuple[Step, ...] = ((0, "green"), (0.5, "red"))
-SOME_WARNING: tuple[Step, ...] = ((0, "green"), (0.5, "orange"))
+FACT: tuple[StateChange, ...] = ((0, "blue"),)
+ALARM: tuple[StateChange, ...] = ((0, "green"), (1, "red"))
+WARNING: tuple[StateChange, ...] = ((0, "green"), (1, "orange"))
+SOME_ALARM: tuple[StateChange, ...] = ((0, "green"), (0.5, "red"))
+SOME_WARNING: tuple[StateChange, ...] = ((0, "green"), (0.5, "orange"))
 """The last two are for growths, which Prometheus estimates in fractions."""
 
 UP_DOWN: Mapping[str, Word] = {"0": Word("DOWN", "red"), "1": Word("up", "green")}
@@ -21,7 +21,7 @@ KEPT = "${__url_time_range}&${datasource:queryparam}&${job:queryparam}&${instanc
 """What a link to another dashboard carries over."""
 
 
-def thresholds(steps: Iterable[Step], base: str = GREY) -> Json:
+def thresholds(steps: Iterable[StateChange], base: str = GREY) -> Json:
     """Absolute ones; `base` is the colour below the first, and of no value at all."""
     above = [{"color": color, "value": value} for value, color in steps]
     return {"mode": "absolute", "steps": [{"color": base, "value": None}, *above]}
@@ -82,7 +82,7 @@ def in_color(words: Mapping[str, Word], width: int) -> Json:
     return {"mappings": mapping(words), "custom.cellOptions": {"type": "color-text"}, "custom.width": width}
 
 
-def shaded(steps: Iterable[Step], base: str) -> Json:
+def shaded(steps: Iterable[StateChange], base: str) -> Json:
     """A column whose cells take their colour from the value."""
     return {
         "thresholds": thresholds(steps, base),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dashboards.source.fields import Column, Json, Step, colored, fixed, mapping, override, thresholds
+from dashboards.source.fields import Column, Json, StateChange, colored, fixed, mapping, override, thresholds
 from dashboards.source.words import Word
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -61,7 +61,7 @@ def stat(
     title: str,
     size: Size,
     *queries: Query,
-    steps: Iterable[Step],
+    steps: Iterable[StateChange],
     unit: str = "none",
     decimals: int | None = 0,
     words: Mapping[str, Word] = NO_WORDS,
@@ -99,7 +99,7 @@ def bars(
     size: Size,
     *queries: Query,
     unit: str = "none",
-    steps: Iterable[Step] = (),
+    steps: Iterable[StateChange] = (),
     words: Mapping[str, Word] = NO_WORDS,
     overrides: Sequence[Json] = (),
     form: str = "",
@@ -178,7 +178,7 @@ def _field(source: str, queries: Sequence[Query]) -> str:
     return f"Value #{source}" if len(queries) > 1 else "Value"
 
 
-def gauge(title: str, size: Size, query: Query, *, steps: Sequence[Step], unit: str, **more: Any) -> Json:
+def gauge(title: str, size: Size, query: Query, *, steps: Sequence[StateChange], unit: str, **more: Any) -> Json:
     """One number of this moment on a dial."""
     defaults = {
         "unit": unit,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from exporter.enums import CallbackOutcome, PageReason, ReadFailure, Rejection, Source, StopReason
-from exporter.model.known import Standing
+from exporter.model.task_state import DisplayStatus
 
 GREY = "#8e8e8e"
 """Nothing is known, nothing is said."""
@@ -18,26 +18,26 @@ class Word(NamedTuple):
 
 
 STANDINGS: Mapping[str, Word] = {
-    Standing.RUNNING: Word("running", "green"),
-    Standing.NOT_STARTED: Word("not started", "light-blue"),
-    Standing.UNKNOWN: Word("unknown", "orange"),
-    Standing.STALE: Word("stale", "semi-dark-yellow"),
-    Standing.NOT_FOUND: Word("not found", "purple"),
-    Standing.UNREAD: Word("not read yet", GREY),
-    Standing.FAILED: Word("failed", "red"),
-    Standing.ENDED: Word("ended", "blue"),
+    DisplayStatus.RUNNING: Word("running", "green"),
+    DisplayStatus.NOT_STARTED: Word("not started", "light-blue"),
+    DisplayStatus.UNKNOWN: Word("unknown", "orange"),
+    DisplayStatus.STALE: Word("stale", "semi-dark-yellow"),
+    DisplayStatus.NOT_FOUND: Word("not found", "purple"),
+    DisplayStatus.UNREAD: Word("not read yet", GREY),
+    DisplayStatus.FAILED: Word("failed", "red"),
+    DisplayStatus.ENDED: Word("ended", "blue"),
 }
 """In the order in which they are stacked, the good one lowest."""
 
 CODES: Mapping[str, int] = {
-    Standing.UNKNOWN: 0,
-    Standing.NOT_STARTED: 1,
-    Standing.RUNNING: 2,
-    Standing.ENDED: 3,
-    Standing.FAILED: 4,
-    Standing.NOT_FOUND: 5,
-    Standing.STALE: 6,
-    Standing.UNREAD: 7,
+    DisplayStatus.UNKNOWN: 0,
+    DisplayStatus.NOT_STARTED: 1,
+    DisplayStatus.RUNNING: 2,
+    DisplayStatus.ENDED: 3,
+    DisplayStatus.FAILED: 4,
+    DisplayStatus.NOT_FOUND: 5,
+    DisplayStatus.STALE: 6,
+    DisplayStatus.UNREAD: 7,
 }
 """Numbers for a timeline, which draws numbers; the first five are the vendor's."""
 

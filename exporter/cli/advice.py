@@ -6,7 +6,7 @@ from exporter.config.accounts import Account
 from exporter.config.credentials import ENVIRONMENT, PAIR, TOKEN, given
 from exporter.config.durations import format_duration
 from exporter.errors import AppRefused, CredentialsRefused, NoAnswer, NotFound, ReadError
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 
 REGION_MAY_BE_WRONG = ("InvalidCredential", "SignatureDoesNotMatch")
@@ -17,7 +17,7 @@ NOTICEABLE = 2.0
 """Seconds between two clocks; the server's Date has whole ones."""
 
 
-def told(error: ReadError, reading: Reading, account: Account, place: str) -> str:
+def told(error: ReadError, reading: ReadResult, account: Account, place: str) -> str:
     """A failed read of this account (`accounts[0]`): what went wrong, and below it where and what to do next."""
     lines = (f"{error.failure}: {error.sentence}", error.advice, *_where(error, reading, account, place))
     return "\n  ".join(filter(None, lines))
@@ -28,7 +28,7 @@ def swapped(target: TargetId) -> str:
     return f"if room and task are swapped, it is {TargetId(target.app_id, target.task_id, target.room_id)}"
 
 
-def _where(error: ReadError, reading: Reading, account: Account, place: str) -> Iterator[str]:
+def _where(error: ReadError, reading: ReadResult, account: Account, place: str) -> Iterator[str]:
     match error:
         case NoAnswer():
             yield f"asked was {account.endpoint} ({place}.endpoint): can this machine reach it? curl -v tells more"
@@ -43,7 +43,7 @@ def _where(error: ReadError, reading: Reading, account: Account, place: str) -> 
             yield from _of_the_key(error.code, account, place)
 
 
-def _of_the_clock(reading: Reading) -> Iterator[str]:
+def _of_the_clock(reading: ReadResult) -> Iterator[str]:
     """The difference is known from the answer's Date."""
     if reading.skew is not None and abs(reading.skew) >= NOTICEABLE:
         which = "behind" if reading.skew > 0 else "ahead of"

@@ -12,8 +12,8 @@ from exporter.config.load import load
 from exporter.config.rules import warnings
 from exporter.discovery.sources import Sources
 from exporter.model.target import TargetId
+from exporter.service.file_watcher import load_both
 from exporter.service.lists import take_lists
-from exporter.service.watched import load_both
 
 
 def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> TargetId | str | None:

@@ -12,7 +12,7 @@ from exporter.discovery.listing import AccountOf
 from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, Problem, StartError
 from exporter.model.callback import Callback
-from exporter.volcengine.callback import Terms, Verdict, judge
+from exporter.volcengine.callback import CallbackResult, Terms, verify_callback
 from exporter.web.callback import LARGEST_BODY
 from exporter.web.envelope import moment
 
@@ -26,7 +26,7 @@ WHAT_TO_DO = {
 
 def check_callback(config: Config, file: Path) -> bool:
     """Tell what the body in a file comes to; whether it would be taken. ConfigError while callbacks are off."""
-    verdict = judge(_body(file), _terms(config), time.time())
+    verdict = verify_callback(_body(file), _terms(config), time.time())
     if verdict.shape.event_type:
         click.echo(f"{file}: EventType {verdict.shape.event_type!r}, EventData has {', '.join(verdict.shape.keys)}")
     if verdict.callback is None:
@@ -36,7 +36,7 @@ def check_callback(config: Config, file: Path) -> bool:
     return _tell(config, file, verdict, verdict.callback)
 
 
-def _tell(config: Config, file: Path, verdict: Verdict, callback: Callback) -> bool:
+def _tell(config: Config, file: Path, verdict: CallbackResult, callback: Callback) -> bool:
     click.echo(f"{file}: the signature fits")
     if AccountOf(config.accounts)(callback.target.app_id) is None:
         app_id = callback.target.app_id

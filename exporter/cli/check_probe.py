@@ -13,7 +13,7 @@ from exporter.config.accounts import Account
 from exporter.config.schema import Config
 from exporter.discovery.listing import Accepted
 from exporter.errors import AppRefused, NotFound, Rejected
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.service.once import read_once
 
@@ -31,7 +31,7 @@ class _Probed(NamedTuple):
 
     place: str
     account: Account
-    reading: Reading
+    reading: ReadResult
 
 
 def check_probe(config: Config, accepted: Accepted, asked: TargetId | str) -> bool:

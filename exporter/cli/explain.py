@@ -55,7 +55,7 @@ def _table(found: dict[str, Any]) -> str:
         "target": "yes" if found.get("is_target") else "no",
         "listed by": listed if found.get("is_target") else None,
         "account": found.get("account") or "none has its app",
-        "status": str(found["standing"]).replace("_", " ") if found.get("standing") else None,
+        "status": str(found["status"]).replace("_", " ") if found.get("status") else None,
         "since": found.get("since"),
         "trouble": found.get("trouble"),
         "last read": found.get("last_read") or ("never" if found.get("is_target") else None),

@@ -17,10 +17,10 @@ from exporter.enums import Status
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Group
 from exporter.metrics.render import heading, render
-from exporter.model.known import Known, learn
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import TaskState, apply_read
 from exporter.service.once import read_once
 
 COLOURS = {
@@ -78,11 +78,11 @@ def get(app_id: str, room_id: str, task_id: str, config_file: Path | None, outpu
         raise click.exceptions.Exit(1)
 
 
-def _known(reading: Reading) -> Known:
-    return learn(Known(Target(reading.target, account="")), reading)[0]
+def _known(reading: ReadResult) -> TaskState:
+    return apply_read(TaskState(Target(reading.target, account="")), reading)[0]
 
 
-def _metrics(known: Known) -> str:
+def _metrics(known: TaskState) -> str:
     families = [row for row in task_families(Group) if row.family.name != "webcast_task_info"]
     texts = zip(families, render(known, families), strict=True)
     return "".join((heading(row.family, openmetrics=False) + text).decode() for row, text in texts if text)
@@ -92,7 +92,7 @@ def _as_json(task: Task) -> str:
     return json.dumps(asdict(task), indent=2, ensure_ascii=False)
 
 
-def _as_table(task: Task, known: Known) -> str:
+def _as_table(task: Task, known: TaskState) -> str:
     rows = {
         "status": coloured(task.status, COLOURS[task.status]),
         "stop reason": task.stop_reason,

@@ -12,7 +12,7 @@ from exporter.errors import Problem
 KEY = "[key]"
 """How pydantic marks that a mapping's key is wrong, not its value."""
 
-Place = tuple[str | int, ...]
+TaskCountKey = tuple[str | int, ...]
 
 NOT_A_MAPPING = "must be a mapping of keys and values"
 NOT_A_LIST = "must be a list"
@@ -68,7 +68,7 @@ def _unknown(key: str, known: list[str]) -> str:
     return f"is not a known key; did you mean {close[0]}?" if close else "is not a known key"
 
 
-def keys_at(model: type[BaseModel], place: Place) -> list[str]:
+def keys_at(model: type[BaseModel], place: TaskCountKey) -> list[str]:
     """The keys that the section at `place` may have."""
     for part in place:
         if isinstance(part, str):

@@ -12,7 +12,7 @@ LARGEST_DOCUMENT = 64 * 1024 * 1024
 """Bytes; 30,000 targets are some 2 MiB."""
 
 
-class FeedFault(Exception):
+class SDSourceError(Exception):
     """A list cannot be had or used; the message says why, and is safe to log."""
 
 
@@ -29,7 +29,7 @@ class Refreshed:
     problem: str = ""
 
 
-class Feed(Protocol):
+class SDSource(Protocol):
     """One element of `file_sd_configs` or `http_sd_configs` at work. One thread at a time refreshes, any may read."""
 
     @property
@@ -66,7 +66,7 @@ class Feed(Protocol):
         """Look again; raises nothing for what the disk, the network or the other side does."""
         ...
 
-    def inherit(self, previous: Iterable["Feed"]) -> None:
+    def inherit(self, previous: Iterable["SDSource"]) -> None:
         """Begin with what the feeds of the configuration before had learnt, as far as it is the same list."""
         ...
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from exporter.config.discovery import FileSdConfig
 from exporter.config.files import FileFault, fault_of, read_text
-from exporter.discovery.feed import LARGEST_DOCUMENT, Feed, FeedFault, Refreshed
+from exporter.discovery.feed import LARGEST_DOCUMENT, Refreshed, SDSource, SDSourceError
 from exporter.discovery.folder import Trace, covers, matching, shown, trace_of
 from exporter.discovery.groups import Listing, one_list, read_groups
 from exporter.discovery.sd_form import READER_OF_SUFFIX
@@ -48,7 +48,7 @@ class FileSource:
         self.tried = True
         return Refreshed(self._adopt(documents), len(faults), _told(faults))
 
-    def inherit(self, previous: Iterable[Feed]) -> None:
+    def inherit(self, previous: Iterable[SDSource]) -> None:
         """Take over the files that the patterns still name."""
         known: dict[Path, _Document] = {}
         for feed in previous:
@@ -89,7 +89,7 @@ class FileSource:
             groups = READER_OF_SUFFIX[path.suffix.lower()](self._read(path, LARGEST_DOCUMENT))
         except FileFault as fault:
             return replace(known, trace=None, fault=str(fault))
-        except FeedFault as fault:
+        except SDSourceError as fault:
             return replace(known, trace=trace, fault=str(fault))
         return _Document(read_groups(Source.FILE, groups), trace)
 

@@ -19,7 +19,7 @@ class TargetGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class TargetEntry:
     """What one list says of one target: labels without `__*`, expected times in Unix seconds."""
 
     labels: Mapping[str, str]
@@ -40,7 +40,7 @@ class Listing:
     """One list. A source may have several (one for each of its configurations)."""
 
     source: Source
-    targets: Mapping[TargetId, Listed] = field(default_factory=dict)
+    targets: Mapping[TargetId, TargetEntry] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
 
 
@@ -49,7 +49,7 @@ def read_groups(source: Source, groups: Iterable[TargetGroup], place: str = "") 
 
     `place` is where the list stands (`static_configs`), for the problems' paths.
     """
-    targets: dict[TargetId, Listed] = {}
+    targets: dict[TargetId, TargetEntry] = {}
     rejected: list[Rejected] = []
     for index, group in enumerate(groups):
         for where, found in _entries(group, f"{place}[{index}]"):
@@ -67,7 +67,7 @@ def one_list(source: Source, documents: Iterable[tuple[str, Listing]]) -> Listin
 
     A document comes with its place (`file_sd_configs[0] (a.yml)`), which goes before its problems' paths.
     """
-    targets: dict[TargetId, Listed] = {}
+    targets: dict[TargetId, TargetEntry] = {}
     rejected: list[Rejected] = []
     for place, listing in documents:
         rejected += [_below(place, entry) for entry in listing.rejected]
@@ -83,7 +83,7 @@ def _below(place: str, entry: Rejected) -> Rejected:
     return Rejected(entry.reason, Problem(place + entry.problem.path, entry.problem.sentence))
 
 
-def _entries(group: TargetGroup, place: str) -> Iterator[tuple[str, tuple[TargetId, Listed] | str]]:
+def _entries(group: TargetGroup, place: str) -> Iterator[tuple[str, tuple[TargetId, TargetEntry] | str]]:
     """Each entry's place, with the target or the sentence that says why it is none."""
     shared = _shared(group.labels)
     for index, name in enumerate(group.targets):
@@ -103,14 +103,14 @@ def _target(name: object) -> TargetId:
     return TargetId.parse(name)
 
 
-def _shared(labels: Mapping[str, object]) -> Listed | str:
+def _shared(labels: Mapping[str, object]) -> TargetEntry | str:
     """What the group's labels say of each of its targets, or the sentence that says what is wrong with them."""
     try:
         texts = {label_name(name): _text(name, value) for name, value in labels.items()}
         start, end = expected_times(texts)
     except ValueError as error:
         return f"labels: {error}"
-    return Listed(own_labels(texts), start, end)
+    return TargetEntry(own_labels(texts), start, end)
 
 
 def _text(name: str, value: object) -> str:

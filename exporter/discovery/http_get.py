@@ -17,9 +17,9 @@ from exporter import __version__
 from exporter.config.addresses import is_loopback
 from exporter.config.discovery import HttpSdConfig
 from exporter.config.http_client import authorization_header, unusable_files
-from exporter.discovery.feed import LARGEST_DOCUMENT, FeedFault
+from exporter.discovery.feed import LARGEST_DOCUMENT, SDSourceError
 from exporter.errors import ConfigError
-from exporter.volcengine.faults import of_exception
+from exporter.volcengine.error_mapping import of_exception
 from exporter.volcengine.transport import Transport
 
 TIMEOUT: Final = 10.0
@@ -58,13 +58,13 @@ class Getter:
         """The body of a good answer, decompressed; FeedFault tells why there is none."""
         problem = next(unusable_files(self._config), None)
         if problem:
-            raise FeedFault(str(problem))
+            raise SDSourceError(str(problem))
         try:
             return self._followed(self._stopwatch() + TIMEOUT)
         except ConfigError as error:
-            raise FeedFault(str(error)) from None
+            raise SDSourceError(str(error)) from None
         except NETWORK_ERRORS as error:
-            raise FeedFault(f"cannot be had: {of_exception(error).what}") from None
+            raise SDSourceError(f"cannot be had: {of_exception(error).what}") from None
 
     def close(self) -> None:
         """Break off what is under way, and ask no more."""
@@ -74,7 +74,7 @@ class Getter:
     def _refuse_if_closed(self) -> None:
         """Also called when a connection stands: it may have been made while the others were closed."""
         if self._closed:
-            raise FeedFault("is closed")
+            raise SDSourceError("is closed")
 
     def _followed(self, deadline: float) -> bytes:
         url, headers = self._config.url.whole, self._headers()
@@ -89,7 +89,7 @@ class Getter:
             if not _same_server(url, target):
                 headers.pop("Authorization", None)
             url = target
-        raise FeedFault(f"redirects more than {MOST_REDIRECTS} times")
+        raise SDSourceError(f"redirects more than {MOST_REDIRECTS} times")
 
     def _headers(self) -> dict[str, str]:
         seconds = self._config.refresh_interval
@@ -107,7 +107,7 @@ class Getter:
         self._refuse_if_closed()
         left = deadline - self._stopwatch()
         if left <= 0:
-            raise FeedFault(TOO_SLOW)
+            raise SDSourceError(TOO_SLOW)
         request = PreparedRequest()
         request.prepare_method("GET")
         request.prepare_url(url, None)
@@ -129,21 +129,21 @@ class Getter:
             return None
         target = urljoin(url, location)
         if urlsplit(target).scheme not in {"http", "https"}:
-            raise FeedFault("redirects to something that is not http")
+            raise SDSourceError("redirects to something that is not http")
         return target
 
     def _body(self, response: Response, deadline: float) -> bytes:
         if response.status_code != OK:
-            raise FeedFault(f"answered with HTTP status {response.status_code}")
+            raise SDSourceError(f"answered with HTTP status {response.status_code}")
         if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
-            raise FeedFault(f"answered with a Content-Type other than {JSON}")
+            raise SDSourceError(f"answered with a Content-Type other than {JSON}")
         body = bytearray()
         for chunk in response.iter_content(CHUNK):
             body += chunk
             if len(body) > LARGEST_DOCUMENT:
-                raise FeedFault(f"answered with more than {LARGEST_DOCUMENT:,} bytes")
+                raise SDSourceError(f"answered with more than {LARGEST_DOCUMENT:,} bytes")
             if self._stopwatch() > deadline:
-                raise FeedFault(TOO_SLOW)
+                raise SDSourceError(TOO_SLOW)
         return bytes(body)
 
 

@@ -8,7 +8,7 @@ from time import monotonic
 from requests.adapters import BaseAdapter
 
 from exporter.config.discovery import HttpSdConfig
-from exporter.discovery.feed import Feed, FeedFault, Refreshed
+from exporter.discovery.feed import Refreshed, SDSource, SDSourceError
 from exporter.discovery.groups import Listing, one_list, read_groups
 from exporter.discovery.http_get import Getter
 from exporter.discovery.sd_form import groups_of_json
@@ -49,12 +49,12 @@ class HttpSource:
         """Ask anew. An empty list is a list: nothing is live now."""
         try:
             return Refreshed(self._learn(self._getter.get()))
-        except FeedFault as fault:
+        except SDSourceError as fault:
             return Refreshed(changed=False, failures=1, problem=str(fault))
         finally:
             self.tried = True
 
-    def inherit(self, previous: Iterable[Feed]) -> None:
+    def inherit(self, previous: Iterable[SDSource]) -> None:
         """Take over the list of the same URL, though it be asked in another way now."""
         same = [feed for feed in previous if isinstance(feed, HttpSource) and feed.config.url == self.config.url]
         if not same:
@@ -75,9 +75,9 @@ class HttpSource:
         try:
             groups = groups_of_json(body.decode("utf-8-sig"))
         except UnicodeDecodeError:
-            raise FeedFault("answered with text that is not UTF-8") from None
-        except FeedFault as fault:
-            raise FeedFault(f"answered with a document that cannot be used: it {fault}") from None
+            raise SDSourceError("answered with text that is not UTF-8") from None
+        except SDSourceError as fault:
+            raise SDSourceError(f"answered with a document that cannot be used: it {fault}") from None
         return self._adopt(_Good(digest, read_groups(Source.HTTP, groups)))
 
     def _adopt(self, good: _Good) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from exporter.config.times import EXPECTED_END, EXPECTED_START, time_text
-from exporter.discovery.groups import Listed, Listing, TargetGroup, read_groups
+from exporter.discovery.groups import Listing, TargetEntry, TargetGroup, read_groups
 from exporter.enums import Source
 from exporter.model.target import TargetId
 from exporter.store.kept import KeptTarget, KeptTargets
@@ -41,13 +41,13 @@ class KeptList:
         said = self._targets.get(target)
         return said.renewed_at if said else None
 
-    def added(self, named: Mapping[TargetId, Listed], at: float) -> Change:
+    def added(self, named: Mapping[TargetId, TargetEntry], at: float) -> Change:
         """These named now, in place of what was said of them before; the others stay."""
         rows = _rows(named, at)
         listed = {**self.listing.targets, **named}
         return self._change({**self._targets, **rows}, listed, named, lambda: self._state.add(rows))
 
-    def replaced(self, named: Mapping[TargetId, Listed], at: float) -> Change:
+    def replaced(self, named: Mapping[TargetId, TargetEntry], at: float) -> Change:
         """These named now, and no others."""
         rows = _rows(named, at)
         touched = self._targets.keys() | named
@@ -63,7 +63,7 @@ class KeptList:
     def _change(
         self,
         targets: Mapping[TargetId, KeptTarget],
-        listed: Mapping[TargetId, Listed],
+        listed: Mapping[TargetId, TargetEntry],
         touched: Collection[TargetId],
         write: Callable[[], None],
     ) -> Change:
@@ -76,16 +76,16 @@ class KeptList:
         return Change(listing, frozenset(touched), commit)
 
 
-def _rows(named: Mapping[TargetId, Listed], at: float) -> dict[TargetId, KeptTarget]:
+def _rows(named: Mapping[TargetId, TargetEntry], at: float) -> dict[TargetId, KeptTarget]:
     return {target: KeptTarget(kept_labels(said), at) for target, said in named.items()}
 
 
-def listed_again(target: TargetId, labels: Mapping[str, str]) -> Listed | None:
+def listed_again(target: TargetId, labels: Mapping[str, str]) -> TargetEntry | None:
     """What was said of a target, from the labels that were kept; None when they cannot be read any more."""
     return read_groups(Source.PUSH, [TargetGroup([str(target)], labels)]).targets.get(target)
 
 
-def kept_labels(said: Listed) -> dict[str, str]:
+def kept_labels(said: TargetEntry) -> dict[str, str]:
     """The labels as they can be read again: the expected times as Unix seconds."""
     times = {EXPECTED_START: said.expected_start, EXPECTED_END: said.expected_end}
     return {**said.labels, **{name: time_text(time) for name, time in times.items() if time is not None}}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from exporter.config.accounts import Account
-from exporter.discovery.groups import Listed, Listing
+from exporter.discovery.groups import Listing, TargetEntry
 from exporter.enums import Rejection, Source
 from exporter.model.target import Target, TargetId
 
@@ -59,11 +59,11 @@ def accept(listings: Iterable[Listing], accounts: Sequence[Account]) -> Accepted
     return Accepted(targets, dict(rejected), frozenset(orphans))
 
 
-def _of(target: TargetId, account: str, listed: Listed, sources: frozenset[Source]) -> Target:
+def _of(target: TargetId, account: str, listed: TargetEntry, sources: frozenset[Source]) -> Target:
     return Target(target, account, sources, listed.labels, listed.expected_start, listed.expected_end)
 
 
-def _merged(target: Target, listed: Listed, source: Source) -> Target:
+def _merged(target: Target, listed: TargetEntry, source: Source) -> Target:
     start, end = _expected(target, listed)
     return replace(
         target,
@@ -74,7 +74,7 @@ def _merged(target: Target, listed: Listed, source: Source) -> Target:
     )
 
 
-def _expected(weaker: Target, stronger: Listed) -> tuple[float | None, float | None]:
+def _expected(weaker: Target, stronger: TargetEntry) -> tuple[float | None, float | None]:
     """Start and end; when two sources together would end it before it starts, the stronger one's alone."""
     start = weaker.expected_start if stronger.expected_start is None else stronger.expected_start
     end = weaker.expected_end if stronger.expected_end is None else stronger.expected_end

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from exporter.discovery.groups import Listed, TargetGroup, read_groups
+from exporter.discovery.groups import TargetEntry, TargetGroup, read_groups
 from exporter.discovery.listing import AccountOf
 from exporter.enums import Source
 from exporter.errors import BadTargets, Problem
 from exporter.model.target import TargetId
 
 
-def read_push(groups: list[TargetGroup], account_of: AccountOf) -> Mapping[TargetId, Listed]:
+def read_push(groups: list[TargetGroup], account_of: AccountOf) -> Mapping[TargetId, TargetEntry]:
     """The targets that one body names; BadTargets when one of them is no target, or one that no account can read."""
     listing = read_groups(Source.PUSH, groups)
     problems = [entry.problem for entry in listing.rejected]

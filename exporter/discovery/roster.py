@@ -18,7 +18,7 @@ class Difference(NamedTuple):
     gone: frozenset[TargetId]
 
 
-class Roster:
+class TargetIndex:
     """Not safe for threads: whoever changes the lists holds a lock."""
 
     def __init__(self) -> None:

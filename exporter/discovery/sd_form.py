@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from exporter.config.document import parse
 from exporter.config.paths import step
-from exporter.discovery.feed import FeedFault
+from exporter.discovery.feed import SDSourceError
 from exporter.discovery.groups import TargetGroup
 from exporter.errors import ConfigError
 
@@ -21,9 +21,9 @@ def groups_of_yaml(text: str) -> list[TargetGroup]:
     try:
         document, repeated = parse(text)
     except ConfigError as error:
-        raise FeedFault(str(error.problems[0]).removeprefix("the file ")) from None
+        raise SDSourceError(str(error.problems[0]).removeprefix("the file ")) from None
     if repeated:
-        raise FeedFault(str(repeated[0]))
+        raise SDSourceError(str(repeated[0]))
     return _groups(document)
 
 
@@ -32,11 +32,11 @@ def groups_of_json(text: str) -> list[TargetGroup]:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
-        raise FeedFault(f"is not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+        raise SDSourceError(f"is not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
     except ValueError:
-        raise FeedFault("is not JSON that can be read: a number in it is too long") from None
+        raise SDSourceError("is not JSON that can be read: a number in it is too long") from None
     except RecursionError:
-        raise FeedFault("is not JSON that can be read: it is nested too deep") from None
+        raise SDSourceError("is not JSON that can be read: it is nested too deep") from None
     return _groups(document)
 
 
@@ -51,19 +51,19 @@ def _groups(document: object) -> list[TargetGroup]:
     if document is None:
         return []
     if not isinstance(document, list):
-        raise FeedFault("must be a list of groups, each with targets and labels")
+        raise SDSourceError("must be a list of groups, each with targets and labels")
     return [_group(raw, f"[{index}]") for index, raw in enumerate(document)]
 
 
 def _group(raw: object, place: str) -> TargetGroup:
     if not isinstance(raw, dict):
-        raise FeedFault(f"{place} must be a mapping with targets and labels")
+        raise SDSourceError(f"{place} must be a mapping with targets and labels")
     unknown = next((key for key in raw if key not in KEYS), None)
     if unknown is not None:
-        raise FeedFault(f"{step(place, unknown)} is not a known key: a group has targets and labels")
+        raise SDSourceError(f"{step(place, unknown)} is not a known key: a group has targets and labels")
     targets, labels = raw.get("targets"), raw.get("labels")
     if not isinstance(targets, list | None):
-        raise FeedFault(f"{place}.targets must be a list")
+        raise SDSourceError(f"{place}.targets must be a list")
     if not isinstance(labels, dict | None):
-        raise FeedFault(f"{place}.labels must be a mapping of names and values")
+        raise SDSourceError(f"{place}.labels must be a mapping of names and values")
     return TargetGroup(targets or [], labels or {})

@@ -7,7 +7,7 @@ from typing import Self
 
 from exporter.config.discovery import FileSdConfig, HttpSdConfig
 from exporter.config.schema import Config
-from exporter.discovery.feed import Feed, Refreshed
+from exporter.discovery.feed import Refreshed, SDSource
 from exporter.discovery.file_sd import FileSource
 from exporter.discovery.groups import Listing
 from exporter.discovery.http_sd import HttpSource
@@ -25,8 +25,8 @@ class Sources:
     def __init__(
         self,
         config: Config,
-        open_file: Callable[[FileSdConfig, str], Feed] = FileSource,
-        open_http: Callable[[HttpSdConfig, str], Feed] = HttpSource,
+        open_file: Callable[[FileSdConfig, str], SDSource] = FileSource,
+        open_http: Callable[[HttpSdConfig, str], SDSource] = HttpSource,
     ) -> None:
         self._static = static_listing(config)
         feeds = (
@@ -43,8 +43,8 @@ class Sources:
         cls,
         previous: "Sources",
         config: Config,
-        open_file: Callable[[FileSdConfig, str], Feed] = FileSource,
-        open_http: Callable[[HttpSdConfig, str], Feed] = HttpSource,
+        open_file: Callable[[FileSdConfig, str], SDSource] = FileSource,
+        open_http: Callable[[HttpSdConfig, str], SDSource] = HttpSource,
     ) -> Self:
         """The sources of a new configuration, with what the previous ones had learnt; those go on until closed."""
         sources = cls(config, open_file, open_http)
@@ -54,7 +54,7 @@ class Sources:
             sources._told[feed.place] = previous._told.get(same[0], "") if same else ""  # noqa: SLF001 - of its own kind
         return sources
 
-    def __iter__(self) -> Iterator[Feed]:
+    def __iter__(self) -> Iterator[SDSource]:
         """The feeds that are to be refreshed, each at its `refresh_interval`."""
         return iter(self._feeds.values())
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from exporter.model.known import Known
+from exporter.model.task_state import TaskState
 
 TARGET_LABELS = ("app_id", "room_id", "task_id")
 
@@ -52,8 +52,8 @@ class TaskFamily:
 
     family: Family
     group: Group
-    samples: Callable[[Known], Iterable[Sample]]
-    sees: Callable[[Known], object]
+    samples: Callable[[TaskState], Iterable[Sample]]
+    sees: Callable[[TaskState], object]
     line: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

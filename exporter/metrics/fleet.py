@@ -8,17 +8,17 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from exporter.metrics.board import Board, Place
 from exporter.metrics.catalog.fleet import OF_TOTAL, TASKS, TASKS_WITHOUT_SERIES
 from exporter.metrics.family import Family, Kind
-from exporter.model.known import Standing
+from exporter.metrics.series_cache import SeriesCache, TaskCountKey
+from exporter.model.task_state import DisplayStatus
 from exporter.store.totals import INFINITE, SUM, Series, Total, bound_text
 
 
 class FleetCollector(Collector):
     """Yields every Fleet family; `totals` gives the committed totals of the ledger."""
 
-    def __init__(self, board: Board, totals: Callable[[], Mapping[Series, float]]) -> None:
+    def __init__(self, board: SeriesCache, totals: Callable[[], Mapping[Series, float]]) -> None:
         self._board = board
         self._totals = totals
 
@@ -43,11 +43,13 @@ class FleetCollector(Collector):
             yield (_histogram if family.kind is Kind.HISTOGRAM else _counter)(family, {})
 
 
-def _tasks(counts: Mapping[Place, int]) -> Metric:
+def _tasks(counts: Mapping[TaskCountKey, int]) -> Metric:
     metric = GaugeMetricFamily(TASKS.name, TASKS.help, labels=TASKS.labels)
     for account, app_id in sorted({(place.account, place.app_id) for place in counts}):
-        for standing in Standing:
-            metric.add_metric((account, app_id, standing), counts.get(Place(account, app_id, standing), 0))
+        for display_status in DisplayStatus:
+            metric.add_metric(
+                (account, app_id, display_status), counts.get(TaskCountKey(account, app_id, display_status), 0)
+            )
     return metric
 
 

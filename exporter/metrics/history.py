@@ -10,9 +10,9 @@ from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 
 from exporter.enums import ReadFailure, StopReason
-from exporter.model.known import Known, Standing
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task_state import DisplayStatus, TaskState
 
 SUCCESSES_EACH = 5
 FAILURES_EACH, MOST_FAILURES = 20, 5_000
@@ -41,12 +41,12 @@ class Change(NamedTuple):
     """A task came to count as something else, at Unix seconds; `reason` is why it stopped, if it did."""
 
     at: float
-    before: Standing
-    after: Standing
+    before: DisplayStatus
+    after: DisplayStatus
     reason: StopReason | None = None
 
 
-class Recollection(NamedTuple):
+class TaskHistory(NamedTuple):
     """What is remembered of one task, the latest first."""
 
     reads: tuple[Read, ...] = ()
@@ -115,7 +115,7 @@ class History:
         self._failures: Log[Read] = Log(FAILURES_EACH, MOST_FAILURES)
         self._changes: Log[Change] = Log(CHANGES_EACH, MOST_CHANGES)
 
-    def read(self, reading: Reading) -> None:
+    def read(self, reading: ReadResult) -> None:
         """Take one read in."""
         error = reading.error
         with self._lock:
@@ -126,13 +126,13 @@ class History:
                 sentence = str(error)[:LONGEST_SENTENCE]
                 self._failures.add(reading.target, Read(reading.at, reading.elapsed, error.failure, sentence))
 
-    def changed(self, before: Known, after: Known, at: float) -> None:
+    def changed(self, before: TaskState, after: TaskState, at: float) -> None:
         """Take in that a task counts as something else. What it was before its first read is no news."""
-        if before.standing is after.standing or before.standing is Standing.UNREAD:
+        if before.display_status is after.display_status or before.display_status is DisplayStatus.UNREAD:
             return
         reason = after.run.stopped if after.run and after.run.end_seen is not None else None
         with self._lock:
-            self._changes.add(after.target.id, Change(at, before.standing, after.standing, reason))
+            self._changes.add(after.target.id, Change(at, before.display_status, after.display_status, reason))
 
     def forget(self, targets: Iterable[TargetId]) -> None:
         """These are read no more."""
@@ -142,12 +142,12 @@ class History:
                 self._failures.forget(target)
                 self._changes.forget(target)
 
-    def of(self, target: TargetId) -> Recollection:
+    def of(self, target: TargetId) -> TaskHistory:
         """What is remembered of one task."""
         with self._lock:
             good = [Read(at, elapsed) for at, elapsed in PACKED.iter_unpack(self._successes.get(target, b""))]
             reads = sorted([*good, *self._failures.latest_first(target)], key=_when, reverse=True)
-            return Recollection(tuple(reads), tuple(self._changes.latest_first(target)))
+            return TaskHistory(tuple(reads), tuple(self._changes.latest_first(target)))
 
 
 def _when(read: Read) -> float:

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from prometheus_client.utils import floatToGoString
 
 from exporter.metrics.family import Family, TaskFamily
-from exporter.model.known import Known
+from exporter.model.task_state import TaskState
 
 
-def render(known: Known, families: Sequence[TaskFamily]) -> tuple[bytes, ...]:
+def render(known: TaskState, families: Sequence[TaskFamily]) -> tuple[bytes, ...]:
     """One text per family, empty where it has no sample; all from the same state of the same target."""
     target = [_escaped(value) for value in known.target.id]
     return tuple([_text(row, known, target) for row in families])
 
 
-def render_changed(known: Known, before: Known, families: Sequence[TaskFamily]) -> dict[int, bytes]:
+def render_changed(known: TaskState, before: TaskState, families: Sequence[TaskFamily]) -> dict[int, bytes]:
     """The texts that are not what they were `before`, by the number of their family."""
     differs = {sees: sees(known) != sees(before) for sees in {row.sees for row in families}}
     target = [_escaped(value) for value in known.target.id]
@@ -30,7 +30,7 @@ def heading(family: Family, *, openmetrics: bool) -> bytes:
     return f"# HELP {name} {family.help}\n# TYPE {name} {family.kind}\n".encode()
 
 
-def _text(row: TaskFamily, known: Known, target: Sequence[str]) -> bytes:
+def _text(row: TaskFamily, known: TaskState, target: Sequence[str]) -> bytes:
     lines = [row.line.format(*target, *map(_escaped, values), _number(value)) for values, value in row.samples(known)]
     # A lone surrogate has no UTF-8 form; one label of one target must not cost the others their scrape.
     return "".join(lines).encode(errors="replace")

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from exporter.metrics.board import Board
 from exporter.metrics.negotiate import Format
 from exporter.metrics.render import heading
+from exporter.metrics.series_cache import SeriesCache
 
 OPENMETRICS_END = b"# EOF\n"
 
@@ -15,7 +15,7 @@ OPENMETRICS_END = b"# EOF\n"
 class Exposition:
     """Everything `/metrics` serves. It never calls the API and never waits for a read."""
 
-    def __init__(self, registry: CollectorRegistry, board: Board) -> None:
+    def __init__(self, registry: CollectorRegistry, board: SeriesCache) -> None:
         self._registry = registry
         self._board = board
 

@@ -34,7 +34,7 @@ class Callback:
         return EventKey(self.target.app_id, self.event_id), EventKey("", self.signature)
 
 
-class Heard(NamedTuple):
+class CallbackReceipt(NamedTuple):
     """A callback that was taken in, and when it arrived (Unix seconds)."""
 
     keys: tuple[EventKey, ...]

@@ -2,23 +2,23 @@
 
 from dataclasses import replace
 
-from exporter.model.callback import Callback, Heard
-from exporter.model.known import Known
+from exporter.model.callback import Callback, CallbackReceipt
 from exporter.model.pages import PageEvent, with_event
-from exporter.model.run import Remedied, Run, Step, next_run
+from exporter.model.run import PageActionTaken, Run, StateChange, next_run
+from exporter.model.task_state import TaskState
 
 WHOLE_SECONDS = 1.0
 """An EventTime may have been cut to its second, where StartTime and EndTime have milliseconds."""
 
 
-def heard(callback: Callback, at: float) -> Step:
+def heard(callback: Callback, at: float) -> StateChange:
     """What a callback that arrived at `at` (Unix seconds) counts for the fleet, whichever run it is of."""
     page, app_id = callback.page, callback.target.app_id
-    facts = () if page is None else (Remedied(app_id, page.action, page.reason),)
-    return Step(facts=facts, heard=(Heard(callback.keys, at),))
+    facts = () if page is None else (PageActionTaken(app_id, page.action, page.reason),)
+    return StateChange(facts=facts, heard=(CallbackReceipt(callback.keys, at),))
 
 
-def hear(known: Known, callback: Callback, at: float) -> tuple[Known, Step]:
+def apply_callback(known: TaskState, callback: Callback, at: float) -> tuple[TaskState, StateChange]:
     """Take a callback in that arrived at `at` (Unix seconds); a page event is the run's in whose time it happened."""
     step = heard(callback, at)
     run = None if callback.page is None else _run_of(known, callback.page, at)
@@ -30,7 +30,7 @@ def hear(known: Known, callback: Callback, at: float) -> tuple[Known, Step]:
     return after, replace(step, runs=(run,))
 
 
-def _run_of(known: Known, page: PageEvent, at: float) -> Run | None:
+def _run_of(known: TaskState, page: PageEvent, at: float) -> Run | None:
     """The run that is known, the one to come, or None for one before: that one's events are shown no more."""
     run = known.run
     if run is None:

@@ -1,10 +1,10 @@
 """When a listing by push or callback ends by itself (contract, section 5, "a pushed or called-back target")."""
 
 from exporter.enums import ReadFailure
-from exporter.model.known import Known, Lifetimes
+from exporter.model.task_state import Lifetimes, TaskState
 
 
-def lapses_at(known: Known, lifetimes: Lifetimes) -> float | None:
+def lapses_at(known: TaskState, lifetimes: Lifetimes) -> float | None:
     """The moment, in Unix seconds; None while its run is live, and when neither a push nor a callback lists it."""
     if known.live or known.drain_until is not None:
         return None
@@ -16,7 +16,7 @@ def lapses_at(known: Known, lifetimes: Lifetimes) -> float | None:
     return max((moment for moment in moments if moment is not None), default=None)
 
 
-def _after_push(known: Known, named: float, lifetimes: Lifetimes) -> float:
+def _after_push(known: TaskState, named: float, lifetimes: Lifetimes) -> float:
     """Once a run has stopped that was not over when the push named it, its linger decides alone.
 
     A push that came later speaks of a run still to come: like a target that the API does not know, it is waited for.
@@ -29,7 +29,7 @@ def _after_push(known: Known, named: float, lifetimes: Lifetimes) -> float:
     return max(lingers, _waited_for(known, named, lifetimes))
 
 
-def _after_callback(known: Known, named: float, lifetimes: Lifetimes) -> float:
+def _after_callback(known: TaskState, named: float, lifetimes: Lifetimes) -> float:
     """A callback speaks of what has happened, an end too: what the read that follows it says of a run holds."""
     lingers = _lingers(known, lifetimes)
     if lingers is None or not _asked_since(known, named):
@@ -37,15 +37,15 @@ def _after_callback(known: Known, named: float, lifetimes: Lifetimes) -> float:
     return lingers
 
 
-def _lingers(known: Known, lifetimes: Lifetimes) -> float | None:
+def _lingers(known: TaskState, lifetimes: Lifetimes) -> float | None:
     return None if known.run is None or known.run.end_seen is None else known.run.end_seen + lifetimes.linger
 
 
-def _asked_since(known: Known, named: float) -> bool:
+def _asked_since(known: TaskState, named: float) -> bool:
     return known.last_read is not None and known.last_read >= named
 
 
-def _waited_for(known: Known, named: float, lifetimes: Lifetimes) -> float:
+def _waited_for(known: TaskState, named: float, lifetimes: Lifetimes) -> float:
     """`ttl` after it was named, or sooner if the API has been asked since then and knows of no such run."""
     by_ttl = named + lifetimes.ttl
     if not _asked_since(known, named) or known.failure not in (None, ReadFailure.NOT_FOUND):

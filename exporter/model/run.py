@@ -8,9 +8,9 @@ import math
 from dataclasses import dataclass, replace
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
-from exporter.model.callback import Heard
+from exporter.model.callback import CallbackReceipt
 from exporter.model.pages import NO_PAGES, Pages
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task import Task
 
@@ -64,7 +64,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class StatusEntered:
     """A run was seen in a status for the first time."""
 
     app_id: str
@@ -72,7 +72,7 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class RunStopped:
     """A run is over. Seconds; `status`, `duration` and `delay` are None where they cannot be known."""
 
     app_id: str
@@ -90,7 +90,7 @@ class EndUnseen:
 
 
 @dataclass(frozen=True, slots=True)
-class Remedied:
+class PageActionTaken:
     """The vendor did something about a page in trouble."""
 
     app_id: str
@@ -98,55 +98,55 @@ class Remedied:
     reason: PageReason
 
 
-Fact = Entered | Stopped | EndUnseen | Remedied
+RunEvent = StatusEntered | RunStopped | EndUnseen | PageActionTaken
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StateChange:
     """What one read, callback or moment changed.
 
     The runs to keep (an old one replaced, then the new), the facts, and the callbacks that were taken in with them.
     """
 
     runs: tuple[Run, ...] = ()
-    facts: tuple[Fact, ...] = ()
-    heard: tuple[Heard, ...] = ()
+    facts: tuple[RunEvent, ...] = ()
+    heard: tuple[CallbackReceipt, ...] = ()
 
     def __bool__(self) -> bool:
         """A step that changes nothing is worth no write; there is no fact without a run or a callback."""
         return bool(self.runs or self.heard)
 
 
-def advance(run: Run | None, reading: Reading, task: Task, announced: Run | None = None) -> tuple[Run, Step]:
+def advance(run: Run | None, reading: ReadResult, task: Task, announced: Run | None = None) -> tuple[Run, StateChange]:
     """Take a successful read into the target's run: the same one, or a new one (the `announced`) that replaces it."""
-    replaced = Step()
+    replaced = StateChange()
     if run is None:
         before = announced or Run(target=reading.target, first_seen=reading.at)
     elif _same_run(run, task):
         before = run
     else:
-        lost, replaced = lose(run, reading.at)
+        lost, replaced = mark_lost(run, reading.at)
         before = announced or next_run(lost, reading.at)
     after, facts = _read(before, reading, task)
     runs = (after,) if after != run else ()
-    return after, Step((*replaced.runs, *runs), (*replaced.facts, *facts))
+    return after, StateChange((*replaced.runs, *runs), (*replaced.facts, *facts))
 
 
-def lose(run: Run, at: float) -> tuple[Run, Step]:
+def mark_lost(run: Run, at: float) -> tuple[Run, StateChange]:
     """Give a run up: it has stopped, and its end was never read. What is counted is not counted again."""
     if not run.counted:
         lost = replace(run, stopped=StopReason.LOST, end_seen=at, last=None)
-        return lost, Step((lost,), (Stopped(run.target.app_id, StopReason.LOST),))
+        return lost, StateChange((lost,), (RunStopped(run.target.app_id, StopReason.LOST),))
     if run.live:
         gone = replace(run, end_seen=at)
-        return gone, Step((gone,))
-    return run, Step()
+        return gone, StateChange((gone,))
+    return run, StateChange()
 
 
-def leave(run: Run, at: float) -> Step:
+def leave(run: Run, at: float) -> StateChange:
     """Let a live run go before its end was read; nobody will look for it any more."""
     facts = () if run.counted else (EndUnseen(run.target.app_id),)
-    return Step((replace(run, end_seen=at),), facts)
+    return StateChange((replace(run, end_seen=at),), facts)
 
 
 def _same_run(run: Run, task: Task) -> bool:
@@ -173,11 +173,11 @@ def next_run(run: Run, at: float) -> Run:
     )
 
 
-def _read(run: Run, reading: Reading, task: Task) -> tuple[Run, list[Fact]]:
+def _read(run: Run, reading: ReadResult, task: Task) -> tuple[Run, list[RunEvent]]:
     run = _recognised(run, task)
-    facts: list[Fact] = []
+    facts: list[RunEvent] = []
     if task.status not in run.entered:
-        facts.append(Entered(run.target.app_id, task.status))
+        facts.append(StatusEntered(run.target.app_id, task.status))
     run = replace(run, entered=run.entered | {task.status})
     if not task.status.stopped:
         return replace(run, end_seen=None, last=None), facts
@@ -201,9 +201,9 @@ def _reason(task: Task) -> StopReason:
     return task.stop_reason or StopReason.UNSPECIFIED
 
 
-def _stop(run: Run, reading: Reading, task: Task) -> Stopped:
+def _stop(run: Run, reading: ReadResult, task: Task) -> RunStopped:
     known = run.start is not None and task.end is not None
-    return Stopped(
+    return RunStopped(
         app_id=run.target.app_id,
         reason=_reason(task),
         status=task.status,

@@ -4,7 +4,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from exporter.enums import ReadFailure, Status, StopReason
-from exporter.model.known import Known, Lifetimes, Standing, is_hidden
+from exporter.model.task_state import DisplayStatus, Lifetimes, TaskState, is_hidden
 
 GRACE = 60.0
 """Seconds that a task may be late, at its expected start or at its limit, before that is worth a word."""
@@ -36,32 +36,37 @@ class Trouble(NamedTuple):
 
 
 _WORRYING = {
-    Standing.UNKNOWN: "the API says that its status is unknown",
-    Standing.NOT_FOUND: "the API does not know it",
-    Standing.STALE: "no fresh read of it",
+    DisplayStatus.UNKNOWN: "the API says that its status is unknown",
+    DisplayStatus.NOT_FOUND: "the API does not know it",
+    DisplayStatus.STALE: "no fresh read of it",
 }
 _QUIET = {
-    Standing.UNREAD: Trouble(Rank.QUIET),
-    Standing.NOT_STARTED: Trouble(Rank.QUIET),
-    Standing.RUNNING: Trouble(Rank.RUNNING),
-    Standing.ENDED: Trouble(Rank.OVER),
+    DisplayStatus.UNREAD: Trouble(Rank.QUIET),
+    DisplayStatus.NOT_STARTED: Trouble(Rank.QUIET),
+    DisplayStatus.RUNNING: Trouble(Rank.RUNNING),
+    DisplayStatus.ENDED: Trouble(Rank.OVER),
 }
 _PAST = Trouble(Rank.PAST)
 
 
-def trouble(known: Known, now: float, lifetimes: Lifetimes) -> Trouble:
+def trouble(known: TaskState, now: float, lifetimes: Lifetimes) -> Trouble:
     """What is wrong with a task at `now` (Unix seconds); nothing any more once a run's linger is over."""
-    standing = known.standing
+    display_status = known.display_status
     if is_hidden(known, now, lifetimes):
         return _PAST
-    if standing is Standing.FAILED:
+    if display_status is DisplayStatus.FAILED:
         return Trouble(Rank.FAILED, f"failed: {_reason(known)}")
-    if standing is Standing.ENDED:
-        return _cut_off(known) or _QUIET[standing]
-    return _late(known, standing, now) or _unsure(known, standing) or _page(known, now) or _QUIET[standing]
+    if display_status is DisplayStatus.ENDED:
+        return _cut_off(known) or _QUIET[display_status]
+    return (
+        _late(known, display_status, now)
+        or _unsure(known, display_status)
+        or _page(known, now)
+        or _QUIET[display_status]
+    )
 
 
-def elapsed(known: Known, now: float) -> float | None:
+def elapsed(known: TaskState, now: float) -> float | None:
     """For how many seconds it has run: until its end, or until now by the vendor's clock; None before its start."""
     task = known.task
     if task is None or task.start is None:
@@ -74,21 +79,25 @@ def elapsed(known: Known, now: float) -> float | None:
     return max(0.0, now + ahead - task.start)
 
 
-def _late(known: Known, standing: Standing, now: float) -> Trouble | None:
+def _late(known: TaskState, display_status: DisplayStatus, now: float) -> Trouble | None:
     """It should have started, or ended, by now."""
     meant = known.target.expected_start
-    if meant is not None and now > meant + GRACE and standing in (Standing.NOT_STARTED, Standing.NOT_FOUND):
+    if (
+        meant is not None
+        and now > meant + GRACE
+        and display_status in (DisplayStatus.NOT_STARTED, DisplayStatus.NOT_FOUND)
+    ):
         if known.run is None or known.run.start is None:
             return Trouble(Rank.OVERDUE, "should have started by now")
         return None
-    if standing is not Standing.RUNNING or known.task is None or known.task.max_running_time is None:
+    if display_status is not DisplayStatus.RUNNING or known.task is None or known.task.max_running_time is None:
         return None
     ran = elapsed(known, now)
     over = ran is not None and ran > known.task.max_running_time + GRACE
     return Trouble(Rank.OVERDUE, "runs on past its limit") if over else None
 
 
-def _page(known: Known, now: float) -> Trouble | None:
+def _page(known: TaskState, now: float) -> Trouble | None:
     latest = known.pages.latest
     if not latest or known.task is None or known.task.status is not Status.RUNNING:
         return None
@@ -96,21 +105,21 @@ def _page(known: Known, now: float) -> Trouble | None:
     return Trouble(Rank.PAGE, f"page {event.action}: {event.reason}") if now - event.at < LATELY else None
 
 
-def _reason(known: Known) -> str:
+def _reason(known: TaskState) -> str:
     return (known.task.stop_reason if known.task else None) or StopReason.UNSPECIFIED
 
 
-def _cut_off(known: Known) -> Trouble | None:
+def _cut_off(known: TaskState) -> Trouble | None:
     at_its_limit = known.task is not None and known.task.stop_reason is StopReason.EXCEED_MAX_RUNNING_TIME
     return Trouble(Rank.CUT_OFF, "cut off: it reached its limit") if at_its_limit else None
 
 
-def _unsure(known: Known, standing: Standing) -> Trouble | None:
+def _unsure(known: TaskState, display_status: DisplayStatus) -> Trouble | None:
     """Nobody can say what it does."""
-    if standing in _WORRYING and known.run is not None and known.run.stopped is StopReason.LOST:
+    if display_status in _WORRYING and known.run is not None and known.run.stopped is StopReason.LOST:
         return Trouble(Rank.UNSURE, "lost: it has stopped, its end was never read")
     failing = known.failure not in (None, ReadFailure.NOT_FOUND)
-    if standing not in _WORRYING and not failing:
+    if display_status not in _WORRYING and not failing:
         return None  # as nearly all of 20,000 tasks
-    said = (_WORRYING.get(standing, ""), f"its reads fail: {known.failure}" if failing else "")
+    said = (_WORRYING.get(display_status, ""), f"its reads fail: {known.failure}" if failing else "")
     return Trouble(Rank.UNSURE, "; ".join(each for each in said if each))

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Turn(NamedTuple):
+class NextRead(NamedTuple):
     """A target's place in its account's round.
 
     `due` is the moment of its next read in Unix seconds, None while it is being read; a past one says that it waits for

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from exporter.errors import NotFound
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 
 
 @dataclass(slots=True)
@@ -15,7 +15,7 @@ class Health:
     _answered_at: float | None = None
     _latest: bool | None = None
 
-    def saw(self, reading: Reading, now: float) -> None:
+    def saw(self, reading: ReadResult, now: float) -> None:
         """Take one attempt in."""
         self._latest = reading.error is None or isinstance(reading.error, NotFound)
         if self._latest:

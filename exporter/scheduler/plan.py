@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from exporter.config.accounts import VENDOR_MAX_QPS
-from exporter.scheduler.dispatcher import BEAT
-from exporter.scheduler.intervals import NEAR_DEADLINE, REREAD_SHARE, Cadence, Lane, demand, stretch
+from exporter.scheduler.intervals import NEAR_DEADLINE, REREAD_SHARE, PollIntervals, ReadClass, demand, stretch
+from exporter.scheduler.scheduler import BEAT
 
 DAY = 86_400
 
@@ -25,7 +25,7 @@ LONGEST_INTERVAL = DAY
 
 MOST_ACCOUNTS = 10_000
 
-Lanes = Mapping[Lane | None, int]
+Lanes = Mapping[ReadClass | None, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,45 +76,45 @@ class Plan:
         return self.interval + BEAT
 
 
-def planned(load: Load, cadence: Cadence, budget: float) -> Plan:
+def planned(load: Load, intervals: PollIntervals, budget: float) -> Plan:
     """What comes of it when one account with so many calls a second reads this load."""
     lanes = _lanes(load)
-    slow, fast = _in_force(lanes, cadence, budget)
+    slow, fast = _in_force(lanes, intervals, budget)
     rereads = REREAD_SHARE * budget
-    most_rereads = {**lanes, Lane.REREAD: math.ceil(rereads * cadence.reread_stopped)}
+    most_rereads = {**lanes, ReadClass.REREAD: math.ceil(rereads * intervals.reread_stopped)}
     return Plan(
-        demand=demand(lanes, cadence),
+        demand=demand(lanes, intervals),
         budget=budget,
         interval=slow,
         fast_interval=fast,
         rereads=rereads,
-        interval_with_rereads=_in_force(most_rereads, cadence, budget)[0],
+        interval_with_rereads=_in_force(most_rereads, intervals, budget)[0],
         fitting_interval=_least(
-            LONGEST_INTERVAL, lambda seconds: _fits(lanes, replace(cadence, interval=float(seconds)), budget)
+            LONGEST_INTERVAL, lambda seconds: _fits(lanes, replace(intervals, interval=float(seconds)), budget)
         ),
-        fitting_max_qps=_least(VENDOR_MAX_QPS, lambda calls: _fits(lanes, cadence, calls)),
+        fitting_max_qps=_least(VENDOR_MAX_QPS, lambda calls: _fits(lanes, intervals, calls)),
         fitting_accounts=_least(
-            MOST_ACCOUNTS, lambda accounts: _fits(_lanes(load.shared(accounts)[0]), cadence, budget)
+            MOST_ACCOUNTS, lambda accounts: _fits(_lanes(load.shared(accounts)[0]), intervals, budget)
         ),
-        fits=_fits(lanes, cadence, budget),
+        fits=_fits(lanes, intervals, budget),
     )
 
 
 def _lanes(load: Load) -> Lanes:
     """How many targets are in each lane at any moment; those near their limit are of the running ones."""
     ending = min(load.tasks, load.within(ENDING))
-    return {Lane.FAST: load.starting + ending, Lane.NORMAL: load.tasks - ending}
+    return {ReadClass.FAST: load.starting + ending, ReadClass.NORMAL: load.tasks - ending}
 
 
-def _in_force(lanes: Lanes, cadence: Cadence, budget: float) -> tuple[float, float]:
+def _in_force(lanes: Lanes, intervals: PollIntervals, budget: float) -> tuple[float, float]:
     """The normal and the fast interval, as stretched."""
-    factors = stretch(lanes, cadence, budget)
-    fast = min(cadence.fast_interval, cadence.interval)
-    return cadence.interval * factors.get(Lane.NORMAL, 1.0), fast * factors.get(Lane.FAST, 1.0)
+    factors = stretch(lanes, intervals, budget)
+    fast = min(intervals.fast_interval, intervals.interval)
+    return intervals.interval * factors.get(ReadClass.NORMAL, 1.0), fast * factors.get(ReadClass.FAST, 1.0)
 
 
-def _fits(lanes: Lanes, cadence: Cadence, budget: float) -> bool:
-    return not stretch(lanes, cadence, budget)
+def _fits(lanes: Lanes, intervals: PollIntervals, budget: float) -> bool:
+    return not stretch(lanes, intervals, budget)
 
 
 def _least(most: int, good: Callable[[int], bool]) -> int | None:

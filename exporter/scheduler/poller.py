@@ -7,20 +7,30 @@ from functools import partial
 from threading import Lock
 
 from exporter.errors import Fault, ReadError
-from exporter.metrics.instruments import AccountNumbers
+from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.clock import Clock
-from exporter.model.known import Known
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.model.turn import Turn
-from exporter.scheduler.dispatcher import BEAT
-from exporter.scheduler.gates import Epochs, Gates, News
+from exporter.model.task_state import TaskState
+from exporter.model.turn import NextRead
+from exporter.scheduler.circuit_breakers import BreakerEvent, CircuitBreakers, Generations
+from exporter.scheduler.failure_log import FailureLog, Line
 from exporter.scheduler.health import Health
-from exporter.scheduler.intervals import Cadence, Lane, Stretch, Wait, demand, jittered, next_wait, periods, stretch
+from exporter.scheduler.intervals import (
+    IntervalFactors,
+    PollIntervals,
+    ReadClass,
+    Wait,
+    demand,
+    jittered,
+    next_wait,
+    periods,
+    stretch,
+)
 from exporter.scheduler.pool import Work
 from exporter.scheduler.ports import Account, Ports
-from exporter.scheduler.reports import Line, Reports
-from exporter.scheduler.round import Round
+from exporter.scheduler.read_queue import ReadQueue
+from exporter.scheduler.scheduler import BEAT
 
 log = logging.getLogger(__name__)
 
@@ -45,31 +55,33 @@ class _Call:
 
     target: TargetId
     slot: float
-    epochs: Epochs
+    epochs: Generations
 
 
 class Poller:
     """Polls one account's targets. Safe for threads."""
 
-    def __init__(self, account: Account, cadence: Cadence, stale_after: float, clock: Clock, ports: Ports) -> None:
+    def __init__(
+        self, account: Account, intervals: PollIntervals, stale_after: float, clock: Clock, ports: Ports
+    ) -> None:
         self.account = account
-        self._cadence = cadence
+        self._cadence = intervals
         self._clock = clock
         self._ports = ports
         self._lock = Lock()
-        self._round = Round()
-        self._gates = Gates(cadence.max_backoff, ports.chance)
+        self._round = ReadQueue()
+        self._gates = CircuitBreakers(intervals.max_backoff, ports.chance)
         self._health = Health(stale_after)
-        self._reports = Reports()
+        self._reports = FailureLog()
         self._strikes: dict[TargetId, int] = {}
         self._starts: dict[TargetId, float] = {}
         self._being_read: set[TargetId] = set()
         self._generation = account.generation()
-        self._stretch: Stretch = {}
+        self._stretch: IntervalFactors = {}
         self._late = 0.0
         self._stopped = False
 
-    def add(self, known: Known) -> None:
+    def add(self, known: TaskState) -> None:
         """Read a target from its expected start on, a stopped one only to see a new run. Listed again, it goes on."""
         target, start = known.target.id, known.target.expected_start
         now = self._clock.monotonic()
@@ -80,7 +92,7 @@ class Poller:
             if target in self._round:
                 return
             if known.over:
-                self._round.add(target, now + self._cadence.reread_stopped, Lane.REREAD)
+                self._round.add(target, now + self._cadence.reread_stopped, ReadClass.REREAD)
             else:
                 self._round.add(target, now)
 
@@ -101,15 +113,15 @@ class Poller:
         with self._lock:
             return set(self._round)
 
-    def reconfigure(self, account: Account, cadence: Cadence, stale_after: float) -> None:
+    def reconfigure(self, account: Account, intervals: PollIntervals, stale_after: float) -> None:
         """Go on with the same targets, each at its place, under another configuration; all are tried at once."""
-        old, new = periods(self._cadence), periods(cadence)
+        old, new = periods(self._cadence), periods(intervals)
         with self._lock:
             self.account = account
-            self._cadence = cadence
+            self._cadence = intervals
             self._health.stale_after = stale_after
-            self._round.rescale(self._clock.monotonic(), {lane: new[lane] / old[lane] for lane in Lane})
-            self._gates.reconfigure(cadence.max_backoff)
+            self._round.rescale(self._clock.monotonic(), {lane: new[lane] / old[lane] for lane in ReadClass})
+            self._gates.reconfigure(intervals.max_backoff)
             self._generation = account.generation()
             self._hurry(self._gates.try_at_once())
 
@@ -137,12 +149,12 @@ class Poller:
                 break
         self._look_at_fleet()
 
-    def in_force(self, known: Known) -> float:
+    def in_force(self, known: TaskState) -> float:
         """The interval now in force for a task in seconds: as stretched, and as late as the round is; no backoff."""
         wait = next_wait(known, self._clock.unix(), 0, self._cadence)
         return wait.seconds * self._stretch.get(wait.lane, 1.0) + self._late
 
-    def turn(self, target: TargetId) -> Turn | None:
+    def turn(self, target: TargetId) -> NextRead | None:
         """When a target will be read next, if the round stays as late as it is; None when it takes no part."""
         now, unix = self._clock.monotonic(), self._clock.unix()
         with self._lock:
@@ -152,11 +164,11 @@ class Poller:
             return None
         lane, monotonic = found[0] or "", found[1]
         if monotonic is None:
-            return Turn(lane, None)
+            return NextRead(lane, None)
         due = unix + monotonic - now + (self._late if lane else 0.0)
         if start is not None and start > unix:
-            return Turn(lane, max(start, due), EARLY)
-        return Turn(lane, due) if probe is None else Turn(lane, max(due, unix + probe - now), PROBING)
+            return NextRead(lane, max(start, due), EARLY)
+        return NextRead(lane, due) if probe is None else NextRead(lane, max(due, unix + probe - now), PROBING)
 
     def numbers(self) -> AccountNumbers:
         """What this account's polling says of itself."""
@@ -219,7 +231,7 @@ class Poller:
             if not self._stopped:
                 self._take_in(reading, call)
         except Exception as error:  # noqa: BLE001 - the edge of a thread: one bad target must not end the round
-            self._again(call.target, Wait(Lane.BACKOFF, self._cadence.max_backoff))
+            self._again(call.target, Wait(ReadClass.BACKOFF, self._cadence.max_backoff))
             self._ports.failed(f"read of {call.target}", error)
         finally:
             with self._lock:
@@ -227,18 +239,18 @@ class Poller:
         following = None if self._stopped else self._next_call(self._clock.monotonic() + LOOK_AHEAD)
         return None if following is None else partial(self._call, following)
 
-    def _take_in(self, reading: Reading, call: _Call) -> None:
+    def _take_in(self, reading: ReadResult, call: _Call) -> None:
         self._ports.count(self.account.name, reading)
         wanted = self._look_at_way(reading, call)
-        known = self._ports.learn(reading) if wanted else None
+        known = self._ports.apply_read(reading) if wanted else None
         if known is None:
             # Whoever forgets a target removes it here too. It may have been listed again by then, so it goes on.
-            self._again(call.target, Wait(Lane.NORMAL, self._cadence.interval))
+            self._again(call.target, Wait(ReadClass.NORMAL, self._cadence.interval))
             return
         strikes = self._struck(call.target, reading.error)
         self._again(call.target, next_wait(known, self._clock.unix(), strikes, self._cadence))
 
-    def _look_at_way(self, reading: Reading, call: _Call) -> bool:
+    def _look_at_way(self, reading: ReadResult, call: _Call) -> bool:
         """Take in what the reading says of the account; returns whether its target still takes part."""
         now = self._clock.monotonic()
         with self._lock:
@@ -264,7 +276,7 @@ class Poller:
             return self._strikes.get(target, 0)
 
     def _again(self, target: TargetId, wait: Wait) -> None:
-        if wait.lane is Lane.BACKOFF:
+        if wait.lane is ReadClass.BACKOFF:
             wait = replace(wait, seconds=jittered(wait.seconds, self._ports.chance))
         with self._lock:
             now = self._clock.monotonic()
@@ -295,7 +307,7 @@ class Poller:
         for app_id in opened:
             self._round.hurry(now, app_id)
 
-    def _tell(self, news: News) -> None:
+    def _tell(self, news: BreakerEvent) -> None:
         whose = f"account {self.account.name}" if news.app_id is None else f"app {news.app_id}"
         if news.error is None:
             log.info("%s: calls are answered again", whose)

@@ -4,22 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from exporter.model.known import Known
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task_state import TaskState
 from exporter.scheduler.pool import Work
 
 
 class Reader(Protocol):
     """The one call, as polling needs it (exporter.volcengine.client.Client)."""
 
-    def read(self, target: TargetId, slot: float | None = None) -> Reading:
+    def read(self, target: TargetId, slot: float | None = None) -> ReadResult:
         """Make the call in its slot."""
         ...
 
 
 class Budget(Protocol):
-    """The pacing of calls, as polling needs it (exporter.volcengine.pacing.Pacer)."""
+    """The pacing of calls, as polling needs it (exporter.volcengine.rate_limiter.Pacer)."""
 
     @property
     def configured(self) -> float:
@@ -61,7 +61,7 @@ class Ports:
     """
 
     submit: Callable[[Work], None]
-    learn: Callable[[Reading], Known | None]
-    count: Callable[[str, Reading], None]
+    apply_read: Callable[[ReadResult], TaskState | None]
+    count: Callable[[str, ReadResult], None]
     failed: Callable[[str, Exception], None]
     chance: Callable[[], float]

@@ -8,11 +8,11 @@ from exporter.config.accounts import Account as AccountConfig
 from exporter.config.rotation import CredentialSource
 from exporter.config.schema import Config
 from exporter.model.clock import Clock
-from exporter.scheduler.intervals import Cadence
+from exporter.scheduler.intervals import PollIntervals
 from exporter.scheduler.ports import Account
 from exporter.volcengine.client import Client
 from exporter.volcengine.endpoint import Endpoint
-from exporter.volcengine.pacing import Pacer
+from exporter.volcengine.rate_limiter import RateLimiter
 
 MOST_IN_FLIGHT = 300
 """Calls of one account that may be on their way at once: 60 a second, each as long as a timeout of 5 s."""
@@ -36,7 +36,7 @@ def endpoint(config: AccountConfig) -> Endpoint:
 
 
 def connect(
-    config: AccountConfig, environ: Mapping[str, str], pacer: Pacer, clock: Clock, place: str = ""
+    config: AccountConfig, environ: Mapping[str, str], rate_limiter: RateLimiter, clock: Clock, place: str = ""
 ) -> tuple[Account, Client]:
     """The account as polling sees it, and its client. ConfigError when its credentials cannot be had."""
     source = CredentialSource(config, environ, clock.monotonic, place)
@@ -44,18 +44,18 @@ def connect(
     client = Client(
         endpoint(config),
         source.current,
-        pacer,
+        rate_limiter,
         clock=clock.unix,
         stopwatch=clock.monotonic,
         connections=in_flight(config),
     )
-    return Account(config.name, client, pacer, partial(_generation, source), in_flight(config)), client
+    return Account(config.name, client, rate_limiter, partial(_generation, source), in_flight(config)), client
 
 
-def cadence(config: Config) -> Cadence:
+def intervals(config: Config) -> PollIntervals:
     """The waits of the `polling` section."""
     polling = config.polling
-    return Cadence(
+    return PollIntervals(
         interval=polling.interval,
         fast_interval=polling.fast_interval,
         max_backoff=polling.max_backoff,

@@ -6,15 +6,15 @@ from threading import Lock
 
 from exporter.config.callbacks import Callbacks as CallbackConfig
 from exporter.config.schema import Config
-from exporter.discovery.groups import Listed
+from exporter.discovery.groups import TargetEntry
 from exporter.discovery.kept import Change
 from exporter.discovery.listing import AccountOf
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import StateError
 from exporter.model.callback import Callback
+from exporter.service.components import Components
 from exporter.service.kept import CarryOut, Secrets
-from exporter.service.parts import Parts
-from exporter.volcengine.callback import Terms, Verdict, judge
+from exporter.volcengine.callback import CallbackResult, Terms, verify_callback
 from exporter.web.recent import Recent, Seen
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,10 @@ def terms_of(config: CallbackConfig, secrets: Secrets) -> Terms:
     return Terms(tuple(line.get_secret_value() for line in lines), config.event_types, config.max_age)
 
 
-class CallbackDesk:
+class CallbackIntake:
     """What the vendor calls back, done. Safe for threads: one callback is taken in at a time."""
 
-    def __init__(self, parts: Parts, carry_out: CarryOut) -> None:
+    def __init__(self, parts: Components, carry_out: CarryOut) -> None:
         self._parts = parts
         self._carry_out = carry_out
         self._taking = Lock()
@@ -63,11 +63,11 @@ class CallbackDesk:
 
         StateError or StartError: it is not, and is to be sent again.
         """
-        verdict = judge(body, terms_of(self.config, self._parts.kept.secrets), self._parts.clock.unix())
+        verdict = verify_callback(body, terms_of(self.config, self._parts.kept.secrets), self._parts.clock.unix())
         good = verdict.callback if verdict.outcome is CallbackOutcome.ACCEPTED else None
         outcome = verdict.outcome if good is None else self._take_in(good, verdict.unexpected)
         self._tell(outcome, verdict)
-        self._parts.instruments.called_back(outcome)
+        self._parts.self_metrics.called_back(outcome)
         self._recent.add(verdict.shape, outcome)
         return outcome
 
@@ -76,7 +76,7 @@ class CallbackDesk:
 
         StateError or StartError: it is not in the state.
         """
-        verdict = judge(body, terms_of(self.config, self._parts.kept.secrets), at)
+        verdict = verify_callback(body, terms_of(self.config, self._parts.kept.secrets), at)
         if verdict.outcome is CallbackOutcome.ACCEPTED and verdict.callback:
             self._take_in(verdict.callback, verdict.unexpected)
 
@@ -86,20 +86,20 @@ class CallbackDesk:
 
     def forget(self) -> None:
         """Drop what is remembered of callbacks that would be stale by now."""
-        self._parts.ledger.forget_heard_before(self._parts.clock.unix() - max(HEARD_FOR, 2 * self.config.max_age))
+        self._parts.store.forget_heard_before(self._parts.clock.unix() - max(HEARD_FOR, 2 * self.config.max_age))
 
     def _take_in(self, callback: Callback, unexpected: tuple[str, ...]) -> CallbackOutcome:
         with self._taking:
-            if self._parts.ledger.has_heard(callback):
-                self._parts.ledger.flush()
+            if self._parts.store.has_heard(callback):
+                self._parts.store.flush()
                 self._require_written(callback)
                 return CallbackOutcome.DUPLICATE
             if not self._carry_out(lambda config: self._named(callback, config)):
                 return CallbackOutcome.IGNORED
-            known = self._parts.tracker.hear(callback)
+            known = self._parts.registry.apply_callback(callback)
         self._require_written(callback)
         for field in unexpected:
-            self._parts.instruments.unexpected(field)
+            self._parts.self_metrics.unexpected(field)
         if known is not None:
             self._parts.desks.ask(known)
         return CallbackOutcome.ACCEPTED
@@ -108,13 +108,13 @@ class CallbackDesk:
         """A target from now on, if there is an account to read it."""
         if AccountOf(config.accounts)(callback.target.app_id) is None:
             return ()
-        return [self._parts.kept[Source.CALLBACK].added({callback.target: Listed({})}, self._parts.clock.unix())]
+        return [self._parts.kept[Source.CALLBACK].added({callback.target: TargetEntry({})}, self._parts.clock.unix())]
 
     def _require_written(self, callback: Callback) -> None:
-        if not self._parts.ledger.has_written(callback):
+        if not self._parts.store.has_written(callback):
             raise StateError("the state cannot be written")
 
-    def _tell(self, outcome: CallbackOutcome, verdict: Verdict) -> None:
+    def _tell(self, outcome: CallbackOutcome, verdict: CallbackResult) -> None:
         """An ignored one once by its name, so that a wrong `event_types` is found out; an unsigned one once."""
         if outcome is CallbackOutcome.BAD_SIGNATURE and not self._told_unsigned:
             log.warning("callbacks: %s", UNSIGNED)

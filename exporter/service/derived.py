@@ -6,9 +6,9 @@ from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import TaskFamily
-from exporter.model.known import Known, Lifetimes
 from exporter.model.target import TargetId
-from exporter.store.ledger import LabelsOf
+from exporter.model.task_state import Lifetimes, TaskState
+from exporter.store.store import LabelsOf
 
 
 def lifetimes(config: Config) -> Lifetimes:
@@ -27,7 +27,7 @@ def task_families_of(config: Config) -> tuple[TaskFamily, ...]:
     return task_families(config.metrics.groups, config.metrics.info_labels, callbacks=_takes_callbacks(config))
 
 
-def info_labels_of(config: Config, lookup: Callable[[TargetId], Known | None]) -> LabelsOf:
+def info_labels_of(config: Config, lookup: Callable[[TargetId], TaskState | None]) -> LabelsOf:
     """The labels of a target that may be shown, and are kept with its runs."""
     names = config.metrics.info_labels
 

@@ -4,22 +4,22 @@ from collections.abc import Callable
 from functools import partial
 
 from exporter.config.schema import Config
-from exporter.discovery.feed import Feed
+from exporter.discovery.feed import SDSource
 from exporter.discovery.groups import Listing
 from exporter.discovery.sources import Sources
-from exporter.metrics.instruments import Instruments
+from exporter.metrics.self_metrics import SelfMetrics
 from exporter.model.clock import Clock
-from exporter.scheduler.dispatcher import Dispatcher
+from exporter.scheduler.scheduler import Scheduler
 
 
 class Discovery:
     """The sources in force. `changed` is called, on a scheduler's thread, after a refresh that brought another list."""
 
     def __init__(
-        self, dispatcher: Dispatcher, instruments: Instruments, clock: Clock, changed: Callable[[], None]
+        self, dispatcher: Scheduler, self_metrics: SelfMetrics, clock: Clock, changed: Callable[[], None]
     ) -> None:
         self._dispatcher = dispatcher
-        self._instruments = instruments
+        self._instruments = self_metrics
         self._clock = clock
         self._changed = changed
         self._sources = Sources(Config())
@@ -54,7 +54,7 @@ class Discovery:
         """Refresh nothing more, and break off what is under way."""
         self._sources.close()
 
-    def _refresh(self, sources: Sources, feed: Feed) -> None:
+    def _refresh(self, sources: Sources, feed: SDSource) -> None:
         done = sources.refresh(feed.place)
         if sources is not self._sources:
             return  # a reload came in between

@@ -5,14 +5,14 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from exporter.config.schema import Config
-from exporter.discovery.groups import Listed
+from exporter.discovery.groups import TargetEntry
 from exporter.discovery.kept import kept_labels, listed_again
 from exporter.discovery.listing import AccountOf
 from exporter.errors import StateError
-from exporter.model.known import Known
 from exporter.model.target import Target, TargetId
+from exporter.model.task_state import TaskState
 from exporter.store.kept import KeptTarget, KeptTargets
-from exporter.store.ledger import Ledger
+from exporter.store.store import Store
 
 DRAINED = "drained"
 """Stands in the state where the others have their source."""
@@ -28,8 +28,8 @@ class Drained(NamedTuple):
 class Drains:
     """What is being drained, as the state has it. A write that fails costs no more than a drain that begins anew."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._state = KeptTargets(ledger, DRAINED)
+    def __init__(self, store: Store) -> None:
+        self._state = KeptTargets(store, DRAINED)
         self._kept: set[TargetId] = set()
 
     def left(self, config: Config) -> dict[TargetId, Drained]:
@@ -45,14 +45,14 @@ class Drains:
                 found[target] = Drained(drained, row.renewed_at)
         return found
 
-    def keep(self, known: Mapping[TargetId, Known | None]) -> None:
+    def keep(self, known: Mapping[TargetId, TaskState | None]) -> None:
         """Write down which of these are being drained now; None is one that is tracked no more."""
         draining = {target: one for target, one in known.items() if one is not None and one.drain_until is not None}
         begun = {target: _row(one) for target, one in draining.items() if target not in self._kept}
         over = [target for target in known if target in self._kept and target not in draining]
         self._write(begun, over)
 
-    def forget_all_but(self, known: Iterable[Known]) -> None:
+    def forget_all_but(self, known: Iterable[TaskState]) -> None:
         """Drop those that are tracked no more."""
         tracked = {one.target.id for one in known}
         self._write({}, [target for target in self._kept if target not in tracked])
@@ -68,7 +68,7 @@ class Drains:
                 self._kept.difference_update(gone)
 
 
-def _row(known: Known) -> KeptTarget:
+def _row(known: TaskState) -> KeptTarget:
     target = known.target
-    said = Listed(target.labels, target.expected_start, target.expected_end)
+    said = TargetEntry(target.labels, target.expected_start, target.expected_end)
     return KeptTarget(kept_labels(said), known.drain_until or 0.0)

@@ -10,24 +10,24 @@ from sqlalchemy.engine import Engine
 from exporter.config.rules import warnings
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem, StartError
-from exporter.metrics.board import Place
+from exporter.metrics.series_cache import TaskCountKey
 from exporter.model.clock import Clock
-from exporter.model.known import Known
 from exporter.model.run import Run
 from exporter.model.target import TargetId
-from exporter.scheduler.dispatcher import Dispatcher
-from exporter.service.callbacks import CallbackDesk
+from exporter.model.task_state import TaskState
+from exporter.scheduler.scheduler import Scheduler
+from exporter.service.callbacks import CallbackIntake
+from exporter.service.components import make_parts
 from exporter.service.derived import door_address, info_labels_of, lifetimes, shown, task_families_of, with_state_of
 from exporter.service.discovery import Discovery
 from exporter.service.door import CallbackDoor
-from exporter.service.inbox import InboxDesk
-from exporter.service.insight import Insight
-from exporter.service.lineup import Lineup, warn
+from exporter.service.inbox import StandbyQueueWorker
 from exporter.service.lists import left_live
-from exporter.service.parts import make_parts
-from exporter.service.push import PushDesk
-from exporter.store.ledger import LONGEST_LOOK_BACK
-from exporter.volcengine.pacing import Pacer, Restrain, unrestrained
+from exporter.service.push import PushApi
+from exporter.service.queries import Insight
+from exporter.service.target_manager import TargetManager, warn
+from exporter.store.store import LONGEST_LOOK_BACK
+from exporter.volcengine.rate_limiter import RateCap, RateLimiter, unrestrained
 from exporter.web.insight import Reload
 from exporter.web.policy import PolicyNow, wide_open
 from exporter.web.site import create_door_site
@@ -57,7 +57,7 @@ class Exporter:
         *,
         flags: Mapping[str, str] | None = None,
         policy: PolicyNow = wide_open,
-        restrain: Restrain = unrestrained,
+        restrain: RateCap = unrestrained,
     ) -> None:
         self.config = config
         self.flags = flags or {}
@@ -67,16 +67,16 @@ class Exporter:
         self._started = False
         self._ready = False
         self._stopping = Event()
-        new_pacer = partial(Pacer, clock=clock.monotonic, sleep=self._stopping.wait, restrain=restrain)
+        new_pacer = partial(RateLimiter, clock=clock.monotonic, sleep=self._stopping.wait, restrain=restrain)
         self._parts = parts = make_parts(config, environ, engine, clock, new_pacer)
-        self.instruments, self.exposition, self.failed = parts.instruments, parts.exposition, parts.failed
-        self._dispatcher = Dispatcher(self._beat, self._housekeep, self._count_event, clock.monotonic)
-        self._discovery = Discovery(self._dispatcher, self.instruments, clock, self._feeds_changed)
-        self._lineup = Lineup(parts, self._discovery.listings)
+        self.self_metrics, self.exposition, self.failed = parts.self_metrics, parts.exposition, parts.failed
+        self._dispatcher = Scheduler(self._beat, self._housekeep, self._count_event, clock.monotonic)
+        self._discovery = Discovery(self._dispatcher, self.self_metrics, clock, self._feeds_changed)
+        self._lineup = TargetManager(parts, self._discovery.listings)
         self.insight = Insight(parts, self._lineup)
-        self.push = PushDesk(parts, self._lineup.carry_out)
-        self.callbacks = CallbackDesk(parts, self._lineup.carry_out)
-        self._inbox = InboxDesk(parts, self.push, self.callbacks)
+        self.push = PushApi(parts, self._lineup.carry_out)
+        self.callbacks = CallbackIntake(parts, self._lineup.carry_out)
+        self._inbox = StandbyQueueWorker(parts, self.push, self.callbacks)
         self._door = CallbackDoor(lambda: create_door_site(self, self.failed, policy), self.failed, policy)
 
     def start(self) -> None:
@@ -84,7 +84,7 @@ class Exporter:
         with self._lineup.changing:
             self._apply(self.config)
         self._loaded()
-        self.instruments.leader.set(1)
+        self.self_metrics.leader.set(1)
         self._dispatcher.start()
         self._started = True
 
@@ -95,8 +95,8 @@ class Exporter:
         self._discovery.close()
         self._parts.desks.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
         self._stopping.set()
-        self._parts.ledger.resign()
-        self._parts.ledger.close()
+        self._parts.store.resign()
+        self._parts.store.close()
 
     def reload(self) -> None:
         """Put the configuration as it now stands in force, all of it or, with ConfigError, nothing."""
@@ -104,13 +104,13 @@ class Exporter:
             try:
                 self._apply(with_state_of(self.config, self._load_config()))
             except Exception as error:  # the edge of a reload: whatever breaks, the old one serves on
-                self.instruments.reload_successful.set(0)
+                self.self_metrics.reload_successful.set(0)
                 self.insight.reload = Reload(good=False, at=self._clock.unix())
                 bad = self._explained(error)
                 log.error("the configuration is not reloaded, the old one stays: %s", bad)  # noqa: TRY400 - a sentence
                 raise bad from error
             self._loaded()
-            log.info("configuration reloaded: %d targets", len(self._parts.tracker))
+            log.info("configuration reloaded: %d targets", len(self._parts.registry))
 
     @property
     def not_ready(self) -> str:
@@ -119,13 +119,13 @@ class Exporter:
             self._ready = self._started and self._discovery.tried_all
         return "" if self._ready else "Not every list of targets has been asked for yet."
 
-    def counts(self) -> Mapping[Place, int]:
+    def counts(self) -> Mapping[TaskCountKey, int]:
         """How many tasks count under which labels of `webcast_tasks`."""
         return self._parts.board.counts()
 
-    def tracked(self) -> list[Known]:
+    def tracked(self) -> list[TaskState]:
         """What is known of every target."""
-        return self._parts.tracker.all()
+        return self._parts.registry.all()
 
     @property
     def uptime(self) -> float:
@@ -153,17 +153,17 @@ class Exporter:
         plans = parts.desks.plan(config)
         sources = self._discovery.plan(config)
         secrets = parts.kept.plan(config)
-        remembered = parts.ledger.latest_runs()
+        remembered = parts.store.latest_runs()
         door = self._door.plan(door_address(config))
         # From here on nothing can fail.
-        parts.tracker.lifetimes = lifetimes(config)
-        parts.ledger.labels_of = info_labels_of(config, parts.tracker.get)
+        parts.registry.lifetimes = lifetimes(config)
+        parts.store.labels_of = info_labels_of(config, parts.registry.get)
         parts.desks.swap(config, plans)
         if shown(config) != shown(self.config):
             parts.board.reconfigure(task_families_of(config), config.metrics.max_tasks)
         for account in config.accounts:
             for app_id in account.app_ids:
-                parts.ledger.open_app(app_id)
+                parts.store.open_app(app_id)
         self.config = self._lineup.config = config
         self._discovery.swap(sources)
         parts.kept.secrets = secrets
@@ -180,8 +180,8 @@ class Exporter:
         drained = self._parts.drains.left(self.config)
         live = {target.id: target for target in left_live(self.config, remembered)}
         live |= {target: each.target for target, each in drained.items()}
-        self._parts.tracker.replace_targets(live, remembered)
-        self._parts.tracker.resume_drains({target: each.until for target, each in drained.items()})
+        self._parts.registry.replace_targets(live, remembered)
+        self._parts.registry.resume_drains({target: each.until for target, each in drained.items()})
 
     def _sweep_kept(self) -> None:
         if self._parts.kept.secrets:
@@ -199,8 +199,8 @@ class Exporter:
         return ConfigError([Problem("", "the reload failed inside; the log says more")])
 
     def _loaded(self) -> None:
-        self.instruments.reload_successful.set(1)
-        self.instruments.reload_timestamp.set(self._clock.unix())
+        self.self_metrics.reload_successful.set(1)
+        self.self_metrics.reload_timestamp.set(self._clock.unix())
         self.insight.reload = Reload(good=True, at=self._clock.unix())
 
     def _feeds_changed(self) -> None:
@@ -208,15 +208,15 @@ class Exporter:
 
     def _beat(self) -> None:
         self._parts.desks.hand_out()
-        gone = self._parts.tracker.expire()
-        self._parts.desks.forget(gone, self._parts.tracker)
+        gone = self._parts.registry.expire()
+        self._parts.desks.forget(gone, self._parts.registry)
         self._parts.history.forget(gone)
 
     def _housekeep(self) -> None:
         kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)
-        self._parts.ledger.forget_before(self._clock.unix() - kept)
-        self._parts.drains.forget_all_but(self._parts.tracker.all())
+        self._parts.store.forget_before(self._clock.unix() - kept)
+        self._parts.drains.forget_all_but(self._parts.registry.all())
         self.callbacks.forget()
 
     def _count_event(self, event: str) -> None:
-        self.instruments.scheduler_events.labels(event).inc()
+        self.self_metrics.scheduler_events.labels(event).inc()

@@ -4,23 +4,23 @@ import json
 import logging
 from contextlib import suppress
 
-from exporter.discovery.feed import FeedFault
+from exporter.discovery.feed import SDSourceError
 from exporter.discovery.sd_form import groups_of_json
 from exporter.errors import BadTargets, StartError, StateError
 from exporter.model.target import TargetId
-from exporter.service.callbacks import CallbackDesk
-from exporter.service.parts import Parts
-from exporter.service.push import PushDesk
+from exporter.service.callbacks import CallbackIntake
+from exporter.service.components import Components
+from exporter.service.push import PushApi
 from exporter.store.inbox import Entry, Kind, drop, first_of
 
 log = logging.getLogger(__name__)
 
 
-class InboxDesk:
+class StandbyQueueWorker:
     """Acts on one entry after the other, and drops it. Killed in between it acts once more, which changes nothing."""
 
-    def __init__(self, parts: Parts, push: PushDesk, callbacks: CallbackDesk) -> None:
-        self._ledger = parts.ledger
+    def __init__(self, parts: Components, push: PushApi, callbacks: CallbackIntake) -> None:
+        self._ledger = parts.store
         self._push = push
         self._callbacks = callbacks
 
@@ -55,5 +55,5 @@ class InboxDesk:
                     self._push.release(TargetId(*json.loads(entry.body)), now=entry.kind == Kind.RELEASE_NOW)
                 case _:
                     log.warning("the inbox has an entry of a kind that this release does not know; it is dropped")
-        except (BadTargets, FeedFault, ValueError, TypeError) as error:
+        except (BadTargets, SDSourceError, ValueError, TypeError) as error:
             log.warning("what a standby took in cannot be done any more, and is dropped: %s", type(error).__name__)

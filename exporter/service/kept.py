@@ -8,10 +8,10 @@ from exporter.discovery.groups import Listing
 from exporter.discovery.kept import Change, KeptList
 from exporter.enums import Source
 from exporter.model.clock import Clock
-from exporter.model.known import Named
 from exporter.model.target import TargetId
+from exporter.model.task_state import Named
 from exporter.store.kept import KeptTargets
-from exporter.store.ledger import Ledger
+from exporter.store.store import Store
 
 KEY_OF_SOURCE = {Source.PUSH: PUSH_TOKENS, Source.CALLBACK: CALLBACK_SECRETS}
 
@@ -39,9 +39,9 @@ class Kept:
     StartError when the state cannot be read.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._clock = clock
-        self._lists = {source: KeptList(KeptTargets(ledger, source), source) for source in KEY_OF_SOURCE}
+        self._lists = {source: KeptList(KeptTargets(store, source), source) for source in KEY_OF_SOURCE}
         self.secrets: Secrets = {}
 
     def plan(self, config: Config) -> Secrets:

@@ -14,9 +14,9 @@ from exporter.config.state import State
 from exporter.errors import ConfigError, StartError
 from exporter.model.clock import Clock
 from exporter.service.exporter import Exporter
-from exporter.service.signals import Signals, Wish
+from exporter.service.file_watcher import FileWatcher
+from exporter.service.signals import SignalAction, Signals
 from exporter.service.standby import Standby
-from exporter.service.watched import Watched
 from exporter.store.opening import Hold
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ SLOWEST = 0.01
 
 
 @dataclass(frozen=True)
-class Setup:
+class ServeOptions:
     """What a process was started with."""
 
     config: Config
@@ -37,11 +37,11 @@ class Setup:
     environ: Mapping[str, str]
     clock: Clock
     flags: Mapping[str, str]
-    watched: Watched
+    watched: FileWatcher
 
 
 @contextmanager
-def leading(setup: Setup, hold: Hold) -> Iterator[Exporter]:
+def leading(setup: ServeOptions, hold: Hold) -> Iterator[Exporter]:
     """An exporter that is still to be started; it is stopped in the end. StartError when the state cannot be read.
 
     Meanwhile it is proved again and again that a shared state is ours.
@@ -74,18 +74,18 @@ def at_most_beside(rate: float) -> float:
     return min(rate, max((VENDOR_MAX_QPS - rate) / 2, SLOWEST))
 
 
-def follow(exporter: Exporter, watched: Watched, signals: Signals, hold: Hold) -> None:
+def follow(exporter: Exporter, watched: FileWatcher, signals: Signals, hold: Hold) -> None:
     """Look after it until a stop is wished for, or the state is another's."""
     look(exporter, watched)
-    while (wish := signals.wait(WATCH)) is not Wish.STOP and not hold.lost:
+    while (wish := signals.wait(WATCH)) is not SignalAction.STOP and not hold.lost:
         exporter.nudge()
         look(exporter, watched)
-        if wish is Wish.RELOAD:
+        if wish is SignalAction.RELOAD:
             with suppress(ConfigError):  # it is logged, and the old configuration stays
                 exporter.reload()
 
 
-def look(role: Exporter | Standby, watched: Watched) -> None:
+def look(role: Exporter | Standby, watched: FileWatcher) -> None:
     """Look at the files beside the configuration."""
     try:
         watched.look(role.config)

@@ -5,14 +5,14 @@ from contextlib import closing
 
 from exporter.config.accounts import Account
 from exporter.model.clock import Clock
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.service.accounts import connect
-from exporter.volcengine.pacing import Pacer
+from exporter.volcengine.rate_limiter import RateLimiter
 
 
-def read_once(account: Account, target: TargetId, environ: Mapping[str, str], place: str = "") -> Reading:
+def read_once(account: Account, target: TargetId, environ: Mapping[str, str], place: str = "") -> ReadResult:
     """One signed call. ConfigError when the account has no credentials."""
-    _, client = connect(account, environ, Pacer(account.max_qps), Clock(), place)
+    _, client = connect(account, environ, RateLimiter(account.max_qps), Clock(), place)
     with closing(client):
         return client.read(target)

@@ -10,12 +10,12 @@ from exporter.discovery.static import static_listing
 from exporter.enums import Status
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.render import heading, render
-from exporter.model.known import Known, learn
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
+from exporter.model.task_state import TaskState, apply_read
 from exporter.scheduler.plan import Load, Plan, planned
-from exporter.service.accounts import cadence
+from exporter.service.accounts import intervals
 
 TASKS_OF_NO_LIST = 1_000
 """Tasks that are planned for when nobody says how many and `static_configs` lists none."""
@@ -74,7 +74,7 @@ def account_plans(config: Config, tasks: int | None, starts_per_day: int) -> lis
             replace(load, tasks=listed[account.name]) for load, account in zip(loads, config.accounts, strict=True)
         ]
     return [
-        AccountPlan(account, load, planned(load, cadence(config), account.max_qps))
+        AccountPlan(account, load, planned(load, intervals(config), account.max_qps))
         for account, load in zip(config.accounts, loads, strict=True)
     ]
 
@@ -94,12 +94,12 @@ def scrape_size(config: Config, plans: list[AccountPlan]) -> ScrapeSize:
     )
 
 
-def _typical(config: Config) -> Known:
+def _typical(config: Config) -> TaskState:
     """A running task: the first that `static_configs` lists, or a made-up one."""
     made_up = Target(TYPICAL_ID, config.accounts[0].name)
     target = next(iter(_static_targets(config)), made_up)
-    reading = Reading(target.id, at=READ_AT + 0.123456, server_time=READ_AT, elapsed=0.1, outcome=TYPICAL_TASK)
-    return learn(Known(target), reading)[0]
+    reading = ReadResult(target.id, at=READ_AT + 0.123456, server_time=READ_AT, elapsed=0.1, outcome=TYPICAL_TASK)
+    return apply_read(TaskState(target), reading)[0]
 
 
 def _static_targets(config: Config) -> list[Target]:

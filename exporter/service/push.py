@@ -11,8 +11,8 @@ from exporter.discovery.pushed import read_push
 from exporter.enums import Source
 from exporter.errors import StartError, StateError
 from exporter.model.target import TargetId
+from exporter.service.components import Components
 from exporter.service.kept import CarryOut, Secrets
-from exporter.service.parts import Parts
 
 
 def admits(secrets: Secrets, token: str) -> bool:
@@ -21,12 +21,12 @@ def admits(secrets: Secrets, token: str) -> bool:
     return tokens is not None and tokens.hold(token)
 
 
-class PushDesk:
+class PushApi:
     """What the push API asks for, done; and the end of listings that end by themselves."""
 
-    def __init__(self, parts: Parts, carry_out: CarryOut) -> None:
+    def __init__(self, parts: Components, carry_out: CarryOut) -> None:
         self._kept = parts.kept
-        self._tracker = parts.tracker
+        self._tracker = parts.registry
         self._desks = parts.desks
         self._clock = parts.clock
         self._carry_out = carry_out

@@ -10,8 +10,8 @@ from itertools import count
 from exporter import __version__
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, StartError
-from exporter.service.leading import Setup, follow, leading, look
-from exporter.service.signals import Signals, Wish
+from exporter.service.leading import ServeOptions, follow, leading, look
+from exporter.service.signals import SignalAction, Signals
 from exporter.service.standby import Standby
 from exporter.store.opening import Hold, hold_of
 from exporter.web.listener import Listener
@@ -26,7 +26,7 @@ TRIES_A_LOOK = 4
 """So many tries between two looks at the web config file."""
 
 
-def replicate(setup: Setup, bound: socket.socket, signals: Signals) -> None:
+def replicate(setup: ServeOptions, bound: socket.socket, signals: Signals) -> None:
     """Serve until a stop is wished for. ConfigError and StartError as `serve`."""
     standby = _standby(setup)
     stage = Stage()
@@ -49,15 +49,15 @@ def replicate(setup: Setup, bound: socket.socket, signals: Signals) -> None:
     log.info("stopped")
 
 
-def _standby(setup: Setup) -> Standby:
+def _standby(setup: ServeOptions) -> Standby:
     return Standby(setup.config, setup.load_config, setup.clock, setup.watched.policy)
 
 
-def _play(stage: Stage, standby: Standby, setup: Setup) -> None:
+def _play(stage: Stage, standby: Standby, setup: ServeOptions) -> None:
     stage.site = create_standby_site(standby, standby.failed, setup.watched.policy)
 
 
-def _elected(standby: Standby, signals: Signals, setup: Setup) -> Hold | None:
+def _elected(standby: Standby, signals: Signals, setup: ServeOptions) -> Hold | None:
     """Wait for the lock; None when the stop came first. A server that cannot be reached is said once."""
     hold = hold_of(setup.config.state.url)
     said, tries = "", count()
@@ -74,15 +74,15 @@ def _elected(standby: Standby, signals: Signals, setup: Setup) -> Hold | None:
         if next(tries) % TRIES_A_LOOK == 0:
             look(standby, setup.watched)
         wish = signals.wait(TRY)
-        if wish is Wish.STOP:
+        if wish is SignalAction.STOP:
             hold.release()
             return None
-        if wish is Wish.RELOAD:
+        if wish is SignalAction.RELOAD:
             with suppress(ConfigError):  # it is logged, and the old configuration stays
                 standby.reload()
 
 
-def _lead(setup: Setup, hold: Hold, stage: Stage, standby: Standby, signals: Signals) -> Config | None:
+def _lead(setup: ServeOptions, hold: Hold, stage: Stage, standby: Standby, signals: Signals) -> Config | None:
     """Read the tasks; the configuration then in force when another process has the state, None at a stop."""
     with leading(setup, hold) as exporter:
         if signals.stops_within(hold.patience):

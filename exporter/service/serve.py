@@ -12,10 +12,10 @@ from exporter.config.state import State
 from exporter.errors import StartError
 from exporter.model.clock import Clock
 from exporter.service.exporter import Exporter
-from exporter.service.leading import Setup, follow, leading
+from exporter.service.file_watcher import load_both
+from exporter.service.leading import ServeOptions, follow, leading
 from exporter.service.replica import replicate
-from exporter.service.signals import Signals, Wish
-from exporter.service.watched import load_both
+from exporter.service.signals import SignalAction, Signals
 from exporter.store.opening import Hold, hold_of
 from exporter.web.listener import Listener, bind
 from exporter.web.site import create_site
@@ -45,7 +45,7 @@ def serve(
     signals = Signals()
     signals.listen()
     config, watched = load_both(load_config, config_file, web_file)
-    setup = Setup(config, load_config, environ, clock or Clock(), flags or {}, watched)
+    setup = ServeOptions(config, load_config, environ, clock or Clock(), flags or {}, watched)
     with ExitStack() as undo:
         bound = undo.enter_context(bind(address))
         if config.ha.enabled:
@@ -86,7 +86,7 @@ def hold_state(state: State, signals: Signals) -> Hold | None:
         if not said:
             log.warning("another process holds the state %s: waiting for it to end", state.path or state.url)
             said = True
-        return signals.wait(WATCH) is not Wish.STOP
+        return signals.wait(WATCH) is not SignalAction.STOP
 
     if lock.acquire(wait):
         return lock

@@ -6,21 +6,21 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 
-class Wish(Enum):
+class SignalAction(Enum):
     """What a signal asks for."""
 
     STOP = "stop"
     RELOAD = "reload"
 
 
-WISHES = {signal.SIGTERM: Wish.STOP, signal.SIGINT: Wish.STOP, signal.SIGHUP: Wish.RELOAD}
+WISHES = {signal.SIGTERM: SignalAction.STOP, signal.SIGINT: SignalAction.STOP, signal.SIGHUP: SignalAction.RELOAD}
 
 
 class Signals:
     """The signals that have arrived. A handler may run inside any lock, and of all queues this one alone allows it."""
 
     def __init__(self) -> None:
-        self._arrived: SimpleQueue[Wish] = SimpleQueue()
+        self._arrived: SimpleQueue[SignalAction] = SimpleQueue()
 
     def listen(self) -> None:
         """Take the signals from now on; on the main thread only."""
@@ -32,14 +32,14 @@ class Signals:
         over, reload = monotonic() + seconds, False
         while (left := over - monotonic()) > 0:
             wish = self.wait(left)
-            if wish is Wish.STOP:
+            if wish is SignalAction.STOP:
                 return True
-            reload = reload or wish is Wish.RELOAD
+            reload = reload or wish is SignalAction.RELOAD
         if reload:
-            self._arrived.put(Wish.RELOAD)
+            self._arrived.put(SignalAction.RELOAD)
         return False
 
-    def wait(self, seconds: float | None = None) -> Wish | None:
+    def wait(self, seconds: float | None = None) -> SignalAction | None:
         """The next wish, None when there is none in time. Several are one, and a stop comes before all."""
         try:
             wishes = [self._arrived.get(timeout=seconds)]
@@ -47,4 +47,4 @@ class Signals:
             return None
         while not self._arrived.empty():
             wishes.append(self._arrived.get())
-        return Wish.STOP if Wish.STOP in wishes else Wish.RELOAD
+        return SignalAction.STOP if SignalAction.STOP in wishes else SignalAction.RELOAD

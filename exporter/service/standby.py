@@ -12,20 +12,20 @@ from exporter.discovery.listing import AccountOf
 from exporter.discovery.pushed import read_push
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import ConfigError
-from exporter.metrics.board import Board
-from exporter.metrics.instruments import Instruments
+from exporter.metrics.prefix_filter import PrefixFilter
 from exporter.metrics.scrape import Exposition
-from exporter.metrics.some import Some
+from exporter.metrics.self_metrics import SelfMetrics
+from exporter.metrics.series_cache import SeriesCache
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.service.callbacks import terms_of
+from exporter.service.components import fail, process_registry
 from exporter.service.derived import door_address, with_state_of
 from exporter.service.door import CallbackDoor
 from exporter.service.kept import Secrets, secrets_of
-from exporter.service.parts import fail, process_registry
 from exporter.service.push import admits
 from exporter.store.inbox import Inbox, Kind
-from exporter.volcengine.callback import judge
+from exporter.volcengine.callback import verify_callback
 from exporter.web.policy import PolicyNow
 from exporter.web.recent import Seen
 from exporter.web.standby import create_standby_site
@@ -45,10 +45,10 @@ class Standby:
         self._load_config = load_config
         self._clock = clock
         inner = CollectorRegistry()
-        self.instruments = Instruments(inner)
+        self.self_metrics = SelfMetrics(inner)
         registry = process_registry()
-        registry.register(Some(inner, SHOWN))
-        self.exposition = Exposition(registry, Board((), 0, lambda _: None))
+        registry.register(PrefixFilter(inner, SHOWN))
+        self.exposition = Exposition(registry, SeriesCache((), 0, lambda _: None))
         self.secrets: Secrets = {}
         self.inbox = Inbox(config.state.url)
         self.push = PushForLeader(self, clock)
@@ -78,13 +78,13 @@ class Standby:
         try:
             self._apply(with_state_of(self.config, self._load_config()))
         except ConfigError as error:
-            self.instruments.reload_successful.set(0)
+            self.self_metrics.reload_successful.set(0)
             log.error("the configuration is not reloaded, the old one stays: %s", error)  # noqa: TRY400 - a sentence
             raise
 
     def failed(self, what: str, error: Exception) -> None:
         """Count and log an error that nobody foresaw."""
-        fail(self.instruments, what, error)
+        fail(self.self_metrics, what, error)
 
     def make_way(self) -> None:
         """For the listener of callbacks of the leader that it becomes; what comes to the other is still taken in."""
@@ -99,8 +99,8 @@ class Standby:
         secrets = secrets_of(config, self._clock)
         self._door.swap(self._door.plan(door_address(config)))
         self.config, self.secrets = config, secrets
-        self.instruments.reload_successful.set(1)
-        self.instruments.reload_timestamp.set(self._clock.unix())
+        self.self_metrics.reload_successful.set(1)
+        self.self_metrics.reload_timestamp.set(self._clock.unix())
 
 
 class PushForLeader:
@@ -159,7 +159,7 @@ class CallbacksForLeader:
     def take(self, body: bytes) -> CallbackOutcome:
         """Take one body in; StateError when it is not in the state and is to be sent again."""
         at = self._clock.unix()
-        verdict = judge(body, terms_of(self._standby.config.callbacks, self._standby.secrets), at)
+        verdict = verify_callback(body, terms_of(self._standby.config.callbacks, self._standby.secrets), at)
         outcome, callback = verdict.outcome, verdict.callback
         if outcome is CallbackOutcome.ACCEPTED and callback:
             text = body.decode("latin-1")
@@ -169,5 +169,5 @@ class CallbacksForLeader:
                 outcome = CallbackOutcome.DUPLICATE
             else:
                 self._standby.inbox.put(Kind.CALLBACK, text, at)
-        self._standby.instruments.called_back(outcome)
+        self._standby.self_metrics.called_back(outcome)
         return outcome

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from exporter.errors import StartError, StateError
 from exporter.model.target import TargetId
-from exporter.store.ledger import Ledger
 from exporter.store.schema import KEPT_TARGETS
+from exporter.store.store import Store
 from exporter.store.upsert import upsert
 
 
@@ -28,8 +28,8 @@ Rows = Mapping[TargetId, KeptTarget]
 class KeptTargets:
     """One source's rows, over the ledger's own connection. A change is one transaction, or StateError and nothing."""
 
-    def __init__(self, ledger: Ledger, source: str) -> None:
-        self._ledger = ledger
+    def __init__(self, store: Store, source: str) -> None:
+        self._ledger = store
         self._source = source
         self._own = KEPT_TARGETS.c.source == source
 

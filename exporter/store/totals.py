@@ -7,7 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
-from exporter.model.run import EndUnseen, Entered, Fact, Remedied, Stopped
+from exporter.model.run import EndUnseen, PageActionTaken, RunEvent, RunStopped, StatusEntered
 
 STOPPED_STATUSES = tuple(status for status in Status if status.stopped)
 DURATION_BUCKETS = (10.0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800, 43200, 64800, 86400, 90000)
@@ -56,20 +56,20 @@ def zeros(app_id: str) -> Iterator[Series]:
     yield from _buckets(Total.RUN_END_DETECTION_DELAY, app_id, "", DELAY_BUCKETS)
 
 
-def increments(fact: Fact) -> Iterator[tuple[Series, float]]:
+def increments(fact: RunEvent) -> Iterator[tuple[Series, float]]:
     """What one fact adds. Buckets are not cumulative here: one observation touches one bucket and the sum."""
     match fact:
-        case Entered(app_id, status):
+        case StatusEntered(app_id, status):
             yield Series(Total.RUN_TRANSITIONS, app_id, status), 1.0
         case EndUnseen(app_id):
             yield Series(Total.RUN_ENDS_UNSEEN, app_id), 1.0
-        case Remedied(app_id, action, reason):
+        case PageActionTaken(app_id, action, reason):
             yield Series(OF_ACTION[action], app_id, reason), 1.0
-        case Stopped():
+        case RunStopped():
             yield from _of_stop(fact)
 
 
-def _of_stop(stop: Stopped) -> Iterator[tuple[Series, float]]:
+def _of_stop(stop: RunStopped) -> Iterator[tuple[Series, float]]:
     yield Series(Total.RUN_STOPS, stop.app_id, stop.reason), 1.0
     if stop.status is not None and stop.duration is not None:
         yield from _observe(Total.RUN_DURATION, stop.app_id, stop.status, DURATION_BUCKETS, stop.duration)

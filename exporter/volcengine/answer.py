@@ -8,7 +8,7 @@ from requests import Response
 
 from exporter.errors import NotJson, ReadError, TimedOut
 from exporter.model.reply import Reply, parse_reply
-from exporter.volcengine.faults import of_answer, request_id, unix_time
+from exporter.volcengine.error_mapping import of_answer, request_id, unix_time
 
 LARGEST_BODY = 1024 * 1024
 """Bytes, after decompression; a reply has some 700."""

@@ -49,7 +49,7 @@ NO_SHAPE = Shape()
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CallbackResult:
     """What a body comes to: `callback` is there when it is accepted or stale; `sentence` says why if it is not."""
 
     outcome: CallbackOutcome
@@ -63,25 +63,25 @@ class _Unusable(Exception):
     """A signed body that says nothing of a task; the message is for a person and repeats nothing of it."""
 
 
-def judge(body: bytes, terms: Terms, now: float) -> Verdict:
+def verify_callback(body: bytes, terms: Terms, now: float) -> CallbackResult:
     """Judge a body by what can be known of it alone, at `now` (Unix seconds); whoever keeps a memory may know more."""
     try:
         envelope = Envelope.of(body)
     except NotAnObject as error:
-        return Verdict(CallbackOutcome.MALFORMED, sentence=f"the body {error}")
+        return CallbackResult(CallbackOutcome.MALFORMED, sentence=f"the body {error}")
     shape = _shape(envelope)
     if not envelope.signed_with_any(terms.secrets):
-        return Verdict(CallbackOutcome.BAD_SIGNATURE, shape, "the signature fits none of the secrets")
+        return CallbackResult(CallbackOutcome.BAD_SIGNATURE, shape, "the signature fits none of the secrets")
     if envelope.event_type not in terms.event_types:
-        return Verdict(CallbackOutcome.IGNORED, shape, "its EventType is none of callbacks.event_types")
+        return CallbackResult(CallbackOutcome.IGNORED, shape, "its EventType is none of callbacks.event_types")
     try:
         callback, unexpected = _event(envelope)
     except _Unusable as error:
-        return Verdict(CallbackOutcome.MALFORMED, shape, str(error))
+        return CallbackResult(CallbackOutcome.MALFORMED, shape, str(error))
     if abs(now - callback.at) > terms.max_age:
         sentence = "its EventTime is further from now than callbacks.max_age"
-        return Verdict(CallbackOutcome.STALE, shape, sentence, callback)
-    return Verdict(CallbackOutcome.ACCEPTED, shape, "", callback, unexpected)
+        return CallbackResult(CallbackOutcome.STALE, shape, sentence, callback)
+    return CallbackResult(CallbackOutcome.ACCEPTED, shape, "", callback, unexpected)
 
 
 def _shape(envelope: Envelope) -> Shape:

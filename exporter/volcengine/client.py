@@ -13,13 +13,13 @@ from urllib3.exceptions import HTTPError
 
 from exporter.errors import BadSchema, CredentialsRefused, ReadError, Throttled, Unreachable, WebcastExporterError
 from exporter.model.credentials import Credentials
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task import Task
 from exporter.volcengine.answer import Answer, receive, understand
 from exporter.volcengine.endpoint import Endpoint, Requests
-from exporter.volcengine.faults import of_exception, unix_time
-from exporter.volcengine.pacing import Interrupted, Pacer
+from exporter.volcengine.error_mapping import of_exception, unix_time
+from exporter.volcengine.rate_limiter import Interrupted, RateLimiter
 from exporter.volcengine.transport import Transport
 
 CONNECTIONS = 64
@@ -49,7 +49,7 @@ class Client:
         self,
         endpoint: Endpoint,
         credentials: Callable[[], Credentials],
-        pacer: Pacer,
+        rate_limiter: RateLimiter,
         *,
         clock: Callable[[], float] = time,
         stopwatch: Callable[[], float] = monotonic,
@@ -58,7 +58,7 @@ class Client:
     ) -> None:
         self._endpoint = endpoint
         self._credentials = credentials
-        self._pacer = pacer
+        self._pacer = rate_limiter
         self._clock = clock
         self._stopwatch = stopwatch
         self._requests = Requests(endpoint)
@@ -67,7 +67,7 @@ class Client:
         self._closed = False
         self._call = threading.local()
 
-    def read(self, target: TargetId, slot: float | None = None) -> Reading:
+    def read(self, target: TargetId, slot: float | None = None) -> ReadResult:
         """Make one call, in `slot` of the pacer or else in the next one, and tell what came of it.
 
         Raises nothing for what the network, the API or the credentials do. A closed client and an interrupted pacer
@@ -132,10 +132,10 @@ class Client:
         """Called when this thread's call is about to be written, its connection made."""
         self._pacer.leave(self._call.grant)
 
-    def _reading(self, target: TargetId, attempt: _Attempt, waited: float, elapsed: float) -> Reading:
+    def _reading(self, target: TargetId, attempt: _Attempt, waited: float, elapsed: float) -> ReadResult:
         at = self._clock()
         server_time = _time_of_date(attempt.date)
-        return Reading(
+        return ReadResult(
             target,
             at=at,
             server_time=at if server_time is None else server_time,

@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 from exporter.config.durations import parse_duration
 from exporter.config.times import parse_time
 from exporter.enums import Source
-from exporter.model.known import Standing
+from exporter.model.task_state import DisplayStatus
 
 WRONG = "wrong"
 """Stands among the statuses for all that somebody should look at."""
@@ -75,7 +75,7 @@ def tasks_asked(query: QueryParams, sizes: tuple[int, int]) -> TasksAsked:
 
 
 def _status(word: str) -> str:
-    return word if word == PAST else one_of(Standing, word, "status", (WRONG, PAST))
+    return word if word == PAST else one_of(DisplayStatus, word, "status", (WRONG, PAST))
 
 
 def text_asked(query: QueryParams) -> str:

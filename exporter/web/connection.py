@@ -34,7 +34,7 @@ TAKING = 2.0
 """Seconds without any progress after which a client that does not take its answer is no longer being served."""
 
 
-class Standing(NamedTuple):
+class ConnectionState(NamedTuple):
     """For what it waits, after which request, and how many bytes the client has still to take: progress changes it."""
 
     wait: Wait
@@ -57,7 +57,7 @@ class Connection(H11Protocol):
         self.since = since
         self.tls = tls
         self._refused = False
-        self._standing = Standing(Wait.HEAD)
+        self._state = ConnectionState(Wait.HEAD)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin, or refuse."""
@@ -78,22 +78,22 @@ class Connection(H11Protocol):
 
     def look(self, now: float) -> Wait:
         """For what it waits now."""
-        standing = self._stands()
-        if standing != self._standing:
-            self._standing, self.since = standing, now
-        return standing.wait
+        state = self._stands()
+        if state != self._state:
+            self._state, self.since = state, now
+        return state.wait
 
     def is_served(self, now: float) -> bool:
         """Whether its answer is being made, or being taken."""
         answered = self.look(now) is Wait.ANSWER
-        return answered and not (self._standing.unsent and now - self.since >= TAKING)
+        return answered and not (self._state.unsent and now - self.since >= TAKING)
 
-    def _stands(self) -> Standing:
+    def _stands(self) -> ConnectionState:
         unsent = self.transport.get_write_buffer_size()
         if self.transport.is_closing():
-            return Standing(Wait.END, self.cycle, unsent)
+            return ConnectionState(Wait.END, self.cycle, unsent)
         request: RequestResponseCycle | None = self.cycle  # None before the first, whatever uvicorn's annotation says
         if unsent or (request and not request.response_complete):
-            return Standing(Wait.ANSWER, request, unsent)
+            return ConnectionState(Wait.ANSWER, request, unsent)
         begun = request is None or self.conn.trailing_data[0]
-        return Standing(Wait.HEAD if begun else Wait.IDLE, request)
+        return ConnectionState(Wait.HEAD if begun else Wait.IDLE, request)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from exporter.model.known import Known, Standing, is_hidden
 from exporter.model.target import TargetId
-from exporter.model.turn import Turn
+from exporter.model.task_state import DisplayStatus, TaskState, is_hidden
+from exporter.model.turn import NextRead
 from exporter.web.envelope import moment
 from exporter.web.insight import Insight
 from exporter.web.selection import Seen
@@ -55,7 +55,7 @@ def why_no_target(target: TargetId, insight: Insight) -> str:
     )
 
 
-def next_read(turn: Turn | None, now: float) -> str:
+def next_read(turn: NextRead | None, now: float) -> str:
     """When, and why then."""
     if turn is None:
         return "no account reads it"
@@ -67,21 +67,21 @@ def next_read(turn: Turn | None, now: float) -> str:
     return f"{when}, {LANES.get(turn.lane, turn.lane)}"
 
 
-def why_series(known: Known, insight: Insight) -> str:
+def why_series(known: TaskState, insight: Insight) -> str:
     """Which series it has, and why no others."""
     if is_hidden(known, insight.now, insight.lifetimes):
         linger = span(insight.lifetimes.linger)
         return f"It has none: its run stopped, and lifecycle.linger ({linger}) is over since its end was seen."
     if not insight.has_series(known.target.id):
         return "It has none: there are more tasks than metrics.max_tasks, and others come first."
-    return _SERIES.get(known.standing, "It has all its series: its state is that of the last good read.")
+    return _SERIES.get(known.display_status, "It has all its series: its state is that of the last good read.")
 
 
 _SERIES = {
-    Standing.UNREAD: "It has webcast_task_info only: no read of it has ended yet.",
-    Standing.NOT_FOUND: (
+    DisplayStatus.UNREAD: "It has webcast_task_info only: no read of it has ended yet.",
+    DisplayStatus.NOT_FOUND: (
         "It has no state series: the API knows no such task. Are room and task swapped, is it another app's, or did it "
         "start over 72 hours ago?"
     ),
-    Standing.STALE: "It has no state series: nothing fresh was read for so long that its old state is shown no more.",
+    DisplayStatus.STALE: "No state series: the last successful read is older than stale_after.",
 }

@@ -5,10 +5,10 @@ from typing import Protocol
 
 from exporter.discovery.groups import TargetGroup
 from exporter.enums import CallbackOutcome
-from exporter.metrics.board import Place
 from exporter.metrics.scrape import Exposition
-from exporter.model.known import Known
+from exporter.metrics.series_cache import TaskCountKey
 from exporter.model.target import TargetId
+from exporter.model.task_state import TaskState
 from exporter.web.insight import Insight
 from exporter.web.recent import Seen
 
@@ -79,7 +79,7 @@ class House(Protocol):
         """What people may look into."""
         ...
 
-    def tracked(self) -> list[Known]:
+    def tracked(self) -> list[TaskState]:
         """What is known of every target."""
         ...
 
@@ -103,7 +103,7 @@ class House(Protocol):
         """Why it is not ready yet, as a sentence; empty once it is."""
         ...
 
-    def counts(self) -> Mapping[Place, int]:
+    def counts(self) -> Mapping[TaskCountKey, int]:
         """How many tasks count under which labels of `webcast_tasks`."""
         ...
 

@@ -5,11 +5,11 @@ from typing import NamedTuple, Protocol
 
 from exporter.config.schema import Config
 from exporter.enums import Rejection, Source
-from exporter.metrics.history import Recollection
-from exporter.metrics.instruments import AccountNumbers
-from exporter.model.known import Known, Lifetimes
+from exporter.metrics.history import TaskHistory
+from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.target import TargetId
-from exporter.model.turn import Turn
+from exporter.model.task_state import Lifetimes, TaskState
+from exporter.model.turn import NextRead
 from exporter.store.stopped import Found, Wanted
 
 
@@ -43,15 +43,15 @@ class Insight(Protocol):
         """The latest (re)load; None before the first."""
         ...
 
-    def known(self, target: TargetId) -> Known | None:
+    def known(self, target: TargetId) -> TaskState | None:
         """What is known of a target, None when it is not tracked."""
         ...
 
-    def turn(self, known: Known) -> Turn | None:
+    def turn(self, known: TaskState) -> NextRead | None:
         """When a target will be read next; None while no account reads it."""
         ...
 
-    def recollected(self, target: TargetId) -> Recollection:
+    def recollected(self, target: TargetId) -> TaskHistory:
         """Its last reads and changes."""
         ...
 

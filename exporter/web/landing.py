@@ -6,8 +6,8 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter.metrics.instruments import AccountNumbers
-from exporter.model.known import Standing
+from exporter.metrics.self_metrics import AccountNumbers
+from exporter.model.task_state import DisplayStatus
 from exporter.web.house import House
 from exporter.web.page import house_of, page
 
@@ -44,7 +44,7 @@ def landing(request: Request) -> Response:
     now = insight.now
     context = {
         "now": now,
-        "standings": _standings(house),
+        "statuses": _statuses(house),
         "accounts": [_row(name, numbers, now) for name, numbers in sorted(insight.accounts().items())],
         "sources": [(source, number) for source, number in insight.by_source().items() if number],
         "rejected": [(reason, number) for reason, number in insight.rejected().items() if number],
@@ -56,11 +56,11 @@ def landing(request: Request) -> Response:
     return page(request, "landing.html", context)
 
 
-def _standings(house: House) -> list[tuple[str, int]]:
-    by_standing: Counter[str] = Counter()
+def _statuses(house: House) -> list[tuple[str, int]]:
+    by_status: Counter[str] = Counter()
     for place, number in house.counts().items():
-        by_standing[place.standing] += number
-    return [(standing.value, by_standing[standing]) for standing in Standing]
+        by_status[place.display_status] += number
+    return [(display_status.value, by_status[display_status]) for display_status in DisplayStatus]
 
 
 def _row(name: str, numbers: AccountNumbers, now: float) -> AccountRow:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from exporter.discovery.listing import WEAKEST_FIRST
-from exporter.model.known import Known, Lifetimes, Standing
+from exporter.model.task_state import DisplayStatus, Lifetimes, TaskState
 from exporter.model.trouble import Rank, Trouble, elapsed, trouble
 from exporter.web.asked import PAST, Sort, TasksAsked
 
@@ -15,13 +15,13 @@ from exporter.web.asked import PAST, Sort, TasksAsked
 class Seen(NamedTuple):
     """A task, and what is wrong with it."""
 
-    known: Known
+    known: TaskState
     trouble: Trouble
 
     @property
     def status(self) -> str:
         """What it counts as, as `webcast_tasks` has it; `past` once it counts no more."""
-        return PAST if self.trouble.rank is Rank.PAST else self.known.standing
+        return PAST if self.trouble.rank is Rank.PAST else self.known.display_status
 
     @property
     def wrong(self) -> bool:
@@ -40,7 +40,7 @@ class Selection(NamedTuple):
     pages: int
 
 
-def select(known: Iterable[Known], asked: TasksAsked, now: float, lifetimes: Lifetimes) -> Selection:
+def select(known: Iterable[TaskState], asked: TasksAsked, now: float, lifetimes: Lifetimes) -> Selection:
     """Look at every task once."""
     fitting = [Seen(each, trouble(each, now, lifetimes)) for each in known if _fits(each, asked)]
     counts = Counter(seen.status for seen in fitting)
@@ -60,7 +60,7 @@ def _page(fitting: list[Seen], asked: TasksAsked, number: int, now: float) -> li
     return first(end, fitting, key=lambda seen: (key(seen, now), seen.known.target.id))[begin:]
 
 
-def _fits(known: Known, asked: TasksAsked) -> bool:
+def _fits(known: TaskState, asked: TasksAsked) -> bool:
     target = known.target
     if asked.app_id and target.id.app_id != asked.app_id:
         return False
@@ -71,17 +71,17 @@ def _fits(known: Known, asked: TasksAsked) -> bool:
     return not asked.text or all(word in _text(known) for word in asked.text.casefold().split())
 
 
-def _text(known: Known) -> str:
+def _text(known: TaskState) -> str:
     """All that the text filter looks into."""
     target = known.target
     return " ".join((str(target.id), known.user_id, known.source_host, *target.labels.values())).casefold()
 
 
-def _latest_page(known: Known) -> float:
+def _latest_page(known: TaskState) -> float:
     return max((event.at for event in known.pages.latest), default=-math.inf)
 
 
-_STANDINGS = {standing: place for place, standing in enumerate(Standing)}
+_STANDINGS = {display_status: place for place, display_status in enumerate(DisplayStatus)}
 
 _KEYS: Mapping[Sort, Callable[[Seen, float], Any]] = {
     # The newest trouble of a rank first.
@@ -90,7 +90,7 @@ _KEYS: Mapping[Sort, Callable[[Seen, float], Any]] = {
         -(seen.known.status_since or seen.known.not_found_since or 0.0),
     ),
     Sort.TASK: lambda *_: 0,
-    Sort.STATUS: lambda seen, _: _STANDINGS[seen.known.standing],
+    Sort.STATUS: lambda seen, _: _STANDINGS[seen.known.display_status],
     Sort.SINCE: lambda seen, _: -(seen.known.status_since or 0.0),
     Sort.ELAPSED: lambda seen, now: -(elapsed(seen.known, now) or -1.0),
     Sort.PAGE_EVENT: lambda seen, _: -_latest_page(seen.known),

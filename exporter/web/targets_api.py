@@ -7,12 +7,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter.discovery.feed import FeedFault
+from exporter.discovery.feed import SDSourceError
 from exporter.discovery.listing import WEAKEST_FIRST
 from exporter.discovery.sd_form import groups_of_json
 from exporter.errors import BadTargets, StartError, StateError
-from exporter.model.known import Known
 from exporter.model.target import TargetId
+from exporter.model.task_state import TaskState
 from exporter.web.bodies import BodyFault, read_body, require_type
 from exporter.web.envelope import failure, moment, success
 from exporter.web.house import House
@@ -82,7 +82,7 @@ def _name(request: Request, body: bytes) -> Response:
         return success({"accepted": house.push.name(groups, whole=request.method == "PUT")})
     except UnicodeDecodeError as error:
         return _bad([f"the body is not UTF-8 text (at byte {error.start})"])
-    except FeedFault as fault:
+    except SDSourceError as fault:
         # A sentence about the whole begins with its verb, one about a part with its place.
         return _bad([str(fault) if str(fault).startswith("[") else f"the body {fault}"])
     except BadTargets as error:
@@ -117,7 +117,7 @@ def _unauthorized(sentence: str, challenge: str) -> Response:
     return failure(401, sentence, {"WWW-Authenticate": challenge})
 
 
-def _shown(known: Known) -> dict[str, Any]:
+def _shown(known: TaskState) -> dict[str, Any]:
     """One target; times are RFC 3339, null where there is none. While it is drained no source lists it."""
     target = known.target
     return {
@@ -125,8 +125,7 @@ def _shown(known: Known) -> dict[str, Any]:
         "labels": dict(target.labels),
         "sources": sorted(target.sources, key=WEAKEST_FIRST.__getitem__) if known.drain_until is None else [],
         "account": target.account,
-        "status": known.task.status if known.task else None,
-        "standing": known.standing,
+        "status": known.display_status,
         "last_read": moment(known.last_read),
         "last_successful_read": moment(known.last_success),
         "read_error": known.failure,

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.errors import StateError
-from exporter.model.known import Known
 from exporter.model.target import TargetId
+from exporter.model.task_state import TaskState
 from exporter.model.trouble import trouble
 from exporter.store.stopped import Found, Wanted
 from exporter.web.envelope import failure, success
@@ -55,7 +55,7 @@ def _target(request: Request) -> TargetId:
     return TargetId.checked(*(request.path_params[name] for name in TargetId._fields))
 
 
-def _seen(known: Known, insight: Insight) -> Seen:
+def _seen(known: TaskState, insight: Insight) -> Seen:
     return Seen(known, trouble(known, insight.now, insight.lifetimes))
 
 

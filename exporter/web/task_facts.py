@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from exporter.discovery.listing import WEAKEST_FIRST
 from exporter.enums import Source, StopReason
-from exporter.model.known import Known
 from exporter.model.pages import PageEvent
+from exporter.model.task_state import TaskState
 from exporter.model.trouble import Rank, elapsed
 from exporter.web.envelope import moment
 from exporter.web.selection import Seen
@@ -17,7 +17,7 @@ class Facts(NamedTuple):
     Times are Unix seconds, spans seconds, None where there is none.
     """
 
-    known: Known
+    known: TaskState
     trouble: str
     level: str
     since: float | None
@@ -50,19 +50,19 @@ def _level(seen: Seen) -> str:
     return "wrong" if seen.trouble.rank <= Rank.OVERDUE else "odd"
 
 
-def since(known: Known) -> float | None:
+def since(known: TaskState) -> float | None:
     """Since when it counts as what it counts as, as far as that is known (Unix seconds)."""
     return known.status_since if known.task is not None else known.not_found_since
 
 
-def stop_reason(known: Known) -> StopReason | None:
+def stop_reason(known: TaskState) -> StopReason | None:
     """Why it stopped, while that is its latest run's state."""
     if known.task is not None:
         return known.task.stop_reason
     return known.run.stopped if known.run and known.run.end_seen is not None else None
 
 
-def sources(known: Known) -> tuple[Source, ...]:
+def sources(known: TaskState) -> tuple[Source, ...]:
     """Who lists it, weakest first; nobody while it is drained."""
     listed = known.target.sources if known.drain_until is None else ()
     return tuple(sorted(listed, key=WEAKEST_FIRST.__getitem__))
@@ -78,8 +78,7 @@ def task_json(seen: Seen, now: float) -> dict[str, Any]:
         "account": target.account,
         "sources": list(found.sources),
         "labels": dict(target.labels),
-        "status": task.status if task else None,
-        "standing": known.standing,
+        "status": known.display_status,
         "since": moment(found.since),
         "trouble": found.trouble or None,
         "start": moment(task.start) if task else None,

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.enums import Source
-from exporter.model.known import Known, Standing
+from exporter.model.task_state import DisplayStatus, TaskState
 from exporter.web.asked import PAST, WRONG, QueryFault, Sort, TasksAsked, tasks_asked
 from exporter.web.envelope import failure, success
 from exporter.web.house import House
@@ -92,7 +92,7 @@ def tasks_api(request: Request) -> Response:
     )
 
 
-def _found(request: Request, house: House, asked: TasksAsked) -> tuple[float, list[Known], Selection]:
+def _found(request: Request, house: House, asked: TasksAsked) -> tuple[float, list[TaskState], Selection]:
     """One look at all tasks at a time, however many people look: a scrape shares the processor with no more."""
     with request.app.state.one_at_a_time:
         now, known = house.insight.now, house.tracked()
@@ -110,10 +110,10 @@ def _chips(found: Selection, query: dict[str, str | int], status: str) -> list[C
         Choice("all", link(PATH, query, status=""), not status, sum(found.counts.values())),
         Choice("needs attention", link(PATH, query, status=WRONG), WRONG in chosen, found.wrong),
     ]
-    for standing in (*Standing, PAST):
-        if found.counts.get(standing) or standing in chosen:
-            href = link(PATH, query, status=standing)
-            chips.append(Choice(standing, href, standing in chosen, found.counts.get(standing, 0)))
+    for display_status in (*DisplayStatus, PAST):
+        if found.counts.get(display_status) or display_status in chosen:
+            href = link(PATH, query, status=display_status)
+            chips.append(Choice(display_status, href, display_status in chosen, found.counts.get(display_status, 0)))
     return chips
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from exporter.enums import Source
-from exporter.metrics.instruments import AccountNumbers
+from exporter.metrics.self_metrics import AccountNumbers
 from exporter.web.site import create_site
 from tests.browser.fleet import NOW, morning, runs_that_stopped
 from tests.real.conftest import real_part

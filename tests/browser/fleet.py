@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from exporter.enums import PageAction, PageReason, ReadFailure, Source, Status, StopReason
-from exporter.model.known import Known
 from exporter.model.pages import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task, VideoStream
+from exporter.model.task_state import TaskState
 
 NOW = 1_768_465_805.0
 APPS = ("661e0000000000000000543c", "661e0000000000000000543d")
@@ -18,15 +18,15 @@ ROOMS = ("Algebra", "Biology", "Chinese", "Drawing", "English", "French", "Geome
 
 def task_known(
     number: int, task: Task | None, *, since: float, read: float = 8.0, source: Source = Source.HTTP
-) -> Known:
+) -> TaskState:
     """Task `number`, as it was read a few seconds ago."""
     room = f"{ROOMS[number % len(ROOMS)]}-{number}"
     ids = TargetId(APPS[number % 4 // 3], room, "record")
     target = Target(ids, "default", frozenset({source}), {"team": "edu"})
     if task is None:
-        return Known(target, accepted_at=NOW - since)
+        return TaskState(target, accepted_at=NOW - since)
     at = NOW - read
-    return Known(
+    return TaskState(
         target,
         accepted_at=NOW - since - 60,
         task=replace(task, max_running_time=LIMIT, video=(VideoStream(1280, 720, 15, 250_000),)),
@@ -39,25 +39,25 @@ def task_known(
     )
 
 
-def running(number: int, ran: float) -> Known:
+def running(number: int, ran: float) -> TaskState:
     """One that has run for so long."""
     return task_known(number, Task(Status.RUNNING, start=NOW - ran), since=ran, read=number % 25)
 
 
-def with_page(known: Known, action: PageAction, reason: PageReason, ago: float) -> Known:
+def with_page(known: TaskState, action: PageAction, reason: PageReason, ago: float) -> TaskState:
     """Its page was in trouble."""
     pages = Pages(1, 0, (PageEvent(action, reason, NOW - ago),))
     run = Run(known.target.id, NOW - 3600, entered=frozenset({Status.RUNNING}), pages=pages)
     return replace(known, run=run)
 
 
-def stopped(number: int, status: Status, reason: StopReason, ago: float, ran: float) -> Known:
+def stopped(number: int, status: Status, reason: StopReason, ago: float, ran: float) -> TaskState:
     """One that stopped some time ago."""
     task = Task(status, start=NOW - ago - ran, end=NOW - ago, stop_reason=reason)
     return task_known(number, task, since=ago)
 
 
-def morning() -> list[Known]:
+def morning() -> list[TaskState]:
     """A school in the morning: most is well, some is not."""
     lost = task_known(5, Task(Status.RUNNING, start=NOW - 5000), since=5000)
     return [
@@ -77,7 +77,7 @@ def morning() -> list[Known]:
     ]
 
 
-def many(number: int) -> Iterator[Known]:
+def many(number: int) -> Iterator[TaskState]:
     """So many that run."""
     return (running(each, 60.0 + each % 7000) for each in range(number))
 

@@ -5,11 +5,11 @@ from typing import Any, Never
 from unittest.mock import patch
 
 from exporter import cli
-from exporter.service.signals import Signals, Wish
+from exporter.service.signals import SignalAction, Signals
 
 BROKEN = (
     "exporter.volcengine.signing.signing_key",
-    "exporter.service.callbacks.judge",
+    "exporter.service.callbacks.verify_callback",
     "exporter.service.push.PushDesk.admits",
     "exporter.web.passwords.Passwords._fits",
 )
@@ -22,7 +22,7 @@ def fail(*_args: Any, **_keys: Any) -> Never:
 
 def crash(_exporter: Any, _watched: Any, signals: Signals, _hold: Any) -> Never:
     """In place of an end."""
-    while signals.wait(1.0) is not Wish.STOP:
+    while signals.wait(1.0) is not SignalAction.STOP:
         pass
     fail()
 

@@ -16,11 +16,11 @@ from starlette.routing import Route
 from exporter.config.load import parse_config
 from exporter.enums import Status, StopReason
 from exporter.model.run import Run as TaskRun
-from exporter.model.run import Step
+from exporter.model.run import StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.store.ledger import Ledger
 from exporter.store.opening import open_engine
+from exporter.store.store import Store
 from exporter.web.listener import Listener, bind
 
 Run = Callable[..., Result]
@@ -31,7 +31,7 @@ TARGET = {
     "target": "661e/Room1/Task1",
     "account": "default",
     "sources": ["static", "push"],
-    "standing": "not_found",
+    "status": "not_found",
     "last_read": "2026-01-15T08:30:00.000Z",
     "read_error": "not_found",
     "next_read": "2026-01-15T08:30:05.000Z",
@@ -169,9 +169,9 @@ def file(tmp_path: Path) -> str:
     file = tmp_path / "webcast-exporter.yml"
     file.write_text(f"accounts: [{{name: default}}]\nstate: {{url: 'sqlite:///{tmp_path}/state.db'}}\n")
     engine = open_engine(parse_config(file.read_text(), tmp_path).state.url.whole)
-    ledger = Ledger(engine, lambda: 0.0, unwritten)
-    ledger.record(Step(tuple(task_run(number) for number in range(1_002))))
-    ledger.close()
+    store = Store(engine, lambda: 0.0, unwritten)
+    store.record(StateChange(tuple(task_run(number) for number in range(1_002))))
+    store.close()
     return str(file)
 
 

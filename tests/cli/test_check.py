@@ -7,7 +7,7 @@ from click.testing import Result
 from exporter.cli import check_probe
 from exporter.errors import Rejected
 from exporter.model.credentials import Credentials
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.simulator.authority import Account
 from exporter.simulator.faults import FaultMode
@@ -138,9 +138,9 @@ def test_probe_for_an_app_of_no_account(run: Run, api: "Api") -> None:
     assert sum(api.simulation.calls.counts.values()) == 0
 
 
-def reading(target: TargetId, outcome: object) -> Reading:
+def reading(target: TargetId, outcome: object) -> ReadResult:
     """A read that ended so."""
-    return Reading(target, at=1.0, server_time=1.0, elapsed=0.1, outcome=outcome)  # type: ignore[arg-type]  # as given
+    return ReadResult(target, at=1.0, server_time=1.0, elapsed=0.1, outcome=outcome)  # type: ignore[arg-type]  # as given
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_made_up_app_may_be_rejected(
 ) -> None:
     """Without any app to ask for, a refusal of the made-up one by the product shows that key and signature are good."""
 
-    def refused(_account: object, target: TargetId, *_: object) -> Reading:
+    def refused(_account: object, target: TargetId, *_: object) -> ReadResult:
         return reading(target, Rejected("the API rejects the request", code=code))
 
     monkeypatch.setattr(check_probe, "read_once", refused)

@@ -18,7 +18,7 @@ from exporter.config.schema import Config
 from exporter.metrics.reference import reference
 from exporter.service.exporter import Exporter
 from exporter.service.serve import serve
-from exporter.service.signals import Signals, Wish
+from exporter.service.signals import SignalAction, Signals
 from exporter.web.listener import Listener
 
 Run = Callable[..., Result]
@@ -67,7 +67,7 @@ def test_simulate_says_where_it_is_and_stops(run: Run, meanwhile: Callable[..., 
 
 def test_simulate_on_every_interface(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """`:PORT` is every interface here too."""
-    monkeypatch.setattr(Signals, "wait", lambda _self, _seconds=None: Wish.STOP)
+    monkeypatch.setattr(Signals, "wait", lambda _self, _seconds=None: SignalAction.STOP)
     result = run("simulate", "--listen", ":0", "--tasks", "1")
     assert (result.exit_code, "http://0.0.0.0:" in result.stdout) == (0, True)
 

@@ -167,7 +167,7 @@ def test_9_a_wrong_callback_secret(run: Run, api: "Api") -> None:
     assert "canary" not in result.output
 
 
-class Heard(logging.Handler):
+class CallbackReceipt(logging.Handler):
     """Tells when a sentence is logged."""
 
     def __init__(self, sentence: str) -> None:
@@ -246,7 +246,7 @@ def test_1_and_2_while_serving(
 ) -> None:
     """The log says whose calls fail, why, and what to do next."""
     config = api.config(api.account(**changes), static_configs=[{"targets": [str(TASK)]}])
-    heard = Heard("account default: calls fail")
+    heard = CallbackReceipt("account default: calls fail")
     log = logging.getLogger("exporter")
     log.addHandler(heard)
     logged = served(monkeypatch, run, config, lambda _url: heard.said.wait(20))

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.cli import get
 from exporter.config.accounts import Account
 from exporter.errors import TimedOut
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 
 if TYPE_CHECKING:
@@ -131,10 +131,10 @@ def test_environment_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a file the credentials are the environment's, and the endpoint is the vendor's."""
     asked: list[tuple[str, str, dict[str, str]]] = []
 
-    def read(account: Account, target: TargetId, environ: dict[str, str], _place: str) -> Reading:
+    def read(account: Account, target: TargetId, environ: dict[str, str], _place: str) -> ReadResult:
         keys = {name: environ[name] for name in ("VOLC_ACCESSKEY", "VOLC_SECRETKEY")}
         asked.append((account.endpoint, str(target), keys))
-        return Reading(target, at=1.0, server_time=1.0, elapsed=0.1, outcome=TimedOut("no whole answer in time"))
+        return ReadResult(target, at=1.0, server_time=1.0, elapsed=0.1, outcome=TimedOut("no whole answer in time"))
 
     monkeypatch.setattr(get, "read_once", read)
     keys = {"VOLC_ACCESSKEY": "AKLTexample", "VOLC_SECRETKEY": "canary"}

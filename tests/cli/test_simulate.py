@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from exporter.service.signals import Signals, Wish
+from exporter.service.signals import SignalAction, Signals
 from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
 
 Run = Callable[..., Result]
@@ -24,7 +24,7 @@ def scenes(monkeypatch: pytest.MonkeyPatch) -> list[Scene]:
         return Simulation(scene)
 
     monkeypatch.setattr("exporter.cli.simulate.Simulation", simulation)
-    monkeypatch.setattr(Signals, "wait", lambda _self, _seconds=None: Wish.STOP)
+    monkeypatch.setattr(Signals, "wait", lambda _self, _seconds=None: SignalAction.STOP)
     return made
 
 

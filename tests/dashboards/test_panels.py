@@ -2,13 +2,13 @@ import re
 from pathlib import Path
 
 from exporter.enums import PageAction, PageReason, ReadFailure, StopReason
-from exporter.model.known import Standing
+from exporter.model.task_state import DisplayStatus
 from tests.dashboards.reading import Json, columns, fixed_names, properties, selectors
 
 UNITS = set((Path(__file__).parent / "units.txt").read_text().split())
 """Ids of all value formats of Grafana 13.2 (its package @grafana/data)."""
 MOMENT = {"stat", "bargauge", "gauge", "table"}
-WORDS = {*Standing, *StopReason, *ReadFailure, *PageReason, *PageAction, ""}
+WORDS = {*DisplayStatus, *StopReason, *ReadFailure, *PageReason, *PageAction, ""}
 LEGEND_LABEL = re.compile(r"\{\{(\w+)\}\}")
 GREY = {"color": "#8e8e8e", "value": None}
 COLOR = re.compile(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.discovery.groups import Listed, TargetGroup, one_list, read_groups
+from exporter.discovery.groups import TargetEntry, TargetGroup, one_list, read_groups
 from exporter.enums import Rejection, Source
 from exporter.model.target import TargetId
 
@@ -12,7 +12,7 @@ T1, T2 = TargetId("app", "room", "t1"), TargetId("app", "room", "t2")
 def test_groups_share_their_labels() -> None:
     """Each target of a group has the group's labels without `__*`, and its expected times."""
     group = TargetGroup([str(T1), str(T2)], {"team": "edu", "__expected_start__": "100", "__meta_x": "y"})
-    expected = Listed({"team": "edu"}, expected_start=100.0)
+    expected = TargetEntry({"team": "edu"}, expected_start=100.0)
     assert {T1: expected, T2: expected} == read_groups(Source.STATIC, [group]).targets
 
 
@@ -43,7 +43,7 @@ def test_twice_in_one_list() -> None:
     """Of two equal targets the first stays, with its own labels, and the second is a duplicate."""
     groups = [TargetGroup([str(T1)], {"team": "a"}), TargetGroup([str(T1), str(T2)], {"team": "b", "more": "c"})]
     listing = read_groups(Source.STATIC, groups)
-    assert {T1: Listed({"team": "a"}), T2: Listed({"team": "b", "more": "c"})} == listing.targets
+    assert {T1: TargetEntry({"team": "a"}), T2: TargetEntry({"team": "b", "more": "c"})} == listing.targets
     assert [(rejected.reason, str(rejected.problem)) for rejected in listing.rejected] == [
         (Rejection.DUPLICATE, "[1].targets[0]: app/room/t1 is in this list already")
     ]
@@ -86,7 +86,7 @@ def test_a_label_s_value_is_text(labels: dict[str, object], sentence: str) -> No
 def test_expected_times_may_be_numbers() -> None:
     """The two labels that are times may be numbers, as YAML and JSON write Unix seconds."""
     group = TargetGroup([str(T1)], {"__expected_start__": 100, "__expected_end__": 200.5, "team": "edu"})
-    assert {T1: Listed({"team": "edu"}, 100.0, 200.5)} == read_groups(Source.FILE, [group]).targets
+    assert {T1: TargetEntry({"team": "edu"}, 100.0, 200.5)} == read_groups(Source.FILE, [group]).targets
 
 
 def test_a_target_that_is_no_text() -> None:
@@ -103,7 +103,7 @@ def test_documents_make_one_list() -> None:
     first = read_groups(Source.FILE, [TargetGroup([str(T1), "bad"], {"team": "a"})])
     second = read_groups(Source.FILE, [TargetGroup([str(T1), str(T2)], {"team": "b"})])
     listing = one_list(Source.FILE, [("a.yml", first), ("b.yml", second), ("c.yml", second)])
-    assert {T1: Listed({"team": "a"}), T2: Listed({"team": "b"})} == listing.targets
+    assert {T1: TargetEntry({"team": "a"}), T2: TargetEntry({"team": "b"})} == listing.targets
     assert [(entry.reason, entry.problem.path) for entry in listing.rejected] == [
         (Rejection.INVALID, "a.yml[0].targets[1]"),
         (Rejection.DUPLICATE, "b.yml"),

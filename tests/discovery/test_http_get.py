@@ -15,7 +15,7 @@ from urllib3.util import connection
 
 from exporter.config.discovery import HttpSdConfig
 from exporter.discovery import http_get
-from exporter.discovery.feed import FeedFault
+from exporter.discovery.feed import SDSourceError
 from exporter.discovery.http_get import Getter, proxies
 
 Section = Callable[..., HttpSdConfig]
@@ -93,7 +93,7 @@ def test_a_slow_body(section: Section) -> None:
     """An answer that comes in drops is broken off after 10 seconds."""
     network = Network(Slow(b"[" + b" " * 100))
     Slow.clock = network.clock
-    with pytest.raises(FeedFault, match=r"^gave no whole answer within 10 seconds$"):
+    with pytest.raises(SDSourceError, match=r"^gave no whole answer within 10 seconds$"):
         Getter(section("http://127.0.0.1"), network, network.clock).get()
     assert network.clock.now == 112.0
 
@@ -101,7 +101,7 @@ def test_a_slow_body(section: Section) -> None:
 def test_slow_redirects(section: Section) -> None:
     """All redirects together have the 10 seconds that one answer has."""
     network = Network(location="/x")
-    with pytest.raises(FeedFault, match=r"^gave no whole answer within 10 seconds$"):
+    with pytest.raises(SDSourceError, match=r"^gave no whole answer within 10 seconds$"):
         Getter(section("http://127.0.0.1"), network, network.clock).get()
     assert [call["timeout"] for call in network.sent] == [10.0, 6.0, 2.0]
 
@@ -122,7 +122,7 @@ def test_slow_redirects(section: Section) -> None:
 def test_where_credentials_may_go(section: Section, url: str, target: str, *, goes: bool) -> None:
     """To the same origin, and from plain http to https on the usual ports; nowhere else."""
     network = Network(location=target)
-    with pytest.raises(FeedFault):
+    with pytest.raises(SDSourceError):
         Getter(section(url, "authorization: {credentials: s3cret}"), network, network.clock).get()
     assert [True, goes] == ["Authorization" in call["headers"] for call in network.sent[:2]]
 
@@ -131,7 +131,7 @@ def test_silence(backend: Any, section: Section, monkeypatch: pytest.MonkeyPatch
     """A server that takes the call and says nothing is given up."""
     monkeypatch.setattr(http_get, "TIMEOUT", 0.2)
     backend.server.RequestHandlerClass = lambda *_: threading.Event().wait(1)
-    with pytest.raises(FeedFault, match=r"^cannot be had: no whole answer within the timeout$"):
+    with pytest.raises(SDSourceError, match=r"^cannot be had: no whole answer within the timeout$"):
         Getter(section(backend.url)).get()
 
 
@@ -150,7 +150,7 @@ def test_close_breaks_off(backend: Any, section: Section) -> None:
     def get() -> None:
         try:
             getter.get()
-        except FeedFault as fault:
+        except SDSourceError as fault:
             problems.append(str(fault))
 
     thread = threading.Thread(target=get)
@@ -175,7 +175,7 @@ def test_closed_while_it_connects(backend: Any, section: Section, monkeypatch: p
 
     monkeypatch.setattr(connection, "create_connection", slow)
     for _ in range(2):
-        with pytest.raises(FeedFault, match=r"^is closed$"):
+        with pytest.raises(SDSourceError, match=r"^is closed$"):
             getter.get()
     assert backend.asked == []
 
@@ -217,7 +217,7 @@ def test_no_log_tells_the_url(section: Section, caplog: pytest.LogCaptureFixture
 
     thread = threading.Thread(target=answer)
     thread.start()
-    with listener, contextlib.suppress(FeedFault):
+    with listener, contextlib.suppress(SDSourceError):
         Getter(section(f"http://127.0.0.1:{listener.getsockname()[1]}/?key=s3cret")).get()
     thread.join(5)
     assert "s3cret" not in caplog.text

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from exporter.discovery.groups import Listed
+from exporter.discovery.groups import TargetEntry
 from exporter.discovery.kept import KeptList
 from exporter.enums import Source
 from exporter.errors import StateError
 from exporter.model.target import TargetId
 from exporter.store.kept import KeptTargets
-from exporter.store.ledger import Ledger
 from exporter.store.opening import open_engine
+from exporter.store.store import Store
 
 ONE, TWO = TargetId("app", "room", "one"), TargetId("app", "room", "two")
-EDU = Listed({"team": "edu"}, 1_768_465_805.0, 1_768_469_405.5)
-BARE = Listed({})
+EDU = TargetEntry({"team": "edu"}, 1_768_465_805.0, 1_768_469_405.5)
+BARE = TargetEntry({})
 
 
 class State:
@@ -24,17 +24,17 @@ class State:
 
     def __init__(self, file: Path) -> None:
         self._url = f"sqlite:///{file}"
-        self._ledgers: list[Ledger] = []
+        self._ledgers: list[Store] = []
 
     def open(self) -> KeptList:
         """The list, as after a start."""
-        self._ledgers.append(Ledger(open_engine(self._url), lambda: 0.0, lambda *_, **__: None))
+        self._ledgers.append(Store(open_engine(self._url), lambda: 0.0, lambda *_, **__: None))
         return KeptList(KeptTargets(self._ledgers[-1], Source.PUSH), Source.PUSH)
 
     def close(self) -> None:
         """Close all."""
-        for ledger in self._ledgers:
-            ledger.close()
+        for store in self._ledgers:
+            store.close()
 
 
 @pytest.fixture

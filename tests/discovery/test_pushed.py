@@ -3,21 +3,21 @@
 import pytest
 
 from exporter.config.accounts import Account
-from exporter.discovery.groups import Listed, TargetGroup
+from exporter.discovery.groups import TargetEntry, TargetGroup
 from exporter.discovery.listing import AccountOf
 from exporter.discovery.pushed import read_push
 from exporter.errors import BadTargets
 from exporter.model.target import TargetId
 
 ONE, TWO = TargetId("app", "room", "one"), TargetId("app", "room", "two")
-BARE = Listed({})
+BARE = TargetEntry({})
 EVERY_APP = AccountOf([Account()])
 
 
 def test_a_body_names_targets() -> None:
     """Labels and expected times as in every other list."""
     group = TargetGroup([str(ONE)], {"team": "edu", "__expected_start__": 1_768_465_805})
-    expected = {ONE: Listed({"team": "edu"}, 1_768_465_805.0), TWO: BARE}
+    expected = {ONE: TargetEntry({"team": "edu"}, 1_768_465_805.0), TWO: BARE}
     assert expected == read_push([group, TargetGroup([str(TWO)])], EVERY_APP)
     assert read_push([], EVERY_APP) == {}
 

@@ -6,18 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config.accounts import Account
-from exporter.discovery.groups import Listed, Listing
+from exporter.discovery.groups import Listing, TargetEntry
 from exporter.discovery.listing import accept
-from exporter.discovery.roster import Difference, Roster, merged
+from exporter.discovery.roster import Difference, TargetIndex, merged
 from exporter.enums import Rejection, Source
 from exporter.model.target import TargetId
 
 ACCOUNTS = (Account(name="one", app_ids=("app",)), Account(name="two", app_ids=("other",)))
 IDS = [TargetId(app, "room", name) for app in ("app", "other", "nobody") for name in "ab"]
-LISTED = st.sampled_from([Listed({}), Listed({"team": "edu"}), Listed({"team": "live", "page": "quiz"}, 1.0, 2.0)])
+LISTED = st.sampled_from(
+    [TargetEntry({}), TargetEntry({"team": "edu"}), TargetEntry({"team": "live", "page": "quiz"}, 1.0, 2.0)]
+)
 LISTS = st.dictionaries(st.sampled_from(IDS), LISTED)
 
-Lists = Mapping[Source, Mapping[TargetId, Listed]]
+Lists = Mapping[Source, Mapping[TargetId, TargetEntry]]
 
 
 def listings(lists: Lists) -> list[Listing]:
@@ -25,17 +27,17 @@ def listings(lists: Lists) -> list[Listing]:
     return [Listing(source, targets) for source, targets in lists.items()]
 
 
-def counted(roster: Roster) -> tuple[dict[Source, int], Mapping[Rejection, int]]:
+def counted(roster: TargetIndex) -> tuple[dict[Source, int], Mapping[Rejection, int]]:
     """What the gauges show."""
     return {source: roster.by_source[source] for source in Source}, roster.rejected
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(Source, LISTS)), st.lists(st.tuples(st.sampled_from(Source), LISTS)))
 def test_changing_a_few_is_merging_all(
-    lists: dict[Source, dict[TargetId, Listed]], changes: list[tuple[Source, dict[TargetId, Listed]]]
+    lists: dict[Source, dict[TargetId, TargetEntry]], changes: list[tuple[Source, dict[TargetId, TargetEntry]]]
 ) -> None:
     """Whatever the lists say before and after: the same targets, the same counts, the same orphans."""
-    roster = Roster()
+    roster = TargetIndex()
     accepted = accept(listings(lists), ACCOUNTS)
     roster.replace(accepted)
     in_force = dict(accepted.targets)
@@ -48,7 +50,7 @@ def test_changing_a_few_is_merging_all(
         in_force = {target: made for target, made in in_force.items() if target not in difference.gone}
         in_force |= difference.listed
     whole = accept(listings(lists), ACCOUNTS)
-    expected = Roster()
+    expected = TargetIndex()
     expected.replace(whole)
     assert in_force == whole.targets
     assert counted(roster) == counted(expected)
@@ -57,8 +59,8 @@ def test_changing_a_few_is_merging_all(
 def test_the_rejected_of_other_lists_stay() -> None:
     """A push has no say in what a file got wrong; an orphan that is let go is one less."""
     orphan = TargetId("nobody", "room", "a")
-    roster = Roster()
-    roster.replace(accept([Listing(Source.PUSH, {orphan: Listed({})})], ACCOUNTS))
+    roster = TargetIndex()
+    roster.replace(accept([Listing(Source.PUSH, {orphan: TargetEntry({})})], ACCOUNTS))
     assert roster.rejected[Rejection.NO_ACCOUNT] == 1
     few = merged([orphan], [], ACCOUNTS)
     roster.change(Difference(few.targets, frozenset([orphan])), few.without_account)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.discovery.feed import FeedFault
+from exporter.discovery.feed import SDSourceError
 from exporter.discovery.groups import TargetGroup
 from exporter.discovery.sd_form import groups_of_json, groups_of_yaml
 
@@ -40,7 +40,7 @@ def test_an_empty_file() -> None:
     """Nothing at all is an empty list in YAML, and is no JSON."""
     assert groups_of_yaml("") == []
     assert groups_of_yaml("# nothing yet\n") == []
-    with pytest.raises(FeedFault, match=r"^is not JSON at line 1, column 1: Expecting value$"):
+    with pytest.raises(SDSourceError, match=r"^is not JSON at line 1, column 1: Expecting value$"):
         groups_of_json("")
 
 
@@ -59,7 +59,7 @@ def test_an_empty_file() -> None:
 )
 def test_another_shape(read: Reader, text: str, sentence: str) -> None:
     """A document of another shape is refused whole, and the place is told."""
-    with pytest.raises(FeedFault) as caught:
+    with pytest.raises(SDSourceError) as caught:
         read(text)
     assert sentence == str(caught.value)
 
@@ -78,7 +78,7 @@ def test_another_shape(read: Reader, text: str, sentence: str) -> None:
 )
 def test_half_a_document(read: Reader, text: str, start: str) -> None:
     """What cannot be parsed is refused with a sentence that tells where, and never what stands there."""
-    with pytest.raises(FeedFault) as caught:
+    with pytest.raises(SDSourceError) as caught:
         read(text)
     assert str(caught.value).startswith(start)
 
@@ -94,5 +94,5 @@ JSON = st.recursive(
 @given(document=JSON)
 def test_anything(read: Reader, document: object) -> None:
     """Whatever is written is groups or a FeedFault."""
-    with contextlib.suppress(FeedFault):
+    with contextlib.suppress(SDSourceError):
         assert all(isinstance(group, TargetGroup) for group in read(json.dumps(document)))

@@ -9,8 +9,8 @@ import pytest
 from exporter.config.fields import Section
 from exporter.config.load import parse_config
 from exporter.config.schema import Config
-from exporter.discovery.feed import Feed, Refreshed
-from exporter.discovery.groups import Listed, Listing
+from exporter.discovery.feed import Refreshed, SDSource
+from exporter.discovery.groups import Listing, TargetEntry
 from exporter.discovery.sources import Sources
 from exporter.enums import Source
 from exporter.model.target import TargetId
@@ -44,10 +44,10 @@ class Scripted:
         """The next result."""
         self.during()
         self.tried = True
-        self.listing = Listing(Source.FILE, {TargetId("app", "room", str(len(self.place))): Listed({})})
+        self.listing = Listing(Source.FILE, {TargetId("app", "room", str(len(self.place))): TargetEntry({})})
         return self.results.pop(0) if self.results else GOOD
 
-    def inherit(self, previous: Iterable[Feed]) -> None:
+    def inherit(self, previous: Iterable[SDSource]) -> None:
         """Note who was there."""
         self.inherited = [feed.place for feed in previous]
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from exporter.config.load import parse_config
-from exporter.discovery.groups import Listed
+from exporter.discovery.groups import TargetEntry
 from exporter.discovery.static import static_listing
 from exporter.enums import Rejection, Source
 from exporter.model.target import TargetId
@@ -21,8 +21,8 @@ def test_all_groups_are_one_list() -> None:
     listing = static_listing(config)
     assert listing.source == Source.STATIC
     assert {
-        TargetId("app", "room", "t1"): Listed({"team": "edu"}, 1_768_465_800.0, 1_768_469_400.0),
-        TargetId("app", "room", "t2"): Listed({}),
+        TargetId("app", "room", "t1"): TargetEntry({"team": "edu"}, 1_768_465_800.0, 1_768_469_400.0),
+        TargetId("app", "room", "t2"): TargetEntry({}),
     } == listing.targets
     assert [(rejected.reason, rejected.problem.path) for rejected in listing.rejected] == [
         (Rejection.DUPLICATE, "static_configs[1].targets[1]")

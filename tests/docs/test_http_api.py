@@ -7,8 +7,8 @@ from typing import cast
 from starlette.routing import Route
 
 from exporter.enums import ReadFailure, Source, Status
-from exporter.model.known import Known
 from exporter.model.target import Target, TargetId
+from exporter.model.task_state import TaskState
 from exporter.web import runs, tasks
 from exporter.web.asked import Sort
 from exporter.web.envelope import failure
@@ -49,7 +49,7 @@ def test_the_json_is_that_of_the_answers() -> None:
     """A target's keys, and an error's."""
     success, error = (json.loads(block.text) for block in blocks_of(DOCUMENT) if block.kind == "json")
     (target,) = success["data"]["targets"]
-    known = Known(Target(TargetId("a", "b", "c"), account="default"))
+    known = TaskState(Target(TargetId("a", "b", "c"), account="default"))
     assert list(target) == list(_shown(known))
     assert list(error) == list(json.loads(bytes(failure(400, "sentence", problems=[]).body)))
 

@@ -55,7 +55,7 @@ class Case:
     told: Told
     words: str = ""
     up: bool = False
-    standing: str = "stale"
+    display_status: str = "stale"
     behind_proxy: bool = False
     tls: bool = False
     latency: float = 2.5
@@ -98,18 +98,18 @@ def _answer(mode: FaultMode, reason: str, words: str) -> Case:
 
 
 def _not_found(mode: FaultMode) -> Case:
-    return Case(name=mode.value, mode=mode, reason="not_found", told=Told.NOT, up=True, standing="not_found")
+    return Case(name=mode.value, mode=mode, reason="not_found", told=Told.NOT, up=True, display_status="not_found")
 
 
 def _harmless(mode: FaultMode, name: str = "", *, latency: float = 0.0, ahead: float = 0.0) -> Case:
-    told, standing = Told.NOT, "running"
+    told, display_status = Told.NOT, "running"
     return Case(
         name=name or mode.value,
         mode=mode,
         reason="",
         told=told,
         up=True,
-        standing=standing,
+        display_status=display_status,
         latency=latency,
         ahead=ahead,
     )

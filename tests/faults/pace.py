@@ -12,7 +12,7 @@ from exporter.model.target import TargetId
 from exporter.simulator.authority import Account
 from exporter.simulator.modes import FaultMode
 from exporter.simulator.replies import Outcome
-from tests.faults.places import KEY, Place, open_place
+from tests.faults.places import KEY, TaskCountKey, open_place
 from tests.faults.process import Process, start_process
 from tests.faults.scrapes import Scrape
 from tests.real.conftest import wait_until
@@ -35,7 +35,7 @@ class Pace:
     """What was seen: the accounts by name, the moments (Unix seconds) at which something changed, and scrapes."""
 
     process: Process
-    places: dict[str, Place]
+    places: dict[str, TaskCountKey]
     moments: dict[str, float] = field(default_factory=dict)
     scrapes: list[Scrape] = field(default_factory=list)
 
@@ -69,7 +69,7 @@ def write_key(folder: Path, secret: str, token: str) -> None:
     (folder / "token").write_text(token)
 
 
-def open_places(stack: ExitStack, folder: Path) -> dict[str, Place]:
+def open_places(stack: ExitStack, folder: Path) -> dict[str, TaskCountKey]:
     """One for each thing that can be wrong."""
     write_key(folder, KEY.secret_key, KEY.session_token)
     key: dict[str, Any] = {
@@ -118,7 +118,7 @@ def live_through(stack: ExitStack, folder: Path) -> Pace:
     return pace
 
 
-def _begin(places: dict[str, Place]) -> None:
+def _begin(places: dict[str, TaskCountKey]) -> None:
     for name in DATED:
         places[name].simulation.faults.retry_after = RETRY_AFTER
     for name, mode in (
@@ -138,7 +138,7 @@ def _is_well(scrape: Scrape) -> bool:
     return scrape.value(name, **labels) == RATE and not scrape.samples("webcast_task_read_error", app_id="app-poison")
 
 
-def _until_throttled(place: Place) -> None:
+def _until_throttled(place: TaskCountKey) -> None:
     """A call or two are throttled, and no more."""
     calls = place.simulation.calls
     wait_until(lambda: calls.counts[Outcome.THROTTLED], "a throttled call", 5)

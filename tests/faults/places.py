@@ -26,7 +26,7 @@ CANARIES = (KEY.secret_key, KEY.session_token, PROXY_PASSWORD, QUERY, VENDOR_MES
 
 
 @dataclass
-class Place:
+class TaskCountKey:
     """One account: its vendor, the tasks that run there, and the proxy on the way if there is one."""
 
     name: str
@@ -66,14 +66,14 @@ class Place:
 
 def open_place(
     stack: ExitStack, name: str, certificates: Certificates | None = None, ahead: float = 0.0, **settings: Any
-) -> Place:
+) -> TaskCountKey:
     """A vendor that answers until the stack is closed; all its clocks are `ahead` by so many seconds."""
     scene = Scene(tasks=0, speed=1, accounts=(Account(name, (KEY,)),), certificates=certificates)
     simulation = stack.enter_context(Simulation(scene, lambda: time.time() + ahead))
-    return Place(name, simulation, settings=settings, ahead=ahead)
+    return TaskCountKey(name, simulation, settings=settings, ahead=ahead)
 
 
-def open_case(stack: ExitStack, case: Case, certificates: Certificates, tasks: int) -> Place:
+def open_case(stack: ExitStack, case: Case, certificates: Certificates, tasks: int) -> TaskCountKey:
     """A place where that may go wrong; an app's fault has another app beside it."""
     place = open_place(stack, case.name, certificates if case.tls else None)
     if case.behind_proxy:
@@ -85,7 +85,7 @@ def open_case(stack: ExitStack, case: Case, certificates: Certificates, tasks: i
     return place
 
 
-def begin(place: Place, case: Case) -> None:
+def begin(place: TaskCountKey, case: Case) -> None:
     """Now it goes wrong."""
     faults = place.simulation.faults
     faults.latency, faults.ahead = case.latency, case.ahead
@@ -94,7 +94,7 @@ def begin(place: Place, case: Case) -> None:
         place.proxy.turn(case.proxy)
 
 
-def end(place: Place) -> None:
+def end(place: TaskCountKey) -> None:
     """Now it is over."""
     place.simulation.faults.begin(FaultMode.NONE)
     if place.proxy:

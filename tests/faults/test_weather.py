@@ -89,14 +89,14 @@ def test_the_last_state_stays_until_it_is_stale(weather: Weather, case: Case) ->
             age = scrape.at - seen
             assert status in ({}, {each: float(each == Status.RUNNING) for each in Status})
             assert age < longest + SLACK or not status
-            assert status or age > STALE_AFTER - SLACK or case.standing == "not_found"
+            assert status or age > STALE_AFTER - SLACK or case.display_status == "not_found"
 
 
 @all_cases
 def test_the_fleet_counts_what_is_known(weather: Weather, case: Case) -> None:
     """The tasks of a fault that lasts are stale, those that the API does not know not found."""
     counts = weather.storm[-1].by("status", "webcast_tasks", account=case.name, app_id=case.app)
-    assert {status: count for status, count in counts.items() if count} == {case.standing: TASKS}
+    assert {status: count for status, count in counts.items() if count} == {case.display_status: TASKS}
 
 
 @failing

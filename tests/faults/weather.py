@@ -10,7 +10,7 @@ from typing import Any
 
 from exporter.simulator.certificates import make_certificates
 from tests.faults.cases import CASES, FAILING
-from tests.faults.places import Place, begin, end, open_case, open_place
+from tests.faults.places import TaskCountKey, begin, end, open_case, open_place
 from tests.faults.process import Process, start_process
 from tests.faults.scrapes import Scrape
 from tests.real.conftest import wait_until
@@ -31,7 +31,7 @@ class Weather:
     """What was seen: scrapes before, while the faults lasted, and after; and when each account was well again."""
 
     process: Process
-    places: Mapping[str, Place]
+    places: Mapping[str, TaskCountKey]
     calm: list[Scrape] = field(default_factory=list)
     storm: list[Scrape] = field(default_factory=list)
     after: list[Scrape] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Weather:
         return self.calm + self.storm + self.after
 
 
-def config_of(places: Mapping[str, Place]) -> dict[str, Any]:
+def config_of(places: Mapping[str, TaskCountKey]) -> dict[str, Any]:
     """All accounts in one exporter, read once a second."""
     return {
         "accounts": [place.account() for place in places.values()],
@@ -100,12 +100,12 @@ def _all_met(scrape: Scrape) -> bool:
     """Whether all tasks of all failing cases show it."""
     return all(
         len(scrape.samples("webcast_task_read_error", app_id=case.app)) == TASKS
-        and scrape.value("webcast_tasks", app_id=case.app, status=case.standing) == TASKS
+        and scrape.value("webcast_tasks", app_id=case.app, status=case.display_status) == TASKS
         for case in FAILING
     )
 
 
-def _well(scrape: Scrape, places: Mapping[str, Place]) -> set[str]:
+def _well(scrape: Scrape, places: Mapping[str, TaskCountKey]) -> set[str]:
     """The accounts whose tasks' latest reads have all succeeded."""
     good = {(of["app_id"], of["task_id"]) for of, value in scrape.samples("webcast_task_read_success") if value}
     return {name for name, place in places.items() if all((task.app_id, task.task_id) in good for task in place.tasks)}

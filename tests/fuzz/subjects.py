@@ -8,12 +8,12 @@ from requests import Response
 
 from exporter.enums import CallbackOutcome
 from exporter.errors import ReadError
-from exporter.model.known import Known, learn
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import TaskState, apply_read
 from exporter.volcengine.answer import receive, understand
-from exporter.volcengine.callback import Terms, judge
+from exporter.volcengine.callback import Terms, verify_callback
 from exporter.volcengine.event_signature import event_signature
 
 NOW = 1_768_465_805.0
@@ -37,12 +37,12 @@ def reply(data: bytes) -> None:
             assert len(sentence) < LONGEST_SENTENCE
             assert sentence.isprintable()
             outcome = error
-        learn(Known(Target(TARGET, "default")), Reading(TARGET, NOW, NOW, 0.1, outcome))
+        apply_read(TaskState(Target(TARGET, "default")), ReadResult(TARGET, NOW, NOW, 0.1, outcome))
 
 
 def callback(data: bytes) -> None:
     """A body that nobody signed is never taken; the same bytes as signed EventData are judged, whatever they say."""
-    assert judge(data, TERMS, NOW).outcome in (CallbackOutcome.MALFORMED, CallbackOutcome.BAD_SIGNATURE)
+    assert verify_callback(data, TERMS, NOW).outcome in (CallbackOutcome.MALFORMED, CallbackOutcome.BAD_SIGNATURE)
     values = {
         "EventType": "Webcast",
         "EventData": data.decode(errors="replace"),
@@ -53,7 +53,7 @@ def callback(data: bytes) -> None:
         "Nonce": "4821",
     }
     signed = values | {"Signature": event_signature(values.values(), SECRET)}
-    outcome = judge(json.dumps(signed).encode(), TERMS, NOW).outcome
+    outcome = verify_callback(json.dumps(signed).encode(), TERMS, NOW).outcome
     assert outcome is not CallbackOutcome.BAD_SIGNATURE
 
 

@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.errors import StateError
-from exporter.metrics.board import Board
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Group
 from exporter.metrics.fleet import FleetCollector
+from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import Callback
-from exporter.model.known import Known, Lifetimes
 from exporter.model.target import Target, TargetId
-from exporter.scheduler.tracker import Tracker
-from exporter.store.ledger import RETRY_AFTER, Ledger
+from exporter.model.task_state import Lifetimes, TaskState
+from exporter.scheduler.registry import TaskRegistry
 from exporter.store.opening import open_engine
+from exporter.store.store import RETRY_AFTER, Store
 from tests.whole import World
 
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
@@ -33,64 +33,64 @@ class House:
 
     file: Path
     world: World
-    fresh_for: Callable[[Known], float] = lambda _known: 0.0
+    fresh_for: Callable[[TaskState], float] = lambda _known: 0.0
     waits: Lifetimes = WAITS
     broken: bool = False
 
     def open(self, listed: Iterable[TargetId]) -> None:
         """Start: take up the runs left live and the targets listed, as the composition root does."""
-        self.ledger = Ledger(open_engine(f"sqlite:///{self.file}"), self.world.clock.monotonic, self._failed)
-        self.tracker = Tracker(self.ledger, self.waits, self.world.clock, self.fresh_for)
-        self.board = Board(task_families(tuple(Group), ()), 100_000, self.tracker.get)
-        self.tracker.attach(self.board)
+        self.store = Store(open_engine(f"sqlite:///{self.file}"), self.world.clock.monotonic, self._failed)
+        self.registry = TaskRegistry(self.store, self.waits, self.world.clock, self.fresh_for)
+        self.board = SeriesCache(task_families(tuple(Group), ()), 100_000, self.registry.get)
+        self.registry.attach(self.board)
         self.broken = False
-        remembered = self.ledger.latest_runs()
+        remembered = self.store.latest_runs()
         left = {run.target: Target(run.target, "default") for run in remembered.values() if run.live}
-        self.tracker.replace_targets(left, remembered)
-        self.tracker.replace_targets({target: Target(target, "default") for target in listed}, remembered)
+        self.registry.replace_targets(left, remembered)
+        self.registry.replace_targets({target: Target(target, "default") for target in listed}, remembered)
 
     def follow(self, listed: Iterable[TargetId]) -> None:
         """The sources list these now."""
         targets = {target: Target(target, "default") for target in listed}
-        new = [target for target in targets if self.tracker.get(target) is None]
-        self.tracker.replace_targets(targets, self.ledger.latest_runs(new))
+        new = [target for target in targets if self.registry.get(target) is None]
+        self.registry.replace_targets(targets, self.store.latest_runs(new))
 
-    def hear(self, callback: Callback) -> bool:
+    def apply_callback(self, callback: Callback) -> bool:
         """As the desk for callbacks does: whether it was new, and is in the ledger now."""
         try:
-            known = self.ledger.has_heard(callback)
+            known = self.store.has_heard(callback)
         except StateError:
             return False
         if not known:
-            self.tracker.hear(callback)
+            self.registry.apply_callback(callback)
         return not known
 
     def kill(self) -> None:
         """End as a killed process does: nothing more is written."""
-        self.ledger._engine.dispose()
+        self.store._engine.dispose()
 
     def close(self) -> None:
         """A clean stop."""
-        self.ledger.close()
+        self.store.close()
 
     def set_broken(self, *, broken: bool) -> None:
         """From now on every write fails, or none; what was kept back is written as soon as it may be tried."""
         self.broken = broken
-        with self.ledger._engine.connect() as connection:
+        with self.store._engine.connect() as connection:
             connection.exec_driver_sql(f"PRAGMA query_only = {int(broken)}")
         self.world.now += RETRY_AFTER
-        self.tracker.expire()
+        self.registry.expire()
 
     @property
     def all_written(self) -> bool:
         """Whether nothing waits to be written."""
-        return not self.ledger._backlog
+        return not self.store._backlog
 
     def fleet_counters(self) -> Shown:
         """Every sample of the Fleet counters and histograms, as a scrape would show it now."""
         return {
             (sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "app_id")): sample.value
-            for metric in FleetCollector(self.board, self.ledger.totals).collect()
+            for metric in FleetCollector(self.board, self.store.totals).collect()
             for sample in metric.samples
             if sample.name not in GAUGES
         }

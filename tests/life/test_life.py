@@ -23,16 +23,16 @@ from hypothesis.stateful import (
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.errors import NotFound, ReadError, ServerFailed, TimedOut
 from exporter.model.callback import Callback
-from exporter.model.known import LOOK_BACK
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task_state import LOOK_BACK
 from exporter.simulator.lives import Ending, Life, Moment, Plan, moment
 from exporter.simulator.notices import Notice, envelope, notices
 from exporter.simulator.page import Trouble
 from exporter.simulator.replies import NotFoundForm, Style
 from exporter.simulator.settings import Settings
 from exporter.simulator.truth import stop_reason
-from exporter.volcengine.callback import ACTION_OF_STATUS, Terms, judge
+from exporter.volcengine.callback import ACTION_OF_STATUS, Terms, verify_callback
 
 if TYPE_CHECKING:
     from tests.life.conftest import House, Shown
@@ -68,7 +68,7 @@ class Truth:
     stops: dict[Key, StopReason] = field(default_factory=dict)
     entered: set[tuple[Key, Status]] = field(default_factory=set)
     remedied: dict[str, tuple[PageAction, str]] = field(default_factory=dict)
-    let_go: int = 0
+    release: int = 0
     latest: dict[TargetId, Sight] = field(default_factory=dict)
     drains: dict[TargetId, float] = field(default_factory=dict)
 
@@ -106,7 +106,7 @@ class Truth:
                 self.stops.setdefault(sight.key, StopReason.LOST)
                 sight.live = False
             if sight.live and now >= self.drains.get(target, inf):
-                self.let_go += sight.key not in self.stops
+                self.release += sight.key not in self.stops
                 sight.live = False
 
     def list(self, listed: set[TargetId], now: float) -> None:
@@ -233,7 +233,7 @@ class LifeStory(RuleBasedStateMachine):
         self.world.style = Style(not_found=form)
         for pause in pauses:
             self.world.now += pause
-            self.learn(self.world.read(task))
+            self.apply_read(self.world.read(task))
 
     @rule(task=st.sampled_from(TARGETS), picks=st.lists(st.integers(0, 99), min_size=1, max_size=4))
     def the_vendor_calls_back(self, task: TargetId, picks: list[int]) -> None:
@@ -242,7 +242,7 @@ class LifeStory(RuleBasedStateMachine):
         due = [notice for life in lives for notice in notices(task, life) if notice.at <= self.world.milliseconds]
         for pick in picks if due else ():
             notice = due[pick % len(due)]
-            if self.house.hear(callback_of(notice)):
+            if self.house.apply_callback(callback_of(notice)):
                 assert notice.event_id not in self.truth.remedied
                 self.truth.heard(notice)
 
@@ -255,10 +255,10 @@ class LifeStory(RuleBasedStateMachine):
     def reads_fail(self, task: TargetId, errors: list[ReadError], pause: float, data: st.DataObject) -> None:
         """Of a task that goes on: no answer, a bad one, or a wrong one that knows no such task."""
         self.a_task_is_started(task, data, stop_first=False)
-        self.learn(self.world.read(task))
+        self.apply_read(self.world.read(task))
         for error in errors:
             self.world.now += 1.0
-            self.learn(self.world.reading(task, error))
+            self.apply_read(self.world.reading(task, error))
             self.world.now += pause
             self.expire()
 
@@ -292,17 +292,17 @@ class LifeStory(RuleBasedStateMachine):
     @rule()
     def old_runs_are_forgotten(self) -> None:
         """Housekeeping, with the shortest history there can be."""
-        self.house.ledger.forget_before(self.now - 96 * HOUR)
+        self.house.store.forget_before(self.now - 96 * HOUR)
 
     def expire(self) -> None:
         """The beat."""
-        self.house.tracker.expire()
+        self.house.registry.expire()
         self.truth.tick(self.now)
 
-    def learn(self, reading: Reading) -> None:
+    def apply_read(self, reading: ReadResult) -> None:
         """As a poller does; what is not tracked is not read."""
         self.expire()
-        if self.house.tracker.get(reading.target) is None:
+        if self.house.registry.get(reading.target) is None:
             return
         if reading.error is None:
             life = self.life(reading.target)
@@ -310,7 +310,7 @@ class LifeStory(RuleBasedStateMachine):
             self.truth.saw(reading.target, life, moment(life, self.world.milliseconds))
         else:
             self.truth.missed(reading.target, reading.error, self.now)
-        self.house.tracker.learn(reading)
+        self.house.registry.apply_read(reading)
         self.truth.tick(self.now)
 
     @invariant()
@@ -331,7 +331,7 @@ class LifeStory(RuleBasedStateMachine):
     def whatever_must_be_read_is_tracked(self) -> None:
         """Listed targets, and the live runs of those let go until their drain is over."""
         live = {target for target, sight in self.truth.latest.items() if sight.live}
-        assert set() == (self.listed | live) - {known.target.id for known in self.house.tracker.all()}
+        assert set() == (self.listed | live) - {known.target.id for known in self.house.registry.all()}
 
     def teardown(self) -> None:
         """The end: the disk heals, all is read, and every run the vendor still tells of is counted as it ended."""
@@ -345,7 +345,7 @@ class LifeStory(RuleBasedStateMachine):
     @invariant()
     def no_task_shows_more_than_its_page_has_met(self) -> None:
         """A run's page counters are part of what was heard of its task."""
-        for known in self.house.tracker.all():
+        for known in self.house.registry.all():
             at_most = [event for event in self.truth.remedied if event in self.events_of(known.target.id)]
             assert known.pages.refreshes + known.pages.reschedules <= len(at_most)
 
@@ -369,7 +369,7 @@ SECRET = "secret-of-the-callbacks"
 def callback_of(notice: Notice) -> Callback:
     """What is understood of a signed delivery."""
     body = envelope(notice, SECRET, "4821")
-    verdict = judge(body, Terms((SECRET,), ("Webcast",), max_age=inf), now=0.0)
+    verdict = verify_callback(body, Terms((SECRET,), ("Webcast",), max_age=inf), now=0.0)
     assert verdict.callback is not None, verdict
     return verdict.callback
 
@@ -382,7 +382,7 @@ def expected(truth: Truth) -> "Shown":
         **{(FAMILY_OF_ACTION[action], reason): float(count) for (action, reason), count in pages.items()},
         **{(stops, reason): float(count) for reason, count in Counter(truth.stops.values()).items()},
         **{(transitions, status): float(count) for status, count in Counter(s for _, s in truth.entered).items()},
-        **({(unseen,): float(truth.let_go)} if truth.let_go else {}),
+        **({(unseen,): float(truth.release)} if truth.release else {}),
     }
 
 

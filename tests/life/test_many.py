@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.enums import CallbackOutcome, Source, Status, StopReason
-from exporter.model.run import Run, Step
+from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.scheduler.tracker import FEW
+from exporter.scheduler.registry import FEW
 from exporter.simulator.lives import Ending, Plan
 from exporter.simulator.notices import notices
-from exporter.store.ledger import Ledger
 from exporter.store.opening import open_engine
+from exporter.store.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,10 +38,10 @@ def unwritten(error: SQLAlchemyError, *, first: bool) -> None:
 
 def remember(world: "World", folder: "Path", runs: list[Run]) -> None:
     """Leave these runs in the state, as a process that has ended."""
-    ledger = Ledger(open_engine(f"sqlite:///{folder}/state.db"), world.clock.monotonic, unwritten)
+    store = Store(open_engine(f"sqlite:///{folder}/state.db"), world.clock.monotonic, unwritten)
     for run in runs:
-        ledger.record(Step((run,)))
-    ledger.close()
+        store.record(StateChange((run,)))
+    store.close()
 
 
 def ended_run(target: TargetId, end: float) -> Run:
@@ -80,12 +80,12 @@ def test_a_restart_reads_the_living_and_not_the_dead(
 def left(whole: "Whole") -> dict[str, int]:
     """How much is kept of targets, everywhere."""
     exporter, poller = whole.exporter, whole.desk.poller
-    board, tracker, lap = exporter._parts.board, exporter._parts.tracker, poller._round
+    board, registry, lap = exporter._parts.board, exporter._parts.registry, poller._round
     return {
-        "known": len(tracker),
-        "expiries": max(0, len(tracker._expiries) - FEW),
-        "looks": len(tracker._looks_at),
-        "forgotten": len(tracker._forgotten),
+        "known": len(registry),
+        "expiries": max(0, len(registry._expiries) - FEW),
+        "looks": len(registry._looks_at),
+        "forgotten": len(registry._forgotten),
         "texts": len(board._drawn) + len(board._shelves._places) + len(board._shelves._shelves),
         "places": len(board._places),
         "counted": sum(board.counts().values()),
@@ -95,9 +95,9 @@ def left(whole: "Whole") -> dict[str, int]:
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
         "queries": len(whole.desk.client._requests._queries),
-        "to be written": len(exporter._parts.ledger._backlog) + len(exporter._parts.ledger._unwritten),
+        "to be written": len(exporter._parts.store._backlog) + len(exporter._parts.store._unwritten),
         "called back": len(list(exporter._parts.kept[Source.CALLBACK])),
-        "lapsed": len(tracker._lapsed),
+        "lapsed": len(registry._lapsed),
         "remembered reads": len(exporter._parts.history._successes) + len(exporter._parts.history._failures),
         "remembered changes": len(exporter._parts.history._changes),
         "on the roster": len(exporter._lineup._roster._targets),

@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry, disable_created_metrics, enable
 
 from exporter.enums import Status, StopReason
 from exporter.errors import NotFound, ReadError
-from exporter.model.known import Known, Standing, learn
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import DisplayStatus, TaskState, apply_read
 
 NOW = 1_700_000_000.0
 PAIR = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -26,36 +26,38 @@ def registry() -> Iterator[CollectorRegistry]:
 
 
 @pytest.fixture
-def unread() -> Callable[..., Known]:
+def unread() -> Callable[..., TaskState]:
     """A target that was never read: `unread("Task1", account="default", labels={...})`."""
 
-    def made(task_id: str = "Task1", app_id: str = "App1", account: str = "default", **of_target: object) -> Known:
-        return Known(replace(Target(TargetId(app_id, "Room1", task_id), account), **of_target))  # type: ignore[arg-type]  # any field
+    def made(task_id: str = "Task1", app_id: str = "App1", account: str = "default", **of_target: object) -> TaskState:
+        return TaskState(replace(Target(TargetId(app_id, "Room1", task_id), account), **of_target))  # type: ignore[arg-type]  # any field
 
     return made
 
 
 @pytest.fixture
-def after() -> Callable[..., Known]:
+def after() -> Callable[..., TaskState]:
     """What is known after one more read: `after(known, task_or_error, at=...)`."""
 
-    def made(known: Known, outcome: Task | ReadError, at: float = NOW) -> Known:
-        return learn(known, Reading(known.target.id, at=at, server_time=at, elapsed=0.1, outcome=outcome))[0]
+    def made(known: TaskState, outcome: Task | ReadError, at: float = NOW) -> TaskState:
+        return apply_read(known, ReadResult(known.target.id, at=at, server_time=at, elapsed=0.1, outcome=outcome))[0]
 
     return made
 
 
 @pytest.fixture
-def standing(unread: Callable[..., Known], after: Callable[..., Known]) -> Callable[..., Known]:
+def display_status(unread: Callable[..., TaskState], after: Callable[..., TaskState]) -> Callable[..., TaskState]:
     """A task as it counts so: `standing(Standing.ENDED, "Task1", end=NOW)`."""
 
-    def made(wanted: Standing, task_id: str = "Task1", *, end: float | None = None, **of_target: object) -> Known:
+    def made(
+        wanted: DisplayStatus, task_id: str = "Task1", *, end: float | None = None, **of_target: object
+    ) -> TaskState:
         known = unread(task_id, **of_target)
-        if wanted is Standing.UNREAD:
+        if wanted is DisplayStatus.UNREAD:
             return known
-        if wanted is Standing.NOT_FOUND:
+        if wanted is DisplayStatus.NOT_FOUND:
             return after(known, NotFound("no such task"))
-        if wanted is Standing.STALE:
+        if wanted is DisplayStatus.STALE:
             return replace(after(known, Task(Status.RUNNING)), task=None)
         status = Status(wanted.value)
         reason = StopReason.STOP_BY_API if status.stopped else None

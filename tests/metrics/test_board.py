@@ -9,32 +9,32 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.enums import Status
-from exporter.metrics.board import Board, Place
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Group, Sample
 from exporter.metrics.negotiate import Format
 from exporter.metrics.scrape import Exposition
-from exporter.model.known import Known, Standing
+from exporter.metrics.series_cache import SeriesCache, TaskCountKey
 from exporter.model.target import TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import DisplayStatus, TaskState
 
 NOW = 1_700_000_000.0
 ROWS = task_families(Group)
 
 
-class World(dict[TargetId, Known]):
+class World(dict[TargetId, TaskState]):
     """What is known of each task, as the tracker holds it, and the board that shows it."""
 
     def __init__(self, max_tasks: int = 100) -> None:
         super().__init__()
-        self.board = Board(ROWS, max_tasks, self.get)
+        self.board = SeriesCache(ROWS, max_tasks, self.get)
 
-    def show(self, known: Known) -> None:
+    def show(self, known: TaskState) -> None:
         """Know, then show."""
         self[known.target.id] = known
         self.board.show(known)
 
-    def hide(self, known: Known) -> None:
+    def hide(self, known: TaskState) -> None:
         """Forget, then hide."""
         self.pop(known.target.id, None)
         self.board.hide(known.target.id)
@@ -51,21 +51,21 @@ class World(dict[TargetId, Known]):
         return {(*place,): count for place, count in self.board.counts().items() if count}
 
 
-def test_a_hidden_task_is_in_no_later_scrape(standing: Callable[..., Known]) -> None:
+def test_a_hidden_task_is_in_no_later_scrape(display_status: Callable[..., TaskState]) -> None:
     """All its series go at once, nobody else's do, and it counts no more."""
     world = World()
-    world.show(standing(Standing.RUNNING, "Task1"))
-    world.show(standing(Standing.RUNNING, "Task2"))
+    world.show(display_status(DisplayStatus.RUNNING, "Task1"))
+    world.show(display_status(DisplayStatus.RUNNING, "Task2"))
     before = world.shown()
-    world.hide(standing(Standing.RUNNING, "Task1"))
+    world.hide(display_status(DisplayStatus.RUNNING, "Task1"))
     assert {"Task2": before["Task2"]} == world.shown()
     assert world.counts() == {("default", "App1", "running"): 1}
 
 
-def test_hiding_what_was_never_shown_changes_nothing(standing: Callable[..., Known]) -> None:
+def test_hiding_what_was_never_shown_changes_nothing(display_status: Callable[..., TaskState]) -> None:
     """A target may be forgotten before anything of it was shown, or twice."""
     world = World()
-    known = standing(Standing.RUNNING)
+    known = display_status(DisplayStatus.RUNNING)
     world.hide(known)
     world.show(known)
     world.hide(known)
@@ -73,77 +73,79 @@ def test_hiding_what_was_never_shown_changes_nothing(standing: Callable[..., Kno
     assert (world.shown(), world.counts()) == ({}, {})
 
 
-def test_a_read_replaces_all_of_a_tasks_series(standing: Callable[..., Known]) -> None:
+def test_a_read_replaces_all_of_a_tasks_series(display_status: Callable[..., TaskState]) -> None:
     """Nothing of the state before is left when a task is shown anew."""
     world = World()
-    world.show(standing(Standing.RUNNING))
-    world.show(standing(Standing.UNREAD))
+    world.show(display_status(DisplayStatus.RUNNING))
+    world.show(display_status(DisplayStatus.UNREAD))
     assert world.shown() == {"Task1": 1}
 
 
-def test_a_task_counts_once_wherever_it_stands(standing: Callable[..., Known]) -> None:
+def test_a_task_counts_once_wherever_it_stands(display_status: Callable[..., TaskState]) -> None:
     """`webcast_tasks` follows every change of standing, and a place that is left stays at zero."""
     world = World()
-    for state in (*Standing, *reversed(Standing)):
-        world.show(standing(state, end=NOW))
+    for state in (*DisplayStatus, *reversed(DisplayStatus)):
+        world.show(display_status(state, end=NOW))
         assert {("default", "App1", state.value): 1} == world.counts()
-    assert {state.value for state in Standing} == {place.standing for place in world.board.counts()}
+    assert {state.value for state in DisplayStatus} == {place.display_status for place in world.board.counts()}
 
 
-def test_a_task_that_changes_its_account_changes_its_count(standing: Callable[..., Known]) -> None:
+def test_a_task_that_changes_its_account_changes_its_count(display_status: Callable[..., TaskState]) -> None:
     """After a reload the app may be another account's: the task counts there, and no more where it was."""
     world = World()
-    world.show(standing(Standing.RUNNING, account="old"))
-    world.show(standing(Standing.RUNNING, account="new"))
+    world.show(display_status(DisplayStatus.RUNNING, account="old"))
+    world.show(display_status(DisplayStatus.RUNNING, account="new"))
     assert world.counts() == {("new", "App1", "running"): 1}
-    assert world.board.counts()[Place("old", "App1", Standing.RUNNING)] == 0
+    assert world.board.counts()[TaskCountKey("old", "App1", DisplayStatus.RUNNING)] == 0
 
 
-def test_a_task_beyond_the_limit_counts_but_has_no_series(standing: Callable[..., Known]) -> None:
+def test_a_task_beyond_the_limit_counts_but_has_no_series(display_status: Callable[..., TaskState]) -> None:
     """All are read and counted; `webcast_tasks_without_series` tells how many are not shown."""
     world = World(max_tasks=1)
-    world.show(standing(Standing.RUNNING, "Task1"))
-    world.show(standing(Standing.RUNNING, "Task2"))
+    world.show(display_status(DisplayStatus.RUNNING, "Task1"))
+    world.show(display_status(DisplayStatus.RUNNING, "Task2"))
     assert {"Task1"} == world.shown().keys()
     assert world.board.without_series() == 1
     assert world.counts() == {("default", "App1", "running"): 2}
 
 
-def test_no_task_has_series_when_none_may(standing: Callable[..., Known]) -> None:
+def test_no_task_has_series_when_none_may(display_status: Callable[..., TaskState]) -> None:
     """`max_tasks: 0` leaves the fleet's families."""
     world = World(max_tasks=0)
-    world.show(standing(Standing.FAILED))
+    world.show(display_status(DisplayStatus.FAILED))
     assert (world.shown(), world.board.without_series()) == ({}, 1)
     assert world.counts() == {("default", "App1", "failed"): 1}
 
 
-def test_who_gets_a_seat_is_shown_as_it_is_now(standing: Callable[..., Known], after: Callable[..., Known]) -> None:
+def test_who_gets_a_seat_is_shown_as_it_is_now(
+    display_status: Callable[..., TaskState], after: Callable[..., TaskState]
+) -> None:
     """A seat that falls free is given on at once, with all that was learnt while waiting."""
     world = World(max_tasks=1)
-    world.show(standing(Standing.RUNNING, "Task1"))
-    waiting = standing(Standing.UNREAD, "Task2")
+    world.show(display_status(DisplayStatus.RUNNING, "Task1"))
+    waiting = display_status(DisplayStatus.UNREAD, "Task2")
     world.show(waiting)
     world.show(after(waiting, Task(Status.RUNNING)))
-    world.hide(standing(Standing.RUNNING, "Task1"))
+    world.hide(display_status(DisplayStatus.RUNNING, "Task1"))
     assert {"Task2"} == world.shown().keys()
     assert world.shown()["Task2"] > 1
     assert world.board.without_series() == 0
 
 
-def test_who_loses_the_seat_loses_all_series_at_once(standing: Callable[..., Known]) -> None:
+def test_who_loses_the_seat_loses_all_series_at_once(display_status: Callable[..., TaskState]) -> None:
     """The ended task makes room for the running one, before the next scrape."""
     world = World(max_tasks=1)
-    world.show(standing(Standing.ENDED, "Task1", end=NOW))
-    world.show(standing(Standing.RUNNING, "Task2"))
+    world.show(display_status(DisplayStatus.ENDED, "Task1", end=NOW))
+    world.show(display_status(DisplayStatus.RUNNING, "Task2"))
     assert {"Task2"} == world.shown().keys()
 
 
-def test_a_reload_draws_everybody_anew(standing: Callable[..., Known]) -> None:
+def test_a_reload_draws_everybody_anew(display_status: Callable[..., TaskState]) -> None:
     """Other groups and a higher or lower limit are in force from the next scrape; who has a seat keeps it."""
     world = World(max_tasks=2)
     for number in range(4):
-        world.show(standing(Standing.RUNNING, f"Task{number}"))
-    world.show(standing(Standing.RUNNING, "Task0"))
+        world.show(display_status(DisplayStatus.RUNNING, f"Task{number}"))
+    world.show(display_status(DisplayStatus.RUNNING, "Task0"))
     world.board.reconfigure(ROWS, 3)
     assert {"Task0", "Task1", "Task2"} == world.shown().keys()
     world.board.reconfigure(task_families([]), 1)
@@ -153,23 +155,23 @@ def test_a_reload_draws_everybody_anew(standing: Callable[..., Known]) -> None:
     assert (world.shown(), world.board.without_series()) == ({}, 4)
 
 
-def test_a_task_that_is_forgotten_meanwhile_is_not_drawn(standing: Callable[..., Known]) -> None:
+def test_a_task_that_is_forgotten_meanwhile_is_not_drawn(display_status: Callable[..., TaskState]) -> None:
     """Between the tracker's forgetting and the hiding the board finds nothing to draw, and shows nothing old."""
     world = World()
-    world.show(standing(Standing.RUNNING))
+    world.show(display_status(DisplayStatus.RUNNING))
     world.clear()
     world.board.reconfigure(ROWS, 100)
     assert world.shown() == {}
 
 
-def test_a_reload_that_breaks_off_leaves_nothing_half_drawn(standing: Callable[..., Known]) -> None:
+def test_a_reload_that_breaks_off_leaves_nothing_half_drawn(display_status: Callable[..., TaskState]) -> None:
     """Texts of the old families never stand under the names of the new ones; each comes back with its next read."""
 
-    def broken(_: Known) -> list[Sample]:
+    def broken(_: TaskState) -> list[Sample]:
         raise ZeroDivisionError
 
     world = World()
-    world.show(standing(Standing.RUNNING))
+    world.show(display_status(DisplayStatus.RUNNING))
     with pytest.raises(ZeroDivisionError):
         world.board.reconfigure([replace(ROWS[0], samples=broken)], 100)
     assert world.shown() == {}
@@ -179,13 +181,13 @@ def test_a_reload_that_breaks_off_leaves_nothing_half_drawn(standing: Callable[.
 
 @pytest.mark.parametrize("fmt", Format)
 def test_each_tasks_values_in_a_scrape_belong_to_one_read(
-    standing: Callable[..., Known], after: Callable[..., Known], fmt: Format
+    display_status: Callable[..., TaskState], after: Callable[..., TaskState], fmt: Format
 ) -> None:
     """However reads and scrapes overlap, nobody sees half of one read and half of another."""
     world = World(max_tasks=3)
     names = ("webcast_task_last_successful_read_timestamp_seconds", "webcast_task_duration_seconds")
     exposition = Exposition(CollectorRegistry(), world.board)
-    fresh = {number: standing(Standing.RUNNING, f"Task{number}") for number in range(5)}
+    fresh = {number: display_status(DisplayStatus.RUNNING, f"Task{number}") for number in range(5)}
     torn: list[tuple[float, float]] = []
 
     def read(number: int) -> None:

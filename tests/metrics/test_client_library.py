@@ -15,16 +15,16 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.registry import Collector
 
 from exporter.enums import PageAction, PageReason, ReadFailure, Status, StopReason
-from exporter.metrics.board import Board
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Group, Kind
 from exporter.metrics.negotiate import Format
 from exporter.metrics.scrape import Exposition
-from exporter.model.known import Known
+from exporter.metrics.series_cache import SeriesCache
 from exporter.model.pages import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
+from exporter.model.task_state import TaskState
 
 ROWS = task_families(Group, ["team", "zone"])
 PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {
@@ -65,7 +65,7 @@ pages = st.builds(
 )
 runs = st.builds(Run, target=ids, first_seen=st.just(0.0), pages=pages)
 knowns = st.builds(
-    Known,
+    TaskState,
     target=targets,
     task=st.none() | tasks,
     task_time=st.floats(0, 1e12),
@@ -81,7 +81,7 @@ knowns = st.builds(
 class SameFamilies(Collector):
     """What an exporter made of the client library alone would collect."""
 
-    def __init__(self, shown: list[Known]) -> None:
+    def __init__(self, shown: list[TaskState]) -> None:
         self._shown = shown
 
     def collect(self) -> Iterator[Metric]:
@@ -95,15 +95,15 @@ class SameFamilies(Collector):
             yield metric
 
 
-def served(shown: list[Known], fmt: Format) -> bytes:
+def served(shown: list[TaskState], fmt: Format) -> bytes:
     """The text of these tasks, and of nothing else."""
-    board = Board(ROWS, 100, lambda _: None)
+    board = SeriesCache(ROWS, 100, lambda _: None)
     for known in shown:
         board.show(known)
     return Exposition(CollectorRegistry(), board).scrape(fmt)
 
 
-def encoded(shown: list[Known], fmt: Format) -> bytes:
+def encoded(shown: list[TaskState], fmt: Format) -> bytes:
     """The same by the library's encoders."""
     registry = CollectorRegistry()
     registry.register(SameFamilies(shown))
@@ -119,7 +119,7 @@ formats = pytest.mark.parametrize("fmt", Format)
 @formats
 @settings(deadline=None)
 @given(shown=st.lists(knowns, max_size=4, unique_by=lambda known: known.target.id))
-def test_the_text_is_byte_for_byte_the_librarys(fmt: Format, shown: list[Known]) -> None:
+def test_the_text_is_byte_for_byte_the_librarys(fmt: Format, shown: list[TaskState]) -> None:
     """Whatever values and labels there are, a task's text is what prometheus_client would have written."""
     assert encoded(shown, fmt) == served(shown, fmt)
 
@@ -127,7 +127,7 @@ def test_the_text_is_byte_for_byte_the_librarys(fmt: Format, shown: list[Known])
 @formats
 @settings(deadline=None)
 @given(shown=st.lists(knowns, max_size=4, unique_by=lambda known: known.target.id))
-def test_a_parser_reads_back_what_was_said_each_series_once(fmt: Format, shown: list[Known]) -> None:
+def test_a_parser_reads_back_what_was_said_each_series_once(fmt: Format, shown: list[TaskState]) -> None:
     """No duplicate, no lost sample, no label value that comes back changed."""
     families = list(PARSERS[fmt](served(shown, fmt).decode()))
     samples = [sample for family in families for sample in family.samples]
@@ -143,10 +143,10 @@ def test_a_parser_reads_back_what_was_said_each_series_once(fmt: Format, shown: 
 
 
 @given(story=st.lists(st.tuples(knowns, st.booleans()), max_size=12), fmt=st.sampled_from(Format))
-def test_what_is_drawn_again_in_part_is_what_is_drawn_whole(story: list[tuple[Known, bool]], fmt: Format) -> None:
+def test_what_is_drawn_again_in_part_is_what_is_drawn_whole(story: list[tuple[TaskState, bool]], fmt: Format) -> None:
     """However tasks change, go and come back: only what a row sees is drawn anew, and nothing old is left."""
-    board = Board(ROWS, 100, lambda _: None)
-    shown: dict[TargetId, Known] = {}
+    board = SeriesCache(ROWS, 100, lambda _: None)
+    shown: dict[TargetId, TaskState] = {}
     for known, stays in story:
         shown[known.target.id] = known
         board.show(known)
@@ -161,7 +161,7 @@ def test_what_is_drawn_again_in_part_is_what_is_drawn_whole(story: list[tuple[Kn
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(word=words)
 def test_a_lone_surrogate_costs_one_character_and_not_the_scrape(
-    unread: Callable[..., Known], fmt: Format, word: str
+    unread: Callable[..., TaskState], fmt: Format, word: str
 ) -> None:
     """A label of one target that has no UTF-8 form is shown with a question mark."""
     assert served([unread(labels={"team": word + "?"})], fmt) == served([unread(labels={"team": f"{word}\ud800"})], fmt)

@@ -6,25 +6,25 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from exporter.enums import Status, StopReason
-from exporter.metrics.board import Board
 from exporter.metrics.catalog.fleet import OF_TOTAL
 from exporter.metrics.family import Kind
 from exporter.metrics.fleet import FleetCollector
-from exporter.model.known import Known, Standing
-from exporter.model.run import Fact, Stopped
+from exporter.metrics.series_cache import SeriesCache
+from exporter.model.run import RunEvent, RunStopped
+from exporter.model.task_state import DisplayStatus, TaskState
 from exporter.store.totals import Series, Total, increments, zeros
 
 Values = dict[tuple[str, ...], float]
 
 
 @pytest.fixture
-def board() -> Board:
+def board() -> SeriesCache:
     """A board that shows no series and counts."""
-    return Board((), 1, lambda _: None)
+    return SeriesCache((), 1, lambda _: None)
 
 
 @pytest.fixture
-def values(registry: CollectorRegistry, board: Board) -> Callable[[Mapping[Series, float], str], Values]:
+def values(registry: CollectorRegistry, board: SeriesCache) -> Callable[[Mapping[Series, float], str], Values]:
     """The samples of one name, by their label values, for these totals."""
     totals: dict[Series, float] = {}
     registry.register(FleetCollector(board, lambda: totals))
@@ -38,7 +38,7 @@ def values(registry: CollectorRegistry, board: Board) -> Callable[[Mapping[Serie
     return found
 
 
-def counted(*facts: Fact) -> dict[Series, float]:
+def counted(*facts: RunEvent) -> dict[Series, float]:
     """An open app's totals after these facts."""
     totals = dict.fromkeys(zeros("App1"), 0.0)
     for fact in facts:
@@ -66,7 +66,9 @@ def test_without_an_app_there_are_no_samples_of_one(values: Callable[..., Values
 
 def test_a_histogram_is_cumulative_and_its_last_bucket_is_its_count(values: Callable[..., Values]) -> None:
     """A value on a bound belongs to that bound; +Inf holds all; the sum is of the values."""
-    stops = [Stopped("App1", StopReason.STOP_BY_API, Status.ENDED, seconds) for seconds in (0.0, 10.0, 10.5, 90001.0)]
+    stops = [
+        RunStopped("App1", StopReason.STOP_BY_API, Status.ENDED, seconds) for seconds in (0.0, 10.0, 10.5, 90001.0)
+    ]
     totals = counted(*stops)
     name = "webcast_run_duration_seconds"
     buckets = {labels[-1]: value for labels, value in values(totals, f"{name}_bucket").items() if "ended" in labels}
@@ -97,13 +99,13 @@ def test_the_apps_stand_beside_each_other(values: Callable[..., Values]) -> None
 
 
 def test_tasks_are_counted_under_every_standing(
-    board: Board, values: Callable[..., Values], standing: Callable[..., Known]
+    board: SeriesCache, values: Callable[..., Values], display_status: Callable[..., TaskState]
 ) -> None:
     """Eight samples for each account and app that has or had a task, most of them zero."""
-    board.show(standing(Standing.RUNNING, "Task1"))
-    board.show(standing(Standing.RUNNING, "Task2"))
-    board.show(standing(Standing.STALE, "Task3"))
-    board.hide(standing(Standing.STALE, "Task3").target.id)
-    running = {("default", "App1", state.value): 2.0 * (state is Standing.RUNNING) for state in Standing}
+    board.show(display_status(DisplayStatus.RUNNING, "Task1"))
+    board.show(display_status(DisplayStatus.RUNNING, "Task2"))
+    board.show(display_status(DisplayStatus.STALE, "Task3"))
+    board.hide(display_status(DisplayStatus.STALE, "Task3").target.id)
+    running = {("default", "App1", state.value): 2.0 * (state is DisplayStatus.RUNNING) for state in DisplayStatus}
     assert values({}, "webcast_tasks") == running
     assert values({}, "webcast_tasks_without_series") == {(): 1.0}

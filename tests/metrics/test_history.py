@@ -16,21 +16,21 @@ from exporter.metrics.history import (
     Log,
     Read,
 )
-from exporter.model.known import Known, Standing
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import DisplayStatus, TaskState
 
 ID = TargetId("app", "room", "task")
 OTHER = TargetId("app", "room", "other")
-RUNNING = Known(Target(ID, "default"), task=Task(Status.RUNNING), last_read=1.0)
+RUNNING = TaskState(Target(ID, "default"), task=Task(Status.RUNNING), last_read=1.0)
 FAILED = replace(RUNNING, task=Task(Status.FAILED))
 
 
-def reading(at: float, outcome: Task | TimedOut, target: TargetId = ID) -> Reading:
+def reading(at: float, outcome: Task | TimedOut, target: TargetId = ID) -> ReadResult:
     """One read that took a quarter of a second."""
-    return Reading(target, at=at, server_time=at, elapsed=0.25, outcome=outcome)
+    return ReadResult(target, at=at, server_time=at, elapsed=0.25, outcome=outcome)
 
 
 def test_the_latest_reads_come_first_and_failures_stay_longer() -> None:
@@ -77,7 +77,7 @@ def test_changes_of_what_a_task_counts_as() -> None:
     assert history.of(ID).changes == ()
     run = Run(ID, 1.0, stopped=StopReason.UNKNOWN, end_seen=3.0, last=FAILED.task)
     history.changed(RUNNING, replace(FAILED, run=run), 3.0)
-    assert history.of(ID).changes == (Change(3.0, Standing.RUNNING, Standing.FAILED, StopReason.UNKNOWN),)
+    assert history.of(ID).changes == (Change(3.0, DisplayStatus.RUNNING, DisplayStatus.FAILED, StopReason.UNKNOWN),)
     for at in range(100):
         history.changed(FAILED, RUNNING, float(at))
     assert len(history.of(ID).changes) == CHANGES_EACH

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from exporter import __version__
 from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source, Status
 from exporter.errors import AppRefused, BadSchema, CredentialsRefused, NotFound, ReadError, Throttled, TimedOut
-from exporter.metrics.instruments import AccountCollector, AccountNumbers, Instruments
-from exporter.model.reading import Reading
+from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
+from exporter.model.read_result import ReadResult
 from exporter.model.reply import FIELDS
 from exporter.model.target import TargetId
 from exporter.model.task import Task
@@ -22,9 +22,9 @@ Values = dict[tuple[str, ...], float]
 
 
 @pytest.fixture
-def instruments(registry: CollectorRegistry) -> Instruments:
+def self_metrics(registry: CollectorRegistry) -> SelfMetrics:
     """All of them, on the registry."""
-    return Instruments(registry)
+    return SelfMetrics(registry)
 
 
 @pytest.fixture
@@ -38,14 +38,16 @@ def values(registry: CollectorRegistry) -> Callable[[str], Values]:
     return found
 
 
-def reading(outcome: Task | ReadError, *, unexpected: tuple[str, ...] = ()) -> Reading:
+def reading(outcome: Task | ReadError, *, unexpected: tuple[str, ...] = ()) -> ReadResult:
     """One attempt that took 0.3 s after waiting 0.25 s."""
-    return Reading(TARGET, 0.0, 0.0, elapsed=0.3, outcome=outcome, waited=0.25, unexpected=unexpected)
+    return ReadResult(TARGET, 0.0, 0.0, elapsed=0.3, outcome=outcome, waited=0.25, unexpected=unexpected)
 
 
-def test_what_can_be_counted_is_at_zero_from_the_start(instruments: Instruments, values: Callable[..., Values]) -> None:
+def test_what_can_be_counted_is_at_zero_from_the_start(
+    self_metrics: SelfMetrics, values: Callable[..., Values]
+) -> None:
     """Every known label value that belongs to no account."""
-    assert isinstance(instruments, Instruments)
+    assert isinstance(self_metrics, SelfMetrics)
     assert values("webcast_api_unexpected_values_total") == {(field,): 0.0 for field in (*FIELDS, *CALLBACK_FIELDS)}
     assert values("webcast_targets") == {(source.value,): 0.0 for source in Source}
     assert values("webcast_targets_rejected") == {(rejection.value,): 0.0 for rejection in Rejection}
@@ -56,28 +58,28 @@ def test_what_can_be_counted_is_at_zero_from_the_start(instruments: Instruments,
 
 
 def test_an_account_has_every_counter_at_zero_once_it_is_open(
-    instruments: Instruments, values: Callable[..., Values]
+    self_metrics: SelfMetrics, values: Callable[..., Values]
 ) -> None:
     """Each reason of a failed call, and no `not_found`, which is an answer."""
     assert values("webcast_api_requests_total") == {}
-    instruments.open_account("default")
+    self_metrics.open_account("default")
     assert values("webcast_api_requests_total") == {("default",): 0.0}
     assert values("webcast_api_request_failures_total") == {("default", reason): 0.0 for reason in CALL_FAILURES}
     assert values("webcast_api_request_duration_seconds_count") == {("default",): 0.0}
     assert values("webcast_api_throttle_wait_seconds_total") == {("default",): 0.0}
 
 
-def test_opening_an_account_again_takes_nothing_back(instruments: Instruments, values: Callable[..., Values]) -> None:
+def test_opening_an_account_again_takes_nothing_back(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
     """A reload names the same account once more, and its counters go on."""
-    instruments.observe("default", reading(Task(Status.RUNNING)))
-    instruments.open_account("default")
+    self_metrics.observe("default", reading(Task(Status.RUNNING)))
+    self_metrics.open_account("default")
     assert values("webcast_api_requests_total") == {("default",): 1.0}
 
 
-def test_each_attempt_is_counted_and_timed(instruments: Instruments, values: Callable[..., Values]) -> None:
+def test_each_attempt_is_counted_and_timed(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
     """Calls, how long they took, and how long they waited for the budget: by account."""
-    instruments.observe("default", reading(Task(Status.RUNNING)))
-    instruments.observe("default", reading(TimedOut("too slow")))
+    self_metrics.observe("default", reading(Task(Status.RUNNING)))
+    self_metrics.observe("default", reading(TimedOut("too slow")))
     assert values("webcast_api_requests_total") == {("default",): 2.0}
     assert values("webcast_api_throttle_wait_seconds_total") == {("default",): 0.5}
     assert values("webcast_api_request_duration_seconds_sum") == {("default",): 0.6}
@@ -87,49 +89,49 @@ def test_each_attempt_is_counted_and_timed(instruments: Instruments, values: Cal
 
 @pytest.mark.parametrize("error", [TimedOut, Throttled, CredentialsRefused, AppRefused, BadSchema])
 def test_a_failed_call_is_counted_by_its_reason(
-    instruments: Instruments, values: Callable[..., Values], error: type[ReadError]
+    self_metrics: SelfMetrics, values: Callable[..., Values], error: type[ReadError]
 ) -> None:
     """One reason goes up and no other."""
-    instruments.open_account("default")
-    instruments.observe("default", reading(error("what went wrong")))
+    self_metrics.open_account("default")
+    self_metrics.observe("default", reading(error("what went wrong")))
     failures = {reason: value for (_, reason), value in values("webcast_api_request_failures_total").items() if value}
     assert failures == {error.failure.value: 1.0}
 
 
-def test_not_found_is_an_answer(instruments: Instruments, values: Callable[..., Values]) -> None:
+def test_not_found_is_an_answer(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
     """It counts as a call, never as a failure."""
-    instruments.open_account("default")
-    instruments.observe("default", reading(NotFound("no such task")))
+    self_metrics.open_account("default")
+    self_metrics.observe("default", reading(NotFound("no such task")))
     assert values("webcast_api_requests_total") == {("default",): 1.0}
     assert set(values("webcast_api_request_failures_total").values()) == {0.0}
     assert ("default", "not_found") not in values("webcast_api_request_failures_total")
 
 
 def test_fields_that_were_not_as_documented_are_counted(
-    instruments: Instruments, values: Callable[..., Values]
+    self_metrics: SelfMetrics, values: Callable[..., Values]
 ) -> None:
     """Those of a reply that could be read, and those that made one unreadable."""
-    instruments.observe("default", reading(Task(Status.RUNNING), unexpected=("UserId", "EndTime")))
+    self_metrics.observe("default", reading(Task(Status.RUNNING), unexpected=("UserId", "EndTime")))
     fault = BadSchema("Status is missing")
     fault.unexpected = ("Status",)
-    instruments.observe("default", reading(fault))
+    self_metrics.observe("default", reading(fault))
     raised = {field for (field,), value in values("webcast_api_unexpected_values_total").items() if value == 1.0}
     assert raised == {"UserId", "EndTime", "Status"}
 
 
-def test_lists_say_what_they_hold_now(instruments: Instruments, values: Callable[..., Values]) -> None:
+def test_lists_say_what_they_hold_now(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
     """What is no longer listed is zero again."""
-    instruments.listed({Source.STATIC: 3}, {Rejection.DUPLICATE: 2})
+    self_metrics.listed({Source.STATIC: 3}, {Rejection.DUPLICATE: 2})
     assert values("webcast_targets")["static",] == 3.0
     assert values("webcast_targets_rejected")["duplicate",] == 2.0
-    instruments.listed({}, {Rejection.INVALID: 1})
+    self_metrics.listed({}, {Rejection.INVALID: 1})
     assert values("webcast_targets")["static",] == 0.0
     assert values("webcast_targets_rejected") == {("invalid",): 1.0, ("duplicate",): 0.0, ("no_account",): 0.0}
 
 
-def test_the_build_says_its_version(instruments: Instruments, values: Callable[..., Values]) -> None:
+def test_the_build_says_its_version(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
     """Always 1, so that it can be joined."""
-    assert isinstance(instruments, Instruments)
+    assert isinstance(self_metrics, SelfMetrics)
     ((version, python),) = values("webcast_exporter_build_info")
     assert version == __version__
     assert python.startswith("3.")

@@ -11,14 +11,14 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
 from exporter.enums import Source
-from exporter.metrics.board import Board
 from exporter.metrics.catalog import fleet, self, task
 from exporter.metrics.family import TARGET_LABELS, Family, Group, Kind, TaskFamily
 from exporter.metrics.fleet import FleetCollector
-from exporter.metrics.instruments import AccountCollector, AccountNumbers, Instruments
 from exporter.metrics.reference import reference
 from exporter.metrics.render import heading
-from exporter.model.known import Known
+from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
+from exporter.metrics.series_cache import SeriesCache
+from exporter.model.task_state import TaskState
 from exporter.store.totals import zeros
 
 TASK_ROWS = task.task_families(Group)
@@ -117,15 +117,15 @@ def test_no_row_is_left_out_of_its_table(module: ModuleType, listed: tuple[Famil
 
 
 def test_what_the_registry_serves_is_what_the_tables_say(
-    registry: CollectorRegistry, unread: Callable[..., Known]
+    registry: CollectorRegistry, unread: Callable[..., TaskState]
 ) -> None:
     """Every row beside the per-task ones is served with its help, type and labels, and nothing else is."""
-    board = Board((), 1, lambda _: None)
+    board = SeriesCache((), 1, lambda _: None)
     board.show(unread())
     numbers = AccountNumbers(48.0, 24.0, 12.0, up=True, clock_skew=-0.5, oldest_due=1.0)
-    instruments = Instruments(registry)
-    instruments.open_account("default")
-    instruments.open_feed(Source.HTTP, "http_sd_configs[0]")
+    self_metrics = SelfMetrics(registry)
+    self_metrics.open_account("default")
+    self_metrics.open_feed(Source.HTTP, "http_sd_configs[0]")
     totals = dict.fromkeys(zeros("App1"), 0.0)
     registry.register(FleetCollector(board, lambda: totals))
     registry.register(AccountCollector(lambda: {"default": numbers}))

@@ -13,12 +13,12 @@ from exporter.errors import NotFound, TimedOut
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Group, TaskFamily
 from exporter.metrics.render import render
-from exporter.model.known import Known, Lifetimes, accept, expire, learn
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.reply import parse_reply
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
+from exporter.model.task_state import Lifetimes, TaskState, accept, apply_read, expire
 
 TESTS = Path(__file__).parents[1]
 NOW = 1_700_000_000.0
@@ -47,17 +47,17 @@ NOT_OF_THE_STATE = {
 """The contract's list of what stays when nothing is fresh (section 5); every other series is the state's."""
 
 
-def text(known: Known, rows: tuple[TaskFamily, ...] = ROWS) -> str:
+def text(known: TaskState, rows: tuple[TaskFamily, ...] = ROWS) -> str:
     """All of a task's series."""
     return b"".join(render(known, rows)).decode()
 
 
-def names(known: Known) -> set[str]:
+def names(known: TaskState) -> set[str]:
     """The families of which a task has series."""
     return {sample.name for family in text_string_to_metric_families(text(known)) for sample in family.samples}
 
 
-def values(known: Known, name: str) -> dict[tuple[str, ...], float]:
+def values(known: TaskState, name: str) -> dict[tuple[str, ...], float]:
     """One family's values, by the labels beside the target's."""
     (row,) = [row for row in ROWS if row.family.name == name]
     own = row.family.labels[3:]
@@ -69,14 +69,14 @@ def test_the_vendors_example_gives_the_expected_text(difference: Callable[[str, 
     """The reply that the seed page prints, from its JSON to the series."""
     reply = parse_reply(json.loads((TESTS / "payloads" / "seed-example.json").read_text()))
     target = TargetId("Your_AppId", "Your_RoomId", "Your_TaskId")
-    reading = Reading(target, at=1676987500.5, server_time=1676987500.0, elapsed=0.1, outcome=reply.task)
-    known = Known(Target(target, "default", frozenset(), {"team": "edu"}, 1676987400.0, 1676991000.0))
-    actual = text(learn(known, reading)[0], task_families(Group, ["team"]))
+    reading = ReadResult(target, at=1676987500.5, server_time=1676987500.0, elapsed=0.1, outcome=reply.task)
+    known = TaskState(Target(target, "default", frozenset(), {"team": "edu"}, 1676987400.0, 1676991000.0))
+    actual = text(apply_read(known, reading)[0], task_families(Group, ["team"]))
     expected = (TESTS / "expected" / "seed_reply.prom").read_text()
     assert difference(expected, actual) == ""
 
 
-def test_a_target_has_its_info_before_it_is_read(unread: Callable[..., Known]) -> None:
+def test_a_target_has_its_info_before_it_is_read(unread: Callable[..., TaskState]) -> None:
     """`webcast_task_info` is there from the moment the target is accepted, user and host empty; nothing else is."""
     known = unread()
     assert names(known) == {"webcast_task_info"}
@@ -84,7 +84,7 @@ def test_a_target_has_its_info_before_it_is_read(unread: Callable[..., Known]) -
 
 
 def test_expected_times_are_there_while_the_task_is_not(
-    unread: Callable[..., Known], after: Callable[..., Known]
+    unread: Callable[..., TaskState], after: Callable[..., TaskState]
 ) -> None:
     """They come from the target's labels: before the first read, and while not found, each by itself."""
     known = unread(expected_start=NOW + 60)
@@ -94,7 +94,7 @@ def test_expected_times_are_there_while_the_task_is_not(
     assert values(unknown, "webcast_task_expected_end_timestamp_seconds") == {(): NOW}
 
 
-def test_a_running_task_has_all_but_an_end(unread: Callable[..., Known], after: Callable[..., Known]) -> None:
+def test_a_running_task_has_all_but_an_end(unread: Callable[..., TaskState], after: Callable[..., TaskState]) -> None:
     """What has not happened has no series."""
     known = after(unread(), RUNNING)
     absent = {row.family.name for row in ROWS} - names(known)
@@ -108,7 +108,7 @@ def test_a_running_task_has_all_but_an_end(unread: Callable[..., Known], after: 
     }
 
 
-def test_a_failed_read_keeps_the_state(unread: Callable[..., Known], after: Callable[..., Known]) -> None:
+def test_a_failed_read_keeps_the_state(unread: Callable[..., TaskState], after: Callable[..., TaskState]) -> None:
     """Last known state stays, `read_success` is 0 and `read_error` names the reason; the next success ends both."""
     known = after(unread(), RUNNING)
     failed = after(known, TimedOut("too slow"), at=NOW + 30)
@@ -123,7 +123,7 @@ def test_a_failed_read_keeps_the_state(unread: Callable[..., Known], after: Call
 
 
 @pytest.mark.parametrize("failure", ReadFailure)
-def test_each_reason_of_a_failed_read_is_a_label_value(unread: Callable[..., Known], failure: ReadFailure) -> None:
+def test_each_reason_of_a_failed_read_is_a_label_value(unread: Callable[..., TaskState], failure: ReadFailure) -> None:
     """One sample with the latest reason, never two."""
     known = replace(unread(), last_read=NOW, failure=failure)
     assert values(known, "webcast_task_read_error") == {(failure.value,): 1.0}
@@ -131,7 +131,9 @@ def test_each_reason_of_a_failed_read_is_a_label_value(unread: Callable[..., Kno
     assert names(known) == expected
 
 
-def test_a_task_that_is_not_found_has_no_state(unread: Callable[..., Known], after: Callable[..., Known]) -> None:
+def test_a_task_that_is_not_found_has_no_state(
+    unread: Callable[..., TaskState], after: Callable[..., TaskState]
+) -> None:
     """The reads' own series stay, and info keeps the user and the host it once had."""
     known = after(after(unread(), RUNNING), NotFound("no such task"), at=NOW + 30)
     assert values(known, "webcast_task_read_error") == {("not_found",): 1.0}
@@ -140,7 +142,7 @@ def test_a_task_that_is_not_found_has_no_state(unread: Callable[..., Known], aft
 
 
 def test_of_a_stale_task_only_the_reads_and_the_target_are_left(
-    unread: Callable[..., Known], after: Callable[..., Known]
+    unread: Callable[..., TaskState], after: Callable[..., TaskState]
 ) -> None:
     """Nothing fresh for `stale_after`: the state goes, `read_*`, the last success, expected times and info stay."""
     target = unread(expected_start=NOW, expected_end=NOW + 60)
@@ -157,7 +159,7 @@ def test_of_a_stale_task_only_the_reads_and_the_target_are_left(
     assert names(stale) == NOT_OF_THE_STATE
 
 
-def test_a_run_that_stopped_before_a_restart_shows_its_stored_state(unread: Callable[..., Known]) -> None:
+def test_a_run_that_stopped_before_a_restart_shows_its_stored_state(unread: Callable[..., TaskState]) -> None:
     """Within its linger, without a new read: the last state, read when its end was seen."""
     ended = replace(RUNNING, status=Status.ENDED, end=NOW, stop_reason=StopReason.OTHER)
     target = unread().target
@@ -169,7 +171,9 @@ def test_a_run_that_stopped_before_a_restart_shows_its_stored_state(unread: Call
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_status_is_one_of_five(unread: Callable[..., Known], after: Callable[..., Known], status: Status) -> None:
+def test_a_status_is_one_of_five(
+    unread: Callable[..., TaskState], after: Callable[..., TaskState], status: Status
+) -> None:
     """1 for the state it is in and 0 for the four others, so that a change needs no series to vanish."""
     known = after(unread(), Task(status))
     assert values(known, "webcast_task_status") == {(each.value,): float(each is status) for each in Status}
@@ -177,7 +181,7 @@ def test_a_status_is_one_of_five(unread: Callable[..., Known], after: Callable[.
 
 @pytest.mark.parametrize("reason", StopReason)
 def test_a_stop_reason_is_one_sample(
-    unread: Callable[..., Known], after: Callable[..., Known], reason: StopReason
+    unread: Callable[..., TaskState], after: Callable[..., TaskState], reason: StopReason
 ) -> None:
     """1 for the reason, no series for the others."""
     known = after(unread(), Task(Status.FAILED, stop_reason=reason))
@@ -200,12 +204,12 @@ def test_a_stop_reason_is_one_sample(
     ],
 )
 def test_a_duration_ends_at_the_end_or_at_the_read_by_the_vendors_clock(
-    unread: Callable[..., Known], task: Task, duration: dict[tuple[str, ...], float]
+    unread: Callable[..., TaskState], task: Task, duration: dict[tuple[str, ...], float]
 ) -> None:
     """Never negative; absent without a start, and for a stopped task whose end was not said."""
     known = unread()
-    reading = Reading(known.target.id, at=NOW, server_time=NOW - 3, elapsed=0.1, outcome=task)
-    assert values(learn(known, reading)[0], "webcast_task_duration_seconds") == duration
+    reading = ReadResult(known.target.id, at=NOW, server_time=NOW - 3, elapsed=0.1, outcome=task)
+    assert values(apply_read(known, reading)[0], "webcast_task_duration_seconds") == duration
 
 
 @pytest.mark.parametrize(
@@ -221,7 +225,10 @@ def test_a_duration_ends_at_the_end_or_at_the_read_by_the_vendors_clock(
     ],
 )
 def test_what_was_not_said_has_no_series(
-    unread: Callable[..., Known], after: Callable[..., Known], part: dict[str, object], absent: str | tuple[str, ...]
+    unread: Callable[..., TaskState],
+    after: Callable[..., TaskState],
+    part: dict[str, object],
+    absent: str | tuple[str, ...],
 ) -> None:
     """One unusable field costs its own series and no other."""
     whole = names(after(unread(), RUNNING))
@@ -230,7 +237,7 @@ def test_what_was_not_said_has_no_series(
 
 
 def test_each_stream_and_each_check_is_a_sample_and_zero_is_a_value(
-    unread: Callable[..., Known], after: Callable[..., Known]
+    unread: Callable[..., TaskState], after: Callable[..., TaskState]
 ) -> None:
     """Streams are `0` and `1`, whichever of them say something; 0 = off, adaptive or without a limit, not absent."""
     streams = (VideoStream(width=1920), VideoStream(width=640, max_bytes_per_second=0))
@@ -242,7 +249,7 @@ def test_each_stream_and_each_check_is_a_sample_and_zero_is_a_value(
     assert values(known, "webcast_task_start_event_timeout_seconds") == {(): 0.0}
 
 
-def test_info_shows_the_named_labels_and_no_other(unread: Callable[..., Known]) -> None:
+def test_info_shows_the_named_labels_and_no_other(unread: Callable[..., TaskState]) -> None:
     """`metrics.info_labels` are allowed onto info, in their own names; one that the target lacks is empty."""
     known = unread(labels={"team": "edu", "secret": "x"})
     rows = tuple(row for row in task_families([], ["team", "zone"]) if row.family.name == "webcast_task_info")

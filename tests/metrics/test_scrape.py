@@ -9,16 +9,16 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.metrics.board import Board
 from exporter.metrics.catalog.fleet import FLEET
 from exporter.metrics.catalog.self import SELF
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Group
 from exporter.metrics.fleet import FleetCollector
-from exporter.metrics.instruments import AccountCollector, AccountNumbers, Instruments
 from exporter.metrics.negotiate import Format
 from exporter.metrics.scrape import Exposition
-from exporter.model.known import Known, Standing
+from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
+from exporter.metrics.series_cache import SeriesCache
+from exporter.model.task_state import DisplayStatus, TaskState
 from exporter.store.totals import zeros
 
 NOW = 1_700_000_000.0
@@ -31,15 +31,15 @@ formats = pytest.mark.parametrize("fmt", Format)
 
 
 @pytest.fixture
-def whole(registry: CollectorRegistry, standing: Callable[..., Known]) -> Exposition:
+def whole(registry: CollectorRegistry, display_status: Callable[..., TaskState]) -> Exposition:
     """Everything that an exporter serves: tasks of every standing, all collectors, an awkward account name."""
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     account = 'a "name"\\with\nall'
-    board = Board(ROWS, 100, lambda _: None)
-    for number, state in enumerate(Standing):
-        board.show(standing(state, f"Task{number}", account=account, labels={"team": account}, end=NOW))
-    Instruments(registry).open_account(account)
+    board = SeriesCache(ROWS, 100, lambda _: None)
+    for number, state in enumerate(DisplayStatus):
+        board.show(display_status(state, f"Task{number}", account=account, labels={"team": account}, end=NOW))
+    SelfMetrics(registry).open_account(account)
     totals = dict.fromkeys([*zeros("App1"), *zeros("App2")], 2.0)
     registry.register(FleetCollector(board, lambda: totals))
     numbers = AccountNumbers(48.0, 48.0, 1.0, up=False, clock_skew=-1.0, oldest_due=NOW)
@@ -109,7 +109,7 @@ def test_names_restrict_to_those_samples(whole: Exposition, fmt: Format) -> None
 @formats
 def test_a_named_family_without_a_sample_is_left_out(registry: CollectorRegistry, fmt: Format) -> None:
     """So does the client library; without names an empty family still tells its help and type."""
-    exposition = Exposition(registry, Board(ROWS, 100, lambda _: None))
+    exposition = Exposition(registry, SeriesCache(ROWS, 100, lambda _: None))
     assert b"webcast_task_status" in exposition.scrape(fmt)
     assert exposition.scrape(fmt, ["webcast_task_status"]) in {b"", b"# EOF\n"}
 
@@ -130,8 +130,8 @@ def test_names_and_fleet_together_give_what_both_allow(whole: Exposition) -> Non
 
 def test_without_tasks_the_text_is_the_registrys_and_the_headings(registry: CollectorRegistry) -> None:
     """Before the first target the exporter serves itself."""
-    Instruments(registry)
-    exposition = Exposition(registry, Board(ROWS, 100, lambda _: None))
+    SelfMetrics(registry)
+    exposition = Exposition(registry, SeriesCache(ROWS, 100, lambda _: None))
     text = exposition.scrape(Format.TEXT)
     assert text.startswith(generate_latest(registry))
     # The parser names a counter as OpenMetrics does, without the `_total` of its samples.

@@ -7,20 +7,20 @@ import pytest
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.errors import ReadError, TimedOut
-from exporter.model.callback import Callback, EventKey, Heard
-from exporter.model.hearing import hear, heard
-from exporter.model.known import Known, Lifetimes, Standing, accept, expire, learn, let_go
+from exporter.model.callback import Callback, CallbackReceipt, EventKey
+from exporter.model.hearing import apply_callback, heard
 from exporter.model.pages import PageEvent
-from exporter.model.reading import Reading
-from exporter.model.run import Fact, Remedied, Run, Step, Stopped
+from exporter.model.read_result import ReadResult
+from exporter.model.run import PageActionTaken, Run, RunEvent, RunStopped, StateChange
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import DisplayStatus, Lifetimes, TaskState, accept, apply_read, expire, release
 
-Knowing = Callable[..., Known]
+Knowing = Callable[..., TaskState]
 
 T = 100_000.0
 TARGET = Target(TargetId("app", "room", "task"), "default")
-UNREAD = Known(TARGET, accepted_at=T)
+UNREAD = TaskState(TARGET, accepted_at=T)
 COMING = Task(Status.NOT_STARTED)
 ON = Task(Status.RUNNING, start=T - 50)
 OVER = Task(Status.ENDED, start=T - 50, end=T + 5, stop_reason=StopReason.STOP_BY_API)
@@ -33,14 +33,14 @@ def event(at: float, number: int = 1, action: PageAction = PageAction.REFRESH) -
     return Callback(TARGET.id, f"evt-{number}", f"sig-{number}", at, PageEvent(action, PageReason.FREEZE, at))
 
 
-def listen(known: Known, *callbacks: Callback, delay: float = 1.0) -> Known:
+def listen(known: TaskState, *callbacks: Callback, delay: float = 1.0) -> TaskState:
     """What is known after these, each arriving a second after it happened."""
     for callback in callbacks:
-        known, _ = hear(known, callback, callback.at + delay)
+        known, _ = apply_callback(known, callback, callback.at + delay)
     return known
 
 
-def shown(known: Known) -> tuple[int, int]:
+def shown(known: TaskState) -> tuple[int, int]:
     """The run's two page counters."""
     return known.pages.refreshes, known.pages.reschedules
 
@@ -48,11 +48,11 @@ def shown(known: Known) -> tuple[int, int]:
 def test_an_event_counts_for_the_fleet_and_for_its_run(known: Knowing) -> None:
     """One step holds the run with its event, what is counted, and the keys by which it is known again."""
     before = known(ON)
-    after, step = hear(before, event(T + 3), T + 4)
+    after, step = apply_callback(before, event(T + 3), T + 4)
     assert after.run is not None
     keys = EventKey("app", "evt-1"), EventKey("", "sig-1")
-    fact: Fact = Remedied("app", PageAction.REFRESH, PageReason.FREEZE)
-    assert step == Step((after.run,), (fact,), (Heard(keys, T + 4),))
+    fact: RunEvent = PageActionTaken("app", PageAction.REFRESH, PageReason.FREEZE)
+    assert step == StateChange((after.run,), (fact,), (CallbackReceipt(keys, T + 4),))
     assert (shown(after), after.pages.latest) == ((1, 0), (PageEvent(PageAction.REFRESH, PageReason.FREEZE, T + 3),))
     assert after == replace(before, run=after.run)
 
@@ -60,7 +60,7 @@ def test_an_event_counts_for_the_fleet_and_for_its_run(known: Knowing) -> None:
 def test_an_event_that_is_about_no_page_changes_nothing_that_is_known(known: Knowing) -> None:
     """It is remembered, so that its copies are duplicates; only a read says in which state the task is."""
     before = known(ON)
-    after, step = hear(before, Callback(TARGET.id, "evt-1", "sig-1", T), T)
+    after, step = apply_callback(before, Callback(TARGET.id, "evt-1", "sig-1", T), T)
     assert (after, step.runs, step.facts, bool(step)) == (before, (), (), True)
 
 
@@ -74,10 +74,10 @@ def test_a_known_run_keeps_its_events_over_reads(known: Knowing, outcomes: tuple
 def test_an_event_before_the_first_read_is_the_coming_run_s(known: Knowing) -> None:
     """It shows at once, makes no run that could be lost or drained, and the run that is then read has it."""
     early = listen(UNREAD, event(T - 1))
-    assert (shown(early), early.standing, early.live, early.run) == ((1, 0), Standing.UNREAD, False, None)
-    assert let_go(early, T, WAITS) is None
+    assert (shown(early), early.display_status, early.live, early.run) == ((1, 0), DisplayStatus.UNREAD, False, None)
+    assert release(early, T, WAITS) is None
     unknown = known(None, begin=early)
-    assert expire(unknown, T + 500, WAITS)[1] == Step()
+    assert expire(unknown, T + 500, WAITS)[1] == StateChange()
     assert shown(known(ON, begin=unknown, at=T + 600)) == (1, 0)
 
 
@@ -92,7 +92,7 @@ def test_an_event_after_the_end_is_the_next_run_s(known: Knowing) -> None:
     """It comes before the read that shows the new run: the ended one is not told of it, the new one has it."""
     over = known(OVER, begin=listen(known(ON), event(T + 1)), at=T + 10)
     told = listen(over, event(T + 61, 2), event(T + 62, 3, PageAction.RESCHEDULE))
-    assert (shown(told), told.standing) == ((1, 0), Standing.ENDED)
+    assert (shown(told), told.display_status) == ((1, 0), DisplayStatus.ENDED)
     same = known(OVER, begin=told, at=T + 63)
     assert shown(same) == (1, 0)
     assert shown(known(ON_AGAIN, begin=same, at=T + 70)) == (1, 1)
@@ -108,7 +108,7 @@ def test_an_event_of_the_run_s_last_moments_may_come_after_its_end_was_read(know
 def test_a_late_event_of_the_run_before_is_shown_nowhere(known: Knowing) -> None:
     """The fleet counts it; the run that is on has not met it."""
     again = known(ON, OVER, ON_AGAIN)
-    after, step = hear(again, event(T + 4), T + 80)
+    after, step = apply_callback(again, event(T + 4), T + 80)
     assert (after, step.runs, len(step.facts)) == (again, (), 1)
     assert shown(listen(again, event(T + 59.5))) == (1, 0)
 
@@ -129,22 +129,22 @@ def test_a_lost_run_s_event_is_its_own(known: Knowing) -> None:
 def test_an_announced_run_outlives_the_process() -> None:
     """The next process takes it up from the state, and counts nothing of the run before it again."""
     over = Run(TARGET.id, T - 40, T - 50, frozenset({Status.ENDED}), StopReason.STOP_BY_API, T + 10, OVER)
-    told, step = hear(accept(TARGET, over, T + 20), event(T + 61), T + 62)
+    told, step = apply_callback(accept(TARGET, over, T + 20), event(T + 61), T + 62)
     (announced,) = step.runs
     assert told.announced == announced
     assert announced.first_seen > over.first_seen
     again = accept(TARGET, announced, T + 100)
-    assert (shown(again), again.standing) == ((1, 0), Standing.UNREAD)
+    assert (shown(again), again.display_status) == ((1, 0), DisplayStatus.UNREAD)
 
 
 @pytest.mark.parametrize("said", [OVER, ON_AGAIN], ids=["the run before", "the new run"])
 def test_a_restart_before_the_new_run_is_read_counts_nothing_twice(said: Task) -> None:
     """Whichever run the first read tells of: the one before was counted, the new one begins to be."""
     over = Run(TARGET.id, T - 40, T - 50, frozenset({Status.ENDED}), StopReason.STOP_BY_API, T + 10, OVER)
-    _, step = hear(accept(TARGET, over, T + 20), event(T + 61), T + 62)
+    _, step = apply_callback(accept(TARGET, over, T + 20), event(T + 61), T + 62)
     begun = accept(TARGET, step.runs[0], T + 100)
-    after, step = learn(begun, Reading(TARGET.id, T + 110, T + 110, 0.1, said))
-    assert [fact for fact in step.facts if isinstance(fact, Stopped)] == []
+    after, step = apply_read(begun, ReadResult(TARGET.id, T + 110, T + 110, 0.1, said))
+    assert [fact for fact in step.facts if isinstance(fact, RunStopped)] == []
     assert after.announced is None
     assert after.run is not None
     assert after.run.counted == (said is OVER)

@@ -10,28 +10,28 @@ from hypothesis import strategies as st
 
 from exporter.enums import ReadFailure, Status, StopReason
 from exporter.errors import AppRefused, BadSchema, NotFound, ReadError, ServerFailed, TimedOut
-from exporter.model.known import (
+from exporter.model.read_result import ReadResult
+from exporter.model.run import Run, RunEvent, RunStopped, StateChange
+from exporter.model.target import Target, TargetId
+from exporter.model.task import Task
+from exporter.model.task_state import (
+    DISPLAY_STATUS_OF,
     LOOK_BACK,
-    STANDING_OF_STATUS,
-    Known,
+    DisplayStatus,
     Lifetimes,
-    Standing,
+    TaskState,
     accept,
+    apply_read,
     expire,
     expires_at,
     is_hidden,
-    learn,
-    let_go,
     lingers_until,
+    release,
     retarget,
 )
-from exporter.model.reading import Reading
-from exporter.model.run import Fact, Run, Step, Stopped
-from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
 
-Read = Callable[..., Reading]
-Knowing = Callable[..., Known]
+Read = Callable[..., ReadResult]
+Knowing = Callable[..., TaskState]
 
 TARGET = Target(TargetId("app", "room", "task"), "default")
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
@@ -39,11 +39,11 @@ T = 100_000.0
 START = T - 50.0
 ON = Task(Status.RUNNING, start=START, user_id="bot", source_host="class.example.com")
 OVER = Task(Status.ENDED, start=START, end=T, stop_reason=StopReason.STOP_BY_API, user_id="bot")
-UNREAD = Known(TARGET, accepted_at=T)
-LOST = (Stopped("app", StopReason.LOST),)
+UNREAD = TaskState(TARGET, accepted_at=T)
+LOST = (RunStopped("app", StopReason.LOST),)
 
 
-def facts(step: Step) -> tuple[Fact, ...]:
+def facts(step: StateChange) -> tuple[RunEvent, ...]:
     """What is counted; each of it with the run that it is about."""
     assert bool(step.runs) >= bool(step.facts)
     return step.facts
@@ -52,37 +52,37 @@ def facts(step: Step) -> tuple[Fact, ...]:
 @pytest.mark.parametrize("status", list(Status))
 def test_a_task_stands_by_its_status(known: Knowing, status: Status) -> None:
     """Once read, a target counts by its task's own status."""
-    assert STANDING_OF_STATUS[status] == known(Task(status)).standing
-    assert status.value == STANDING_OF_STATUS[status].value
+    assert DISPLAY_STATUS_OF[status] == known(Task(status)).display_status
+    assert status.value == DISPLAY_STATUS_OF[status].value
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "standing"),
+    ("outcomes", "display_status"),
     [
-        ((), Standing.UNREAD),
-        ((TimedOut("late"),), Standing.STALE),
-        ((None,), Standing.NOT_FOUND),
-        ((None, TimedOut("late")), Standing.NOT_FOUND),
-        ((ON, TimedOut("late")), Standing.RUNNING),
-        ((ON, BadSchema("no reply")), Standing.RUNNING),
-        ((ON, None), Standing.NOT_FOUND),
-        ((ON, None, ON), Standing.RUNNING),
-        ((OVER, None), Standing.ENDED),
-        ((OVER, AppRefused("no")), Standing.ENDED),
+        ((), DisplayStatus.UNREAD),
+        ((TimedOut("late"),), DisplayStatus.STALE),
+        ((None,), DisplayStatus.NOT_FOUND),
+        ((None, TimedOut("late")), DisplayStatus.NOT_FOUND),
+        ((ON, TimedOut("late")), DisplayStatus.RUNNING),
+        ((ON, BadSchema("no reply")), DisplayStatus.RUNNING),
+        ((ON, None), DisplayStatus.NOT_FOUND),
+        ((ON, None, ON), DisplayStatus.RUNNING),
+        ((OVER, None), DisplayStatus.ENDED),
+        ((OVER, AppRefused("no")), DisplayStatus.ENDED),
     ],
     ids=str,
 )
 def test_the_standing_after_reads(
-    known: Knowing, outcomes: tuple[Task | ReadError | None, ...], standing: Standing
+    known: Knowing, outcomes: tuple[Task | ReadError | None, ...], display_status: DisplayStatus
 ) -> None:
     """A failed read leaves the last known state; "no such task" takes it, but for one that has stopped."""
-    assert standing == known(*outcomes).standing
+    assert display_status == known(*outcomes).display_status
 
 
 def test_a_read_says_all_that_it_says(read: Read) -> None:
     """A success sets state, its times and who is cast; a failure after it changes only what reads say of reads."""
-    fresh, step = learn(UNREAD, read(T, ON, server_time=T + 3))
-    expected = Known(
+    fresh, step = apply_read(UNREAD, read(T, ON, server_time=T + 3))
+    expected = TaskState(
         TARGET,
         accepted_at=T,
         run=step.runs[-1],
@@ -95,10 +95,10 @@ def test_a_read_says_all_that_it_says(read: Read) -> None:
         last_success=T,
     )
     assert expected == fresh
-    failed, step = learn(fresh, read(T + 30, ServerFailed("inside")))
+    failed, step = apply_read(fresh, read(T + 30, ServerFailed("inside")))
     assert replace(fresh, last_read=T + 30, failure=ReadFailure.SERVER) == failed
-    assert Step() == step
-    assert learn(failed, read(T + 60, ON))[0].failure is None
+    assert StateChange() == step
+    assert apply_read(failed, read(T + 60, ON))[0].failure is None
 
 
 def test_a_status_begins_when_it_is_entered(known: Knowing) -> None:
@@ -120,13 +120,13 @@ def test_a_state_goes_stale(known: Knowing) -> None:
     """The state goes when nothing was fresh for `stale_after`, not a moment before; what else was read stays."""
     failing = known(ON, TimedOut("late"))
     at = T + WAITS.stale_after
-    assert (failing, Step()) == expire(failing, math.nextafter(at, 0), WAITS)
+    assert (failing, StateChange()) == expire(failing, math.nextafter(at, 0), WAITS)
     assert at == expires_at(failing, T + 10, WAITS)
     stale, step = expire(failing, at, WAITS)
-    assert (replace(failing, task=None), Step()) == (stale, step)
+    assert (replace(failing, task=None), StateChange()) == (stale, step)
     assert stale is not None
-    assert (stale.standing, stale.live) == (Standing.STALE, True)
-    assert Standing.RUNNING is known(ON, begin=stale, at=at + 1).standing
+    assert (stale.display_status, stale.live) == (DisplayStatus.STALE, True)
+    assert DisplayStatus.RUNNING is known(ON, begin=stale, at=at + 1).display_status
 
 
 def test_a_stretched_interval_makes_nothing_stale(known: Knowing) -> None:
@@ -142,7 +142,7 @@ def test_a_stopped_state_is_never_stale(known: Knowing) -> None:
     over = known(ON, OVER, None, TimedOut("late"))
     until = T + 10 + WAITS.linger
     assert (until, until) == (lingers_until(over, WAITS), expires_at(over, T + 30, WAITS))
-    assert (over, Step()) == expire(over, until, WAITS)
+    assert (over, StateChange()) == expire(over, until, WAITS)
     assert [is_hidden(over, at, WAITS) for at in (math.nextafter(until, 0), until)] == [False, True]
     assert expires_at(over, until, WAITS) is None
 
@@ -151,12 +151,12 @@ def test_a_run_that_the_api_no_longer_knows_is_lost(known: Knowing) -> None:
     """Not known for `stale_after`: it has stopped, its end was never read, and it is counted once."""
     gone = known(ON, None)
     at = T + 10 + WAITS.stale_after
-    assert (gone, Step()) == expire(gone, math.nextafter(at, 0), WAITS)
+    assert (gone, StateChange()) == expire(gone, math.nextafter(at, 0), WAITS)
     lost, step = expire(gone, at, WAITS)
     assert facts(step) == LOST
     assert lost is not None
-    assert (lost.standing, lost.live, lost.not_found_since) == (Standing.NOT_FOUND, False, T + 10)
-    assert (lost, Step()) == expire(lost, at + 1e6, WAITS)
+    assert (lost.display_status, lost.live, lost.not_found_since) == (DisplayStatus.NOT_FOUND, False, T + 10)
+    assert (lost, StateChange()) == expire(lost, at + 1e6, WAITS)
     assert expires_at(lost, at, WAITS) is None
 
 
@@ -176,20 +176,20 @@ def test_a_run_is_lost_beyond_the_look_back(known: Knowing, outcomes: tuple[Task
     lost, step = expire(followed, at, WAITS)
     assert facts(step) == LOST
     assert lost is not None
-    assert (lost.standing, lost.task) == (Standing.NOT_FOUND, None)
+    assert (lost.display_status, lost.task) == (DisplayStatus.NOT_FOUND, None)
 
 
 def test_an_answer_from_beyond_the_look_back_shows_nothing(known: Knowing) -> None:
     """A run that is answered as running after its 72 hours is counted as Lost once, and shown never."""
     ancient = Task(Status.RUNNING, start=T - LOOK_BACK - 1)
-    counted: list[Fact] = []
-    now: Known | None = UNREAD
+    counted: list[RunEvent] = []
+    now: TaskState | None = UNREAD
     for number in range(3):
         assert now is not None
         now, step = expire(known(ancient, begin=now, at=T + number), T + number, WAITS)
         counted += facts(step)
         assert now is not None
-        assert Standing.NOT_FOUND is now.standing
+        assert DisplayStatus.NOT_FOUND is now.display_status
     assert tuple(counted) == LOST
 
 
@@ -198,8 +198,8 @@ def test_a_lost_run_that_comes_back_is_followed(known: Knowing) -> None:
     lost, _ = expire(known(ON, None), T + 500, WAITS)
     assert lost is not None
     back = known(ON, begin=lost, at=T + 600)
-    assert (back.standing, back.live) == (Standing.RUNNING, True)
-    draining = let_go(back, T + 700, WAITS)
+    assert (back.display_status, back.live) == (DisplayStatus.RUNNING, True)
+    draining = release(back, T + 700, WAITS)
     assert draining is not None
     assert facts(expire(draining, T + 700 + WAITS.drain, WAITS)[1]) == ()
     again, step = expire(known(None, begin=back, at=T + 700), T + 1000, WAITS)
@@ -214,9 +214,9 @@ def test_waits_of_nothing(known: Knowing) -> None:
     none = Lifetimes(0.0, 0.0, 0.0)
     stale, _ = expire(known(ON), T, none)
     assert stale is not None
-    assert Standing.STALE is stale.standing
+    assert DisplayStatus.STALE is stale.display_status
     assert is_hidden(known(OVER), T, none)
-    draining = let_go(known(ON), T, none)
+    draining = release(known(ON), T, none)
     assert draining is not None
     assert expire(draining, T, none)[0] is None
 
@@ -236,12 +236,12 @@ def test_a_start_goes_on_where_the_last_process_ended(known: Knowing) -> None:
     ) == (OVER, T, T, T, "bot", True)
     assert T + WAITS.linger == expires_at(again, T + 60, WAITS)
     live = known(ON).run
-    assert Known(TARGET, accepted_at=T + 60, run=live) == accept(TARGET, live, T + 60)
-    assert (accept(TARGET, live, T).standing, accept(TARGET, live, T).live) == (Standing.UNREAD, True)
-    assert Known(TARGET, accepted_at=T) == accept(TARGET, None, T)
+    assert TaskState(TARGET, accepted_at=T + 60, run=live) == accept(TARGET, live, T + 60)
+    assert (accept(TARGET, live, T).display_status, accept(TARGET, live, T).live) == (DisplayStatus.UNREAD, True)
+    assert TaskState(TARGET, accepted_at=T) == accept(TARGET, None, T)
     lost, _ = expire(known(ON, None), T + 500, WAITS)
     assert lost is not None
-    assert Standing.UNREAD is accept(TARGET, lost.run, T + 600).standing
+    assert DisplayStatus.UNREAD is accept(TARGET, lost.run, T + 600).display_status
 
 
 OUTCOMES = st.one_of(
@@ -258,25 +258,25 @@ def test_time_comes_to_rest(events: list[tuple[float, Task | ReadError | str]], 
     now, known = T, UNREAD
     for wait, event in events:
         now += wait
-        after: Known | None = known
+        after: TaskState | None = known
         if event == "drop":
-            after = let_go(known, now, waits)
+            after = release(known, now, waits)
         elif event == "list":
             after = retarget(known, TARGET)
         elif not isinstance(event, str):
-            after, _ = learn(known, Reading(TARGET.id, now, now, 0.1, event))
-        after, _ = expire(after, now, waits) if after is not None else (None, Step())
+            after, _ = apply_read(known, ReadResult(TARGET.id, now, now, 0.1, event))
+        after, _ = expire(after, now, waits) if after is not None else (None, StateChange())
         if after is None:
             return
         known = after
-        assert (known, Step()) == expire(known, now, waits)
+        assert (known, StateChange()) == expire(known, now, waits)
         moment = expires_at(known, now, waits)
         assert moment is None or moment > now
 
 
 def test_a_run_that_nobody_reads_is_nobodys(read: Read) -> None:
     """A target without a run has nothing to lose, to linger or to drain."""
-    nothing, step = learn(UNREAD, read(T))
-    assert (None, Step(), None) == (nothing.run, step, expires_at(nothing, T, WAITS))
-    assert (nothing, Step()) == expire(nothing, T + 1e9, WAITS)
-    assert isinstance(accept(TARGET, Run(TARGET.id, T), T), Known)
+    nothing, step = apply_read(UNREAD, read(T))
+    assert (None, StateChange(), None) == (nothing.run, step, expires_at(nothing, T, WAITS))
+    assert (nothing, StateChange()) == expire(nothing, T + 1e9, WAITS)
+    assert isinstance(accept(TARGET, Run(TARGET.id, T), T), TaskState)

@@ -8,19 +8,19 @@ import pytest
 
 from exporter.enums import Status, StopReason
 from exporter.errors import ReadError, TimedOut
-from exporter.model.known import Known, Lifetimes, accept, expire, expires_at, let_go, retarget
-from exporter.model.run import EndUnseen, Step, Stopped
+from exporter.model.run import EndUnseen, RunStopped, StateChange
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import Lifetimes, TaskState, accept, expire, expires_at, release, retarget
 
-Knowing = Callable[..., Known]
+Knowing = Callable[..., TaskState]
 
 TARGET = Target(TargetId("app", "room", "task"), "default")
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
 T = 100_000.0
 ON = Task(Status.RUNNING, start=T - 50)
 OVER = Task(Status.ENDED, start=T - 50, end=T, stop_reason=StopReason.STOP_BY_API)
-LOST = (Stopped("app", StopReason.LOST),)
+LOST = (RunStopped("app", StopReason.LOST),)
 
 
 @pytest.mark.parametrize(
@@ -34,46 +34,46 @@ def test_only_a_live_run_is_drained(
     drained: bool,  # noqa: FBT001 - a row of a table
 ) -> None:
     """What no source lists any more goes at once, but for a run that was last seen live."""
-    assert drained == (let_go(known(*outcomes), T, WAITS) is not None)
+    assert drained == (release(known(*outcomes), T, WAITS) is not None)
 
 
 def test_a_drain_ends(known: Knowing) -> None:
     """A run that is still live when its drain is over is let go, and its end counts as unseen, once."""
-    draining = let_go(known(ON), T, WAITS)
+    draining = release(known(ON), T, WAITS)
     assert draining is not None
     now = known(ON, begin=draining, at=T + 1790)
     at = T + WAITS.drain
-    assert (now, Step()) == expire(now, math.nextafter(at, 0), WAITS)
+    assert (now, StateChange()) == expire(now, math.nextafter(at, 0), WAITS)
     assert at == expires_at(now, T + 1795, WAITS)
     gone, step = expire(now, at, WAITS)
     assert (None, (EndUnseen("app"),)) == (gone, step.facts)
     (run,) = step.runs
-    assert let_go(accept(TARGET, run, at), at, WAITS) is None
+    assert release(accept(TARGET, run, at), at, WAITS) is None
 
 
 def test_a_drain_is_not_begun_twice(known: Knowing) -> None:
     """Another load of the lists without the target prolongs nothing, and takes nothing that lingers."""
-    draining = let_go(known(ON), T, WAITS)
+    draining = release(known(ON), T, WAITS)
     assert draining is not None
-    assert draining == let_go(draining, T + 600, WAITS)
+    assert draining == release(draining, T + 600, WAITS)
     over = known(OVER, begin=draining, at=T + 700)
-    assert over == let_go(over, T + 800, WAITS)
+    assert over == release(over, T + 800, WAITS)
 
 
 @pytest.mark.parametrize(("end_seen", "until"), [(T + 60, T + 60 + 900), (T + 1700, T + 1800)])
 def test_a_drained_run_lingers(known: Knowing, end_seen: float, until: float) -> None:
     """The end of a drained run is shown for `linger`, but not beyond the drain; then it is forgotten uncounted."""
-    draining = let_go(known(ON), T, WAITS)
+    draining = release(known(ON), T, WAITS)
     assert draining is not None
     over = known(OVER, begin=draining, at=end_seen)
-    assert (over, Step()) == expire(over, math.nextafter(until, 0), WAITS)
+    assert (over, StateChange()) == expire(over, math.nextafter(until, 0), WAITS)
     assert until == expires_at(over, end_seen, WAITS)
-    assert (None, Step()) == expire(over, until, WAITS)
+    assert (None, StateChange()) == expire(over, until, WAITS)
 
 
 def test_a_drained_run_that_is_lost_is_forgotten(known: Knowing) -> None:
     """Nothing is left to show and nothing to wait for; it counts as Lost and not as unseen too."""
-    draining = let_go(known(ON, None), T + 10, WAITS)
+    draining = release(known(ON, None), T + 10, WAITS)
     assert draining is not None
     gone, step = expire(draining, T + 130, WAITS)
     assert (gone, step.facts) == (None, LOST)
@@ -81,7 +81,7 @@ def test_a_drained_run_that_is_lost_is_forgotten(known: Knowing) -> None:
 
 def test_a_target_that_is_listed_again_stays(known: Knowing) -> None:
     """A new listing ends the drain and brings its labels; what was read stays."""
-    draining = let_go(known(ON), T, WAITS)
+    draining = release(known(ON), T, WAITS)
     assert draining is not None
     listed = replace(TARGET, labels={"team": "edu"})
     assert replace(known(ON), target=listed) == retarget(draining, listed)

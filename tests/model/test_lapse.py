@@ -4,15 +4,15 @@ from typing import Any
 import pytest
 
 from exporter.enums import ReadFailure, Status
-from exporter.model.known import Known, Lifetimes, Named
 from exporter.model.lapse import lapses_at
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
+from exporter.model.task_state import Lifetimes, Named, TaskState
 
 HOUR = 3600.0
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0, forget_unknown_after=HOUR, ttl=26 * HOUR)
 ID = TargetId("app", "room", "task")
-PUSHED = Known(Target(ID, "default"), named=Named(by_push=1000.0))
+PUSHED = TaskState(Target(ID, "default"), named=Named(by_push=1000.0))
 LIVE = Run(ID, first_seen=1010.0, entered=frozenset({Status.RUNNING}))
 NOT_FOUND: dict[str, Any] = {"last_read": 1005.0, "failure": ReadFailure.NOT_FOUND}
 
@@ -32,7 +32,7 @@ def stopped(at: float) -> Run:
     ],
     ids=["ttl after it was named", "not by push", "a live run does not expire", "let go already"],
 )
-def test_ttl(known: Known, expected: float | None) -> None:
+def test_ttl(known: TaskState, expected: float | None) -> None:
     """A target goes `ttl` after the last push that named it; a live run does not."""
     assert lapses_at(known, LIFETIMES) == expected
 

@@ -7,24 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.enums import Status, StopReason
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.run import (
     MOST_EARLIER,
     EndUnseen,
-    Entered,
-    Fact,
     Run,
-    Step,
-    Stopped,
+    RunEvent,
+    RunStopped,
+    StateChange,
+    StatusEntered,
     advance,
     leave,
-    lose,
+    mark_lost,
 )
 from exporter.model.target import TargetId
 from exporter.model.task import Task
 
-Read = Callable[..., Reading]
-Live = Callable[..., tuple[Run, Step]]
+Read = Callable[..., ReadResult]
+Live = Callable[..., tuple[Run, StateChange]]
 
 UNKNOWN, NOT_STARTED, RUNNING, ENDED, FAILED = Status
 START, END, AGAIN = 900.0, 990.0, 2000.0
@@ -36,24 +36,24 @@ OVER_AGAIN = Task(ENDED, start=AGAIN, end=AGAIN + 5, stop_reason=StopReason.EXCE
 NEVER_STARTED = Task(FAILED, stop_reason=StopReason.START_TASK_FAILED)
 
 
-def stops(step: Step) -> list[StopReason]:
+def stops(step: StateChange) -> list[StopReason]:
     """The reasons of the stops that were counted, in their order."""
-    return [fact.reason for fact in step.facts if isinstance(fact, Stopped)]
+    return [fact.reason for fact in step.facts if isinstance(fact, RunStopped)]
 
 
-def entries(step: Step) -> list[Status]:
+def entries(step: StateChange) -> list[Status]:
     """The statuses whose entering was counted, in their order."""
-    return [fact.status for fact in step.facts if isinstance(fact, Entered)]
+    return [fact.status for fact in step.facts if isinstance(fact, StatusEntered)]
 
 
 def test_a_whole_life(live_through: Live) -> None:
     """Each status counts when first seen, the stop when first seen stopped, with its duration and its delay."""
     run, step = live_through(COMING, COMING, ON, ON, OVER, OVER)
-    expected: list[Fact] = [
-        Entered("app", NOT_STARTED),
-        Entered("app", RUNNING),
-        Entered("app", ENDED),
-        Stopped("app", StopReason.STOP_BY_API, ENDED, duration=90.0, delay=50.0),
+    expected: list[RunEvent] = [
+        StatusEntered("app", NOT_STARTED),
+        StatusEntered("app", RUNNING),
+        StatusEntered("app", ENDED),
+        RunStopped("app", StopReason.STOP_BY_API, ENDED, duration=90.0, delay=50.0),
     ]
     assert expected == list(step.facts)
     assert run == Run(
@@ -87,7 +87,7 @@ def test_what_changes_nothing_is_no_step(live_through: Live) -> None:
 def test_a_duration_needs_both_its_ends(live_through: Live, task: Task, duration: float | None) -> None:
     """Without a start or an end nobody knows how long it was; an end before its start is no time at all."""
     _, step = live_through(task)
-    assert [duration] == [fact.duration for fact in step.facts if isinstance(fact, Stopped)]
+    assert [duration] == [fact.duration for fact in step.facts if isinstance(fact, RunStopped)]
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def test_the_delay_is_that_of_runs_seen_live(
     read: Read, tasks: tuple[Task, ...], server_time: float, delay: float | None
 ) -> None:
     """EndTime to first sight goes by the vendor's clock, is never negative, and tells of runs that were followed."""
-    run, step = None, Step()
+    run, step = None, StateChange()
     for task in tasks:
         run, step = advance(run, read(5000.0, task, server_time), task)
-    assert [delay] == [fact.delay for fact in step.facts if isinstance(fact, Stopped)]
+    assert [delay] == [fact.delay for fact in step.facts if isinstance(fact, RunStopped)]
 
 
 def test_a_stop_without_a_reason_is_unspecified(live_through: Live) -> None:
@@ -154,16 +154,16 @@ def test_each_status_counts_once_in_a_run(live_through: Live) -> None:
 def test_a_lost_run_is_not_counted_again(live_through: Live) -> None:
     """A run that comes back after it was given up is live again; Lost stays what it counted as."""
     run, _ = live_through(ON)
-    lost, step = lose(run, 1100.0)
+    lost, step = mark_lost(run, 1100.0)
     assert (lost.live, lost.counted, [StopReason.LOST]) == (False, True, stops(step))
     back, step = live_through(ON, run=lost, at=1200.0)
     assert (back.live, list(step.facts)) == (True, [])
-    again, step = lose(back, 1300.0)
+    again, step = mark_lost(back, 1300.0)
     assert (again.live, again.end_seen, list(step.facts)) == (False, 1300.0, [])
     over, step = live_through(OVER, run=again, at=1400.0)
-    assert [Entered("app", ENDED)] == list(step.facts)
+    assert [StatusEntered("app", ENDED)] == list(step.facts)
     assert (over.stopped, over.end_seen, over.last) == (StopReason.LOST, 1400.0, OVER)
-    assert (over, Step()) == lose(over, 1500.0)
+    assert (over, StateChange()) == mark_lost(over, 1500.0)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_lost_run_is_not_counted_again(live_through: Live) -> None:
 )
 def test_what_follows_a_lost_run(live_through: Live, before: Task, after: Task, same: bool) -> None:  # noqa: FBT001 - a row of a table
     """What has no StartTime may be the lost run still, but for "not started" after it had started."""
-    lost, _ = lose(live_through(before)[0], 1100.0)
+    lost, _ = mark_lost(live_through(before)[0], 1100.0)
     run, _ = live_through(after, run=lost, at=1200.0)
     assert same == (run.first_seen == lost.first_seen)
 
@@ -202,7 +202,7 @@ def test_letting_go_is_counted_of_the_uncounted(live_through: Live) -> None:
     assert (gone.live, gone.counted) == (False, False)
     over, step = live_through(ON, OVER, run=gone, at=9000.0)
     assert (stops(step), over.end_seen) == ([StopReason.STOP_BY_API], 9010.0)
-    lost, _ = live_through(ON, run=lose(run, 1100.0)[0], at=1200.0)
+    lost, _ = live_through(ON, run=mark_lost(run, 1100.0)[0], at=1200.0)
     assert leave(lost, 1300.0).facts == ()
 
 
@@ -225,7 +225,7 @@ def test_a_replaced_live_run_is_kept_too(live_through: Live) -> None:
     """The step of a replacement holds the lost run, then the new one."""
     first, _ = live_through(ON)
     second, step = live_through(ON_AGAIN, run=first, at=1200.0)
-    assert (lose(first, 1200.0)[0], second) == step.runs
+    assert (mark_lost(first, 1200.0)[0], second) == step.runs
 
 
 def test_earlier_starts_are_few(live_through: Live) -> None:
@@ -251,9 +251,9 @@ def test_no_order_of_answers_counts_a_start_twice(tasks: list[Task | None]) -> N
     for at, task in enumerate(tasks):
         before = run
         if task is not None:
-            run, step = advance(run, Reading(TargetId("app", "room", "task"), at, at, 0.1, task), task)
+            run, step = advance(run, ReadResult(TargetId("app", "room", "task"), at, at, 0.1, task), task)
         elif run is not None:
-            run, step = lose(run, at)
+            run, step = mark_lost(run, at)
         else:
             continue
         newly = [

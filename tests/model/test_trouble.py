@@ -5,33 +5,33 @@ from dataclasses import replace
 import pytest
 
 from exporter.enums import PageAction, PageReason, ReadFailure, Status, StopReason
-from exporter.model.known import Known, Lifetimes, Standing
 from exporter.model.pages import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import DisplayStatus, Lifetimes, TaskState
 from exporter.model.trouble import GRACE, LATELY, Rank, elapsed, trouble
 
 NOW = 1_768_465_805.0
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
 ID = TargetId("app", "room", "task")
 TARGET = Target(ID, "default")
-UNREAD = Known(TARGET)
+UNREAD = TaskState(TARGET)
 LOST = Run(ID, first_seen=1.0, entered=frozenset({Status.RUNNING}), stopped=StopReason.LOST, end_seen=NOW)
 
 
-def read(status: Status, **said: object) -> Known:
+def read(status: Status, **said: object) -> TaskState:
     """A task that was read just now."""
     task = replace(Task(status), **said)  # type: ignore[arg-type]  # the fields of Task
-    return Known(TARGET, task=task, task_time=NOW, last_read=NOW, last_success=NOW)
+    return TaskState(TARGET, task=task, task_time=NOW, last_read=NOW, last_success=NOW)
 
 
-def started(ago: float, **said: object) -> Known:
+def started(ago: float, **said: object) -> TaskState:
     """One that runs."""
     return read(Status.RUNNING, start=NOW - ago, **said)
 
 
-def with_page(ago: float) -> Known:
+def with_page(ago: float) -> TaskState:
     """One that runs, and whose page was refreshed."""
     event = PageEvent(PageAction.REFRESH, PageReason.FREEZE, NOW - ago)
     run = Run(ID, first_seen=1.0, entered=frozenset({Status.RUNNING}), pages=Pages(1, 0, (event,)))
@@ -72,13 +72,13 @@ def with_page(ago: float) -> Known:
         (read(Status.ENDED, stop_reason=StopReason.STOP_BY_API), Rank.OVER, ""),
     ],
 )
-def test_each_trouble(known: Known, rank: Rank, sentence: str) -> None:
+def test_each_trouble(known: TaskState, rank: Rank, sentence: str) -> None:
     """Rank and sentence of each kind; what is as it should be has no sentence."""
     assert trouble(known, NOW, LIFETIMES) == (rank, sentence)
 
 
 @pytest.mark.parametrize("known", [read(Status.NOT_STARTED), replace(UNREAD, not_found_since=NOW)])
-def test_late_for_its_class(known: Known) -> None:
+def test_late_for_its_class(known: TaskState) -> None:
     """After its expected start and a grace it should have started."""
     meant = replace(known, target=replace(TARGET, expected_start=NOW - GRACE - 1))
     assert trouble(meant, NOW, LIFETIMES) == (Rank.OVERDUE, "should have started by now")
@@ -90,7 +90,7 @@ def test_a_run_whose_linger_is_over_is_nobody_s_trouble() -> None:
     failed = read(Status.FAILED)
     run = Run(ID, 1.0, stopped=StopReason.UNKNOWN, end_seen=NOW, last=failed.task)
     known = replace(failed, run=run)
-    assert known.standing is Standing.FAILED
+    assert known.display_status is DisplayStatus.FAILED
     assert trouble(known, NOW + LIFETIMES.linger - 1, LIFETIMES).rank is Rank.FAILED
     assert trouble(known, NOW + LIFETIMES.linger, LIFETIMES) == (Rank.PAST, "")
 

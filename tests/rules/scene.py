@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.discovery.groups import Listed, Listing
+from exporter.discovery.groups import Listing, TargetEntry
 from exporter.enums import STATUS_OF_CODE, CallbackOutcome, Source, Status
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Plan
@@ -84,7 +84,7 @@ class Scene:
         self._file = folder / "scene.json"
         self._sections = SECTIONS
         self._whole: Whole | None = None
-        self._listed: dict[TargetId, Listed] = {}
+        self._listed: dict[TargetId, TargetEntry] = {}
         self._tape = Tape(self.vendor.now, scraped_names())
         self._moments: list[Moment] = []
         self._questions: list[Question] = []
@@ -100,7 +100,7 @@ class Scene:
         if self._whole is None:
             self._whole = self._new_whole(self.vendor, **self._sections)
             self._whole.exporter._loaded()
-            self._whole.exporter.instruments.leader.set(1)
+            self._whole.exporter.self_metrics.leader.set(1)
             self._tell_lists()
         return self._whole
 
@@ -119,7 +119,7 @@ class Scene:
     def list_all(self, targets: Iterable[TargetId], starts: float | None = None, ends: float | None = None) -> None:
         """The same of many."""
         start, end = (None if each is None else self.now + each for each in (starts, ends))
-        self._listed |= dict.fromkeys(targets, Listed({"team": "edu"}, start, end))
+        self._listed |= dict.fromkeys(targets, TargetEntry({"team": "edu"}, start, end))
         self._tell_lists()
 
     def drop(self, *targets: TargetId) -> None:
@@ -200,10 +200,10 @@ class Scene:
     def _tell_lists(self, *, start: bool = False) -> None:
         if self._whole is None and not start:
             return
-        lineup = self.whole.exporter._lineup
+        target_manager = self.whole.exporter._lineup
         listing = Listing(Source.HTTP, dict(self._listed))
-        lineup._feeds = lambda: [listing]
-        lineup.feeds_changed()
+        target_manager._feeds = lambda: [listing]
+        target_manager.feeds_changed()
 
 
 def scraped_from(pod: str) -> dict[str, str]:

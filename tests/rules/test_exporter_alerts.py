@@ -236,7 +236,7 @@ def test_an_api_that_failed_last_thing_at_night(scene: Scene) -> None:
     scene.vendor.failing = True
     scene.passes(minutes=1)
     scene.drop(*targets)
-    scene.whole.exporter._parts.tracker.cut_short(targets[0])
+    scene.whole.exporter._parts.registry.cut_short(targets[0])
     scene.passes(minutes=20)
     scene.asks("webcast_api_up", ({"__name__": "webcast_api_up", **ACCOUNT, **scraped_from(POD)}, 0))
     scene.expects()
@@ -498,5 +498,5 @@ def test_state_not_written(scene: Scene) -> None:
 
 def set_read_only(scene: Scene, switch: str) -> None:
     """Have SQLite refuse every write, or none."""
-    with scene.whole.exporter._parts.ledger._engine.connect() as connection:
+    with scene.whole.exporter._parts.store._engine.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA query_only = {switch}")

@@ -12,18 +12,18 @@ import pytest
 from exporter.enums import Status
 from exporter.errors import ReadError
 from exporter.model.clock import Clock
-from exporter.model.known import Known, learn
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.scheduler.intervals import Cadence
+from exporter.model.task_state import TaskState, apply_read
+from exporter.scheduler.intervals import PollIntervals
 from exporter.scheduler.poller import Poller
 from exporter.scheduler.ports import Account, Ports
-from exporter.volcengine.pacing import Pacer
+from exporter.volcengine.rate_limiter import RateLimiter
 
 UNIX = 1_768_465_805.0
 BEAT = 0.05
-CADENCE = Cadence(
+CADENCE = PollIntervals(
     interval=30.0, fast_interval=5.0, max_backoff=300.0, reread_stopped=600.0, forget_unknown_after=3600.0
 )
 RUNNING = Task(status=Status.RUNNING, start=UNIX)
@@ -39,7 +39,7 @@ class World:
     """
 
     qps: float = 48.0
-    cadence: Cadence = CADENCE
+    intervals: PollIntervals = CADENCE
     latency: float = 0.02
     most_in_flight: int = 300
     answer: Callable[[TargetId], Task | ReadError | Exception | None] = lambda _target: RUNNING
@@ -48,29 +48,33 @@ class World:
     generation: int = 1
     threads: bool = True
     reads: list[tuple[float, TargetId]] = field(default_factory=list)
-    known: dict[TargetId, Known] = field(default_factory=dict)
-    counted: list[Reading] = field(default_factory=list)
-    learnt: list[Reading] = field(default_factory=list)
+    known: dict[TargetId, TaskState] = field(default_factory=dict)
+    counted: list[ReadResult] = field(default_factory=list)
+    learnt: list[ReadResult] = field(default_factory=list)
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     twice: list[TargetId] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.pacer = Pacer(self.qps, lambda: self.now, lambda _seconds: None)
+        self.rate_limiter = RateLimiter(self.qps, lambda: self.now, lambda _seconds: None)
         self._under_way: list[tuple[float, int, TargetId, Work]] = []
         self._numbers = count()
         self.poller = Poller(
             self.account(),
-            self.cadence,
+            self.intervals,
             120.0,
             Clock(self.unix, lambda: self.now),
             Ports(
-                self.submit, self.learn, self.count, lambda *what: self.failures.append(what), random.Random(1).random
+                self.submit,
+                self.apply_read,
+                self.count,
+                lambda *what: self.failures.append(what),
+                random.Random(1).random,
             ),
         )
 
     def account(self) -> Account:
         """The account as it stands."""
-        return Account("default", self, self.pacer, lambda: self.generation, self.most_in_flight)
+        return Account("default", self, self.rate_limiter, lambda: self.generation, self.most_in_flight)
 
     def unix(self) -> float:
         """The wall clock."""
@@ -80,7 +84,7 @@ class World:
         """Track a target and have it read; `facts` are of its Known, or `expected_start`."""
         target = TargetId(app, "room", name)
         listed = Target(target, "default", expected_start=facts.pop("expected_start", None))
-        before = self.known.get(target) or Known(target=listed, accepted_at=self.unix())
+        before = self.known.get(target) or TaskState(target=listed, accepted_at=self.unix())
         self.known[target] = replace(before, target=listed, **facts)
         self.poller.add(self.known[target])
         return target
@@ -104,23 +108,23 @@ class World:
         self.reads.append((sent, call.target))
         heapq.heappush(self._under_way, (sent + self.latency, next(self._numbers), call.target, work))
 
-    def read(self, target: TargetId, _slot: float | None = None) -> Reading:
+    def read(self, target: TargetId, _slot: float | None = None) -> ReadResult:
         """The answer, as a reading."""
         answer = self.answer(target)
         if isinstance(answer, Exception) and not isinstance(answer, ReadError):
             raise answer
         assert answer is not None
-        return Reading(target, self.unix(), self.unix(), self.latency, answer)
+        return ReadResult(target, self.unix(), self.unix(), self.latency, answer)
 
-    def learn(self, reading: Reading) -> Known | None:
+    def apply_read(self, reading: ReadResult) -> TaskState | None:
         """What the tracker does, without the ledger."""
         self.learnt.append(reading)
         if reading.target not in self.known:
             return None
-        self.known[reading.target], _ = learn(self.known[reading.target], reading)
+        self.known[reading.target], _ = apply_read(self.known[reading.target], reading)
         return self.known[reading.target]
 
-    def count(self, account: str, reading: Reading) -> None:
+    def count(self, account: str, reading: ReadResult) -> None:
         """Count an attempt."""
         assert account == "default"
         self.counted.append(reading)
@@ -167,6 +171,6 @@ def world() -> Callable[..., World]:
 
 
 @pytest.fixture
-def cadence() -> Cadence:
+def intervals() -> PollIntervals:
     """The configuration's own values."""
     return CADENCE

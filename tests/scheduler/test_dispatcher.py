@@ -8,11 +8,11 @@ from queue import SimpleQueue
 import pytest
 import time_machine
 
-from exporter.scheduler.dispatcher import HOUSEKEEPING, Dispatcher, Every
+from exporter.scheduler.scheduler import HOUSEKEEPING, Every, Scheduler
 
 PATIENCE = 20.0
 NOW = datetime(2026, 1, 15, 8, 30, 5, tzinfo=UTC)
-Make = Callable[..., Dispatcher]
+Make = Callable[..., Scheduler]
 
 
 def nothing(*_args: object) -> None:
@@ -29,8 +29,8 @@ def dispatcher() -> Iterator[Make]:
             housekeep: Callable[[], None] = nothing,
             count: Callable[[str], None] = nothing,
             monotonic: Callable[[], float] = lambda: 0.0,
-        ) -> Dispatcher:
-            made = Dispatcher(beat, housekeep, count, monotonic)
+        ) -> Scheduler:
+            made = Scheduler(beat, housekeep, count, monotonic)
             stack.callback(made.stop)
             return made
 

@@ -9,7 +9,7 @@ from exporter.enums import Status
 from exporter.errors import AppRefused, CredentialsRefused, NotFound, NotJson, ReadError, Throttled, TimedOut
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.scheduler.intervals import Cadence
+from exporter.scheduler.intervals import PollIntervals
 
 Worlds = Callable[..., Any]
 RUNNING = Task(status=Status.RUNNING)
@@ -133,7 +133,7 @@ def test_throttled_calls_break_no_way(world: Worlds) -> None:
 def test_refused_credentials_are_probed_ever_more_rarely(max_backoff: float, waits: list[int], world: Worlds) -> None:
     """After five seconds (or `max_backoff`, if shorter), doubling to `max_backoff`, each with jitter."""
     here = world(
-        answer=lambda _target: CredentialsRefused("no"), cadence=Cadence(30.0, 5.0, max_backoff, 600.0, 3600.0)
+        answer=lambda _target: CredentialsRefused("no"), intervals=PollIntervals(30.0, 5.0, max_backoff, 600.0, 3600.0)
     )
     here.add_many(100)
     here.run(1)
@@ -145,7 +145,7 @@ def test_refused_credentials_are_probed_ever_more_rarely(max_backoff: float, wai
 @pytest.mark.parametrize("error", [CredentialsRefused("no"), AppRefused("no")])
 def test_one_target_alone_is_probed_in_time(error: ReadError, world: Worlds) -> None:
     """The probe does not wait for its turn in the interval, nor for a reread."""
-    here = world(answer=lambda _target: error, cadence=Cadence(300.0, 300.0, 300.0, 600.0, 3600.0))
+    here = world(answer=lambda _target: error, intervals=PollIntervals(300.0, 300.0, 300.0, 600.0, 3600.0))
     target = here.add("t")
     here.run(80)
     assert with_jitter(intervals(here.times(target))[:4], [5, 10, 20, 40])

@@ -11,31 +11,33 @@ from exporter.errors import (
     Throttled,
     TimedOut,
 )
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.scheduler.gates import Gates, News
+from exporter.scheduler.circuit_breakers import BreakerEvent, CircuitBreakers
 
 RUNNING = Task(status=Status.RUNNING)
 
 
-def call(gates: Gates, outcome: Task | ReadError, app_id: str = "app", now: float = 100.0) -> list[News]:
+def call(
+    gates: CircuitBreakers, outcome: Task | ReadError, app_id: str = "app", now: float = 100.0
+) -> list[BreakerEvent]:
     """A call that ends at once."""
-    reading = Reading(TargetId(app_id, "room", "task"), now, now, 0.1, outcome)
+    reading = ReadResult(TargetId(app_id, "room", "task"), now, now, 0.1, outcome)
     return gates.saw(reading, gates.sent(app_id, now), now)
 
 
 @pytest.mark.parametrize("error", [TimedOut("late"), ServerFailed("broken")])
 def test_ten_calls_lost_on_their_way_are_news_of_the_account(error: ReadError) -> None:
     """Told once, with the error that closed it."""
-    gates = Gates(300.0)
-    assert [call(gates, error) for _ in range(11)] == [[]] * 9 + [[News(None, error)]] + [[]]
+    gates = CircuitBreakers(300.0)
+    assert [call(gates, error) for _ in range(11)] == [[]] * 9 + [[BreakerEvent(None, error)]] + [[]]
     assert gates.lets_through(104.0) is False
 
 
 def test_throttled_calls_are_not_counted() -> None:
     """The rate answers them; and they are no answer either."""
-    gates = Gates(300.0)
+    gates = CircuitBreakers(300.0)
     for _ in range(9):
         call(gates, TimedOut("late"))
     assert [call(gates, Throttled("slow")) for _ in range(20)] == [[]] * 20
@@ -48,15 +50,15 @@ def test_throttled_calls_are_not_counted() -> None:
 
 def test_refused_credentials_close_the_account_at_once() -> None:
     """One refusal is enough, for all apps."""
-    gates, error = Gates(300.0), CredentialsRefused("no")
-    assert call(gates, error) == [News(None, error)]
+    gates, error = CircuitBreakers(300.0), CredentialsRefused("no")
+    assert call(gates, error) == [BreakerEvent(None, error)]
     assert gates.lets_through(100.1) is False
 
 
 def test_a_refused_app_is_alone_in_it() -> None:
     """The account and its other apps go on."""
-    gates, error = Gates(300.0), AppRefused("no")
-    assert call(gates, error, "a") == [News("a", error)]
+    gates, error = CircuitBreakers(300.0), AppRefused("no")
+    assert call(gates, error, "a") == [BreakerEvent("a", error)]
     assert gates.lets_through(100.1) is True
     assert gates.held_until("a", 100.1) == 105.0
     assert gates.held_until("a", 105.0) is None
@@ -65,25 +67,25 @@ def test_a_refused_app_is_alone_in_it() -> None:
 
 def test_a_refused_app_is_an_answer_to_the_account() -> None:
     """The credentials that were refused are taken now."""
-    gates, error = Gates(300.0), AppRefused("no")
+    gates, error = CircuitBreakers(300.0), AppRefused("no")
     call(gates, CredentialsRefused("no"))
-    assert call(gates, error, "a", now=105.0) == [News(None, None), News("a", error)]
+    assert call(gates, error, "a", now=105.0) == [BreakerEvent(None, None), BreakerEvent("a", error)]
 
 
 @pytest.mark.parametrize("outcome", [RUNNING, NotFound("no such task"), Rejected("bad room")])
 def test_any_answer_opens_account_and_app(outcome: Task | ReadError) -> None:
     """A task that is not found or rejected was answered."""
-    gates = Gates(300.0)
+    gates = CircuitBreakers(300.0)
     call(gates, AppRefused("no"), "a")
     call(gates, CredentialsRefused("no"), "a", now=106.0)
-    assert call(gates, outcome, "a", now=112.0) == [News(None, None), News("a", None)]
+    assert call(gates, outcome, "a", now=112.0) == [BreakerEvent(None, None), BreakerEvent("a", None)]
     assert call(gates, outcome, "a", now=113.0) == []
     assert gates.held_until("a", 112.0) is None
 
 
 def test_probes_of_an_app_are_ever_rarer() -> None:
     """Each refusal of a probe doubles the wait."""
-    gates = Gates(300.0)
+    gates = CircuitBreakers(300.0)
     call(gates, AppRefused("no"), "a", now=100.0)
     assert call(gates, AppRefused("no"), "a", now=105.0) == []
     assert gates.held_until("a", 105.1) == 115.0
@@ -91,7 +93,7 @@ def test_probes_of_an_app_are_ever_rarer() -> None:
 
 def test_the_next_probe_is_when_both_gates_let_it_through() -> None:
     """None while neither is closed."""
-    gates = Gates(300.0)
+    gates = CircuitBreakers(300.0)
     assert gates.next_probe("a") is None
     call(gates, AppRefused("no"), "a", now=100.0)
     assert [gates.next_probe("a"), gates.next_probe("b")] == [105.0, None]
@@ -101,7 +103,7 @@ def test_the_next_probe_is_when_both_gates_let_it_through() -> None:
 
 def test_all_can_be_tried_at_once() -> None:
     """It tells which gates that opened, None for the account's."""
-    gates = Gates(300.0)
+    gates = CircuitBreakers(300.0)
     assert gates.try_at_once() == []
     call(gates, AppRefused("no"), "a")
     call(gates, CredentialsRefused("no"), "b")
@@ -112,7 +114,7 @@ def test_all_can_be_tried_at_once() -> None:
 
 def test_a_new_bound_holds_for_gates_that_are_there_and_to_come() -> None:
     """`max_backoff` of a reload."""
-    gates = Gates(300.0)
+    gates = CircuitBreakers(300.0)
     call(gates, AppRefused("no"), "a")
     gates.reconfigure(2.0)
     call(gates, AppRefused("no"), "a", now=110.0)

@@ -2,7 +2,7 @@ import pytest
 
 from exporter.enums import Status
 from exporter.errors import AppRefused, NotFound, ReadError, Rejected, Throttled, TimedOut
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task import Task
 from exporter.scheduler.health import Health
@@ -10,9 +10,9 @@ from exporter.scheduler.health import Health
 RUNNING = Task(status=Status.RUNNING)
 
 
-def reading(outcome: Task | ReadError, skew: float | None = None) -> Reading:
+def reading(outcome: Task | ReadError, skew: float | None = None) -> ReadResult:
     """A reading that came to this."""
-    return Reading(TargetId("app", "room", "task"), 0.0, 0.0, 0.1, outcome, skew=skew)
+    return ReadResult(TargetId("app", "room", "task"), 0.0, 0.0, 0.1, outcome, skew=skew)
 
 
 def test_before_the_first_call_nothing_is_said() -> None:

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.enums import Status
-from exporter.model.known import Known
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import TaskState
 from exporter.scheduler.intervals import (
-    Cadence,
-    Lane,
+    PollIntervals,
+    ReadClass,
     Wait,
     backoff,
     demand,
@@ -24,12 +24,12 @@ from exporter.scheduler.intervals import (
 NOW = 1_768_465_805.0
 ID = TargetId("app", "room", "task")
 TARGET = Target(ID, "default")
-NORMAL = Wait(Lane.NORMAL, 30.0)
-FAST = Wait(Lane.FAST, 5.0)
-UNREAD = Known(target=TARGET, accepted_at=NOW)
+NORMAL = Wait(ReadClass.NORMAL, 30.0)
+FAST = Wait(ReadClass.FAST, 5.0)
+UNREAD = TaskState(target=TARGET, accepted_at=NOW)
 
 
-def read(status: Status, since: float = NOW, **task: Any) -> Known:
+def read(status: Status, since: float = NOW, **task: Any) -> TaskState:
     """A target whose latest read, at NOW, gave this status, entered at `since`; the vendor's clock is ours."""
     return replace(
         UNREAD, task=Task(status=status, **task), task_time=NOW, last_success=NOW, last_read=NOW, status_since=since
@@ -37,93 +37,101 @@ def read(status: Status, since: float = NOW, **task: Any) -> Known:
 
 
 @pytest.mark.parametrize("status", [Status.NOT_STARTED, Status.UNKNOWN])
-def test_what_has_not_started_or_is_unknown_is_read_fast_for_ten_minutes(status: Status, cadence: Cadence) -> None:
+def test_what_has_not_started_or_is_unknown_is_read_fast_for_ten_minutes(
+    status: Status, intervals: PollIntervals
+) -> None:
     """For the first ten minutes of it, and from then on at the interval."""
-    assert next_wait(read(status, NOW), NOW + 599, 0, cadence) == FAST
-    assert next_wait(read(status, NOW), NOW + 600, 0, cadence) == NORMAL
+    assert next_wait(read(status, NOW), NOW + 599, 0, intervals) == FAST
+    assert next_wait(read(status, NOW), NOW + 600, 0, intervals) == NORMAL
 
 
-def test_a_clock_set_back_does_not_prolong_the_fast_phase(cadence: Cadence) -> None:
+def test_a_clock_set_back_does_not_prolong_the_fast_phase(intervals: PollIntervals) -> None:
     """Set back an hour, the ten minutes are not an hour longer."""
-    assert next_wait(read(Status.NOT_STARTED, NOW), NOW - 3600, 0, cadence) == NORMAL
+    assert next_wait(read(Status.NOT_STARTED, NOW), NOW - 3600, 0, intervals) == NORMAL
 
 
-def test_a_running_task_without_a_deadline_has_the_interval(cadence: Cadence) -> None:
+def test_a_running_task_without_a_deadline_has_the_interval(intervals: PollIntervals) -> None:
     """StartTime or MaxRunningTime missing, there is no end to be near to."""
-    assert next_wait(read(Status.RUNNING, start=NOW), NOW, 0, cadence) == NORMAL
-    assert next_wait(read(Status.RUNNING, max_running_time=60), NOW, 0, cadence) == NORMAL
+    assert next_wait(read(Status.RUNNING, start=NOW), NOW, 0, intervals) == NORMAL
+    assert next_wait(read(Status.RUNNING, max_running_time=60), NOW, 0, intervals) == NORMAL
 
 
 @pytest.mark.parametrize(("left", "wait"), [(60, FAST), (0, FAST), (-60, FAST), (-61, NORMAL)])
-def test_within_a_minute_of_its_deadline_a_running_task_is_read_fast(left: float, wait: Wait, cadence: Cadence) -> None:
+def test_within_a_minute_of_its_deadline_a_running_task_is_read_fast(
+    left: float, wait: Wait, intervals: PollIntervals
+) -> None:
     """On either side of StartTime + MaxRunningTime, and no longer."""
     known = read(Status.RUNNING, start=NOW - 3600 + left, max_running_time=3600)
-    assert next_wait(known, NOW, 0, cadence) == wait
+    assert next_wait(known, NOW, 0, intervals) == wait
 
 
 @pytest.mark.parametrize(("left", "at_most"), [(3600, 3540), (80, 20), (61, 5)])
-def test_the_last_normal_wait_ends_where_the_fast_phase_begins(left: float, at_most: float, cadence: Cadence) -> None:
+def test_the_last_normal_wait_ends_where_the_fast_phase_begins(
+    left: float, at_most: float, intervals: PollIntervals
+) -> None:
     """The wait that would sleep over it is bounded, yet never shorter than the fast interval."""
     known = read(Status.RUNNING, start=NOW - 3600 + left, max_running_time=3600)
-    assert next_wait(known, NOW, 0, cadence) == Wait(Lane.NORMAL, 30.0, at_most)
+    assert next_wait(known, NOW, 0, intervals) == Wait(ReadClass.NORMAL, 30.0, at_most)
 
 
 @pytest.mark.parametrize("hours", [-7, 7])
-def test_the_deadline_goes_by_the_vendor_s_clock(hours: float, cadence: Cadence) -> None:
+def test_the_deadline_goes_by_the_vendor_s_clock(hours: float, intervals: PollIntervals) -> None:
     """It is near when it is near there, however far that clock is from ours."""
     vendor = NOW + hours * 3600
     known = replace(read(Status.RUNNING, start=vendor - 3570, max_running_time=3600), task_time=vendor)
-    assert next_wait(known, NOW, 0, cadence) == FAST
-    assert next_wait(known, NOW + 91, 0, cadence) == NORMAL
+    assert next_wait(known, NOW, 0, intervals) == FAST
+    assert next_wait(known, NOW + 91, 0, intervals) == NORMAL
 
 
 @pytest.mark.parametrize("status", [Status.ENDED, Status.FAILED])
-def test_a_stopped_task_is_read_again_for_a_new_run_only(status: Status, cadence: Cadence) -> None:
+def test_a_stopped_task_is_read_again_for_a_new_run_only(status: Status, intervals: PollIntervals) -> None:
     """As `reread_stopped` says, whatever its own faults."""
     run = Run(ID, NOW, end_seen=NOW, last=Task(status=status))
     known = replace(read(status), run=run)
-    assert next_wait(known, NOW, 0, cadence) == Wait(Lane.REREAD, 600.0)
-    assert next_wait(known, NOW, 3, cadence) == Wait(Lane.REREAD, 600.0)
+    assert next_wait(known, NOW, 0, intervals) == Wait(ReadClass.REREAD, 600.0)
+    assert next_wait(known, NOW, 3, intervals) == Wait(ReadClass.REREAD, 600.0)
 
 
-def test_a_target_without_a_state_keeps_the_interval_when_it_is_not_to_blame(cadence: Cadence) -> None:
+def test_a_target_without_a_state_keeps_the_interval_when_it_is_not_to_blame(intervals: PollIntervals) -> None:
     """A read that failed on its way is no reason to slow down."""
-    assert next_wait(replace(UNREAD, last_read=NOW), NOW, 0, cadence) == NORMAL
+    assert next_wait(replace(UNREAD, last_read=NOW), NOW, 0, intervals) == NORMAL
 
 
 @pytest.mark.parametrize(("strikes", "seconds"), [(1, 30.0), (2, 60.0), (4, 240.0), (5, 300.0), (10_000, 300.0)])
-def test_own_faults_back_off_to_the_longest_wait(strikes: int, seconds: float, cadence: Cadence) -> None:
+def test_own_faults_back_off_to_the_longest_wait(strikes: int, seconds: float, intervals: PollIntervals) -> None:
     """Doubling from the interval up to `max_backoff`."""
-    assert next_wait(read(Status.RUNNING, start=NOW), NOW, strikes, cadence) == Wait(Lane.BACKOFF, seconds)
+    assert next_wait(read(Status.RUNNING, start=NOW), NOW, strikes, intervals) == Wait(ReadClass.BACKOFF, seconds)
 
 
-def test_not_found_at_the_expected_start_is_retried_fast_for_ten_minutes(cadence: Cadence) -> None:
+def test_not_found_at_the_expected_start_is_retried_fast_for_ten_minutes(intervals: PollIntervals) -> None:
     """From the start that was meant; then it backs off as any other."""
     target = replace(TARGET, expected_start=NOW)
     known = replace(UNREAD, target=target, not_found_since=NOW)
-    assert next_wait(known, NOW + 599, 9, cadence) == FAST
-    assert next_wait(known, NOW + 600, 9, cadence) == Wait(Lane.BACKOFF, 300.0)
+    assert next_wait(known, NOW + 599, 9, intervals) == FAST
+    assert next_wait(known, NOW + 600, 9, intervals) == Wait(ReadClass.BACKOFF, 300.0)
 
 
 @pytest.mark.parametrize("meant", [None, NOW + 1000])
-def test_a_target_never_known_is_read_once_per_forget_unknown_after(meant: float | None, cadence: Cadence) -> None:
+def test_a_target_never_known_is_read_once_per_forget_unknown_after(
+    meant: float | None, intervals: PollIntervals
+) -> None:
     """That time counts from the expected start, or else from when it was listed."""
     known = replace(UNREAD, target=replace(TARGET, expected_start=meant), not_found_since=NOW)
     since = NOW if meant is None else meant
-    assert next_wait(known, since + 3599, 9, cadence) == Wait(Lane.BACKOFF, 300.0)
-    assert next_wait(known, since + 3600, 9, cadence) == Wait(Lane.BACKOFF, 3600.0)
+    assert next_wait(known, since + 3599, 9, intervals) == Wait(ReadClass.BACKOFF, 300.0)
+    assert next_wait(known, since + 3600, 9, intervals) == Wait(ReadClass.BACKOFF, 3600.0)
 
 
-def test_a_target_that_was_known_once_is_not_put_off_so_far(cadence: Cadence) -> None:
+def test_a_target_that_was_known_once_is_not_put_off_so_far(intervals: PollIntervals) -> None:
     """A run that the API knows no more is lost, but its target may get another one."""
     known = replace(UNREAD, run=Run(ID, NOW), not_found_since=NOW)
-    assert next_wait(known, NOW + 9999, 9, cadence) == Wait(Lane.BACKOFF, 300.0)
+    assert next_wait(known, NOW + 9999, 9, intervals) == Wait(ReadClass.BACKOFF, 300.0)
 
 
 def test_the_fast_interval_is_never_the_slower_one() -> None:
     """A `fast_interval` above `interval` is the interval."""
-    odd = Cadence(5.0, 60.0, 300.0, 600.0, 3600.0)
-    assert next_wait(read(Status.NOT_STARTED), NOW, 0, odd) == Wait(Lane.FAST, 5.0)
+    odd = PollIntervals(5.0, 60.0, 300.0, 600.0, 3600.0)
+    assert next_wait(read(Status.NOT_STARTED), NOW, 0, odd) == Wait(ReadClass.FAST, 5.0)
 
 
 def test_a_backoff_longer_than_its_bound_is_the_bound() -> None:
@@ -138,29 +146,29 @@ def test_jitter_only_shortens() -> None:
     assert jittered(100.0, lambda: 0.5) == 90.0
 
 
-def test_demand_is_what_the_configured_intervals_need(cadence: Cadence) -> None:
+def test_demand_is_what_the_configured_intervals_need(intervals: PollIntervals) -> None:
     """Unstretched, each lane at its configured wait; those never read have none yet."""
-    lanes = {Lane.FAST: 10, Lane.NORMAL: 300, Lane.BACKOFF: 600, Lane.REREAD: 1200, None: 10_000}
-    assert demand(lanes, cadence) == 2.0 + 10.0 + 2.0 + 2.0
+    lanes = {ReadClass.FAST: 10, ReadClass.NORMAL: 300, ReadClass.BACKOFF: 600, ReadClass.REREAD: 1200, None: 10_000}
+    assert demand(lanes, intervals) == 2.0 + 10.0 + 2.0 + 2.0
 
 
-def test_nothing_is_stretched_while_the_budget_suffices(cadence: Cadence) -> None:
+def test_nothing_is_stretched_while_the_budget_suffices(intervals: PollIntervals) -> None:
     """As long as what is sure to be used of it is enough."""
-    assert stretch({Lane.NORMAL: 1410}, cadence, 48.0) == {}
+    assert stretch({ReadClass.NORMAL: 1410}, intervals, 48.0) == {}
 
 
-def test_fast_intervals_stretch_first(cadence: Cadence) -> None:
+def test_fast_intervals_stretch_first(intervals: PollIntervals) -> None:
     """The normal ones keep theirs as long as stretching the fast ones is enough."""
-    found = stretch({Lane.FAST: 200, Lane.NORMAL: 600}, cadence, 48.0)
-    assert found[Lane.NORMAL] == 1.0
-    assert found[Lane.FAST] * 5.0 == pytest.approx(200 / (0.98 * 48 - 20))
+    found = stretch({ReadClass.FAST: 200, ReadClass.NORMAL: 600}, intervals, 48.0)
+    assert found[ReadClass.NORMAL] == 1.0
+    assert found[ReadClass.FAST] * 5.0 == pytest.approx(200 / (0.98 * 48 - 20))
 
 
-def test_then_all_stretch_evenly(cadence: Cadence) -> None:
+def test_then_all_stretch_evenly(intervals: PollIntervals) -> None:
     """Both intervals are then the same."""
-    found = stretch({Lane.FAST: 480, Lane.NORMAL: 4800}, cadence, 48.0)
-    assert found[Lane.FAST] * 5.0 == pytest.approx(5280 / (0.98 * 48))
-    assert found[Lane.NORMAL] * 30.0 == pytest.approx(5280 / (0.98 * 48))
+    found = stretch({ReadClass.FAST: 480, ReadClass.NORMAL: 4800}, intervals, 48.0)
+    assert found[ReadClass.FAST] * 5.0 == pytest.approx(5280 / (0.98 * 48))
+    assert found[ReadClass.NORMAL] * 30.0 == pytest.approx(5280 / (0.98 * 48))
 
 
 @given(
@@ -173,10 +181,15 @@ def test_stretching_never_shortens_and_never_asks_for_more_than_the_budget(
     fast: int, normal: int, other: int, budget: float
 ) -> None:
     """Whatever the fleet; and a fast interval is never the longer one."""
-    cadence = Cadence(30.0, 5.0, 300.0, 600.0, 3600.0)
-    lanes: dict[Lane | None, int] = {Lane.FAST: fast, Lane.NORMAL: normal, Lane.BACKOFF: other, Lane.REREAD: other}
-    found = stretch(lanes, cadence, budget)
-    quick, slow = 5.0 * found.get(Lane.FAST, 1.0), 30.0 * found.get(Lane.NORMAL, 1.0)
+    intervals = PollIntervals(30.0, 5.0, 300.0, 600.0, 3600.0)
+    lanes: dict[ReadClass | None, int] = {
+        ReadClass.FAST: fast,
+        ReadClass.NORMAL: normal,
+        ReadClass.BACKOFF: other,
+        ReadClass.REREAD: other,
+    }
+    found = stretch(lanes, intervals, budget)
+    quick, slow = 5.0 * found.get(ReadClass.FAST, 1.0), 30.0 * found.get(ReadClass.NORMAL, 1.0)
     assert quick >= 5.0 - 1e-9
     assert slow >= 30.0
     assert quick <= slow + 1e-6

@@ -8,8 +8,8 @@ from exporter.errors import AppRefused, CredentialsRefused, NotFound, Unreachabl
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.scheduler.intervals import Cadence
-from exporter.volcengine.pacing import Pacer
+from exporter.scheduler.intervals import PollIntervals
+from exporter.volcengine.rate_limiter import RateLimiter
 
 Worlds = Callable[..., Any]
 RUNNING = Task(status=Status.RUNNING)
@@ -186,7 +186,7 @@ def test_another_interval_keeps_each_target_s_place(world: Worlds) -> None:
         here = world()
         here.add_many(300)
         here.run(100)
-        here.poller.reconfigure(here.account(), Cadence(interval, 5.0, 300.0, 600.0, 3600.0), 120.0)
+        here.poller.reconfigure(here.account(), PollIntervals(interval, 5.0, 300.0, 600.0, 3600.0), 120.0)
         here.run(2 * interval)
         assert max(here.gaps(since=1100.0)) <= interval + 0.2
         calls = [0] * int(2 * interval)
@@ -202,7 +202,7 @@ def test_shorter_waits_hold_for_those_that_wait_already(world: Worlds) -> None:
     here.add("unknown")
     here.answer = lambda target: ENDED if "stopped" in target.task_id else NotFound("no such task")
     here.run(1200)
-    here.poller.reconfigure(here.account(), Cadence(30.0, 5.0, 10.0, 20.0, 3600.0), 120.0)
+    here.poller.reconfigure(here.account(), PollIntervals(30.0, 5.0, 10.0, 20.0, 3600.0), 120.0)
     before = here.now
     here.run(21)
     assert set(here.order(since=before)) == {"stopped0", "unknown"}
@@ -216,7 +216,7 @@ def test_after_a_reload_all_are_tried_at_once(world: Worlds) -> None:
         here.run(60)
         here.answer = lambda _target: RUNNING
         before = here.now
-        here.poller.reconfigure(here.account(), here.cadence, 120.0)
+        here.poller.reconfigure(here.account(), here.intervals, 120.0)
         here.run(2)
         assert len(set(here.order(since=before))) == 40
 
@@ -226,8 +226,8 @@ def test_another_budget_holds_from_the_next_call_on(world: Worlds) -> None:
     here = world()
     here.add_many(2000)
     here.run(10)
-    here.pacer = Pacer(5.0, lambda: here.now, lambda _seconds: None)
-    here.poller.reconfigure(here.account(), here.cadence, 120.0)
+    here.rate_limiter = RateLimiter(5.0, lambda: here.now, lambda _seconds: None)
+    here.poller.reconfigure(here.account(), here.intervals, 120.0)
     before = here.now
     here.run(20)
     assert 90 <= len(here.times(since=before)) <= 101 + 0.2 * 48  # slots that were taken already keep their time

@@ -8,7 +8,7 @@ from exporter.enums import Status
 from exporter.errors import AppRefused, NotFound, NotJson, Rejected, ServerFailed, Throttled, TimedOut
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.scheduler.reports import SUMMARY
+from exporter.scheduler.failure_log import SUMMARY
 
 Worlds = Callable[..., Any]
 RUNNING = Task(status=Status.RUNNING)

@@ -8,7 +8,7 @@ import pytest
 from exporter.enums import Status
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.scheduler.intervals import Cadence
+from exporter.scheduler.intervals import PollIntervals
 from exporter.scheduler.poller import LOOK_AHEAD
 
 Worlds = Callable[..., Any]
@@ -85,7 +85,7 @@ def test_rereads_take_a_tenth_and_do_not_starve(world: Worlds) -> None:
     """Under overload too, and when most beats find no free slot."""
     here = world(
         qps=4.0,
-        cadence=Cadence(30.0, 5.0, 300.0, 10.0, 3600.0),
+        intervals=PollIntervals(30.0, 5.0, 300.0, 10.0, 3600.0),
         answer=lambda target: ENDED if "stopped" in target.task_id else RUNNING,
     )
     here.add_many(300, "stopped")
@@ -138,7 +138,7 @@ def test_a_rate_that_recovers_is_used_at_once(world: Worlds) -> None:
     here.add_many(500)
     here.run(40)
     for _ in range(8):
-        here.pacer.throttled()
+        here.rate_limiter.throttled()
         here.run(1.05)
     here.run(30)
     recovered = here.now
@@ -158,7 +158,7 @@ def test_the_interval_in_force_is_stretched_by_the_fleet(world: Worlds) -> None:
 
 def test_no_two_reads_of_one_target_are_under_way_at_once(world: Worlds) -> None:
     """Though each takes longer than the interval."""
-    here = world(cadence=Cadence(1.0, 1.0, 300.0, 600.0, 3600.0), latency=2.5)
+    here = world(intervals=PollIntervals(1.0, 1.0, 300.0, 600.0, 3600.0), latency=2.5)
     here.add_many(20)
     here.run(30)
     assert here.twice == []

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.target import TargetId
-from exporter.scheduler.intervals import Lane, Stretch, Wait
-from exporter.scheduler.round import Round
+from exporter.scheduler.intervals import IntervalFactors, ReadClass, Wait
+from exporter.scheduler.read_queue import ReadQueue
 
 BUDGET = 10.0
-NONE: Stretch = {}
-NORMAL = Wait(Lane.NORMAL, 30.0)
-FAST = Wait(Lane.FAST, 5.0)
-BACKOFF = Wait(Lane.BACKOFF, 60.0)
-REREAD = Wait(Lane.REREAD, 600.0)
+NONE: IntervalFactors = {}
+NORMAL = Wait(ReadClass.NORMAL, 30.0)
+FAST = Wait(ReadClass.FAST, 5.0)
+BACKOFF = Wait(ReadClass.BACKOFF, 60.0)
+REREAD = Wait(ReadClass.REREAD, 600.0)
 
 
 def named(name: str, app: str = "app") -> TargetId:
@@ -24,13 +24,13 @@ def named(name: str, app: str = "app") -> TargetId:
 A, B, C, D = (named(name) for name in "abcd")
 
 
-def drain(round_: Round, now: float, stretch: Stretch = NONE, budget: float = BUDGET) -> Iterator[TargetId]:
+def drain(round_: ReadQueue, now: float, stretch: IntervalFactors = NONE, budget: float = BUDGET) -> Iterator[TargetId]:
     """All that can be taken at this moment."""
     while (target := round_.take(now, budget, stretch)) is not None:
         yield target
 
 
-def read(round_: Round, target: TargetId, now: float, wait: Wait, stretch: Stretch = NONE) -> None:
+def read(round_: ReadQueue, target: TargetId, now: float, wait: Wait, stretch: IntervalFactors = NONE) -> None:
     """A target is taken at its time, and waits again."""
     assert target == round_.take(now, BUDGET, stretch)
     round_.again(target, now, wait, stretch)
@@ -38,7 +38,7 @@ def read(round_: Round, target: TargetId, now: float, wait: Wait, stretch: Stret
 
 def test_targets_never_read_come_newest_first() -> None:
     """The latest addition is read before those that wait longer."""
-    round_ = Round()
+    round_ = ReadQueue()
     for due, target in enumerate((A, B, C)):
         round_.add(target, float(due))
     assert list(drain(round_, 1.0)) == [B, A]
@@ -47,7 +47,7 @@ def test_targets_never_read_come_newest_first() -> None:
 
 def test_targets_never_read_come_before_all_that_were() -> None:
     """However long those have been due."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     read(round_, A, 0.0, NORMAL)
     round_.add(B, 1000.0)
@@ -56,8 +56,12 @@ def test_targets_never_read_come_before_all_that_were() -> None:
 
 def test_who_has_been_due_longest_comes_first() -> None:
     """Whatever its lane."""
-    round_ = Round()
-    for target, wait in ((A, Wait(Lane.BACKOFF, 7.0)), (B, Wait(Lane.BACKOFF, 3.0)), (C, Wait(Lane.FAST, 5.0, 0.5))):
+    round_ = ReadQueue()
+    for target, wait in (
+        (A, Wait(ReadClass.BACKOFF, 7.0)),
+        (B, Wait(ReadClass.BACKOFF, 3.0)),
+        (C, Wait(ReadClass.FAST, 5.0, 0.5)),
+    ):
         round_.add(target, 0.0)
         read(round_, target, 0.0, wait)
     assert list(drain(round_, 10.0)) == [C, B, A]
@@ -65,7 +69,7 @@ def test_who_has_been_due_longest_comes_first() -> None:
 
 def test_a_target_that_is_read_cannot_be_taken_again() -> None:
     """Until it was brought back."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     assert list(drain(round_, 0.0)) == [A]
     assert list(drain(round_, 9999.0)) == []
@@ -75,7 +79,7 @@ def test_a_target_that_is_read_cannot_be_taken_again() -> None:
 
 def test_a_target_keeps_its_turn_in_the_interval() -> None:
     """A late read does not push all later ones back."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     read(round_, A, 0.0, NORMAL)
     turn = next(now / 100 for now in range(3001) if round_.take(now / 100, BUDGET, NONE))
@@ -87,7 +91,7 @@ def test_a_target_keeps_its_turn_in_the_interval() -> None:
 @given(st.lists(st.floats(0.0, 500.0), min_size=1, max_size=20))
 def test_no_wait_is_longer_than_the_interval(delays: list[float]) -> None:
     """However late the reads are and however long they take."""
-    round_, now = Round(), 1000.0
+    round_, now = ReadQueue(), 1000.0
     round_.add(A, now)
     for delay in delays:
         assert round_.take(now, BUDGET, NONE) == A
@@ -98,7 +102,7 @@ def test_no_wait_is_longer_than_the_interval(delays: list[float]) -> None:
 
 def test_turns_are_spread_evenly_over_the_interval() -> None:
     """A hundred targets in thirty seconds: some three a second, though all were read in the same moment first."""
-    round_ = Round()
+    round_ = ReadQueue()
     for index in range(100):
         round_.add(named(str(index)), 0.0)
     for target in list(drain(round_, 0.0)):
@@ -110,51 +114,51 @@ def test_turns_are_spread_evenly_over_the_interval() -> None:
 
 def test_a_bounded_wait_ends_when_it_says() -> None:
     """The read at the edge of the fast phase comes at that edge."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     for _ in range(2):
-        read(round_, A, 0.0, Wait(Lane.NORMAL, 30.0, at_most=0.0))
-    read(round_, A, 0.0, Wait(Lane.NORMAL, 30.0, at_most=0.01))
+        read(round_, A, 0.0, Wait(ReadClass.NORMAL, 30.0, at_most=0.0))
+    read(round_, A, 0.0, Wait(ReadClass.NORMAL, 30.0, at_most=0.01))
     assert round_.take(0.009, BUDGET, NONE) is None
     assert round_.take(0.01, BUDGET, NONE) == A
 
 
 def test_a_bounded_wait_is_not_stretched_and_its_turns_stay() -> None:
     """It is read out of turn, and its own turn comes as it would have."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     read(round_, A, 0.0, NORMAL)
     turn = round_.oldest_due(30.0, NONE)
     assert turn is not None
-    read(round_, A, turn, Wait(Lane.NORMAL, 30.0, at_most=7.0))
-    assert round_.lateness(turn + 8.0, {Lane.NORMAL: 9.0}) == 1.0
+    read(round_, A, turn, Wait(ReadClass.NORMAL, 30.0, at_most=7.0))
+    assert round_.lateness(turn + 8.0, {ReadClass.NORMAL: 9.0}) == 1.0
     read(round_, A, turn + 8.0, NORMAL)
     assert round_.oldest_due(turn + 30.0, NONE) == turn + 30.0
 
 
 def test_stretched_lanes_come_later_than_others() -> None:
     """Of those whose configured wait is over, the one whose stretched wait is over first."""
-    round_ = Round()
-    for target, wait in ((A, FAST), (B, Wait(Lane.BACKOFF, 6.0))):
+    round_ = ReadQueue()
+    for target, wait in ((A, FAST), (B, Wait(ReadClass.BACKOFF, 6.0))):
         round_.add(target, 0.0)
         read(round_, target, 0.0, wait)
-    assert list(drain(round_, 10.0, {Lane.FAST: 3.0})) == [B, A]
+    assert list(drain(round_, 10.0, {ReadClass.FAST: 3.0})) == [B, A]
 
 
 def test_stretching_leaves_no_call_unused() -> None:
     """Whose configured wait is over is read, if nobody else needs the call."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     read(round_, A, 0.0, FAST)
-    assert list(drain(round_, 5.0, {Lane.FAST: 100.0})) == [A]
+    assert list(drain(round_, 5.0, {ReadClass.FAST: 100.0})) == [A]
 
 
 def test_rereads_have_a_tenth_of_the_calls() -> None:
     """A thousand due ones take one call a second of ten, before everybody else."""
-    round_ = Round()
+    round_ = ReadQueue()
     stopped = {named(str(index)) for index in range(1000)}
     for target in stopped:
-        round_.add(target, 0.0, Lane.REREAD)
+        round_.add(target, 0.0, ReadClass.REREAD)
     round_.add(A, 0.0)
     assert list(drain(round_, 0.0))[1:] == [A]
     taken = [target for tenth in range(1, 101) for target in drain(round_, tenth / 10)]
@@ -164,8 +168,8 @@ def test_rereads_have_a_tenth_of_the_calls() -> None:
 
 def test_a_reread_that_found_no_slot_keeps_its_right_to_one() -> None:
     """Rereads do not starve when most calls that are asked for find no slot."""
-    round_ = Round()
-    round_.add(A, 0.0, Lane.REREAD)
+    round_ = ReadQueue()
+    round_.add(A, 0.0, ReadClass.REREAD)
     for _ in range(50):
         assert round_.take(0.0, BUDGET, NONE) == A
         round_.put_back(A)
@@ -173,9 +177,9 @@ def test_a_reread_that_found_no_slot_keeps_its_right_to_one() -> None:
 
 def test_a_reread_put_off_leaves_the_right_to_the_next() -> None:
     """One that may not be read yet does not cost the others their tenth."""
-    round_ = Round()
+    round_ = ReadQueue()
     for target in (A, B):
-        round_.add(target, 0.0, Lane.REREAD)
+        round_.add(target, 0.0, ReadClass.REREAD)
     first = round_.take(0.0, BUDGET, NONE)
     assert first is not None
     round_.put_off(first, 50.0)
@@ -184,10 +188,10 @@ def test_a_reread_put_off_leaves_the_right_to_the_next() -> None:
 
 def test_put_back_it_has_the_place_it_had() -> None:
     """Before those that fell due later, and before those that fell due with it."""
-    round_ = Round()
+    round_ = ReadQueue()
     for target, seconds in ((A, 3.0), (B, 4.0)):
         round_.add(target, 0.0)
-        read(round_, target, 0.0, Wait(Lane.BACKOFF, seconds))
+        read(round_, target, 0.0, Wait(ReadClass.BACKOFF, seconds))
     assert round_.take(9.0, BUDGET, NONE) == A
     round_.put_back(A)
     assert list(drain(round_, 9.0)) == [A, B]
@@ -200,7 +204,7 @@ def test_put_back_it_has_the_place_it_had() -> None:
 
 def test_put_off_it_waits_until_then() -> None:
     """Unread ones too, and they stay unread."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     assert round_.take(0.0, BUDGET, NONE) == A
     round_.put_off(A, 7.0)
@@ -211,19 +215,19 @@ def test_put_off_it_waits_until_then() -> None:
 
 def test_put_off_is_not_stretched() -> None:
     """The probe of an app comes at its time, and its turn in the interval stays."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     read(round_, A, 0.0, NORMAL)
     assert round_.take(30.0, BUDGET, NONE) == A
     round_.put_off(A, 35.0)
     round_.add(B, 0.0)
-    read(round_, B, 30.0, Wait(Lane.BACKOFF, 6.0))
-    assert list(drain(round_, 40.0, {Lane.NORMAL: 9.0})) == [A, B]
+    read(round_, B, 30.0, Wait(ReadClass.BACKOFF, 6.0))
+    assert list(drain(round_, 40.0, {ReadClass.NORMAL: 9.0})) == [A, B]
 
 
 def test_hurried_all_live_targets_are_due_oldest_read_first() -> None:
     """Whatever their waits; rereads are not."""
-    round_ = Round()
+    round_ = ReadQueue()
     for now, target, wait in ((3.0, A, FAST), (1.0, B, NORMAL), (2.0, C, BACKOFF), (0.0, D, REREAD)):
         round_.add(target, now)
         read(round_, target, now, wait)
@@ -233,7 +237,7 @@ def test_hurried_all_live_targets_are_due_oldest_read_first() -> None:
 
 def test_hurried_again_changes_nothing() -> None:
     """No place is left twice in a queue."""
-    round_ = Round()
+    round_ = ReadQueue()
     for now, target in ((0.0, A), (1.0, B)):
         round_.add(target, now)
         read(round_, target, now, NORMAL)
@@ -244,7 +248,7 @@ def test_hurried_again_changes_nothing() -> None:
 
 def test_a_hurried_target_keeps_its_later_turns() -> None:
     """What was read early is not bunched for good: the next turn is its own."""
-    round_ = Round()
+    round_ = ReadQueue()
     for index in range(100):
         round_.add(named(str(index)), 0.0)
     for target in list(drain(round_, 0.0)):
@@ -259,11 +263,11 @@ def test_a_hurried_target_keeps_its_later_turns() -> None:
 
 def test_one_app_can_be_hurried_alone() -> None:
     """Its unread ones that were put off too."""
-    round_ = Round()
+    round_ = ReadQueue()
     mine, new, other = named("mine", "x"), named("new", "x"), named("other", "y")
     for target in (mine, other):
         round_.add(target, 0.0)
-        read(round_, target, 0.0, Wait(Lane.BACKOFF, 60.0))
+        read(round_, target, 0.0, Wait(ReadClass.BACKOFF, 60.0))
     round_.add(new, 50.0)
     round_.hurry(1.0, "x")
     assert list(drain(round_, 1.0)) == [new, mine]
@@ -271,7 +275,7 @@ def test_one_app_can_be_hurried_alone() -> None:
 
 def test_hurrying_keeps_the_newest_unread_first() -> None:
     """And all unread before the others."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     read(round_, A, 0.0, NORMAL)
     for due, target in ((1.0, B), (2.0, C)):
@@ -283,11 +287,11 @@ def test_hurrying_keeps_the_newest_unread_first() -> None:
 
 def test_rescaled_each_lane_goes_by_its_own_ratio() -> None:
     """Half the interval: half of what is left to wait, and half of the next waits."""
-    round_ = Round()
-    for target, wait in ((A, Wait(Lane.BACKOFF, 60.0)), (B, Wait(Lane.REREAD, 60.0))):
+    round_ = ReadQueue()
+    for target, wait in ((A, Wait(ReadClass.BACKOFF, 60.0)), (B, Wait(ReadClass.REREAD, 60.0))):
         round_.add(target, 0.0)
         read(round_, target, 0.0, wait)
-    round_.rescale(20.0, {Lane.BACKOFF: 0.5})
+    round_.rescale(20.0, {ReadClass.BACKOFF: 0.5})
     assert list(drain(round_, 39.9)) == []
     assert list(drain(round_, 40.0)) == [A]
     assert list(drain(round_, 60.0)) == [B]
@@ -295,12 +299,12 @@ def test_rescaled_each_lane_goes_by_its_own_ratio() -> None:
 
 def test_rescaled_an_even_spread_stays_even() -> None:
     """From thirty seconds to three hundred."""
-    round_ = Round()
+    round_ = ReadQueue()
     for index in range(100):
         round_.add(named(str(index)), 0.0)
     for target in list(drain(round_, 0.0)):
         round_.again(target, 0.0, NORMAL, NONE)
-    round_.rescale(0.0, {Lane.NORMAL: 10.0})
+    round_.rescale(0.0, {ReadClass.NORMAL: 10.0})
     per_ten = [len(list(drain(round_, float(second)))) for second in range(10, 301, 10)]
     assert sum(per_ten) == 100
     assert (min(per_ten), max(per_ten)) == (2, 4)
@@ -308,16 +312,16 @@ def test_rescaled_an_even_spread_stays_even() -> None:
 
 def test_what_is_overdue_stays_so_when_rescaled() -> None:
     """A longer interval does not send those home who waited."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     read(round_, A, 0.0, NORMAL)
-    round_.rescale(100.0, {Lane.NORMAL: 10.0})
+    round_.rescale(100.0, {ReadClass.NORMAL: 10.0})
     assert list(drain(round_, 100.0)) == [A]
 
 
 def test_a_removed_target_is_nowhere() -> None:
     """Not in a queue, not in the counts, and a read that ends does not bring it back."""
-    round_ = Round()
+    round_ = ReadQueue()
     for target in (A, B):
         round_.add(target, 0.0)
     assert round_.take(0.0, BUDGET, NONE) == B
@@ -334,7 +338,7 @@ def test_a_removed_target_is_nowhere() -> None:
 
 def test_removed_and_added_in_between_it_is_there_once() -> None:
     """Its old place in the queue is dead, even where the new one is due at the same time."""
-    round_ = Round()
+    round_ = ReadQueue()
     for _ in range(3):
         round_.add(A, 0.0)
         assert round_.oldest_due(0.0, NONE) == 0.0
@@ -346,20 +350,20 @@ def test_removed_and_added_in_between_it_is_there_once() -> None:
 
 def test_counts_by_lane_follow_every_move() -> None:
     """They are what the stretching goes by."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
-    round_.add(B, 0.0, Lane.REREAD)
-    assert {lane: number for lane, number in round_.lanes.items() if number} == {None: 1, Lane.REREAD: 1}
+    round_.add(B, 0.0, ReadClass.REREAD)
+    assert {lane: number for lane, number in round_.lanes.items() if number} == {None: 1, ReadClass.REREAD: 1}
     assert list(drain(round_, 0.0)) == [B, A]
     round_.again(A, 0.0, NORMAL, NONE)
     round_.again(B, 0.0, NORMAL, NONE)
-    assert {lane: number for lane, number in round_.lanes.items() if number} == {Lane.NORMAL: 2}
+    assert {lane: number for lane, number in round_.lanes.items() if number} == {ReadClass.NORMAL: 2}
 
 
 def test_the_oldest_due_is_told_for_read_and_unread() -> None:
     """None when nothing is due; a reread waits for its share, not for the budget."""
-    round_ = Round()
-    round_.add(D, 0.0, Lane.REREAD)
+    round_ = ReadQueue()
+    round_.add(D, 0.0, ReadClass.REREAD)
     assert round_.oldest_due(100.0, NONE) is None
     round_.add(A, 7.0)
     round_.add(B, 6.0)
@@ -371,20 +375,20 @@ def test_the_oldest_due_is_told_for_read_and_unread() -> None:
 
 def test_the_stretched_wait_is_not_lateness() -> None:
     """Whoever waits as long as the budget makes everybody wait is not late."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     read(round_, A, 0.0, NORMAL)
     due = round_.oldest_due(35.0, NONE)
     assert due is not None
     assert round_.lateness(35.0, NONE) == 35.0 - due
-    assert round_.lateness(35.0, {Lane.NORMAL: 3.0}) == 0.0
-    assert round_.oldest_due(35.0, {Lane.NORMAL: 3.0}) is None
-    assert round_.oldest_due(due + 61.0, {Lane.NORMAL: 3.0}) == due + 60.0
+    assert round_.lateness(35.0, {ReadClass.NORMAL: 3.0}) == 0.0
+    assert round_.oldest_due(35.0, {ReadClass.NORMAL: 3.0}) is None
+    assert round_.oldest_due(due + 61.0, {ReadClass.NORMAL: 3.0}) == due + 60.0
 
 
 def test_dead_places_do_not_pile_up() -> None:
     """A target that is listed and let go ten thousand times leaves nothing behind."""
-    round_ = Round()
+    round_ = ReadQueue()
     for _ in range(10_000):
         round_.add(A, 1e9)
         round_.remove(A)
@@ -393,7 +397,7 @@ def test_dead_places_do_not_pile_up() -> None:
 
 def test_hurrying_leaves_no_dead_places() -> None:
     """A way that breaks and heals all day does not make the queues grow."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     for now in range(1000):
         read(round_, A, float(now), NORMAL)
@@ -403,7 +407,7 @@ def test_hurrying_leaves_no_dead_places() -> None:
 
 def test_under_overload_all_are_read_in_turn() -> None:
     """Six hundred targets at ten calls a second: each every minute, nobody skipped."""
-    round_, stretch = Round(), {Lane.NORMAL: 2.0}
+    round_, stretch = ReadQueue(), {ReadClass.NORMAL: 2.0}
     for index in range(600):
         round_.add(named(str(index)), 0.0)
     times: dict[TargetId, list[float]] = {}
@@ -419,9 +423,9 @@ def test_under_overload_all_are_read_in_turn() -> None:
 
 def test_made_due_a_target_waits_no_longer() -> None:
     """It keeps its lane, so that stopped targets have a tenth of the calls however many are made due."""
-    round_ = Round()
+    round_ = ReadQueue()
     for target in (A, B, C):
-        round_.add(target, 600.0, Lane.REREAD)
+        round_.add(target, 600.0, ReadClass.REREAD)
         round_.make_due(target, 10.0)
     assert list(drain(round_, 10.0)) == [A]
     assert list(drain(round_, 11.0)) == [B]
@@ -432,7 +436,7 @@ def test_made_due_a_target_waits_no_longer() -> None:
 
 def test_made_due_while_it_is_read_it_is_read_again() -> None:
     """Once: the read in flight may have been sent before there was anything new to see."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     assert list(drain(round_, 0.0)) == [A]
     round_.make_due(A, 1.0)
@@ -444,7 +448,7 @@ def test_made_due_while_it_is_read_it_is_read_again() -> None:
 
 def test_made_due_what_is_due_keeps_its_place_and_what_is_unknown_does_not_matter() -> None:
     """Nobody is put behind others by it."""
-    round_ = Round()
+    round_ = ReadQueue()
     for target in (A, B):
         round_.add(target, 0.0)
         read(round_, target, 0.0, BACKOFF)
@@ -459,7 +463,7 @@ GAP = 5.0
 
 def test_asked_for_a_target_is_read_before_all_others() -> None:
     """Be the others overdue, unread, or not due at all; it need not be due itself."""
-    round_ = Round()
+    round_ = ReadQueue()
     for target in (A, B):
         round_.add(target, 0.0)
         read(round_, target, 0.0, BACKOFF)
@@ -471,7 +475,7 @@ def test_asked_for_a_target_is_read_before_all_others() -> None:
 
 def test_the_asked_have_half_of_the_calls_while_others_are_due() -> None:
     """Ten calls a second, a hundred asked for and a hundred overdue: five a second of each."""
-    round_ = Round()
+    round_ = ReadQueue()
     asked = [named(f"asked{place}") for place in range(100)]
     for target in (*asked, *(named(f"due{place}") for place in range(100))):
         round_.add(target, 0.0)
@@ -484,16 +488,16 @@ def test_the_asked_have_half_of_the_calls_while_others_are_due() -> None:
 
 def test_the_asked_have_all_calls_that_nobody_else_wants() -> None:
     """With nobody else due they are read as fast as the budget has it."""
-    round_ = Round()
+    round_ = ReadQueue()
     for target in (A, B, C):
-        round_.add(target, 600.0, Lane.REREAD)
+        round_.add(target, 600.0, ReadClass.REREAD)
         round_.ask(target, 10.0, GAP)
     assert list(drain(round_, 10.0)) == [A, B, C]
 
 
 def test_asked_for_often_a_target_is_read_once_in_a_gap() -> None:
     """Five seconds after the end of its last read at the soonest, however often it is asked for."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     read(round_, A, 0.0, BACKOFF)
     times = []
@@ -508,7 +512,7 @@ def test_asked_for_often_a_target_is_read_once_in_a_gap() -> None:
 
 def test_asked_for_while_it_is_read_it_is_read_once_more() -> None:
     """At once, or a gap after a read that was asked for: it may have been answered before there was anything to see."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     assert list(drain(round_, 0.0)) == [A]
     round_.ask(A, 1.0, GAP)
@@ -524,7 +528,7 @@ def test_asked_for_while_it_is_read_it_is_read_once_more() -> None:
 
 def test_a_read_that_nobody_asked_for_does_not_hold_an_asked_one_up() -> None:
     """A task that was read in its turn a moment ago may have changed since."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     read(round_, A, 100.0, BACKOFF)
     round_.ask(A, 100.1, GAP)
@@ -533,7 +537,7 @@ def test_a_read_that_nobody_asked_for_does_not_hold_an_asked_one_up() -> None:
 
 def test_an_asked_target_that_finds_no_slot_stays_first() -> None:
     """Its share of the calls is not used up by that; held back by a gate, it waits in its lane like all others."""
-    round_ = Round()
+    round_ = ReadQueue()
     for target in (A, B):
         round_.add(target, 0.0)
         read(round_, target, 0.0, BACKOFF)
@@ -549,13 +553,13 @@ def test_an_asked_target_that_finds_no_slot_stays_first() -> None:
 
 def test_an_asked_target_is_left_alone_by_haste_and_other_intervals() -> None:
     """It comes first as it is, and keeps its gap."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 0.0)
     round_.ask(A, 99.0, GAP)
     read(round_, A, 100.0, BACKOFF)
     round_.ask(A, 101.0, GAP)
     round_.hurry(102.0)
-    round_.rescale(102.0, dict.fromkeys(Lane, 0.1))
+    round_.rescale(102.0, dict.fromkeys(ReadClass, 0.1))
     round_.make_due(A, 102.0)
     assert round_.oldest_due(104.9, NONE) is None
     assert round_.oldest_due(105.5, NONE) == 105.0
@@ -565,7 +569,7 @@ def test_an_asked_target_is_left_alone_by_haste_and_other_intervals() -> None:
 
 def test_an_asked_target_that_goes_is_asked_no_more() -> None:
     """And one that nobody knows never was."""
-    round_ = Round()
+    round_ = ReadQueue()
     round_.add(A, 1000.0)
     round_.ask(A, 0.0, GAP)
     round_.ask(B, 0.0, GAP)

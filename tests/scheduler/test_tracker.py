@@ -6,18 +6,17 @@ import pytest
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.errors import NotFound, ReadError, TimedOut
-from exporter.metrics.board import Board
 from exporter.model.callback import Callback
 from exporter.model.clock import Clock
-from exporter.model.known import Known, Lifetimes, Named, Standing
 from exporter.model.pages import PageEvent
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.scheduler import tracker as tracker_module
-from exporter.scheduler.tracker import Tracker
-from exporter.store.ledger import Ledger
+from exporter.model.task_state import DisplayStatus, Lifetimes, Named, TaskState
+from exporter.scheduler import registry as tracker_module
+from exporter.scheduler.registry import TaskRegistry
 from exporter.store.opening import open_engine
+from exporter.store.store import Store
 from exporter.store.totals import Series, Total
 
 NOW = 1_768_465_805.0
@@ -31,12 +30,12 @@ ID = TargetId("app", "room", "t0")
 class Shown:
     """A board that keeps what is up, and asks what the tracker knows as the real one may."""
 
-    tracker: Tracker
-    up: dict[TargetId, Known] = field(default_factory=dict)
+    registry: TaskRegistry
+    up: dict[TargetId, TaskState] = field(default_factory=dict)
 
-    def show(self, known: Known) -> None:
+    def show(self, known: TaskState) -> None:
         """Put up."""
-        assert known == self.tracker.get(known.target.id)
+        assert known == self.registry.get(known.target.id)
         self.up[known.target.id] = known
 
     def hide(self, target: TargetId) -> None:
@@ -51,41 +50,41 @@ class Office:
         self.now = NOW
         self.fresh_for = 0.0
         self.failures: list[Exception] = []
-        self.ledger = Ledger(open_engine("sqlite://"), lambda: self.now, self.failed)
-        self.tracker = Tracker(self.ledger, LIFETIMES, Clock(lambda: self.now, lambda: self.now), self.fresh)
-        self.board = Shown(self.tracker)
-        self.tracker.attach(cast("Board", self.board))
+        self.store = Store(open_engine("sqlite://"), lambda: self.now, self.failed)
+        self.registry = TaskRegistry(self.store, LIFETIMES, Clock(lambda: self.now, lambda: self.now), self.fresh)
+        self.board = Shown(self.registry)
+        self.registry.attach(cast("Any", self.board))
 
     def failed(self, error: Exception, **_how: Any) -> None:
         """Keep it."""
         self.failures.append(error)
 
-    def fresh(self, _known: Known) -> float:
+    def fresh(self, _known: TaskState) -> float:
         """As the test says."""
         return self.fresh_for
 
     def lists(self, number: int = 1, **of_target: Any) -> None:
         """List so many targets."""
         ids = [TargetId("app", "room", f"t{index}") for index in range(number)]
-        self.tracker.replace_targets({id_: Target(id_, "default", **of_target) for id_ in ids}, {})
+        self.registry.replace_targets({id_: Target(id_, "default", **of_target) for id_ in ids}, {})
 
-    def read(self, outcome: Task | ReadError = RUNNING, target: TargetId = ID) -> Known | None:
+    def read(self, outcome: Task | ReadError = RUNNING, target: TargetId = ID) -> TaskState | None:
         """A read ends now."""
-        return self.tracker.learn(Reading(target, self.now, self.now, 0.1, outcome))
+        return self.registry.apply_read(ReadResult(target, self.now, self.now, 0.1, outcome))
 
     def after(self, seconds: float) -> list[TargetId]:
         """Let time pass, and apply what falls due."""
         self.now += seconds
-        return self.tracker.expire()
+        return self.registry.expire()
 
-    def standing(self, target: TargetId = ID) -> Standing | None:
+    def display_status(self, target: TargetId = ID) -> DisplayStatus | None:
         """How a target that is shown counts."""
         known = self.board.up.get(target)
-        return known.standing if known else None
+        return known.display_status if known else None
 
     def total(self, total: Total, label: str = "") -> float:
         """A committed total."""
-        return self.ledger.totals()[Series(total, "app", label)]
+        return self.store.totals()[Series(total, "app", label)]
 
 
 @pytest.fixture
@@ -94,23 +93,23 @@ def office() -> Iterator[Office]:
     made = Office()
     yield made
     assert made.failures == []
-    made.ledger.close()
+    made.store.close()
 
 
 def test_a_listed_target_is_shown_unread_and_its_app_s_counters_exist(office: Office) -> None:
     """From the moment it is accepted."""
     office.lists(2)
-    assert len(office.tracker) == 2
-    assert [known.standing for known in office.tracker.all()] == [Standing.UNREAD] * 2
-    assert office.standing() is Standing.UNREAD
+    assert len(office.registry) == 2
+    assert [known.display_status for known in office.registry.all()] == [DisplayStatus.UNREAD] * 2
+    assert office.display_status() is DisplayStatus.UNREAD
     assert office.total(Total.RUN_ENDS_UNSEEN) == 0.0
 
 
 def test_a_read_changes_what_is_shown_and_counted(office: Office) -> None:
     """And gives back what is known now."""
     office.lists()
-    assert office.read() == office.tracker.get(ID)
-    assert office.standing() is Standing.RUNNING
+    assert office.read() == office.registry.get(ID)
+    assert office.display_status() is DisplayStatus.RUNNING
     assert office.total(Total.RUN_TRANSITIONS, "running") == 1.0
 
 
@@ -118,7 +117,7 @@ def test_a_reading_of_a_target_that_is_gone_is_nothing(office: Office) -> None:
     """It is not shown, not tracked and not counted."""
     assert office.read() is None
     assert office.board.up == {}
-    assert len(office.tracker) == 0
+    assert len(office.registry) == 0
 
 
 def test_nothing_fresh_for_stale_after_is_stale(office: Office) -> None:
@@ -128,9 +127,9 @@ def test_nothing_fresh_for_stale_after_is_stale(office: Office) -> None:
     office.after(60)
     office.read(TimedOut("late"))
     office.after(59.9)
-    assert office.standing() is Standing.RUNNING
+    assert office.display_status() is DisplayStatus.RUNNING
     office.after(0.1)
-    assert office.standing() is Standing.STALE
+    assert office.display_status() is DisplayStatus.STALE
 
 
 def test_what_is_read_in_time_is_never_stale(office: Office) -> None:
@@ -139,7 +138,7 @@ def test_what_is_read_in_time_is_never_stale(office: Office) -> None:
     for _ in range(50):
         office.read()
         office.after(119)
-        assert office.standing() is Standing.RUNNING
+        assert office.display_status() is DisplayStatus.RUNNING
 
 
 def test_stretching_that_comes_after_the_read_makes_nothing_stale(office: Office) -> None:
@@ -148,9 +147,9 @@ def test_stretching_that_comes_after_the_read_makes_nothing_stale(office: Office
     office.read()
     office.fresh_for = 500.0
     office.after(400)
-    assert office.standing() is Standing.RUNNING
+    assert office.display_status() is DisplayStatus.RUNNING
     office.after(100)
-    assert office.standing() is Standing.STALE
+    assert office.display_status() is DisplayStatus.STALE
 
 
 def test_a_stopped_task_is_hidden_when_its_linger_is_over(office: Office) -> None:
@@ -158,10 +157,10 @@ def test_a_stopped_task_is_hidden_when_its_linger_is_over(office: Office) -> Non
     office.lists()
     office.read(ENDED)
     office.after(899.9)
-    assert office.standing() is Standing.ENDED
+    assert office.display_status() is DisplayStatus.ENDED
     assert office.after(0.1) == []
-    assert office.standing() is None
-    assert len(office.tracker) == 1
+    assert office.display_status() is None
+    assert len(office.registry) == 1
     assert office.total(Total.RUN_STOPS, "StopByAPI") == 1.0
 
 
@@ -171,7 +170,7 @@ def test_a_new_run_of_a_hidden_target_is_shown_again(office: Office) -> None:
     office.read(ENDED)
     office.after(1000)
     office.read(Task(status=Status.RUNNING, start=office.now))
-    assert office.standing() is Standing.RUNNING
+    assert office.display_status() is DisplayStatus.RUNNING
 
 
 def test_a_run_that_the_api_has_not_known_for_stale_after_is_lost(office: Office) -> None:
@@ -184,7 +183,7 @@ def test_a_run_that_the_api_has_not_known_for_stale_after_is_lost(office: Office
     office.after(120)
     office.after(9999)
     assert office.total(Total.RUN_STOPS, "Lost") == 1.0
-    assert office.standing() is Standing.NOT_FOUND
+    assert office.display_status() is DisplayStatus.NOT_FOUND
 
 
 def test_let_go_a_target_without_a_live_run_is_gone_at_once(office: Office) -> None:
@@ -193,7 +192,7 @@ def test_let_go_a_target_without_a_live_run_is_gone_at_once(office: Office) -> N
     office.read(ENDED)
     office.lists(0)
     assert office.board.up == {}
-    assert len(office.tracker) == 0
+    assert len(office.registry) == 0
     assert set(office.after(0)) == {ID, TargetId("app", "room", "t1")}
     assert office.after(0) == []
 
@@ -205,10 +204,10 @@ def test_let_go_a_live_run_is_drained_until_its_linger_is_over(office: Office) -
     office.lists(0)
     office.after(60)
     office.read()
-    assert office.standing() is Standing.RUNNING
+    assert office.display_status() is DisplayStatus.RUNNING
     office.after(60)
     office.read(ENDED)
-    assert office.standing() is Standing.ENDED
+    assert office.display_status() is DisplayStatus.ENDED
     assert office.after(899) == []
     assert office.after(1) == [ID]
     assert office.board.up == {}
@@ -236,7 +235,7 @@ def test_listed_again_during_its_drain_it_stays(office: Office) -> None:
     office.read()
     office.lists()
     office.after(900)
-    assert len(office.tracker) == 1
+    assert len(office.registry) == 1
     assert office.total(Total.RUN_ENDS_UNSEEN) == 0.0
 
 
@@ -256,7 +255,7 @@ def test_forgotten_and_listed_again_in_between_it_is_not_told(office: Office) ->
     office.lists(0)
     office.lists()
     assert office.after(0) == []
-    assert office.standing() is Standing.UNREAD
+    assert office.display_status() is DisplayStatus.UNREAD
 
 
 def test_labels_and_account_of_a_listed_target_may_change(office: Office) -> None:
@@ -266,7 +265,7 @@ def test_labels_and_account_of_a_listed_target_may_change(office: Office) -> Non
     office.lists(labels={"team": "edu"})
     known = office.board.up[ID]
     assert known.target.labels == {"team": "edu"}
-    assert known.standing is Standing.RUNNING
+    assert known.display_status is DisplayStatus.RUNNING
 
 
 def test_a_list_that_says_the_same_again_draws_nothing_anew(office: Office) -> None:
@@ -281,11 +280,11 @@ def test_what_the_ledger_remembers_is_shown_from_the_start(office: Office) -> No
     """A run that stopped before the restart keeps its last state until its linger is over."""
     office.lists()
     office.read(ENDED)
-    again = Tracker(office.ledger, LIFETIMES, Clock(lambda: office.now, lambda: office.now), office.fresh)
+    again = TaskRegistry(office.store, LIFETIMES, Clock(lambda: office.now, lambda: office.now), office.fresh)
     board = Shown(again)
-    again.attach(cast("Board", board))
-    again.replace_targets({ID: Target(ID, "default")}, office.ledger.latest_runs())
-    assert board.up[ID].standing is Standing.ENDED
+    again.attach(cast("Any", board))
+    again.replace_targets({ID: Target(ID, "default")}, office.store.latest_runs())
+    assert board.up[ID].display_status is DisplayStatus.ENDED
     office.now += 900
     again.expire()
     assert board.up == {}
@@ -295,34 +294,34 @@ def test_the_heap_of_looks_does_not_grow_with_the_reads(office: Office) -> None:
     """About one entry a target, however long the run."""
     office.lists(10)
     for _ in range(200):
-        for known in office.tracker.all():
+        for known in office.registry.all():
             office.read(target=known.target.id)
         office.after(30)
-    assert len(office.tracker._expiries) <= 20
-    assert len(office.tracker._looks_at) == 10
+    assert len(office.registry._expiries) <= 20
+    assert len(office.registry._looks_at) == 10
 
 
 def test_a_fleet_that_falls_due_at_once_is_applied_in_parts(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that one beat is not held up; the next ones do the rest."""
     monkeypatch.setattr(tracker_module, "AT_A_TIME", 4)
     office.lists(10)
-    for known in office.tracker.all():
+    for known in office.registry.all():
         office.read(target=known.target.id)
     stale = []
     for seconds in (120, 0, 0):
         office.after(seconds)
-        stale.append(sum(known.standing is Standing.STALE for known in office.tracker.all()))
+        stale.append(sum(known.display_status is DisplayStatus.STALE for known in office.registry.all()))
     assert stale == [4, 8, 10]
 
 
 def test_without_a_board_everything_else_goes_on() -> None:
     """What is known may be told before it can be shown."""
-    ledger = Ledger(open_engine("sqlite://"), lambda: NOW, lambda *_error, **_how: None)
-    tracker = Tracker(ledger, LIFETIMES, Clock(lambda: NOW, lambda: NOW), lambda _known: 0.0)
-    tracker.replace_targets({ID: Target(ID, "default")}, {})
-    tracker.learn(Reading(ID, NOW, NOW, 0.1, RUNNING))
-    assert [known.standing for known in tracker.all()] == [Standing.RUNNING]
-    ledger.close()
+    store = Store(open_engine("sqlite://"), lambda: NOW, lambda *_error, **_how: None)
+    registry = TaskRegistry(store, LIFETIMES, Clock(lambda: NOW, lambda: NOW), lambda _known: 0.0)
+    registry.replace_targets({ID: Target(ID, "default")}, {})
+    registry.apply_read(ReadResult(ID, NOW, NOW, 0.1, RUNNING))
+    assert [known.display_status for known in registry.all()] == [DisplayStatus.RUNNING]
+    store.close()
 
 
 def test_the_board_may_ask_the_tracker_while_it_is_told(office: Office) -> None:
@@ -331,8 +330,8 @@ def test_the_board_may_ask_the_tracker_while_it_is_told(office: Office) -> None:
     office.lists(2)
     show = office.board.show
 
-    def curious(known: Known) -> None:
-        looked.append(lambda: office.tracker.get(TargetId("app", "room", "t1")))
+    def curious(known: TaskState) -> None:
+        looked.append(lambda: office.registry.get(TargetId("app", "room", "t1")))
         assert looked[-1]() is not None
         show(known)
 
@@ -345,8 +344,8 @@ def test_the_board_may_ask_the_tracker_while_it_is_told(office: Office) -> None:
 def pushed(monkeypatch: pytest.MonkeyPatch, office: Office) -> dict[TargetId, float]:
     """When a push last named a target, for the tracker to ask."""
     renewed: dict[TargetId, float] = {}
-    monkeypatch.setattr(office.tracker, "_named", lambda target: Named(by_push=renewed.get(target)))
-    office.tracker.lifetimes = replace(LIFETIMES, ttl=3600.0, forget_unknown_after=600.0)
+    monkeypatch.setattr(office.registry, "_named", lambda target: Named(by_push=renewed.get(target)))
+    office.registry.lifetimes = replace(LIFETIMES, ttl=3600.0, forget_unknown_after=600.0)
     return renewed
 
 
@@ -355,12 +354,12 @@ def test_a_listing_by_push_lapses(office: Office, pushed: dict[TargetId, float])
     pushed[ID] = NOW
     office.lists(2)
     office.after(3599)
-    assert office.tracker.lapsed() == []
+    assert office.registry.lapsed() == []
     office.after(1)
-    assert [office.tracker.lapsed(), office.tracker.lapsed()] == [[ID], [ID]]
-    assert len(office.tracker) == 2
-    office.tracker.replace_targets({}, {})
-    assert office.tracker.lapsed() == []
+    assert [office.registry.lapsed(), office.registry.lapsed()] == [[ID], [ID]]
+    assert len(office.registry) == 2
+    office.registry.replace_targets({}, {})
+    assert office.registry.lapsed() == []
 
 
 def test_a_renewed_listing_has_not_lapsed(office: Office, pushed: dict[TargetId, float]) -> None:
@@ -369,12 +368,12 @@ def test_a_renewed_listing_has_not_lapsed(office: Office, pushed: dict[TargetId,
     office.lists()
     pushed[ID] = NOW + 1000
     office.after(3600)
-    assert office.tracker.lapsed() == []
+    assert office.registry.lapsed() == []
     office.after(1000)
     pushed[ID] = office.now
-    assert office.tracker.lapsed() == []
+    assert office.registry.lapsed() == []
     office.after(3600)
-    assert office.tracker.lapsed() == [ID]
+    assert office.registry.lapsed() == [ID]
 
 
 def test_a_read_brings_the_lapse_nearer(office: Office, pushed: dict[TargetId, float]) -> None:
@@ -383,34 +382,34 @@ def test_a_read_brings_the_lapse_nearer(office: Office, pushed: dict[TargetId, f
     office.lists()
     office.read(NotFound("no such task"))
     office.after(600)
-    assert office.tracker.lapsed() == [ID]
+    assert office.registry.lapsed() == [ID]
     office.read(RUNNING)
     office.after(7200)
-    assert office.tracker.lapsed() == []
+    assert office.registry.lapsed() == []
     office.read(ENDED)
     office.after(899)
-    assert office.tracker.lapsed() == []
+    assert office.registry.lapsed() == []
     office.after(1)
-    assert office.tracker.lapsed() == [ID]
+    assert office.registry.lapsed() == [ID]
 
 
 def test_a_drain_can_be_cut_short(office: Office) -> None:
     """The run's end is then unseen, and counted so; what is listed, or not tracked, stays as it is."""
     office.lists(2)
     office.read()
-    office.tracker.cut_short(ID)
-    assert office.standing() is Standing.RUNNING
+    office.registry.cut_short(ID)
+    assert office.display_status() is DisplayStatus.RUNNING
     office.lists(0)
-    office.tracker.cut_short(ID)
-    assert (office.standing(), len(office.tracker), office.total(Total.RUN_ENDS_UNSEEN)) == (None, 0, 1.0)
-    office.tracker.cut_short(ID)
+    office.registry.cut_short(ID)
+    assert (office.display_status(), len(office.registry), office.total(Total.RUN_ENDS_UNSEEN)) == (None, 0, 1.0)
+    office.registry.cut_short(ID)
     assert office.total(Total.RUN_ENDS_UNSEEN) == 1.0
 
 
 def test_a_target_that_stays_as_it_is_is_not_shown_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Taking over a list costs nothing for what it does not change."""
     office.lists(3)
-    shown: list[Known] = []
+    shown: list[TaskState] = []
     monkeypatch.setattr(office.board, "show", shown.append)
     office.lists(3)
     assert shown == []
@@ -430,44 +429,44 @@ def test_a_callback_is_shown_and_in_the_ledger(office: Office) -> None:
     """Its page event is the run's from then on, and it is known by its keys."""
     office.lists(1)
     office.read()
-    known = office.tracker.hear(callback(1))
+    known = office.registry.apply_callback(callback(1))
     assert known is not None
     assert office.board.up[ID].pages.reschedules == 1
-    assert office.ledger.has_heard(callback(1))
+    assert office.store.has_heard(callback(1))
     assert office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH) == 1
 
 
 def test_a_callback_about_what_is_not_tracked_counts_for_the_fleet(office: Office) -> None:
     """Nothing is tracked for its sake alone: the lists say what is a target."""
-    assert office.tracker.hear(callback(1)) is None
-    assert (len(office.tracker), office.board.up, office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH)) == (0, {}, 1)
+    assert office.registry.apply_callback(callback(1)) is None
+    assert (len(office.registry), office.board.up, office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH)) == (0, {}, 1)
 
 
 def test_a_few_targets_change_and_the_others_stay(office: Office) -> None:
     """What is listed comes or changes, what is gone goes, and nobody else is looked at."""
     office.lists(3)
     gone, stays, comes = TargetId("app", "room", "t0"), TargetId("app", "room", "t1"), TargetId("app", "room", "new")
-    untouched = office.tracker.get(stays)
-    office.tracker.change_targets({comes: Target(comes, "default")}, [gone, TargetId("app", "room", "nobody")], {})
-    assert (office.tracker.get(gone), office.tracker.get(stays)) == (None, untouched)
-    assert office.tracker.get(comes) is not None
+    untouched = office.registry.get(stays)
+    office.registry.change_targets({comes: Target(comes, "default")}, [gone, TargetId("app", "room", "nobody")], {})
+    assert (office.registry.get(gone), office.registry.get(stays)) == (None, untouched)
+    assert office.registry.get(comes) is not None
 
 
 def test_a_change_of_what_a_task_counts_as_is_told() -> None:
     """Once for each, by a read or by time alone; being listed is no change."""
     now = [NOW]
     told: list[tuple[str, str, float]] = []
-    ledger = Ledger(open_engine("sqlite://"), lambda: now[0], lambda *_what, **_how: None)
-    tracker = Tracker(
-        ledger,
+    store = Store(open_engine("sqlite://"), lambda: now[0], lambda *_what, **_how: None)
+    registry = TaskRegistry(
+        store,
         LIFETIMES,
         Clock(lambda: now[0], lambda: now[0]),
         lambda _known: 0.0,
-        changed=lambda before, after, at: told.append((before.standing, after.standing, at)),
+        changed=lambda before, after, at: told.append((before.display_status, after.display_status, at)),
     )
-    tracker.replace_targets({ID: Target(ID, "default")}, {})
+    registry.replace_targets({ID: Target(ID, "default")}, {})
     for _ in range(2):
-        tracker.learn(Reading(ID, NOW, NOW, 0.1, RUNNING))
+        registry.apply_read(ReadResult(ID, NOW, NOW, 0.1, RUNNING))
     now[0] += LIFETIMES.stale_after
-    tracker.expire()
+    registry.expire()
     assert told == [("unread", "running", NOW), ("running", "stale", now[0])]

@@ -7,8 +7,8 @@ import pytest
 
 from exporter.enums import Rejection, Source, StopReason
 from exporter.errors import ConfigError, StateError
-from exporter.model.known import Standing
 from exporter.model.target import TargetId
+from exporter.model.task_state import DisplayStatus
 from exporter.store.stopped import Wanted
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def test_a_task_and_its_reads(world: "World", wait: Wait) -> None:
     wait(lambda: len(insight.recollected(NOBODY).reads) > 1, "two failed reads")
     known = insight.known(running)
     assert known is not None
-    assert known.standing is Standing.RUNNING
+    assert known.display_status is DisplayStatus.RUNNING
     assert {read.failure for read in insight.recollected(running).reads} == {None}
     assert {read.failure for read in insight.recollected(NOBODY).reads} == {"not_found"}
     turn = insight.turn(known)
@@ -50,7 +50,11 @@ def test_a_change_of_what_it_counts_as(world: "World", wait: Wait) -> None:
     world.simulation.fleet.stop(task)
     wait(lambda: exporter.insight.recollected(task).changes, "the end")
     change = exporter.insight.recollected(task).changes[0]
-    assert (change.before, change.after, change.reason) == (Standing.RUNNING, Standing.ENDED, StopReason.STOP_BY_API)
+    assert (change.before, change.after, change.reason) == (
+        DisplayStatus.RUNNING,
+        DisplayStatus.ENDED,
+        StopReason.STOP_BY_API,
+    )
     found = exporter.insight.stopped_runs(Wanted(0.0))
     assert [(run.target, run.stopped) for run in found.runs] == [(task, StopReason.STOP_BY_API)]
     assert found.labels == ({"team": "edu"},)

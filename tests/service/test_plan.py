@@ -7,13 +7,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config.load import parse_config
 from exporter.config.schema import Config
-from exporter.metrics.board import Board
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.negotiate import Format
 from exporter.metrics.scrape import Exposition
-from exporter.model.known import Known, learn
-from exporter.model.reading import Reading
+from exporter.metrics.series_cache import SeriesCache
+from exporter.model.read_result import ReadResult
 from exporter.model.target import Target
+from exporter.model.task_state import TaskState, apply_read
 from exporter.service.plan import READ_AT, TYPICAL_ID, TYPICAL_TASK, account_plans, scrape_size
 
 TWO = "accounts: [{name: one, app_ids: [a]}, {name: two, app_ids: [b], max_qps: 2}]\n"
@@ -62,9 +62,11 @@ def test_the_polling_section_is_what_is_planned_with() -> None:
     assert (each.plan.demand, each.plan.interval) == (2.0, 45.0)
 
 
-def served(known: Known, of: Config, tasks: int) -> str:
+def served(known: TaskState, of: Config, tasks: int) -> str:
     """What a scrape of so many such tasks really is; their ids are all of the same length."""
-    board = Board(task_families(of.metrics.groups, of.metrics.info_labels), of.metrics.max_tasks, lambda _target: None)
+    board = SeriesCache(
+        task_families(of.metrics.groups, of.metrics.info_labels), of.metrics.max_tasks, lambda _target: None
+    )
     for index in range(tasks):
         target = replace(known.target, id=known.target.id._replace(task_id=f"{known.target.id.task_id[:-1]}{index}"))
         board.show(replace(known, target=target))
@@ -76,8 +78,8 @@ def served(known: Known, of: Config, tasks: int) -> str:
 def test_the_size_is_that_of_a_real_scrape(metrics: str, tasks: int) -> None:
     """To the byte and the series, whatever is configured to be shown."""
     of = config(f"metrics: {metrics}")
-    reading = Reading(TYPICAL_ID, at=READ_AT + 0.123456, server_time=READ_AT, elapsed=0.1, outcome=TYPICAL_TASK)
-    known = learn(Known(Target(TYPICAL_ID, "default")), reading)[0]
+    reading = ReadResult(TYPICAL_ID, at=READ_AT + 0.123456, server_time=READ_AT, elapsed=0.1, outcome=TYPICAL_TASK)
+    known = apply_read(TaskState(Target(TYPICAL_ID, "default")), reading)[0]
     text = served(known, of, tasks)
     series = sum(len(family.samples) for family in text_string_to_metric_families(text))
     size = scrape_size(of, account_plans(of, tasks, 0))

@@ -7,7 +7,7 @@ import pytest
 from exporter.errors import ConfigError, StartError
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
-from exporter.service.lineup import MOST_REMARKS
+from exporter.service.target_manager import MOST_REMARKS
 
 if TYPE_CHECKING:
     from tests.service.conftest import Samples, World
@@ -224,7 +224,7 @@ def test_a_state_that_fails_under_a_reload(
     def broken() -> None:
         raise StartError("the runs in the state cannot be read: OperationalError")
 
-    monkeypatch.setattr(exporter._parts.ledger, "latest_runs", broken)
+    monkeypatch.setattr(exporter._parts.store, "latest_runs", broken)
     with pytest.raises(ConfigError, match="the runs in the state cannot be read"):
         exporter.reload()
     assert samples(exporter, "webcast_exporter_internal_errors_total") == {(): 0}
@@ -258,5 +258,5 @@ def test_old_runs_are_forgotten(world: "World", samples: "SamplesOf", wait: Call
     for hours in (72, 25):
         world.shift.seconds += hours * 3600
         exporter._housekeep()
-        kept.append(len(exporter._parts.ledger.latest_runs()))
+        kept.append(len(exporter._parts.store.latest_runs()))
     assert kept == [1, 0]

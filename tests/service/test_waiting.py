@@ -9,7 +9,7 @@ import pytest
 
 from exporter.config.state import State, StateUrl
 from exporter.service.serve import hold_state, serve
-from exporter.service.signals import Signals, Wish
+from exporter.service.signals import SignalAction, Signals
 from exporter.store.lock import StateLock
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 class Scripted(Signals):
     """Signals that arrive by a script: one wish for each wait, then none."""
 
-    def __init__(self, *wishes: Wish | None) -> None:
+    def __init__(self, *wishes: SignalAction | None) -> None:
         super().__init__()
         self.script = list(wishes)
         self.between: Callable[[], None] = lambda: None
 
-    def wait(self, seconds: float | None = None) -> Wish | None:
+    def wait(self, seconds: float | None = None) -> SignalAction | None:
         """The next of the script."""
         assert seconds is not None
         self.between()
@@ -36,7 +36,7 @@ def test_a_second_process_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture
     state = State(url=StateUrl(f"sqlite:///{tmp_path}/state.db"))
     first = hold_state(state, Scripted())
     assert first is not None
-    signals = Scripted(None, Wish.RELOAD, None)
+    signals = Scripted(None, SignalAction.RELOAD, None)
     signals.between = lambda: first.release() if len(signals.script) == 1 else None
     second = hold_state(state, signals)
     assert second is not None
@@ -49,8 +49,8 @@ def test_a_second_process_can_be_stopped_while_it_waits(tmp_path: Path) -> None:
     state = State(url=StateUrl(f"sqlite:///{tmp_path}/state.db"))
     first = hold_state(state, Scripted())
     assert first is not None
-    assert hold_state(state, Scripted(None, Wish.STOP)) is None
-    assert hold_state(state, Scripted(Wish.STOP)) is None
+    assert hold_state(state, Scripted(None, SignalAction.STOP)) is None
+    assert hold_state(state, Scripted(SignalAction.STOP)) is None
     first.release()
 
 
@@ -68,21 +68,21 @@ def test_several_signals_are_one_wish() -> None:
     """A stop comes before every reload, and fifty reloads are one."""
     signals = Signals()
     assert signals.wait(0.0) is None
-    for wish in (Wish.RELOAD, Wish.RELOAD, Wish.STOP, Wish.RELOAD):
+    for wish in (SignalAction.RELOAD, SignalAction.RELOAD, SignalAction.STOP, SignalAction.RELOAD):
         signals._arrived.put(wish)
-    assert signals.wait() is Wish.STOP
-    signals._arrived.put(Wish.RELOAD)
-    assert signals.wait(1) is Wish.RELOAD
+    assert signals.wait() is SignalAction.STOP
+    signals._arrived.put(SignalAction.RELOAD)
+    assert signals.wait(1) is SignalAction.RELOAD
     assert signals.wait(0.0) is None
 
 
 def test_only_a_stop_ends_a_wait_for_one() -> None:
     """A reload is left for whoever waits next."""
     signals = Signals()
-    signals._arrived.put(Wish.RELOAD)
+    signals._arrived.put(SignalAction.RELOAD)
     assert not signals.stops_within(0.01)
-    assert signals.wait(0.0) is Wish.RELOAD
-    signals._arrived.put(Wish.STOP)
+    assert signals.wait(0.0) is SignalAction.RELOAD
+    signals._arrived.put(SignalAction.STOP)
     assert signals.stops_within(60)
     assert not signals.stops_within(0.0)
 
@@ -92,7 +92,7 @@ def test_signals_arrive(at_sigterm: Callable[[], None]) -> None:
     signals = Signals()
     signals.listen()
     at_sigterm()
-    assert signals.wait(5) is Wish.STOP
-    for number, wish in ((signal.SIGINT, Wish.STOP), (signal.SIGHUP, Wish.RELOAD)):
+    assert signals.wait(5) is SignalAction.STOP
+    for number, wish in ((signal.SIGINT, SignalAction.STOP), (signal.SIGHUP, SignalAction.RELOAD)):
         os.kill(os.getpid(), number)
         assert signals.wait(5) is wish

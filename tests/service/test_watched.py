@@ -10,7 +10,7 @@ from exporter.config.load import parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 from exporter.service import leading
-from exporter.service.watched import Watched, load_both
+from exporter.service.file_watcher import FileWatcher, load_both
 from exporter.web.policy import WIDE_OPEN
 from tests.certificates import HASH
 
@@ -33,7 +33,7 @@ def config_in(folder: Path, text: str = "push: {token_file: tokens}") -> Config:
 
 def test_exposed_files_are_warned_of_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """And again only after a change of the file; once it is closed there is nothing to say."""
-    watched, config = Watched(None, None), config_in(folder)
+    watched, config = FileWatcher(None, None), config_in(folder)
     for _ in range(3):
         watched.look(config)
     assert caplog.messages == [f"push.token_file: {OPEN}"]
@@ -50,7 +50,7 @@ def test_exposed_files_are_warned_of_once(folder: Path, caplog: pytest.LogCaptur
 def test_the_command_lines_files_are_looked_at(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The configuration when it has a key in it, and the web config file with its hashes."""
     own, web = folder / "webcast-exporter.yml", folder / "web.yml"
-    watched = Watched(own, web)
+    watched = FileWatcher(own, web)
     watched.look(config_in(folder, "accounts: [{name: a}]"))
     assert caplog.messages == [f"{web}: {OPEN}"]
     watched.look(config_in(folder, "accounts: [{access_key_id: AK, secret_access_key: SK}]"))
@@ -59,7 +59,7 @@ def test_the_command_lines_files_are_looked_at(folder: Path, caplog: pytest.LogC
 
 def test_without_a_web_config_file_all_is_open() -> None:
     """Plain HTTP, for everybody."""
-    assert Watched(None, None).policy() is WIDE_OPEN
+    assert FileWatcher(None, None).policy() is WIDE_OPEN
 
 
 def test_what_nobody_foresaw_in_a_file_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,8 +70,8 @@ def test_what_nobody_foresaw_in_a_file_is_told(folder: Path, monkeypatch: pytest
     def odd(_files: object) -> None:
         raise ValueError("an odd file")
 
-    monkeypatch.setattr("exporter.service.watched.exposed", odd)
-    leading.look(exporter, Watched(None, None))  # type: ignore[arg-type]  # all that it needs of one
+    monkeypatch.setattr("exporter.service.file_watcher.exposed", odd)
+    leading.look(exporter, FileWatcher(None, None))  # type: ignore[arg-type]  # all that it needs of one
     assert told == ["the look at the web config file: an odd file"]
 
 

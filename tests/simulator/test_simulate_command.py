@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from exporter.cli.group import main
-from exporter.service.signals import Signals, Wish
+from exporter.service.signals import SignalAction, Signals
 from exporter.simulator.faults import FaultMode
 from exporter.simulator.simulation import Scene, Simulation
 
@@ -23,7 +23,7 @@ def simulations(monkeypatch: pytest.MonkeyPatch) -> list[Simulation]:
         return made[-1]
 
     monkeypatch.setattr("exporter.cli.simulate.Simulation", simulation)
-    monkeypatch.setattr(Signals, "wait", lambda _self, _seconds=None: Wish.STOP)
+    monkeypatch.setattr(Signals, "wait", lambda _self, _seconds=None: SignalAction.STOP)
     return made
 
 

@@ -11,12 +11,12 @@ from sqlalchemy.pool import NullPool
 
 from exporter.config.state import StateUrl
 from exporter.enums import Status, StopReason
-from exporter.model.run import Entered, Run, Step, Stopped
+from exporter.model.run import Run, RunStopped, StateChange, StatusEntered
 from exporter.model.target import TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.store.ledger import Ledger
 from exporter.store.opening import hold_of
 from exporter.store.schema import METADATA
+from exporter.store.store import Store
 from exporter.store.totals import Series, Total
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class World:
         self.failures: list[bool] = []
         self._other = other.execution_options(isolation_level="AUTOCOMMIT")
         self._lock = lock
-        self._open: list[Ledger] = []
+        self._open: list[Store] = []
 
     @property
     def file(self) -> Path:
@@ -63,13 +63,13 @@ class World:
         assert self.url.path is not None
         return self.url.path
 
-    def open(self, url: str | None = None) -> Ledger:
+    def open(self, url: str | None = None) -> Store:
         """Open the state, as a start of the exporter does."""
         hold = hold_of(StateUrl(url) if url else self.url)
         assert not self.url.is_shared or hold.acquire(wait_a_bit)  # a file's lock is for processes
-        ledger = Ledger(hold.open(), lambda: self.now, self._failed)
-        self._open.append(ledger)
-        return ledger
+        store = Store(hold.open(), lambda: self.now, self._failed)
+        self._open.append(store)
+        return store
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -91,15 +91,15 @@ class World:
         with self._other.connect() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(query)]
 
-    def kill(self, ledger: Ledger) -> None:
+    def kill(self, store: Store) -> None:
         """End it as a killed process ends: without a last write."""
-        ledger._engine.dispose()
-        self._open.remove(ledger)
+        store._engine.dispose()
+        self._open.remove(store)
 
     def close(self) -> None:
         """Close what the test has left open."""
-        for ledger in self._open:
-            ledger.close()
+        for store in self._open:
+            store.close()
         self._other.dispose()
 
     def _failed(self, error: SQLAlchemyError, *, first: bool) -> None:
@@ -139,10 +139,10 @@ def world(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterat
 
 
 @pytest.fixture
-def ended() -> Callable[..., Step]:
+def ended() -> Callable[..., StateChange]:
     """The step of a run whose end was seen; `name` is its TaskId."""
 
-    def make(name: str = "task", *, seen: float = 50.0, end_seen: float = 210.0) -> Step:
+    def make(name: str = "task", *, seen: float = 50.0, end_seen: float = 210.0) -> StateChange:
         run = Run(
             TargetId("app", "room", name),
             first_seen=seen,
@@ -153,13 +153,13 @@ def ended() -> Callable[..., Step]:
             last=LAST,
             earlier=(1.5, 2.25),
         )
-        fact = Stopped("app", StopReason.STOP_BY_API, Status.ENDED, duration=99.875, delay=10.0)
-        return Step((run,), (Entered("app", Status.ENDED), fact))
+        fact = RunStopped("app", StopReason.STOP_BY_API, Status.ENDED, duration=99.875, delay=10.0)
+        return StateChange((run,), (StatusEntered("app", Status.ENDED), fact))
 
     return make
 
 
 @pytest.fixture
-def stop_count() -> Callable[[Ledger], float]:
+def stop_count() -> Callable[[Store], float]:
     """How many runs of "app" the ledger shows as stopped by the API; 0 when it shows no such counter."""
-    return lambda ledger: ledger.totals().get(Series(Total.RUN_STOPS, "app", StopReason.STOP_BY_API), 0.0)
+    return lambda store: store.totals().get(Series(Total.RUN_STOPS, "app", StopReason.STOP_BY_API), 0.0)

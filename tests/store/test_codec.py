@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.model.pages import NO_PAGES, PageEvent, Pages
-from exporter.model.run import Run, Step
+from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.store.codec import run_from_row, run_to_row
@@ -19,7 +19,7 @@ from exporter.store.codec import run_from_row, run_to_row
 if TYPE_CHECKING:
     from tests.store.conftest import World
 
-Ended = Callable[..., Step]
+Ended = Callable[..., StateChange]
 
 SECONDS = st.floats(0, 4e9)
 COUNTS = st.none() | st.integers(0, 90_000)
@@ -139,10 +139,10 @@ def test_a_last_state_that_cannot_be_read_stops_no_start(ended: Ended, last: str
 
 def test_a_later_minors_rows_survive_this_release(world: "World", ended: Ended) -> None:
     """Columns and tables that were only added are read past, and what stands in them is left as it is."""
-    ledger = world.open()
-    ledger.record(ended())
-    ledger.flush()
-    ledger.close()
+    store = world.open()
+    store.record(ended())
+    store.flush()
+    store.close()
     world.change(
         "ALTER TABLE runs ADD COLUMN mood TEXT",
         "ALTER TABLE totals ADD COLUMN unit TEXT DEFAULT 'runs'",

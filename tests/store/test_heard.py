@@ -8,11 +8,11 @@ import pytest
 from exporter.enums import PageAction, PageReason
 from exporter.errors import StateError
 from exporter.model.callback import Callback
-from exporter.model.hearing import hear
-from exporter.model.known import Known
+from exporter.model.hearing import apply_callback
 from exporter.model.pages import PageEvent
 from exporter.model.target import Target, TargetId
-from exporter.store.ledger import RETRY_AFTER, Ledger
+from exporter.model.task_state import TaskState
+from exporter.store.store import RETRY_AFTER, Store
 from exporter.store.totals import Series, Total
 
 if TYPE_CHECKING:
@@ -24,23 +24,23 @@ CALLBACK = Callback(TARGET, "evt-1", "0123abcd", 100.0, CRASH)
 CRASHES = Series(Total.PAGE_RESCHEDULES, "app", PageReason.CRASH)
 
 
-def take(ledger: Ledger, callback: Callback = CALLBACK, at: float = 100.0) -> None:
+def take(store: Store, callback: Callback = CALLBACK, at: float = 100.0) -> None:
     """Take one in, of a target that was never read."""
-    ledger.record(hear(Known(Target(callback.target, "default")), callback, at)[1])
-    ledger.flush()
+    store.record(apply_callback(TaskState(Target(callback.target, "default")), callback, at)[1])
+    store.flush()
 
 
-def crashes(ledger: Ledger) -> float:
+def crashes(store: Store) -> float:
     """How many the ledger shows."""
-    return ledger.totals().get(CRASHES, 0.0)
+    return store.totals().get(CRASHES, 0.0)
 
 
 def test_a_callback_is_known_again_with_all_it_counted(world: "World") -> None:
     """Its page event, its run and its keys are one commit, and are there after a kill."""
-    ledger = world.open()
-    take(ledger)
-    assert (ledger.has_written(CALLBACK), ledger.has_heard(CALLBACK), crashes(ledger)) == (True, True, 1.0)
-    world.kill(ledger)
+    store = world.open()
+    take(store)
+    assert (store.has_written(CALLBACK), store.has_heard(CALLBACK), crashes(store)) == (True, True, 1.0)
+    world.kill(store)
     again = world.open()
     assert (again.has_heard(CALLBACK), crashes(again)) == (True, 1.0)
     run = again.latest_runs()[TARGET]
@@ -60,28 +60,28 @@ def test_a_callback_is_known_again_with_all_it_counted(world: "World") -> None:
 )
 def test_either_key_is_enough(world: "World", changes: dict[str, str], known: bool) -> None:  # noqa: FBT001 - a row
     """An event that was overheard and sent again with its values exchanged has the signature it had."""
-    ledger = world.open()
-    take(ledger)
+    store = world.open()
+    take(store)
     other = replace(CALLBACK, **changes)  # type: ignore[arg-type]  # fields of the table above
-    assert ledger.has_heard(other) == known
+    assert store.has_heard(other) == known
 
 
 def test_while_it_cannot_be_written_it_is_known_and_not_shown(world: "World") -> None:
     """Sent again meanwhile it is not counted twice; once the file is free it is written by itself."""
-    ledger = world.open()
+    store = world.open()
     with world.locked():
-        take(ledger)
-        assert (ledger.has_written(CALLBACK), ledger.has_heard(CALLBACK), crashes(ledger)) == (False, True, 0.0)
+        take(store)
+        assert (store.has_written(CALLBACK), store.has_heard(CALLBACK), crashes(store)) == (False, True, 0.0)
     world.now += RETRY_AFTER
-    ledger.flush()
-    assert (ledger.has_written(CALLBACK), ledger.has_heard(CALLBACK), crashes(ledger)) == (True, True, 1.0)
+    store.flush()
+    assert (store.has_written(CALLBACK), store.has_heard(CALLBACK), crashes(store)) == (True, True, 1.0)
 
 
 def test_killed_before_the_write_it_was_never_heard(world: "World") -> None:
     """Nobody was told that it had been taken; delivered again, it counts once."""
-    ledger = world.open()
-    ledger.record(hear(Known(Target(TARGET, "default")), CALLBACK, 100.0)[1])
-    world.kill(ledger)
+    store = world.open()
+    store.record(apply_callback(TaskState(Target(TARGET, "default")), CALLBACK, 100.0)[1])
+    world.kill(store)
     again = world.open()
     assert (again.has_heard(CALLBACK), crashes(again)) == (False, 0.0)
     take(again)
@@ -90,39 +90,39 @@ def test_killed_before_the_write_it_was_never_heard(world: "World") -> None:
 
 def test_after_a_failed_write_nobody_waits_for_the_file(world: "World") -> None:
     """For a second whoever asks is told at once that the state cannot be used: one wait for a lock holds up all."""
-    ledger = world.open()
+    store = world.open()
     with world.locked():
-        take(ledger, replace(CALLBACK, event_id="evt-2", signature="ffff"))
+        take(store, replace(CALLBACK, event_id="evt-2", signature="ffff"))
         with pytest.raises(StateError):
-            ledger.has_heard(CALLBACK)
+            store.has_heard(CALLBACK)
     assert world.failures == [True]
     world.now += RETRY_AFTER
-    assert not ledger.has_heard(CALLBACK)
+    assert not store.has_heard(CALLBACK)
 
 
 def test_what_would_be_stale_is_forgotten(world: "World") -> None:
     """By when it arrived; a failure to forget is counted and does no harm."""
-    ledger = world.open()
+    store = world.open()
     later = replace(CALLBACK, event_id="evt-2", signature="ffff")
-    take(ledger)
-    take(ledger, later, at=200.0)
+    take(store)
+    take(store, later, at=200.0)
     with world.locked():
-        ledger.forget_heard_before(150.0)
+        store.forget_heard_before(150.0)
     assert world.failures == [True]
     world.now += RETRY_AFTER
-    assert ledger.has_heard(CALLBACK)
-    ledger.forget_heard_before(150.0)
-    assert (ledger.has_heard(CALLBACK), ledger.has_heard(later)) == (False, True)
+    assert store.has_heard(CALLBACK)
+    store.forget_heard_before(150.0)
+    assert (store.has_heard(CALLBACK), store.has_heard(later)) == (False, True)
 
 
 def test_a_later_write_of_the_run_keeps_its_page_events(world: "World") -> None:
     """Reads and callbacks write the same row, each with all that is known."""
-    ledger = world.open()
-    first, step = hear(Known(Target(TARGET, "default")), CALLBACK, 100.0)
-    ledger.record(step)
-    second, step = hear(first, replace(CALLBACK, event_id="evt-2", signature="ffff", at=101.0), 101.0)
-    ledger.record(step)
-    ledger.flush()
+    store = world.open()
+    first, step = apply_callback(TaskState(Target(TARGET, "default")), CALLBACK, 100.0)
+    store.record(step)
+    second, step = apply_callback(first, replace(CALLBACK, event_id="evt-2", signature="ffff", at=101.0), 101.0)
+    store.record(step)
+    store.flush()
     assert second.announced is not None
-    assert ledger.latest_runs()[TARGET] == second.announced
-    assert (second.announced.pages.reschedules, crashes(ledger)) == (2, 2.0)
+    assert store.latest_runs()[TARGET] == second.announced
+    assert (second.announced.pages.reschedules, crashes(store)) == (2, 2.0)

@@ -5,10 +5,10 @@ import pytest
 
 from exporter.enums import Source
 from exporter.errors import StartError, StateError
-from exporter.model.run import Step
+from exporter.model.run import StateChange
 from exporter.model.target import TargetId
 from exporter.store.kept import KeptTarget, KeptTargets
-from exporter.store.ledger import Ledger
+from exporter.store.store import Store
 
 if TYPE_CHECKING:
     from tests.store.conftest import World
@@ -25,9 +25,9 @@ def opened(world: "World") -> KeptTargets:
 
 def test_what_was_added_is_there_after_a_kill(world: "World") -> None:
     """A target that was added, with its labels and time, is in the state once the call is back."""
-    ledger = world.open()
-    KeptTargets(ledger, Source.PUSH).add({ONE: FIRST, TWO: LATER})
-    world.kill(ledger)
+    store = world.open()
+    KeptTargets(store, Source.PUSH).add({ONE: FIRST, TWO: LATER})
+    world.kill(store)
     assert opened(world).all() == {ONE: FIRST, TWO: LATER}
 
 
@@ -54,8 +54,8 @@ def test_replacing_and_removing(world: "World") -> None:
 
 def test_sources_share_the_table_and_nothing_else(world: "World") -> None:
     """Another source's rows of the same targets are neither seen nor touched."""
-    ledger = world.open()
-    pushed, other = KeptTargets(ledger, Source.PUSH), KeptTargets(ledger, Source.HTTP)
+    store = world.open()
+    pushed, other = KeptTargets(store, Source.PUSH), KeptTargets(store, Source.HTTP)
     pushed.add({ONE: FIRST})
     other.add({ONE: LATER, TWO: LATER})
     pushed.replace({THREE: FIRST})
@@ -98,30 +98,32 @@ def test_half_a_replacement_is_none(world: "World") -> None:
 
 def test_after_the_close_nothing_is_written(world: "World") -> None:
     """Whoever is late gets a StateError."""
-    ledger = world.open()
-    pushed = KeptTargets(ledger, Source.PUSH)
-    ledger.close()
+    store = world.open()
+    pushed = KeptTargets(store, Source.PUSH)
+    store.close()
     with pytest.raises(StateError, match="closed"):
         pushed.add({ONE: FIRST})
 
 
-def test_runs_are_written_between(world: "World", ended: Callable[..., Step], stop_count: Callable[..., float]) -> None:
+def test_runs_are_written_between(
+    world: "World", ended: Callable[..., StateChange], stop_count: Callable[..., float]
+) -> None:
     """One lock for both: runs and pushed targets are in the state together."""
-    ledger = world.open()
-    KeptTargets(ledger, Source.PUSH).add({ONE: FIRST})
-    ledger.record(ended())
-    ledger.flush()
-    world.kill(ledger)
+    store = world.open()
+    KeptTargets(store, Source.PUSH).add({ONE: FIRST})
+    store.record(ended())
+    store.flush()
+    world.kill(store)
     again = world.open()
     assert (stop_count(again), KeptTargets(again, Source.PUSH).all()) == (1.0, {ONE: FIRST})
 
 
-def test_a_state_from_before_there_were_pushes(world: "World", ended: Callable[..., Step]) -> None:
+def test_a_state_from_before_there_were_pushes(world: "World", ended: Callable[..., StateChange]) -> None:
     """The table is added to a state without it, and what was there stays."""
-    ledger = world.open()
-    ledger.record(ended())
-    ledger.flush()
-    world.kill(ledger)
+    store = world.open()
+    store.record(ended())
+    store.flush()
+    world.kill(store)
     world.change("DROP TABLE pushed_targets")
     again = world.open()
     assert len(again.latest_runs()) == 1
@@ -149,9 +151,9 @@ def test_rows_that_cannot_be_read(world: "World", labels: str) -> None:
 
 def test_many(world: "World") -> None:
     """20,000 targets are one transaction."""
-    ledger: Ledger = world.open()
+    store: Store = world.open()
     many = {TargetId("app", "room", str(number)): FIRST for number in range(20_000)}
-    pushed = KeptTargets(ledger, Source.PUSH)
+    pushed = KeptTargets(store, Source.PUSH)
     pushed.replace(many)
     assert pushed.all() == many
     pushed.remove(many)

@@ -11,9 +11,9 @@ from exporter.enums import StopReason
 from exporter.errors import StartError
 from exporter.model.pages import NO_PAGES
 from exporter.store import migration, preparing
-from exporter.store.ledger import Ledger
 from exporter.store.opening import open_engine
 from exporter.store.schema import SCHEMA_VERSION
+from exporter.store.store import Store
 
 FIRST_RELEASE = """
 CREATE TABLE meta (schema_version INTEGER NOT NULL);
@@ -60,19 +60,19 @@ def beside(file: Path) -> set[str]:
     return {path.name for path in file.parent.iterdir()}
 
 
-def ledger_of(file: Path) -> Ledger:
+def ledger_of(file: Path) -> Store:
     """The state at work."""
-    return Ledger(open_engine(f"sqlite:///{file}"), lambda: 0.0, lambda *_, **__: None)
+    return Store(open_engine(f"sqlite:///{file}"), lambda: 0.0, lambda *_, **__: None)
 
 
 def test_what_it_holds_goes_on(old: Path) -> None:
     """Its run is known, with no page events, and its counter stands where it stood."""
-    ledger = ledger_of(old)
-    (run,) = ledger.latest_runs().values()
+    store = ledger_of(old)
+    (run,) = store.latest_runs().values()
     assert (run.first_seen, run.start, run.stopped, run.earlier) == (50.5, 40.25, StopReason.STOP_BY_API, (1.5, 2.5))
     assert run.pages == NO_PAGES
-    assert sum(ledger.totals().values()) == 7.0
-    ledger.close()
+    assert sum(store.totals().values()) == 7.0
+    store.close()
 
 
 def test_a_copy_is_made_first_and_once(old: Path) -> None:
@@ -103,9 +103,9 @@ def test_the_release_before_reads_and_writes_it_still(old: Path) -> None:
         names = "app_id, room_id, task_id, first_seen, entered, earlier"
         connection.execute(f"INSERT INTO runs ({names}) VALUES ('app', 'room', 'new', 60.0, 'running', '')")
         connection.commit()
-    ledger = ledger_of(old)
-    assert {run.pages for run in ledger.latest_runs().values()} == {NO_PAGES}
-    ledger.close()
+    store = ledger_of(old)
+    assert {run.pages for run in store.latest_runs().values()} == {NO_PAGES}
+    store.close()
     assert rows(old, "SELECT schema_version FROM meta") == [(SCHEMA_VERSION,)]
 
 
@@ -145,7 +145,7 @@ def test_a_later_release_s_additions_are_left_alone(old: Path) -> None:
     """A column or a table that this release has no use for stays, with what is in it."""
     ledger_of(old).close()
     added(["ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'calm'", "CREATE TABLE moods (mood TEXT)"], old)
-    ledger = ledger_of(old)
-    assert len(ledger.latest_runs()) == 1
-    ledger.close()
+    store = ledger_of(old)
+    assert len(store.latest_runs()) == 1
+    store.close()
     assert rows(old, "SELECT mood FROM runs") == [("calm",)]

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from exporter.config.state import StateUrl
 from exporter.errors import StartError, StateError
-from exporter.model.run import Step
+from exporter.model.run import StateChange
 from exporter.store.inbox import first_of
-from exporter.store.ledger import RETRY_AFTER, Ledger
 from exporter.store.opening import Hold, hold_of
+from exporter.store.store import RETRY_AFTER, Store
 from tests.store.conftest import World, on_postgresql
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.real
 
-Ended = Callable[..., Step]
-Count = Callable[[Ledger], float]
+Ended = Callable[..., StateChange]
+Count = Callable[[Store], float]
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
 
 
@@ -49,16 +49,16 @@ def soon() -> Callable[[], bool]:
     return wait
 
 
-def held(world: World) -> tuple[Hold, Ledger]:
+def held(world: World) -> tuple[Hold, Store]:
     """The state, opened by a process."""
     hold = hold_of(world.url)
     assert hold.acquire(soon())
-    return hold, Ledger(hold.open(), lambda: world.now, world._failed)
+    return hold, Store(hold.open(), lambda: world.now, world._failed)
 
 
-def prove(ledger: Ledger) -> None:
+def prove(store: Store) -> None:
     """Ask for something, as is done twice a second."""
-    with suppress(StateError), ledger.transaction() as connection:
+    with suppress(StateError), store.transaction() as connection:
         first_of(connection)
 
 
@@ -75,13 +75,13 @@ def refusal(url: str) -> str:
 
 def test_a_second_one_waits_until_the_first_has_closed(world: World) -> None:
     """The wait is called between two tries."""
-    _, ledger = held(world)
+    _, store = held(world)
     second, waits, wait_more = hold_of(world.url), [0], soon()
 
     def wait() -> bool:
         waits.append(len(waits))
         if len(waits) == 3:
-            ledger.close()
+            store.close()
         return wait_more()
 
     assert second.acquire(wait)
@@ -109,76 +109,76 @@ def test_databases_have_locks_of_their_own(postgres: "Postgres") -> None:
 
 def test_a_session_that_was_cut_is_made_anew(world: World, ended: Ended, stop_count: Count) -> None:
     """One write fails; the next one is in a new session with the lock, and everything is counted once."""
-    hold, ledger = held(world)
-    ledger.record(ended("one"))
-    ledger.flush()
+    hold, store = held(world)
+    store.record(ended("one"))
+    store.flush()
     world.change(CUT)
-    ledger.record(ended("two"))
-    ledger.flush()
-    assert (world.failures, hold.lost, stop_count(ledger)) == ([True], False, 1)
+    store.record(ended("two"))
+    store.flush()
+    assert (world.failures, hold.lost, stop_count(store)) == ([True], False, 1)
     world.now += RETRY_AFTER
-    ledger.flush()
-    assert (world.failures, hold.lost, stop_count(ledger)) == ([True], False, 2)
+    store.flush()
+    assert (world.failures, hold.lost, stop_count(store)) == ([True], False, 2)
     other = hold_of(world.url)
     assert not other.acquire(never)
     other.release()
-    ledger.close()
+    store.close()
     assert stop_count(world.open()) == 2
 
 
 def test_a_state_that_another_has_by_now_is_lost(world: World, ended: Ended, stop_count: Count) -> None:
     """Its totals are the other's: none of ours is written over them."""
-    hold, ledger = held(world)
+    hold, store = held(world)
     world.change(CUT)
     other, successor = held(world)
     successor.record(ended("one"))
     successor.flush()
     for name in ("two", "three"):
-        ledger.record(ended(name))
-        ledger.flush()
+        store.record(ended(name))
+        store.flush()
         world.now += RETRY_AFTER
     assert (hold.lost, other.lost, world.failures) == (True, False, [True, False])
-    ledger.close()
+    store.close()
     successor.close()
     assert stop_count(world.open()) == 1
 
 
 def test_a_state_that_another_had_meanwhile_is_lost(world: World, ended: Ended, stop_count: Count) -> None:
     """It is free again, and the totals that we remember are old ones."""
-    hold, ledger = held(world)
+    hold, store = held(world)
     world.change(CUT)
     _, meanwhile = held(world)
     meanwhile.record(ended("one"))
     meanwhile.close()
     for _ in range(2):
-        prove(ledger)
+        prove(store)
         world.now += RETRY_AFTER
     assert (hold.lost, world.failures) == (True, [True, False])
-    ledger.close()
+    store.close()
     assert stop_count(world.open()) == 1
 
 
 def test_a_server_that_starts_again(postgres: "Postgres", world: World, ended: Ended, stop_count: Count) -> None:
     """Nothing is lost but time."""
-    hold, ledger = held(world)
+    hold, store = held(world)
     postgres.stop()
-    ledger.record(ended())
+    store.record(ended())
     for _ in range(2):
-        ledger.flush()
+        store.flush()
         world.now += RETRY_AFTER
     postgres.start()
-    ledger.flush()
-    assert (world.failures, hold.lost, stop_count(ledger)) == ([True, False], False, 1)
-    ledger.close()
+    store.flush()
+    assert (world.failures, hold.lost, stop_count(store)) == ([True, False], False, 1)
+    store.close()
 
 
 def test_a_proof_writes_nothing(world: World) -> None:
     """Nor does it fail while others keep us from writing."""
-    _, ledger = held(world)
+    _, store = held(world)
     with world.locked():
-        prove(ledger)
+        prove(store)
     assert world.failures == []
-    ledger.close()
+    store.close()
 
 
 def test_another_program_s_database_is_refused(postgres: "Postgres") -> None:
@@ -200,9 +200,9 @@ def test_a_newer_schema_is_refused(world: World) -> None:
 
 def test_an_older_state_is_brought_up_to_date(world: World, ended: Ended, stop_count: Count) -> None:
     """What is missing is added, and what was there stays."""
-    _, ledger = held(world)
-    ledger.record(ended())
-    ledger.close()
+    _, store = held(world)
+    store.record(ended())
+    store.close()
     world.change(
         "ALTER TABLE meta DROP COLUMN term", "ALTER TABLE runs DROP COLUMN page_latest", "DROP TABLE heard_callbacks"
     )

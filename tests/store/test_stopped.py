@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy.engine import Engine
 
 from exporter.enums import Status, StopReason
-from exporter.model.run import Run, Step
+from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.store.ledger import Ledger
 from exporter.store.opening import open_engine
 from exporter.store.stopped import Wanted, status_of, stopped_runs
+from exporter.store.store import Store
 
 
 def run(name: str, end_seen: float | None, reason: StopReason | None, status: Status | None, app: str = "app") -> Run:
@@ -32,10 +32,10 @@ RUNS = (
 def engine() -> Engine:
     """A state with these runs."""
     engine = open_engine("sqlite://")
-    ledger = Ledger(engine, lambda: 0.0, lambda *_args, **_more: None)
-    ledger.labels_of = lambda target: {"team": "教育"} if target.task_id == "late" else {}
-    ledger.record(Step(RUNS))
-    ledger.flush()
+    store = Store(engine, lambda: 0.0, lambda *_args, **_more: None)
+    store.labels_of = lambda target: {"team": "教育"} if target.task_id == "late" else {}
+    store.record(StateChange(RUNS))
+    store.flush()
     return engine
 
 

@@ -12,12 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.enums import Status, StopReason
 from exporter.errors import NotFound, ReadError, TimedOut
-from exporter.model.known import Known, Lifetimes, accept, expire, learn, let_go
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.store.ledger import RETRY_AFTER, Ledger
+from exporter.model.task_state import Lifetimes, TaskState, accept, apply_read, expire, release
 from exporter.store.opening import open_engine
+from exporter.store.store import RETRY_AFTER, Store
 from exporter.store.totals import Series, Total
 
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=600.0)
@@ -75,9 +75,9 @@ class Story(RuleBasedStateMachine):
     def start(self) -> None:
         """Open the state and take the targets up as they are remembered."""
         url = f"sqlite:///{Path(self.folder.name) / 'state.db'}"
-        self.ledger = Ledger(open_engine(url), lambda: self.now, self.failed)
+        self.store = Store(open_engine(url), lambda: self.now, self.failed)
         self.broken = False
-        remembered = self.ledger.latest_runs()
+        remembered = self.store.latest_runs()
         self.known = {target.id: accept(target, remembered.get(target.id), self.now) for target in TARGETS}
 
     def failed(self, error: SQLAlchemyError, *, first: bool) -> None:
@@ -85,21 +85,21 @@ class Story(RuleBasedStateMachine):
         assert self.broken, error
         assert isinstance(first, bool)
 
-    def settle(self, known: Known) -> None:
+    def settle(self, known: TaskState) -> None:
         """As the tracker does: apply what is due, record it, and write."""
         after, step = expire(known, self.now, WAITS)
-        self.ledger.record(step)
-        self.ledger.flush()
+        self.store.record(step)
+        self.store.flush()
         target = known.target
-        self.known[target.id] = after or accept(target, self.ledger.latest_runs().get(target.id), self.now)
+        self.known[target.id] = after or accept(target, self.store.latest_runs().get(target.id), self.now)
         if after is None:
             self.truth.followed.discard(target.id)
 
     def read(self, target: TargetId, outcome: Task | ReadError) -> None:
         """One call and what comes of it."""
         self.now += 1.0
-        known, step = learn(self.known[target], Reading(target, self.now, self.now, 0.1, outcome))
-        self.ledger.record(step)
+        known, step = apply_read(self.known[target], ReadResult(target, self.now, self.now, 0.1, outcome))
+        self.store.record(step)
         self.settle(known)
 
     @rule(of=st.sampled_from(TARGETS))
@@ -139,7 +139,7 @@ class Story(RuleBasedStateMachine):
     @rule(of=st.sampled_from(TARGETS))
     def no_source_lists_it(self, of: Target) -> None:
         """It is drained and let go, and then listed again."""
-        left = let_go(self.known[of.id], self.now, WAITS)
+        left = release(self.known[of.id], self.now, WAITS)
         if left is not None:
             self.now += WAITS.drain
             self.settle(left)
@@ -148,15 +148,15 @@ class Story(RuleBasedStateMachine):
     def the_disk_breaks_or_heals(self) -> None:
         """From now on every write fails, or none."""
         self.broken = not self.broken
-        with self.ledger._engine.connect() as connection:
+        with self.store._engine.connect() as connection:
             connection.exec_driver_sql(f"PRAGMA query_only = {int(self.broken)}")
         self.now += RETRY_AFTER
-        self.ledger.flush()
+        self.store.flush()
 
     @rule()
     def the_process_is_killed(self) -> None:
         """What was not written is forgotten, by the truth too; the next process reads it again."""
-        self.ledger._engine.dispose()
+        self.store._engine.dispose()
         self.truth = self.written.copy()
         self.start()
 
@@ -164,13 +164,13 @@ class Story(RuleBasedStateMachine):
     @rule()
     def the_process_is_stopped(self) -> None:
         """A clean stop writes all."""
-        self.ledger.close()
+        self.store.close()
         self.start()
 
     @invariant()
     def no_total_goes_back(self) -> None:
         """A counter that was ever scraped is never lower, not over a kill either."""
-        totals = self.ledger.totals()
+        totals = self.store.totals()
         assert {
             series: totals.get(series, 0.0) for series in self.shown if totals.get(series, 0.0) < self.shown[series]
         } == {}
@@ -179,7 +179,7 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def each_run_is_counted_once(self) -> None:
         """Once all is written, the totals are the truth's."""
-        if self.ledger._backlog:
+        if self.store._backlog:
             assert self.broken
             return
         self.written = self.truth.copy()
@@ -188,11 +188,11 @@ class Story(RuleBasedStateMachine):
 
     def total(self, total: Total) -> float:
         """The sum of a counter's series."""
-        return sum(value for series, value in self.ledger.totals().items() if series.total is total)
+        return sum(value for series, value in self.store.totals().items() if series.total is total)
 
     def teardown(self) -> None:
         """Nothing is left open."""
-        self.ledger.close()
+        self.store.close()
         self.folder.cleanup()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
-from exporter.model.run import EndUnseen, Entered, Fact, Remedied, Stopped
+from exporter.model.run import EndUnseen, PageActionTaken, RunEvent, RunStopped, StatusEntered
 from exporter.store.totals import (
     DELAY_BUCKETS,
     DURATION_BUCKETS,
@@ -38,13 +38,13 @@ def test_the_buckets_are_the_contracts() -> None:
     assert [float(bound) for bound in delays.split()] == list(DELAY_BUCKETS)
 
 
-ALL_FACTS: tuple[Fact, ...] = (
+ALL_FACTS: tuple[RunEvent, ...] = (
     EndUnseen("app"),
-    *(Entered("app", status) for status in Status),
-    *(Stopped("app", reason) for reason in StopReason),
-    *(Remedied("app", action, reason) for action in PageAction for reason in PageReason),
+    *(StatusEntered("app", status) for status in Status),
+    *(RunStopped("app", reason) for reason in StopReason),
+    *(PageActionTaken("app", action, reason) for action in PageAction for reason in PageReason),
     *(
-        Stopped("app", StopReason.OTHER, status, value, value)
+        RunStopped("app", StopReason.OTHER, status, value, value)
         for status in (Status.ENDED, Status.FAILED)
         for value in (0.0, 10.0, 1e9, *DURATION_BUCKETS, *DELAY_BUCKETS)
     ),
@@ -52,14 +52,14 @@ ALL_FACTS: tuple[Fact, ...] = (
 
 
 @pytest.mark.parametrize("fact", ALL_FACTS, ids=str)
-def test_a_fact_raises_only_what_exists(fact: Fact) -> None:
+def test_a_fact_raises_only_what_exists(fact: RunEvent) -> None:
     """No fact makes a series that was not there at zero before it, and none takes anything away."""
     raised = dict(increments(fact))
     assert set(raised) <= set(zeros("app"))
     assert min(raised.values()) >= 0
 
 
-def _buckets(facts: Iterable[Fact], total: Total) -> dict[str, float]:
+def _buckets(facts: Iterable[RunEvent], total: Total) -> dict[str, float]:
     return {series.bucket: amount for fact in facts for series, amount in increments(fact) if series.total is total}
 
 
@@ -76,15 +76,17 @@ def _buckets(facts: Iterable[Fact], total: Total) -> dict[str, float]:
 )
 def test_a_value_touches_one_bucket_and_the_sum(value: float, duration: str, delay: str) -> None:
     """A bucket's upper bound is within it; beyond the last there is +Inf."""
-    fact = Stopped("app", StopReason.OTHER, Status.ENDED, value, value)
+    fact = RunStopped("app", StopReason.OTHER, Status.ENDED, value, value)
     assert {duration: 1.0, SUM: value} == _buckets([fact], Total.RUN_DURATION)
     assert {delay: 1.0, SUM: value} == _buckets([fact], Total.RUN_END_DETECTION_DELAY)
 
 
 def test_what_is_not_known_is_not_observed() -> None:
     """A lost run stops without duration and delay; the counters know each reason and status by its label."""
-    assert {Series(Total.RUN_STOPS, "app", "Lost"): 1.0} == dict(increments(Stopped("app", StopReason.LOST)))
-    assert {Series(Total.RUN_TRANSITIONS, "app", "failed"): 1.0} == dict(increments(Entered("app", Status.FAILED)))
+    assert {Series(Total.RUN_STOPS, "app", "Lost"): 1.0} == dict(increments(RunStopped("app", StopReason.LOST)))
+    assert {Series(Total.RUN_TRANSITIONS, "app", "failed"): 1.0} == dict(
+        increments(StatusEntered("app", Status.FAILED))
+    )
     assert {Series(Total.RUN_ENDS_UNSEEN, "app"): 1.0} == dict(increments(EndUnseen("app")))
 
 

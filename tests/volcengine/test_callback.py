@@ -14,7 +14,7 @@ from exporter.enums import CallbackOutcome, PageAction, PageReason
 from exporter.model.callback import Callback
 from exporter.model.pages import PageEvent
 from exporter.model.target import TargetId
-from exporter.volcengine.callback import CALLBACK_FIELDS, Shape, Terms, Verdict, judge
+from exporter.volcengine.callback import CALLBACK_FIELDS, CallbackResult, Shape, Terms, verify_callback
 
 NOW = 1_768_465_805.0
 SECRET = "my-callback-secret"
@@ -56,12 +56,12 @@ def body(secret: str = SECRET, **changes: Any) -> bytes:
 
 def outcome(raw: bytes, terms: Terms = TERMS, now: float = NOW) -> CallbackOutcome:
     """What a body comes to."""
-    return judge(raw, terms, now).outcome
+    return verify_callback(raw, terms, now).outcome
 
 
 def page(**changes: Any) -> PageEvent | None:
     """The page event of EventData with these changes."""
-    verdict = judge(body(EventData=data(**changes)), TERMS, NOW)
+    verdict = verify_callback(body(EventData=data(**changes)), TERMS, NOW)
     assert verdict.callback is not None, verdict
     return verdict.callback.page
 
@@ -73,7 +73,9 @@ def test_the_worked_example() -> None:
     signature = json.loads(raw)["Signature"]
     keys = ("AppId", "BusinessId", "Reason", "RoomId", "Status", "TaskId")
     callback = Callback(TARGET, "evt-0001", signature, NOW, event)
-    assert judge(raw, TERMS, NOW) == Verdict(CallbackOutcome.ACCEPTED, Shape("Webcast", keys), "", callback)
+    assert verify_callback(raw, TERMS, NOW) == CallbackResult(
+        CallbackOutcome.ACCEPTED, Shape("Webcast", keys), "", callback
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_other_events_are_about_no_page(status: int) -> None:
 )
 def test_values_that_nobody_documents_are_named(changes: dict[str, Any], expected: tuple[str, ...]) -> None:
     """The event is taken all the same; an empty Reason is one that was not given."""
-    verdict = judge(body(EventData=data(**changes)), TERMS, NOW)
+    verdict = verify_callback(body(EventData=data(**changes)), TERMS, NOW)
     assert (verdict.outcome, verdict.unexpected) == (CallbackOutcome.ACCEPTED, expected)
 
 
@@ -140,7 +142,7 @@ OTHERWISE = {
 @pytest.mark.parametrize("raw", OTHERWISE.values(), ids=OTHERWISE.keys())
 def test_what_is_not_public_may_look_otherwise(raw: bytes) -> None:
     """Keys in any case, numbers as numbers, the spelling of the vendor's overseas twin."""
-    verdict = judge(raw, TERMS, NOW)
+    verdict = verify_callback(raw, TERMS, NOW)
     assert verdict.outcome is CallbackOutcome.ACCEPTED
     assert verdict.callback is not None
     assert verdict.callback.target == TARGET
@@ -217,7 +219,7 @@ def test_the_event_data_is_hashed_as_it_came() -> None:
 )
 def test_what_is_malformed_is_told_in_a_sentence(raw: bytes, sentence: str) -> None:
     """Of a signed body too; nothing of it is repeated."""
-    verdict = judge(raw, TERMS, NOW)
+    verdict = verify_callback(raw, TERMS, NOW)
     assert (verdict.outcome, verdict.sentence, verdict.callback) == (CallbackOutcome.MALFORMED, sentence, None)
 
 
@@ -232,7 +234,7 @@ def test_other_events_are_ignored_whatever_they_say(event_type: str | None) -> N
 @pytest.mark.parametrize(("age", "stale"), [(0, False), (900, False), (900.1, True), (-900, False), (-900.1, True)])
 def test_what_is_too_old_or_too_new_is_stale(age: float, stale: bool) -> None:  # noqa: FBT001 - a row of the table above
     """By the local clock, at the very edge still good; a time far to come could be sent again for ever."""
-    verdict = judge(body(), TERMS, NOW + age)
+    verdict = verify_callback(body(), TERMS, NOW + age)
     assert (verdict.outcome is CallbackOutcome.STALE) == stale
     assert verdict.callback is not None
 
@@ -241,15 +243,15 @@ def test_a_shape_shows_names_and_never_values() -> None:
     """EventType cut to 64 characters, at most twenty key names cut likewise, also of what nobody signed."""
     canary = "canary-in-a-value"
     wide = json.dumps({**{f"key{number:02d}": canary for number in range(30)}, "k" * 100: canary})
-    shape = judge(body("wrong", EventType="E" * 100, EventData=wide), TERMS, NOW).shape
+    shape = verify_callback(body("wrong", EventType="E" * 100, EventData=wide), TERMS, NOW).shape
     assert (shape.event_type, len(shape.keys)) == ("E" * 64, 20)
     assert max(map(len, shape.keys)) <= 64
-    assert canary not in repr(judge(body(EventData=wide), TERMS, NOW))
+    assert canary not in repr(verify_callback(body(EventData=wide), TERMS, NOW))
 
 
 def test_no_repr_tells_a_secret() -> None:
     """Neither the terms' nor a verdict's."""
-    assert SECRET not in repr(TERMS) + repr(judge(body(), TERMS, NOW))
+    assert SECRET not in repr(TERMS) + repr(verify_callback(body(), TERMS, NOW))
 
 
 @pytest.mark.parametrize("depth", [100, 100_000])
@@ -258,7 +260,7 @@ def test_deep_nesting_is_malformed_or_ignored(depth: int) -> None:
     """Of the body and of EventData: it costs no more than the stack that JSON needs."""
     nested = "[" * depth + "]" * depth
     assert outcome(nested.encode()) is CallbackOutcome.MALFORMED
-    deep = judge(body(EventData='{"RoomId": ' + nested + "}"), TERMS, NOW)
+    deep = verify_callback(body(EventData='{"RoomId": ' + nested + "}"), TERMS, NOW)
     assert deep.outcome is CallbackOutcome.MALFORMED
 
 
@@ -272,7 +274,7 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(["RoomId", "TaskId", "AppId", "Status", "Reason", "x"]), JSON))
 def test_signed_data_of_any_kind_is_judged(said: dict[str, Any]) -> None:
     """Whatever EventData holds: a verdict, never an exception, and a callback only with three good ids."""
-    verdict = judge(body(EventData=json.dumps(said)), TERMS, NOW)
+    verdict = verify_callback(body(EventData=json.dumps(said)), TERMS, NOW)
     assert verdict.outcome in {CallbackOutcome.ACCEPTED, CallbackOutcome.MALFORMED}
     if verdict.callback is not None:
         assert TargetId.checked(*verdict.callback.target) == verdict.callback.target

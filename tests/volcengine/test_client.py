@@ -26,7 +26,7 @@ from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.volcengine.client import Client
 from exporter.volcengine.endpoint import Endpoint
-from exporter.volcengine.pacing import Pacer
+from exporter.volcengine.rate_limiter import RateLimiter
 from exporter.volcengine.signing import signed_headers
 
 NOW = 1_768_465_805.0
@@ -79,11 +79,11 @@ class World:
 
     def __post_init__(self) -> None:
         """Build the client."""
-        self.pacer = Pacer(10, clock=lambda: self.now, sleep=self.sleep)
+        self.rate_limiter = RateLimiter(10, clock=lambda: self.now, sleep=self.sleep)
         self.client = Client(
             self.endpoint,
             self.credentials,
-            self.pacer,
+            self.rate_limiter,
             clock=lambda: self.now,
             stopwatch=lambda: self.now,
             adapter=self.wire,
@@ -257,8 +257,8 @@ def test_throttling_slows_the_account() -> None:
     world = answering({}, 429, {"Retry-After": "30"})
     reading = world.client.read(TARGET)
     assert isinstance(reading.error, Throttled)
-    assert world.pacer.effective == 5
-    assert world.pacer.wait(0).waited == pytest.approx(30)
+    assert world.rate_limiter.effective == 5
+    assert world.rate_limiter.wait(0).waited == pytest.approx(30)
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError(), ValueError("s3cret"), OSError("s3cret")])
@@ -298,7 +298,7 @@ def test_a_closed_client_makes_no_call() -> None:
     world = World()
     world.client.close()
     assert isinstance(world.client.read(TARGET).error, Unreachable)
-    interrupted = Client(Endpoint(), lambda: KEY, Pacer(1, sleep=lambda _seconds: True), adapter=world.wire)
+    interrupted = Client(Endpoint(), lambda: KEY, RateLimiter(1, sleep=lambda _seconds: True), adapter=world.wire)
     interrupted.read(TARGET)
     assert isinstance(interrupted.read(TARGET).error, Unreachable)
     assert world.wire.closed
@@ -313,7 +313,7 @@ def test_a_client_closed_while_waiting_makes_no_call() -> None:
         world.now += seconds
         client.close()
 
-    pacer = Pacer(1, clock=lambda: world.now, sleep=close_meanwhile)
-    client = Client(world.endpoint, world.credentials, pacer, adapter=world.wire)
+    rate_limiter = RateLimiter(1, clock=lambda: world.now, sleep=close_meanwhile)
+    client = Client(world.endpoint, world.credentials, rate_limiter, adapter=world.wire)
     assert isinstance(client.read(TARGET, slot=NOW + 1).error, Unreachable)
     assert world.wire.sent == []

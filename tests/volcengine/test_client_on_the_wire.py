@@ -14,11 +14,11 @@ import pytest
 from exporter import __version__
 from exporter.errors import NotJson, Rejected, ServerFailed, Throttled, TimedOut, TlsFailed, Unreachable
 from exporter.model.credentials import Credentials
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.volcengine.client import Client
 from exporter.volcengine.endpoint import Endpoint
-from exporter.volcengine.pacing import Grant, Pacer
+from exporter.volcengine.rate_limiter import Permit, RateLimiter
 
 TARGET = TargetId("661e0000000000000000543c", "room@a.b-c_1", "Task1")
 WIRE_QUERY = (
@@ -134,12 +134,12 @@ def at(port: int) -> Endpoint:
     return Endpoint(url=f"http://127.0.0.1:{port}", timeout=0.4)
 
 
-def client_of(endpoint: Endpoint, pacer: Pacer | None = None) -> Client:
+def client_of(endpoint: Endpoint, rate_limiter: RateLimiter | None = None) -> Client:
     """A client that hardly waits for its budget."""
-    return Client(endpoint, lambda: KEY, pacer or Pacer(1000))
+    return Client(endpoint, lambda: KEY, rate_limiter or RateLimiter(1000))
 
 
-def within(seconds: float, client: Client) -> Reading:
+def within(seconds: float, client: Client) -> ReadResult:
     """One read that is over after so many seconds."""
     began = time.monotonic()
     reading = client.read(TARGET)
@@ -338,7 +338,7 @@ def test_close_ends_calls_in_flight(api: Api) -> None:
     """A clean stop does not wait for a silent API: the call in flight ends with an error at once."""
     api.answer = silence
     client = client_of(replace(at(api.port), timeout=30))
-    readings: list[Reading] = []
+    readings: list[ReadResult] = []
     caller = threading.Thread(target=lambda: readings.append(client.read(TARGET)))
     caller.start()
     assert api.arrived.wait(PATIENCE)
@@ -347,7 +347,7 @@ def test_close_ends_calls_in_flight(api: Api) -> None:
     assert [Unreachable] == [type(reading.error) for reading in readings]
 
 
-class Listening(Pacer):
+class Listening(RateLimiter):
     """A pacer that keeps when calls left, and what the server had seen by then."""
 
     def __init__(self, api: Api) -> None:
@@ -355,7 +355,7 @@ class Listening(Pacer):
         self.api = api
         self.seen: list[tuple[int, int]] = []
 
-    def leave(self, grant: Grant) -> None:
+    def leave(self, grant: Permit) -> None:
         """Keep it."""
         super().leave(grant)
         self.seen.append((len(self.api.connections), len(self.api.heads)))
@@ -363,10 +363,10 @@ class Listening(Pacer):
 
 def test_a_call_counts_from_when_it_is_written(api: Api) -> None:
     """The budget holds at the server: the pacer is told after the connection was made, and before the request is."""
-    pacer = Listening(api)
-    client = client_of(at(api.port), pacer)
+    rate_limiter = Listening(api)
+    client = client_of(at(api.port), rate_limiter)
     client.read(TARGET)
     client.read(TARGET)
     client.close()
-    assert [requests for _, requests in pacer.seen] == [0, 1]
-    assert pacer.seen[1][0] == 1
+    assert [requests for _, requests in rate_limiter.seen] == [0, 1]
+    assert rate_limiter.seen[1][0] == 1

@@ -14,7 +14,7 @@ from exporter.errors import (
     Throttled,
     Unreachable,
 )
-from exporter.volcengine.faults import of_answer, request_id, seconds_until, unix_time
+from exporter.volcengine.error_mapping import of_answer, request_id, seconds_until, unix_time
 
 NOW = 1_700_000_000.0
 

@@ -11,7 +11,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from exporter.errors import NotJson, ReadError, TimedOut, TlsFailed, Unreachable
-from exporter.volcengine.faults import of_exception
+from exporter.volcengine.error_mapping import of_exception
 
 SECRET_URL = "http://user:pa55word@proxy.example:3128/?Action=GetWebCastTask&TaskId=s3cret"
 POOL = HTTPConnectionPool("rtc.example")

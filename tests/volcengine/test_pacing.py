@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.volcengine.pacing import Grant, Interrupted, Pacer
+from exporter.volcengine.rate_limiter import Interrupted, Permit, RateLimiter
 
 JITTER = 0.01
 
@@ -33,24 +33,24 @@ class Time:
         self.now += seconds + self.lateness()
 
 
-def paced(max_qps: float, lateness: Callable[[], float] = lambda: 0.0) -> tuple[Pacer, Time]:
+def paced(max_qps: float, lateness: Callable[[], float] = lambda: 0.0) -> tuple[RateLimiter, Time]:
     """A pacer and the time that it lives in."""
     moment = Time(lateness=lateness)
-    return Pacer(max_qps, moment.clock, moment.sleep), moment
+    return RateLimiter(max_qps, moment.clock, moment.sleep), moment
 
 
-def call(pacer: Pacer, moment: Time) -> float:
+def call(rate_limiter: RateLimiter, moment: Time) -> float:
     """One call of a worker; the time of its grant."""
-    slot = pacer.reserve(math.inf)
+    slot = rate_limiter.reserve(math.inf)
     assert slot is not None
-    pacer.wait(slot)
+    rate_limiter.wait(slot)
     return moment.now
 
 
-def grants(pacer: Pacer, moment: Time, seconds: float) -> Iterator[float]:
+def grants(rate_limiter: RateLimiter, moment: Time, seconds: float) -> Iterator[float]:
     """The grant times of so many seconds of constant overload."""
     end = moment.now + seconds
-    while (granted := call(pacer, moment)) < end:
+    while (granted := call(rate_limiter, moment)) < end:
         yield granted
 
 
@@ -63,8 +63,8 @@ def most_in_a_second(times: Sequence[float]) -> int:
 def test_overload_uses_the_budget_and_no_more(max_qps: int, seed: int) -> None:
     """Contract, section 5: at least 98 % of the budget when there is work, never more than max_qps in any second."""
     dice = random.Random(seed)
-    pacer, moment = paced(max_qps, lambda: dice.uniform(0, JITTER))
-    times = list(grants(pacer, moment, 10))
+    rate_limiter, moment = paced(max_qps, lambda: dice.uniform(0, JITTER))
+    times = list(grants(rate_limiter, moment, 10))
     assert most_in_a_second(times) <= max_qps
     assert len(times) >= 0.98 * 10 * max_qps
 
@@ -80,20 +80,20 @@ STEP = st.one_of(
 @given(steps=st.lists(STEP, min_size=10, max_size=120), burst=st.integers(1, 20))
 def test_no_pattern_exceeds_the_budget(steps: list[tuple[str, float]], burst: int) -> None:
     """Whatever arrives, wakes late or is reloaded: no second holds more calls than its largest limit allows."""
-    pacer, moment = paced(30)
+    rate_limiter, moment = paced(30)
     times: list[float] = []
     limits = [(-math.inf, 30.0)]
     for what, value in steps:
         if what == "call":
             moment.lateness = partial(float, value)
-            times += [call(pacer, moment) for _ in range(burst)]
+            times += [call(rate_limiter, moment) for _ in range(burst)]
         elif what == "idle":
             moment.now += value
         elif what == "limit":
-            pacer.set_limit(value)
+            rate_limiter.set_limit(value)
             limits.append((moment.now, value))
         else:
-            pacer.throttled(value)
+            rate_limiter.throttled(value)
     for start in times:
         before = [limit for at, limit in limits if at < start]
         during = [limit for at, limit in limits if start <= at < start + 1]
@@ -105,29 +105,29 @@ def test_no_pattern_exceeds_the_budget(steps: list[tuple[str, float]], burst: in
 def test_slow_rates_space_single_calls(max_qps: float, seed: int) -> None:
     """A rate under one a second means one call in 1/rate seconds, and 98 % of that."""
     dice = random.Random(seed)
-    pacer, moment = paced(max_qps, lambda: dice.uniform(0, JITTER))
-    times = list(grants(pacer, moment, 20 / max_qps))
+    rate_limiter, moment = paced(max_qps, lambda: dice.uniform(0, JITTER))
+    times = list(grants(rate_limiter, moment, 20 / max_qps))
     assert min(later - earlier for earlier, later in pairwise(times)) >= 1 / max_qps
     assert len(times) >= 0.98 * 20
 
 
 def test_a_broken_rate_fills_no_second_beyond_it() -> None:
     """A rate of 2.5 gives two calls a second: a third one would be more than max_qps in that second."""
-    pacer, moment = paced(2.5)
-    times = list(grants(pacer, moment, 10))
+    rate_limiter, moment = paced(2.5)
+    times = list(grants(rate_limiter, moment, 10))
     assert most_in_a_second(times) == 2
     assert len(times) >= 0.98 * 20
 
 
 def test_late_wake_ups_do_not_shift_the_line() -> None:
     """Slots are 1/(0.99 x rate) apart, however late each call left."""
-    pacer, moment = paced(10, lambda: 0.09)
+    rate_limiter, moment = paced(10, lambda: 0.09)
     slots = []
     for _ in range(5):
-        slot = pacer.reserve(math.inf)
+        slot = rate_limiter.reserve(math.inf)
         assert slot is not None
         slots.append(slot)
-        pacer.wait(slot)
+        rate_limiter.wait(slot)
     spacing = 1 / 9.9
     assert [pytest.approx(1000 + i * spacing) for i in range(5)] == slots
     assert moment.now == pytest.approx(slots[-1] + 0.09)
@@ -135,23 +135,26 @@ def test_late_wake_ups_do_not_shift_the_line() -> None:
 
 def test_idle_time_gives_no_burst() -> None:
     """What was not used is lost: after an idle minute the slots are as far apart as ever."""
-    pacer, moment = paced(10)
-    call(pacer, moment)
+    rate_limiter, moment = paced(10)
+    call(rate_limiter, moment)
     moment.now += 60
-    assert [pytest.approx(1060), pytest.approx(1060 + 1 / 9.9)] == [pacer.reserve(math.inf), pacer.reserve(math.inf)]
+    assert [pytest.approx(1060), pytest.approx(1060 + 1 / 9.9)] == [
+        rate_limiter.reserve(math.inf),
+        rate_limiter.reserve(math.inf),
+    ]
 
 
 def test_a_slightly_late_dispatcher_keeps_the_budget() -> None:
     """A dispatcher that asks up to 20 ms late still gets 98 %: its slots stay on the line."""
     dice = random.Random(7)
-    pacer, moment = paced(48)
+    rate_limiter, moment = paced(48)
     times = []
     while moment.now < 1010:
-        slot = pacer.reserve(moment.now)
+        slot = rate_limiter.reserve(moment.now)
         if slot is None:
             moment.now += dice.uniform(0.001, 0.02)
             continue
-        pacer.wait(slot)
+        rate_limiter.wait(slot)
         times.append(moment.now)
     assert len(times) >= 0.98 * 480
     assert most_in_a_second(times) <= 48
@@ -159,58 +162,58 @@ def test_a_slightly_late_dispatcher_keeps_the_budget() -> None:
 
 def test_reserve_gives_none_after_until() -> None:
     """A slot later than `until` is not taken: the same one is given to the next who waits long enough."""
-    pacer, moment = paced(2)
-    assert pacer.reserve(moment.now) == 1000
-    assert pacer.reserve(1000.4) is None
-    assert pacer.reserve(1000.4) is None
-    assert pacer.reserve(1000.6) == pytest.approx(1000 + 1 / 1.98)
+    rate_limiter, moment = paced(2)
+    assert rate_limiter.reserve(moment.now) == 1000
+    assert rate_limiter.reserve(1000.4) is None
+    assert rate_limiter.reserve(1000.4) is None
+    assert rate_limiter.reserve(1000.6) == pytest.approx(1000 + 1 / 1.98)
 
 
 def test_wait_tells_the_seconds_waited() -> None:
     """`wait` gives the time from the asking to the grant, 0 for a slot that is past."""
-    pacer, _ = paced(2)
-    assert pacer.wait(1000.25).waited == pytest.approx(0.25)
-    assert pacer.wait(999).waited == 0
+    rate_limiter, _ = paced(2)
+    assert rate_limiter.wait(1000.25).waited == pytest.approx(0.25)
+    assert rate_limiter.wait(999).waited == 0
 
 
 def test_the_guard_holds_without_slots() -> None:
     """Calls that bypass the line (all slots past) are still held to max_qps in a second, with a margin."""
-    pacer, moment = paced(3)
+    rate_limiter, moment = paced(3)
     times = []
     for _ in range(7):
-        pacer.wait(0)
+        rate_limiter.wait(0)
         times.append(moment.now)
     assert [pytest.approx(1000 + second * 1.005) for second in (0, 0, 0, 1, 1, 1, 2)] == times
 
 
 def test_a_call_that_leaves_late_counts_when_it_leaves() -> None:
     """A grant whose connection took 0.4 s to make counts from its leaving; the budget holds at the server."""
-    pacer, moment = paced(2)
-    late = pacer.wait(0)
+    rate_limiter, moment = paced(2)
+    late = rate_limiter.wait(0)
     moment.now += 0.3
-    pacer.wait(0)
+    rate_limiter.wait(0)
     moment.now += 0.1
-    pacer.leave(late)
-    assert pacer.wait(0).waited == pytest.approx(1.005 - 0.1)
-    assert pacer.wait(0).waited == pytest.approx(0.1)
+    rate_limiter.leave(late)
+    assert rate_limiter.wait(0).waited == pytest.approx(1.005 - 0.1)
+    assert rate_limiter.wait(0).waited == pytest.approx(0.1)
 
 
 def test_a_call_that_leaves_at_once_waits_for_nothing() -> None:
     """Granted and gone in the same moment, it is one call of the budget."""
-    pacer, moment = paced(3)
+    rate_limiter, moment = paced(3)
     for _ in range(3):
-        pacer.leave(pacer.wait(0))
+        rate_limiter.leave(rate_limiter.wait(0))
     assert moment.now == 1000
-    assert pacer.wait(0).waited == pytest.approx(1.005)
+    assert rate_limiter.wait(0).waited == pytest.approx(1.005)
 
 
 def test_a_call_that_leaves_too_late_waits_for_its_place() -> None:
     """Two seconds after its grant others have used the budget up: it waits until a call more is within it."""
-    pacer, moment = paced(2)
-    late = pacer.wait(0)
+    rate_limiter, moment = paced(2)
+    late = rate_limiter.wait(0)
     moment.now += 2
-    times = [pacer.wait(0).at, pacer.wait(0).at]
-    pacer.leave(late)
+    times = [rate_limiter.wait(0).at, rate_limiter.wait(0).at]
+    rate_limiter.leave(late)
     times.append(moment.now)
     assert times == [1002, 1002, pytest.approx(1003.005)]
 
@@ -219,13 +222,13 @@ def test_a_call_that_waits_to_leave_can_be_ended() -> None:
     """When the process stops, it does not leave any more."""
     moment = Time()
     stop = threading.Event()
-    pacer = Pacer(1, moment.clock, stop.wait)
-    grant = pacer.wait(0)
+    rate_limiter = RateLimiter(1, moment.clock, stop.wait)
+    grant = rate_limiter.wait(0)
     moment.now += 2
-    pacer.wait(0)
+    rate_limiter.wait(0)
     stop.set()
     with pytest.raises(Interrupted):
-        pacer.leave(grant)
+        rate_limiter.leave(grant)
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.2), st.floats(0, 1.5)), min_size=1, max_size=40), st.integers(1, 5))
@@ -233,34 +236,34 @@ def test_no_second_holds_more_calls_than_max_qps_however_late_they_leave(
     calls: list[tuple[float, float]], max_qps: int
 ) -> None:
     """Each is granted some time after the one before, and leaves some time after that, in any order."""
-    pacer, moment = paced(max_qps)
-    pending: list[tuple[float, Grant]] = []
+    rate_limiter, moment = paced(max_qps)
+    pending: list[tuple[float, Permit]] = []
     left: list[float] = []
 
-    def let_go(until: float) -> None:
+    def release(until: float) -> None:
         for due, grant in sorted(call for call in pending if call[0] <= until):
             moment.now = max(moment.now, due)
-            pacer.leave(grant)
+            rate_limiter.leave(grant)
             left.append(moment.now)
             pending.remove((due, grant))
 
     for pause, delay in calls:
-        let_go(moment.now + pause)
+        release(moment.now + pause)
         moment.now += pause
-        grant = pacer.wait(0)
+        grant = rate_limiter.wait(0)
         pending.append((moment.now + delay, grant))
-    let_go(math.inf)
+    release(math.inf)
     assert most_in_a_second(sorted(left)) <= max_qps
 
 
 def test_a_reload_keeps_the_budget() -> None:
     """Changing the limit back and forth forgets no grant of the last second."""
-    pacer, moment = paced(5)
-    times = [call(pacer, moment) for _ in range(5)]
-    pacer.set_limit(1)
-    pacer.set_limit(5)
+    rate_limiter, moment = paced(5)
+    times = [call(rate_limiter, moment) for _ in range(5)]
+    rate_limiter.set_limit(1)
+    rate_limiter.set_limit(5)
     for _ in range(5):
-        pacer.wait(0)
+        rate_limiter.wait(0)
         times.append(moment.now)
     assert most_in_a_second(times) == 5
 
@@ -269,9 +272,9 @@ def test_a_reload_keeps_the_budget() -> None:
 def test_a_rate_is_above_zero(max_qps: float) -> None:
     """A limit that is no positive number is refused, at the start and at a reload."""
     with pytest.raises(ValueError, match="max_qps must be above 0"):
-        Pacer(max_qps)
+        RateLimiter(max_qps)
     with pytest.raises(ValueError, match="max_qps must be above 0"):
-        Pacer(1).set_limit(max_qps)
+        RateLimiter(1).set_limit(max_qps)
 
 
 def test_an_ended_sleep_grants_nothing() -> None:
@@ -279,10 +282,10 @@ def test_an_ended_sleep_grants_nothing() -> None:
     moment = Time()
     stop = threading.Event()
     stop.set()
-    pacer = Pacer(1, moment.clock, stop.wait)
+    rate_limiter = RateLimiter(1, moment.clock, stop.wait)
     with pytest.raises(Interrupted):
-        pacer.wait(moment.now + 60)
-    assert pacer.wait(0).waited == 0
+        rate_limiter.wait(moment.now + 60)
+    assert rate_limiter.wait(0).waited == 0
 
 
 class Recorded(list[float]):
@@ -300,13 +303,13 @@ class Recorded(list[float]):
 
 def test_threads_share_one_budget() -> None:
     """Eight real threads under load: never more than max_qps grants in a second, and the lock is not held asleep."""
-    pacer = Pacer(100)
-    pacer._grants = record = Recorded()
+    rate_limiter = RateLimiter(100)
+    rate_limiter._grants = record = Recorded()
     end = time.monotonic() + 1.6
 
     def worker() -> None:
-        while (slot := pacer.reserve(end)) is not None:
-            pacer.wait(slot)
+        while (slot := rate_limiter.reserve(end)) is not None:
+            rate_limiter.wait(slot)
 
     threads = [threading.Thread(target=worker) for _ in range(8)]
     for thread in threads:
@@ -320,11 +323,11 @@ def test_threads_share_one_budget() -> None:
 def test_a_rate_that_is_restrained_for_a_while() -> None:
     """From the very next call on, with what was granted in mind; afterwards the whole rate is back."""
     moment, allowed = Time(), [48.0]
-    pacer = Pacer(48, moment.clock, moment.sleep, lambda rate: min(rate, allowed[0]))
-    before = [pacer.wait(moment.clock()).at for _ in range(100)]
+    rate_limiter = RateLimiter(48, moment.clock, moment.sleep, lambda rate: min(rate, allowed[0]))
+    before = [rate_limiter.wait(moment.clock()).at for _ in range(100)]
     allowed[0] = 6.0
-    sent = [pacer.wait(moment.clock()).at for _ in range(12)]
+    sent = [rate_limiter.wait(moment.clock()).at for _ in range(12)]
     assert most_in_a_second([*before[-4:], *sent]) <= 6
-    assert (pacer.effective, pacer.configured) == (6.0, 48.0)
+    assert (rate_limiter.effective, rate_limiter.configured) == (6.0, 48.0)
     allowed[0] = 48.0
-    assert pacer.effective == 48.0
+    assert rate_limiter.effective == 48.0

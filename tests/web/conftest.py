@@ -14,15 +14,15 @@ from exporter.config.schema import Config
 from exporter.discovery.groups import TargetGroup
 from exporter.enums import CallbackOutcome, Rejection, Source
 from exporter.errors import ConfigError, Problem
-from exporter.metrics.board import Board, Place
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.history import History, Recollection
-from exporter.metrics.instruments import AccountNumbers
+from exporter.metrics.history import History, TaskHistory
 from exporter.metrics.scrape import Exposition
-from exporter.model.known import Known, Lifetimes
+from exporter.metrics.self_metrics import AccountNumbers
+from exporter.metrics.series_cache import SeriesCache, TaskCountKey
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.turn import Turn
+from exporter.model.task_state import Lifetimes, TaskState
+from exporter.model.turn import NextRead
 from exporter.store.stopped import Found, Wanted
 from exporter.web.allowance import Allowance
 from exporter.web.house import House
@@ -41,8 +41,8 @@ def small_exposition() -> Exposition:
     """One gauge of the fleet, one task."""
     registry = CollectorRegistry()
     Gauge("webcast_example", "An example.", registry=registry).set(7)
-    known = Known(Target(TargetId("app", "room", "task"), account="default"))
-    board = Board(task_families(()), 10, {known.target.id: known}.get)
+    known = TaskState(Target(TargetId("app", "room", "task"), account="default"))
+    board = SeriesCache(task_families(()), 10, {known.target.id: known}.get)
     board.show(known)
     return Exposition(registry, board)
 
@@ -104,12 +104,12 @@ class FakeCallbacks:
 class FakeInsight:
     """What people are told; `tasks` gives those of the house. `breaks` is raised when the state is asked."""
 
-    tasks: Callable[[], list[Known]]
+    tasks: Callable[[], list[TaskState]]
     now: float = NOW
     config: Config = field(default_factory=Config)
     lifetimes: Lifetimes = LIFETIMES
     reload: Reload | None = None
-    turns: dict[TargetId, Turn] = field(default_factory=dict)
+    turns: dict[TargetId, NextRead] = field(default_factory=dict)
     history: History = field(default_factory=History)
     without_series: set[TargetId] = field(default_factory=set)
     runs: list[Run] = field(default_factory=list)
@@ -121,15 +121,15 @@ class FakeInsight:
     not_accepted: dict[Rejection, int] = field(default_factory=dict)
     orphaned: set[str] = field(default_factory=set)
 
-    def known(self, target: TargetId) -> Known | None:
+    def known(self, target: TargetId) -> TaskState | None:
         """Looked up."""
         return next((known for known in self.tasks() if known.target.id == target), None)
 
-    def turn(self, known: Known) -> Turn | None:
+    def turn(self, known: TaskState) -> NextRead | None:
         """As the test says."""
         return self.turns.get(known.target.id)
 
-    def recollected(self, target: TargetId) -> Recollection:
+    def recollected(self, target: TargetId) -> TaskHistory:
         """From a real history."""
         return self.history.of(target)
 
@@ -172,7 +172,7 @@ class FakeHouse:
     exposition: Exposition = field(default_factory=small_exposition)
     alive: bool = True
     not_ready: str = ""
-    tasks: Mapping[Place, int] = field(default_factory=dict)
+    tasks: Mapping[TaskCountKey, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     breaks: Exception | None = None
     reloads: int = 0
@@ -181,19 +181,19 @@ class FakeHouse:
     callbacks: FakeCallbacks = field(default_factory=FakeCallbacks)
     flags: Mapping[str, str] = field(default_factory=dict)
     uptime: float = 0.0
-    known: list[Known] = field(default_factory=list)
+    known: list[TaskState] = field(default_factory=list)
     policy: Policy = WIDE_OPEN
 
     def __post_init__(self) -> None:
         self.insight = FakeInsight(lambda: self.known)
 
-    def counts(self) -> Mapping[Place, int]:
+    def counts(self) -> Mapping[TaskCountKey, int]:
         """As in the real one, unless it `breaks`."""
         if self.breaks is not None:
             raise self.breaks
         return self.tasks
 
-    def tracked(self) -> list[Known]:
+    def tracked(self) -> list[TaskState]:
         """As the test says."""
         return self.known
 

@@ -5,9 +5,9 @@ import pytest
 
 from exporter import __version__
 from exporter.enums import Rejection, Source
-from exporter.metrics.board import Place
-from exporter.metrics.instruments import AccountNumbers
-from exporter.model.known import Standing
+from exporter.metrics.self_metrics import AccountNumbers
+from exporter.metrics.series_cache import TaskCountKey
+from exporter.model.task_state import DisplayStatus
 from exporter.web.insight import Reload
 from exporter.web.site import create_site
 
@@ -38,17 +38,17 @@ def addresses(html: str) -> list[str]:
 def test_landing_page_tells_version_and_counts(site: "Site") -> None:
     """The counts of all accounts and apps are summed by status, and each status is there, zeros too."""
     site.house.tasks = {
-        Place("a", "app", "running"): 2,
-        Place("b", "app", "running"): 3,
-        Place("b", "other", "stale"): 1,
+        TaskCountKey("a", "app", "running"): 2,
+        TaskCountKey("b", "app", "running"): 3,
+        TaskCountKey("b", "other", "stale"): 1,
     }
     answer = site.get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert __version__ in answer.text
-    numbers = dict.fromkeys(Standing, 0) | {Standing.RUNNING: 5, Standing.STALE: 1}
-    for standing, number in numbers.items():
-        assert f'<dd><a href="/tasks?status={standing}">{number}</a></dd>' in answer.text
+    numbers = dict.fromkeys(DisplayStatus, 0) | {DisplayStatus.RUNNING: 5, DisplayStatus.STALE: 1}
+    for display_status, number in numbers.items():
+        assert f'<dd><a href="/tasks?status={display_status}">{number}</a></dd>' in answer.text
 
 
 def test_landing_page_tells_of_accounts_and_targets(site: "Site") -> None:
@@ -96,7 +96,7 @@ def test_what_the_landing_page_names_is_there(site: "Site") -> None:
 def test_values_on_a_page_are_escaped(site: "Site") -> None:
     """Templates escape what they are given: no value can become markup."""
     engine = create_site(cast("House", site.house), site.house.failed).state.templates.env
-    page = engine.get_template("landing.html").render(version="<script>", standings=[], links=[])
+    page = engine.get_template("landing.html").render(version="<script>", statuses=[], links=[])
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
 

@@ -7,11 +7,11 @@ import pytest
 
 from exporter.enums import Status, StopReason
 from exporter.errors import StateError
-from exporter.model.known import Known
 from exporter.model.pages import Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import TaskState
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -121,7 +121,7 @@ def test_the_page_of_the_morning_after(site: "Site") -> None:
 def test_while_the_state_cannot_be_read(site: "Site") -> None:
     """503 with what to do; a task's page does without."""
     site.house.insight.breaks = StateError("locked")
-    site.house.known = [Known(Target(TargetId("app", "room", "good"), "default"))]
+    site.house.known = [TaskState(Target(TargetId("app", "room", "good"), "default"))]
     for path in ("/api/v1/runs", "/tasks?show=stopped"):
         answer = site.get(path)
         assert answer.status_code == 503

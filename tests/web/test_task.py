@@ -7,12 +7,12 @@ import pytest
 
 from exporter.enums import ReadFailure, Source, Status, StopReason
 from exporter.errors import TimedOut
-from exporter.model.known import Known
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task, VideoStream
-from exporter.model.turn import Turn
+from exporter.model.task_state import TaskState
+from exporter.model.turn import NextRead
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -22,7 +22,7 @@ ID = TargetId("app", "room", "task")
 TARGET = Target(ID, "default", frozenset({Source.PUSH, Source.FILE}), {"team": "<edu>"}, expected_start=NOW - 900)
 PATH = "/tasks/app/room/task"
 TASK = Task(Status.RUNNING, start=NOW - 600, max_running_time=7200, video=(VideoStream(1280, 720, 15),))
-RUNNING = Known(
+RUNNING = TaskState(
     TARGET,
     accepted_at=NOW - 1000,
     task=TASK,
@@ -45,9 +45,9 @@ def test_the_page_tells_all_that_is_known(site: "Site") -> None:
     """State, reads with their errors, changes, who lists it; labels as text."""
     site.house.known = [RUNNING]
     insight = site.house.insight
-    insight.turns = {ID: Turn("normal", NOW + 25)}
-    insight.history.read(Reading(ID, NOW - 65, NOW - 65, 5.0, TimedOut("no answer within 5 s")))
-    insight.history.read(Reading(ID, NOW - 5, NOW - 5, 0.025, TASK))
+    insight.turns = {ID: NextRead("normal", NOW + 25)}
+    insight.history.read(ReadResult(ID, NOW - 65, NOW - 65, 5.0, TimedOut("no answer within 5 s")))
+    insight.history.read(ReadResult(ID, NOW - 5, NOW - 5, 0.025, TASK))
     insight.history.changed(replace(RUNNING, task=replace(TASK, status=Status.NOT_STARTED)), RUNNING, NOW - 590)
     page = site.get(PATH).text
     for expected in (
@@ -70,14 +70,17 @@ def test_the_page_tells_all_that_is_known(site: "Site") -> None:
     ("turn", "sentence"),
     [
         (None, "no account reads it"),
-        (Turn("fast", None), "it is being read at this moment"),
-        (Turn("fast", NOW + 5), "in 5s, at the fast interval: news is likely"),
-        (Turn("", NOW - 3), "due for 3s, it waits for the budget, it was never read"),
-        (Turn("normal", NOW + 60, "its expected start is still to come"), "in 1m: its expected start is still to come"),
-        (Turn("backoff", NOW + 60), "in 1m, it backs off: its own reads failed"),
+        (NextRead("fast", None), "it is being read at this moment"),
+        (NextRead("fast", NOW + 5), "in 5s, at the fast interval: news is likely"),
+        (NextRead("", NOW - 3), "due for 3s, it waits for the budget, it was never read"),
+        (
+            NextRead("normal", NOW + 60, "its expected start is still to come"),
+            "in 1m: its expected start is still to come",
+        ),
+        (NextRead("backoff", NOW + 60), "in 1m, it backs off: its own reads failed"),
     ],
 )
-def test_when_it_is_read_next(site: "Site", turn: Turn | None, sentence: str) -> None:
+def test_when_it_is_read_next(site: "Site", turn: NextRead | None, sentence: str) -> None:
     """The moment, and why then."""
     site.house.known = [RUNNING]
     site.house.insight.turns = {ID: turn} if turn else {}
@@ -89,9 +92,9 @@ def test_when_it_is_read_next(site: "Site", turn: Turn | None, sentence: str) ->
     ("known", "seated", "words"),
     [
         (RUNNING, True, "all its series"),
-        (Known(TARGET), True, "no read of it has ended yet"),
-        (Known(TARGET, last_read=NOW, not_found_since=NOW), True, "the API knows no such task"),
-        (Known(TARGET, last_read=NOW, failure=ReadFailure.TLS), True, "nothing fresh was read"),
+        (TaskState(TARGET), True, "no read of it has ended yet"),
+        (TaskState(TARGET, last_read=NOW, not_found_since=NOW), True, "the API knows no such task"),
+        (TaskState(TARGET, last_read=NOW, failure=ReadFailure.TLS), True, "older than stale_after"),
         (RUNNING, False, "metrics.max_tasks"),
         (
             replace(
@@ -104,7 +107,7 @@ def test_when_it_is_read_next(site: "Site", turn: Turn | None, sentence: str) ->
         ),
     ],
 )
-def test_why_it_has_series_or_none(site: "Site", known: Known, words: str, *, seated: bool) -> None:
+def test_why_it_has_series_or_none(site: "Site", known: TaskState, words: str, *, seated: bool) -> None:
     """In a sentence that names the key of the configuration, where one decides."""
     site.house.known = [known]
     site.house.insight.without_series = set() if seated else {ID}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.enums import PageAction, PageReason, ReadFailure, Source, Status, StopReason
-from exporter.model.known import Known
 from exporter.model.pages import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
+from exporter.model.task_state import TaskState
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -20,13 +20,13 @@ NOW = 1_768_465_805.0
 ODD = '<b onclick="x">'
 
 
-def known(name: str, status: Status | None, *, account: str = "default", **task: Any) -> Known:
+def known(name: str, status: Status | None, *, account: str = "default", **task: Any) -> TaskState:
     """A task that was read 5 s ago, and came to its status a minute ago."""
     target = Target(TargetId("app", "room", name), account, frozenset({Source.HTTP}), {"team": ODD})
     if status is None:
-        return Known(target)
+        return TaskState(target)
     at = NOW - 5
-    return Known(
+    return TaskState(
         target,
         task=replace(Task(status), **task),
         task_time=at,
@@ -37,7 +37,7 @@ def known(name: str, status: Status | None, *, account: str = "default", **task:
     )
 
 
-def fleet() -> list[Known]:
+def fleet() -> list[TaskState]:
     """One of each kind that matters here."""
     event = PageEvent(PageAction.REFRESH, PageReason.FREEZE, NOW - 30)
     run = Run(TargetId("app", "room", "page"), 1.0, entered=frozenset({Status.RUNNING}), pages=Pages(1, 0, (event,)))
@@ -135,7 +135,7 @@ def test_the_json_of_a_task(site: "Site") -> None:
     assert (answer["matching"], answer["page"], answer["pages"]) == (1, 1, 1)
     task = answer["tasks"][0]
     assert task["target"] == "app/room/calm"
-    assert (task["status"], task["standing"], task["trouble"]) == ("running", "running", None)
+    assert (task["status"], task["trouble"]) == ("running", None)
     assert (task["since"], task["elapsed_seconds"]) == ("2026-01-15T08:29:05.000Z", 1800.0)
     assert task["deadline"] == "2026-01-15T10:00:05.000Z"
     assert task["sources"] == ["http"]

@@ -8,11 +8,11 @@ from dashboards.source.over_time import lines
 from dashboards.source.panels import Query, Size
 from dashboards.source.queries import ACCOUNT, EXPORTER, quantile, rate, total
 from dashboards.source.words import STANDINGS
-from exporter.model.known import Standing
+from exporter.model.task_state import DisplayStatus
 
 THIRD = Size(8, 8)
 DELAY = EXPORTER("webcast_run_end_detection_delay_seconds_bucket")
-UNSURE = (Standing.STALE, Standing.NOT_FOUND, Standing.UNREAD)
+UNSURE = (DisplayStatus.STALE, DisplayStatus.NOT_FOUND, DisplayStatus.UNREAD)
 
 ROW = Row(
     "Does reading keep up?",
@@ -56,10 +56,14 @@ ROW = Row(
         lines(
             "Tasks without a fresh state",
             Size(12, 8),
-            *(Query(total(ACCOUNT("webcast_tasks", status=standing)), STANDINGS[standing].text) for standing in UNSURE),
+            *(
+                Query(total(ACCOUNT("webcast_tasks", status=display_status)), STANDINGS[display_status].text)
+                for display_status in UNSURE
+            ),
             stacked=True,
             overrides=[
-                override(STANDINGS[standing].text, {"color": fixed(STANDINGS[standing].color)}) for standing in UNSURE
+                override(STANDINGS[display_status].text, {"color": fixed(STANDINGS[display_status].color)})
+                for display_status in UNSURE
             ],
             decimals=0,
             custom={"axisSoftMax": 1},

@@ -13,7 +13,7 @@ from dashboards.source.frame import Row
 from dashboards.source.panels import Query, Size, stat, table
 from dashboards.source.queries import ACCOUNT, EXPORTER, grown, total, zero_of
 from dashboards.source.words import Word
-from exporter.model.known import Standing
+from exporter.model.task_state import DisplayStatus
 
 TILE = Size(3, 4)
 IN_FORCE = {"0": Word("REFUSED", "red"), "1": Word("in force", "green")}
@@ -58,7 +58,7 @@ ROW = Row(
         stat(
             "Stale tasks",
             TILE,
-            Query(total(ACCOUNT("webcast_tasks", status=Standing.STALE))),
+            Query(total(ACCOUNT("webcast_tasks", status=DisplayStatus.STALE))),
             steps=ALARM,
             loud=True,
         ),

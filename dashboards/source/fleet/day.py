@@ -7,10 +7,10 @@ from dashboards.source.panels import Query, Size, bars, stat
 from dashboards.source.queries import APP, grown, per_minute, quantile, total
 from dashboards.source.words import STANDINGS, STOPS
 from exporter.enums import Status
-from exporter.model.known import Standing
+from exporter.model.task_state import DisplayStatus
 from exporter.store.totals import DURATION_BUCKETS
 
-_RUNNING = APP("webcast_tasks", status=Standing.RUNNING)
+_RUNNING = APP("webcast_tasks", status=DisplayStatus.RUNNING)
 _ENTERED = f"{Status.NOT_STARTED}|{Status.RUNNING}|{Status.UNKNOWN}"
 _BUCKETS = "webcast_run_duration_seconds_bucket"
 

@@ -19,7 +19,7 @@ from dashboards.source.frame import Row
 from dashboards.source.panels import Query, Size, stat, table
 from dashboards.source.queries import APP, EXPORTER, ONE_TASK, beside, total
 from dashboards.source.words import STANDINGS, STOPS
-from exporter.model.known import Standing
+from exporter.model.task_state import DisplayStatus
 
 LOUD, HALF = Size(4, 4), Size(12, 9)
 
@@ -44,7 +44,7 @@ ROW = Row(
         stat(
             "Failed",
             LOUD,
-            Query(total(APP("webcast_tasks", status=Standing.FAILED))),
+            Query(total(APP("webcast_tasks", status=DisplayStatus.FAILED))),
             steps=ALARM,
             loud=True,
         ),
@@ -59,7 +59,7 @@ ROW = Row(
         stat(
             "Running",
             LOUD,
-            Query(total(APP("webcast_tasks", status=Standing.RUNNING))),
+            Query(total(APP("webcast_tasks", status=DisplayStatus.RUNNING))),
             steps=FACT,
             loud=True,
         ),

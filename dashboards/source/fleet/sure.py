@@ -11,7 +11,7 @@ from dashboards.source.fields import (
     WHEN,
     Column,
     Json,
-    Step,
+    StateChange,
     in_color,
     instead,
     shaded,
@@ -22,13 +22,13 @@ from dashboards.source.panels import Query, Size, stat, table
 from dashboards.source.queries import APP, ONE_TASK, beside, grown, in_status, total, zero_of
 from dashboards.source.words import FAILURES, GREY, Word
 from exporter.enums import Status
-from exporter.model.known import Standing
+from exporter.model.task_state import DisplayStatus
 
 QUIET, HALF = Size(3, 3), Size(12, 9)
 
 
-def _counted(title: str, standing: Standing, steps: tuple[Step, ...]) -> Json:
-    return stat(title, QUIET, Query(total(APP("webcast_tasks", status=standing))), steps=steps)
+def _counted(title: str, display_status: DisplayStatus, steps: tuple[StateChange, ...]) -> Json:
+    return stat(title, QUIET, Query(total(APP("webcast_tasks", status=display_status))), steps=steps)
 
 
 _CUT = f"topk(10, {classes.CUT})"
@@ -50,22 +50,22 @@ ROW = Row(
         ),
         _counted(
             "Status unknown",
-            Standing.UNKNOWN,
+            DisplayStatus.UNKNOWN,
             WARNING,
         ),
         _counted(
             "Stale",
-            Standing.STALE,
+            DisplayStatus.STALE,
             WARNING,
         ),
         _counted(
             "Not found",
-            Standing.NOT_FOUND,
+            DisplayStatus.NOT_FOUND,
             WARNING,
         ),
         _counted(
             "Not read yet",
-            Standing.UNREAD,
+            DisplayStatus.UNREAD,
             FACT,
         ),
         stat(
@@ -94,7 +94,9 @@ ROW = Row(
             columns=[
                 *ROOM_AND_TASK,
                 Column(
-                    "reason", "Why", in_color({**FAILURES, Standing.UNKNOWN: Word("status unknown", "orange")}, 170)
+                    "reason",
+                    "Why",
+                    in_color({**FAILURES, DisplayStatus.UNKNOWN: Word("status unknown", "orange")}, 170),
                 ),
                 Column("A", "Last good read", {**WHEN, "mappings": instead("never", GREY)}),
                 APP_OF_LINKS,

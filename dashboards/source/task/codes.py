@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dashboards.source.queries import TASK, in_status, of_task
 from dashboards.source.words import CODES, FAILURES, GREY, STANDINGS, STOPS, Word
 from exporter.enums import Status
-from exporter.model.known import Standing
+from exporter.model.task_state import DisplayStatus
 
 START = of_task(TASK, "webcast_task_start_timestamp_seconds")
 END = of_task(TASK, "webcast_task_end_timestamp_seconds")
@@ -22,9 +22,9 @@ _UNREAD = of_task(TASK, "webcast_task_info")
 STATE = "\nor ".join(
     (
         *(f"{CODES[status]} * {in_status(TASK, status)}" for status in Status),
-        f"{CODES[Standing.NOT_FOUND]} * {_NOT_FOUND}",
-        f"{CODES[Standing.STALE]} + 0 * {READ}",
-        f"{CODES[Standing.UNREAD]} + 0 * {_UNREAD}",
+        f"{CODES[DisplayStatus.NOT_FOUND]} * {_NOT_FOUND}",
+        f"{CODES[DisplayStatus.STALE]} + 0 * {READ}",
+        f"{CODES[DisplayStatus.UNREAD]} + 0 * {_UNREAD}",
     )
 )
 """Its status while that is fresh, else why there is none."""

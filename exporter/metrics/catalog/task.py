@@ -4,35 +4,35 @@ from collections.abc import Callable, Iterable
 
 from exporter.enums import Status
 from exporter.metrics.family import TARGET_LABELS, Family, Group, Kind, Sample, TaskFamily
-from exporter.model.known import Known
 from exporter.model.pages import Pages
 from exporter.model.task import Task, VideoStream
+from exporter.model.task_state import TaskState
 
-Samples = Callable[[Known], Iterable[Sample]]
-Sees = Callable[[Known], object]
+Samples = Callable[[TaskState], Iterable[Sample]]
+Sees = Callable[[TaskState], object]
 
 
-def _target(known: Known) -> object:
+def _target(known: TaskState) -> object:
     return known.target, known.user_id, known.source_host
 
 
-def _latest_read(known: Known) -> object:
+def _latest_read(known: TaskState) -> object:
     return known.last_read is None, known.failure
 
 
-def _success(known: Known) -> object:
+def _success(known: TaskState) -> object:
     return known.last_success
 
 
-def _task(known: Known) -> object:
+def _task(known: TaskState) -> object:
     return known.task
 
 
-def _task_and_time(known: Known) -> object:
+def _task_and_time(known: TaskState) -> object:
     return known.task, known.task_time
 
 
-def _pages(known: Known) -> object:
+def _pages(known: TaskState) -> object:
     return known.pages, known.last_read is None and known.run is None
 
 
@@ -51,32 +51,32 @@ def _of_task(value: Callable[[Task], float | None]) -> Samples:
 
 
 def _of_stream(value: Callable[[VideoStream], float | None]) -> Samples:
-    def samples(known: Known) -> Iterable[Sample]:
+    def samples(known: TaskState) -> Iterable[Sample]:
         streams = known.task.video if known.task else ()
         return _each((str(place), value(stream)) for place, stream in enumerate(streams))
 
     return samples
 
 
-def _read_success(known: Known) -> Iterable[Sample]:
+def _read_success(known: TaskState) -> Iterable[Sample]:
     return () if known.last_read is None else _one(known.failure is None)
 
 
-def _read_error(known: Known) -> Iterable[Sample]:
+def _read_error(known: TaskState) -> Iterable[Sample]:
     return () if known.failure is None else [((known.failure,), 1.0)]
 
 
-def _status(known: Known) -> Iterable[Sample]:
+def _status(known: TaskState) -> Iterable[Sample]:
     task = known.task
     return _each((status, status is task.status) for status in Status) if task else ()
 
 
-def _stop_reason(known: Known) -> Iterable[Sample]:
+def _stop_reason(known: TaskState) -> Iterable[Sample]:
     reason = known.task.stop_reason if known.task else None
     return () if reason is None else [((reason,), 1.0)]
 
 
-def _duration(known: Known) -> Iterable[Sample]:
+def _duration(known: TaskState) -> Iterable[Sample]:
     task = known.task
     if task is None or task.start is None:
         return ()
@@ -89,11 +89,11 @@ def _of_pages(value: Callable[[Pages], float]) -> Samples:
     return lambda known: () if known.last_read is None and known.run is None else _one(value(known.pages))
 
 
-def _last_page_event(known: Known) -> Iterable[Sample]:
+def _last_page_event(known: TaskState) -> Iterable[Sample]:
     return [((event.action, event.reason), event.at) for event in known.pages.latest]
 
 
-def _monitor(known: Known) -> Iterable[Sample]:
+def _monitor(known: TaskState) -> Iterable[Sample]:
     if known.task is None:
         return ()
     monitor = known.task.monitor
@@ -113,7 +113,7 @@ def _row(
 
 
 def _info(info_labels: tuple[str, ...]) -> TaskFamily:
-    def samples(known: Known) -> Iterable[Sample]:
+    def samples(known: TaskState) -> Iterable[Sample]:
         target = known.target
         chosen = (target.labels.get(name, "") for name in info_labels)
         return [((target.account, known.user_id, known.source_host, *chosen), 1.0)]

@@ -6,13 +6,13 @@ from exporter.config.schema import Config
 from exporter.discovery.listing import AccountOf
 from exporter.enums import Rejection, Source
 from exporter.errors import StateError
-from exporter.metrics.history import Recollection
-from exporter.metrics.instruments import AccountNumbers
-from exporter.model.known import Known, Lifetimes
+from exporter.metrics.history import TaskHistory
+from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.target import TargetId
-from exporter.model.turn import Turn
-from exporter.service.lineup import Lineup
-from exporter.service.parts import Parts
+from exporter.model.task_state import Lifetimes, TaskState
+from exporter.model.turn import NextRead
+from exporter.service.components import Components
+from exporter.service.target_manager import TargetManager
 from exporter.store.stopped import Found, Wanted, stopped_runs
 from exporter.web.insight import Reload
 
@@ -20,9 +20,9 @@ from exporter.web.insight import Reload
 class Insight:
     """Reads, and changes nothing. `reload` is set by whoever (re)loads the configuration."""
 
-    def __init__(self, parts: Parts, lineup: Lineup) -> None:
+    def __init__(self, parts: Components, target_manager: TargetManager) -> None:
         self._parts = parts
-        self._lineup = lineup
+        self._lineup = target_manager
         self.reload: Reload | None = None
 
     @property
@@ -38,17 +38,17 @@ class Insight:
     @property
     def lifetimes(self) -> Lifetimes:
         """How long things are kept and waited for."""
-        return self._parts.tracker.lifetimes
+        return self._parts.registry.lifetimes
 
-    def known(self, target: TargetId) -> Known | None:
+    def known(self, target: TargetId) -> TaskState | None:
         """What is known of a target, None when it is not tracked."""
-        return self._parts.tracker.get(target)
+        return self._parts.registry.get(target)
 
-    def turn(self, known: Known) -> Turn | None:
+    def turn(self, known: TaskState) -> NextRead | None:
         """When a target will be read next; None while no account reads it."""
         return self._parts.desks.turn(known)
 
-    def recollected(self, target: TargetId) -> Recollection:
+    def recollected(self, target: TargetId) -> TaskHistory:
         """Its last reads and changes."""
         return self._parts.history.of(target)
 
@@ -63,7 +63,7 @@ class Insight:
     def stopped_runs(self, wanted: Wanted) -> Found:
         """Runs that have stopped; StateError when the state cannot be read now."""
         try:
-            with self._parts.ledger.transaction() as connection:
+            with self._parts.store.transaction() as connection:
                 return stopped_runs(connection, wanted)
         except (ValueError, TypeError) as error:
             raise StateError(f"the runs in the state cannot be read: {type(error).__name__}") from error

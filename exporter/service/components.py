@@ -15,23 +15,23 @@ from prometheus_client import (
 from sqlalchemy.engine import Engine
 
 from exporter.config.schema import Config
-from exporter.metrics.board import Board
 from exporter.metrics.fleet import FleetCollector
 from exporter.metrics.history import History
-from exporter.metrics.instruments import AccountCollector, Instruments
 from exporter.metrics.scrape import Exposition
+from exporter.metrics.self_metrics import AccountCollector, SelfMetrics
+from exporter.metrics.series_cache import SeriesCache
 from exporter.model.clock import Clock
-from exporter.model.known import Known
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
+from exporter.model.task_state import TaskState
 from exporter.scheduler.pool import Pool
 from exporter.scheduler.ports import Ports
-from exporter.scheduler.tracker import Tracker
+from exporter.scheduler.registry import TaskRegistry
+from exporter.service.account_pollers import AccountPollers
 from exporter.service.derived import lifetimes, task_families_of
 from exporter.service.drains import Drains
-from exporter.service.fleet import Desks
 from exporter.service.kept import Kept
-from exporter.store.ledger import Ledger
-from exporter.volcengine.pacing import Pacer
+from exporter.store.store import Store
+from exporter.volcengine.rate_limiter import RateLimiter
 
 log = logging.getLogger(__name__)
 
@@ -43,23 +43,23 @@ Failed = Callable[[str, Exception], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What the desks, the lists and the pages share."""
 
     clock: Clock
-    instruments: Instruments
-    ledger: Ledger
+    self_metrics: SelfMetrics
+    store: Store
     kept: Kept
     drains: Drains
-    tracker: Tracker
-    board: Board
-    desks: Desks
+    registry: TaskRegistry
+    board: SeriesCache
+    desks: AccountPollers
     exposition: Exposition
     history: History
 
     def failed(self, what: str, error: Exception) -> None:
         """Count and log an error that nobody foresaw, at the edge where it was caught."""
-        fail(self.instruments, what, error)
+        fail(self.self_metrics, what, error)
 
 
 def make_parts(
@@ -67,53 +67,53 @@ def make_parts(
     environ: Mapping[str, str],
     engine: Engine,
     clock: Clock,
-    new_pacer: Callable[[float], Pacer],
-) -> Parts:
+    new_pacer: Callable[[float], RateLimiter],
+) -> Components:
     """All of them over one open state; `new_pacer` makes one for a rate. StartError when the state cannot be read."""
     registry = process_registry()
-    instruments = Instruments(registry)
-    ledger = Ledger(engine, clock.monotonic, _state_failures(instruments))
-    kept = Kept(ledger, clock)
+    self_metrics = SelfMetrics(registry)
+    store = Store(engine, clock.monotonic, _state_failures(self_metrics))
+    kept = Kept(store, clock)
 
-    def fresh_for(known: Known) -> float:
+    def fresh_for(known: TaskState) -> float:
         return FRESH_FOR_INTERVALS * desks.in_force(known)
 
     history = History()
-    tracker = Tracker(ledger, lifetimes(config), clock, fresh_for, kept.named, changed=history.changed)
+    task_registry = TaskRegistry(store, lifetimes(config), clock, fresh_for, kept.named, changed=history.changed)
 
-    def learn(reading: Reading) -> Known | None:
-        known = tracker.learn(reading)
+    def apply_read(reading: ReadResult) -> TaskState | None:
+        known = task_registry.apply_read(reading)
         if known is not None:
             history.read(reading)
-            if tracker.get(reading.target) is None:  # forgotten meanwhile
+            if task_registry.get(reading.target) is None:  # forgotten meanwhile
                 history.forget([reading.target])
         return known
 
     ports = Ports(
         submit=Pool().submit,
-        learn=learn,
-        count=instruments.observe,
-        failed=lambda what, error: fail(instruments, what, error),
+        apply_read=apply_read,
+        count=self_metrics.observe,
+        failed=lambda what, error: fail(self_metrics, what, error),
         chance=random.random,
     )
-    desks = Desks(environ, clock, instruments, ports, new_pacer)
-    board = Board(task_families_of(config), config.metrics.max_tasks, tracker.get)
-    tracker.attach(board)
-    registry.register(FleetCollector(board, ledger.totals))
+    desks = AccountPollers(environ, clock, self_metrics, ports, new_pacer)
+    board = SeriesCache(task_families_of(config), config.metrics.max_tasks, task_registry.get)
+    task_registry.attach(board)
+    registry.register(FleetCollector(board, store.totals))
     registry.register(AccountCollector(desks.numbers))
     exposition = Exposition(registry, board)
-    return Parts(clock, instruments, ledger, kept, Drains(ledger), tracker, board, desks, exposition, history)
+    return Components(clock, self_metrics, store, kept, Drains(store), task_registry, board, desks, exposition, history)
 
 
-def fail(instruments: Instruments, what: str, error: Exception) -> None:
+def fail(self_metrics: SelfMetrics, what: str, error: Exception) -> None:
     """Count and log an error that nobody foresaw."""
-    instruments.internal_errors.inc()
+    self_metrics.internal_errors.inc()
     log.error("%s failed for a reason that nobody foresaw", what, exc_info=error)
 
 
-def _state_failures(instruments: Instruments) -> Callable[..., None]:
+def _state_failures(self_metrics: SelfMetrics) -> Callable[..., None]:
     def told(error: Exception, *, first: bool) -> None:
-        instruments.state_write_failures.inc()
+        self_metrics.state_write_failures.inc()
         if first:
             kind = type(error).__name__
             log.error("the state cannot be written, what was counted is kept and tried again: %s", kind)

@@ -7,12 +7,12 @@ from threading import RLock
 from exporter.config.schema import Config
 from exporter.discovery.groups import Listing
 from exporter.discovery.kept import Change
-from exporter.discovery.roster import Difference, Roster, merged
+from exporter.discovery.roster import Difference, TargetIndex, merged
 from exporter.enums import Rejection, Source
 from exporter.model.run import Run
 from exporter.model.target import TargetId
+from exporter.service.components import Components
 from exporter.service.lists import take_lists
-from exporter.service.parts import Parts
 
 log = logging.getLogger(__name__)
 
@@ -20,26 +20,26 @@ MOST_REMARKS = 20
 """Remarks on a configuration that are logged at a load; 20,000 targets could make as many."""
 
 
-class Lineup:
+class TargetManager:
     """Takes over what the lists say. `changing` is held while they change, and by whoever changes the configuration.
 
     `feeds` gives the lists that the configuration names or has fetched.
     """
 
-    def __init__(self, parts: Parts, feeds: Callable[[], list[Listing]]) -> None:
+    def __init__(self, parts: Components, feeds: Callable[[], list[Listing]]) -> None:
         self.config = Config()
         self.changing = RLock()
         self._parts = parts
         self._feeds = feeds
-        self._roster = Roster()
+        self._roster = TargetIndex()
         self._remarked: frozenset[str] = frozenset()
 
     def replace(self, remembered: Mapping[TargetId, Run]) -> None:
         """Put in force what all lists say now; `remembered` are the latest runs of what is new among it."""
         accepted, remarks = take_lists([*self._feeds(), *self._parts.kept.listings()], self.config)
-        self._parts.tracker.replace_targets(accepted.targets, remembered)
-        self._parts.desks.follow(self._parts.tracker)
-        self._parts.drains.keep({known.target.id: known for known in self._parts.tracker.all()})
+        self._parts.registry.replace_targets(accepted.targets, remembered)
+        self._parts.desks.follow(self._parts.registry)
+        self._parts.drains.keep({known.target.id: known for known in self._parts.registry.all()})
         self._roster.replace(accepted)
         self._count()
         warn([remark for remark in remarks if remark not in self._remarked])
@@ -81,17 +81,17 @@ class Lineup:
         for change in changes:
             change.commit()
         difference = Difference(accepted.targets, touched - accepted.targets.keys())
-        self._parts.tracker.change_targets(difference.listed, difference.gone, remembered)
-        self._parts.desks.follow_some(touched, self._parts.tracker)
-        self._parts.drains.keep({target: self._parts.tracker.get(target) for target in touched})
+        self._parts.registry.change_targets(difference.listed, difference.gone, remembered)
+        self._parts.desks.follow_some(touched, self._parts.registry)
+        self._parts.drains.keep({target: self._parts.registry.get(target) for target in touched})
         self._roster.change(difference, accepted.without_account)
         self._count()
 
     def _latest_runs(self, targets: Iterable[TargetId]) -> Mapping[TargetId, Run]:
-        return self._parts.ledger.latest_runs([target for target in targets if self._parts.tracker.get(target) is None])
+        return self._parts.store.latest_runs([target for target in targets if self._parts.registry.get(target) is None])
 
     def _count(self) -> None:
-        self._parts.instruments.listed(self._roster.by_source, self._roster.rejected)
+        self._parts.self_metrics.listed(self._roster.by_source, self._roster.rejected)
 
 
 def warn(remarks: Sequence[str]) -> None:

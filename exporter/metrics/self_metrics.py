@@ -14,7 +14,7 @@ from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source
 from exporter.errors import BadSchema
 from exporter.metrics.catalog import self as rows
 from exporter.metrics.family import Family
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.reply import FIELDS
 from exporter.volcengine.callback import CALLBACK_FIELDS
 
@@ -33,7 +33,7 @@ class AccountNumbers(NamedTuple):
     oldest_due: float | None
 
 
-class Instruments:
+class SelfMetrics:
     """Every instrument, on one registry; the public attributes are those that others set or count."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -76,7 +76,7 @@ class Instruments:
         for failure in CALL_FAILURES:
             self._failures.labels(account, failure)
 
-    def observe(self, account: str, reading: Reading) -> None:
+    def observe(self, account: str, reading: ReadResult) -> None:
         """Count one attempt."""
         self._requests.labels(account).inc()
         self._throttle_wait.labels(account).inc(reading.waited)

@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 
-class Some(Collector):
+class PrefixFilter(Collector):
     """Those whose names begin with one of the prefixes."""
 
     def __init__(self, registry: CollectorRegistry, prefixes: tuple[str, ...]) -> None:

@@ -11,43 +11,43 @@ from typing import NamedTuple
 
 from exporter.metrics.family import TaskFamily
 from exporter.metrics.render import render, render_changed
-from exporter.metrics.seats import Seats
+from exporter.metrics.series_limit import SeriesLimit
 from exporter.metrics.shelves import Shelves
-from exporter.model.known import Known
 from exporter.model.target import TargetId
+from exporter.model.task_state import TaskState
 
 
-class Place(NamedTuple):
+class TaskCountKey(NamedTuple):
     """Under which labels a task counts in `webcast_tasks`."""
 
     account: str
     app_id: str
-    standing: str
+    display_status: str
 
 
-class Board:
+class SeriesCache:
     """The tasks as they are shown. Safe for threads.
 
     `lookup` gives what is known of a target now, for one that gets its series later than its read (`max_tasks`).
     """
 
     def __init__(
-        self, families: Sequence[TaskFamily], max_tasks: int, lookup: Callable[[TargetId], Known | None]
+        self, families: Sequence[TaskFamily], max_tasks: int, lookup: Callable[[TargetId], TaskState | None]
     ) -> None:
         self._families = tuple(families)
         self._lookup = lookup
         self._lock = Lock()
-        self._seats = Seats(max_tasks)
+        self._seats = SeriesLimit(max_tasks)
         self._shelves = Shelves(len(self._families))
-        self._drawn: dict[TargetId, Known] = {}  # what each task's texts were made from
-        self._places: dict[TargetId, Place] = {}
-        self._counts: Counter[Place] = Counter()
+        self._drawn: dict[TargetId, TaskState] = {}  # what each task's texts were made from
+        self._places: dict[TargetId, TaskCountKey] = {}
+        self._counts: Counter[TaskCountKey] = Counter()
 
-    def show(self, known: Known) -> None:
+    def show(self, known: TaskState) -> None:
         """Put up what is known of a task."""
         target = known.target.id
         with self._lock:
-            self._count(target, Place(known.target.account, target.app_id, known.standing))
+            self._count(target, TaskCountKey(known.target.account, target.app_id, known.display_status))
             moved = self._seats.take(known)
             self._draw(target, known)
             self._redraw(moved)
@@ -74,7 +74,7 @@ class Board:
         with self._lock:
             return self._families, self._shelves.columns()
 
-    def counts(self) -> Mapping[Place, int]:
+    def counts(self) -> Mapping[TaskCountKey, int]:
         """How many tasks count where; a place that was once used stays, at zero."""
         with self._lock:
             return dict(self._counts)
@@ -89,7 +89,7 @@ class Board:
         with self._lock:
             return target in self._drawn
 
-    def _count(self, target: TargetId, place: Place | None) -> None:
+    def _count(self, target: TargetId, place: TaskCountKey | None) -> None:
         before = self._places.pop(target, None)
         if before is not None:
             self._counts[before] -= 1
@@ -101,7 +101,7 @@ class Board:
         for target in targets:
             self._draw(target, self._lookup(target))
 
-    def _draw(self, target: TargetId, known: Known | None) -> None:
+    def _draw(self, target: TargetId, known: TaskState | None) -> None:
         before = self._drawn.get(target)
         if known is None or not self._seats.has(target):
             self._shelves.remove(target)

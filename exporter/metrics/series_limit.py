@@ -7,11 +7,11 @@ failed and running tasks first, then those that may still run, then the ended on
 from bisect import bisect_left, insort
 from typing import NamedTuple
 
-from exporter.model.known import Known, Standing
 from exporter.model.target import TargetId
+from exporter.model.task_state import DisplayStatus, TaskState
 
 Rank = int
-_RANKS: dict[Standing, Rank] = {Standing.FAILED: 0, Standing.RUNNING: 0, Standing.ENDED: 2}
+_RANKS: dict[DisplayStatus, Rank] = {DisplayStatus.FAILED: 0, DisplayStatus.RUNNING: 0, DisplayStatus.ENDED: 2}
 _RANK_OF_OTHERS: Rank = 1
 
 
@@ -27,7 +27,7 @@ class Spot(NamedTuple):
     target: TargetId
 
 
-class Seats:
+class SeriesLimit:
     """At most `limit` seats, which may be changed at any time; 0 = nobody has one."""
 
     def __init__(self, limit: int) -> None:
@@ -46,7 +46,7 @@ class Seats:
         spot = self._spots.get(target)
         return spot is not None and bisect_left(self._row, spot) < self.limit
 
-    def take(self, known: Known) -> list[TargetId]:
+    def take(self, known: TaskState) -> list[TargetId]:
         """Let the target stand where it now belongs; returns the other whose seat came or went with that, if any."""
         return self._move(known.target.id, self._spot(known))
 
@@ -54,11 +54,11 @@ class Seats:
         """Let the target go; returns who got its seat, if anyone."""
         return self._move(target, None)
 
-    def _spot(self, known: Known) -> Spot:
+    def _spot(self, known: TaskState) -> Spot:
         target = known.target.id
-        rank = _RANKS.get(known.standing, _RANK_OF_OTHERS)
+        rank = _RANKS.get(known.display_status, _RANK_OF_OTHERS)
         before = self._spots.get(target)
-        if known.standing is Standing.ENDED:
+        if known.display_status is DisplayStatus.ENDED:
             return Spot(rank, -_ended_at(known), target)
         if before is not None and before.rank == rank:
             return before
@@ -81,7 +81,7 @@ class Seats:
         return [] if had == has else [spot.target for spot in self._row[edge : edge + 1]]
 
 
-def _ended_at(known: Known) -> float:
+def _ended_at(known: TaskState) -> float:
     """Unix seconds; the end's first sight stands in for an EndTime that was not said."""
     end = known.task.end if known.task else None
     return (known.status_since or 0.0) if end is None else end

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from itertools import count
 
 from exporter.model.target import TargetId
-from exporter.scheduler.intervals import REREAD_SHARE, Lane, Stretch, Wait
+from exporter.scheduler.intervals import REREAD_SHARE, IntervalFactors, ReadClass, Wait
 
 GOLDEN = 0.6180339887498949
 """Multiples of it modulo 1 spread any number of targets evenly over an interval, whenever one comes or goes."""
 
-_PLACED = (Lane.FAST, Lane.NORMAL)
+_PLACED = (ReadClass.FAST, ReadClass.NORMAL)
 """Lanes in which each target has a place of its own in the interval."""
 
-_LIVE = (Lane.FAST, Lane.NORMAL, Lane.BACKOFF)
+_LIVE = (ReadClass.FAST, ReadClass.NORMAL, ReadClass.BACKOFF)
 
 _Ticket = tuple[float, int, TargetId]
 """A place in a queue: the due time, a number that grows, the target. It is dead once the entry has another number."""
@@ -42,7 +42,7 @@ class _Entry:
 
     share: float
     due: float
-    lane: Lane | None
+    lane: ReadClass | None
     wait: float = 0.0
     place: float | None = None
     read_at: float = -math.inf
@@ -54,7 +54,7 @@ class _Entry:
     ask_again: bool = False
 
 
-class Round:
+class ReadQueue:
     """The queues; times are monotonic seconds. Not safe for threads: its owner holds a lock.
 
     Never read: in the queue of None, then, once due, on the stack `_unread`. Read before: in its lane's queue. Asked
@@ -63,14 +63,14 @@ class Round:
 
     def __init__(self) -> None:
         self._entries: dict[TargetId, _Entry] = {}
-        self._queues: dict[Lane | None, list[_Ticket]] = {lane: [] for lane in (None, *Lane)}
+        self._queues: dict[ReadClass | None, list[_Ticket]] = {lane: [] for lane in (None, *ReadClass)}
         self._unread: deque[_Ticket] = deque()
         self._asked: list[_Ticket] = []
         self._numbers = count()
         self._shares = count(1)
         self._reread_from = -math.inf
         self._asked_came_last = False
-        self.lanes: Counter[Lane | None] = Counter()
+        self.lanes: Counter[ReadClass | None] = Counter()
 
     def __contains__(self, target: TargetId) -> bool:
         """Whether the target takes part, waiting or being read."""
@@ -80,7 +80,7 @@ class Round:
         """Every target that takes part."""
         return iter(self._entries)
 
-    def add(self, target: TargetId, due: float, lane: Lane | None = None) -> None:
+    def add(self, target: TargetId, due: float, lane: ReadClass | None = None) -> None:
         """A target begins to take part, not before `due`; a `lane` says that it was read before."""
         self.remove(target)
         self._entries[target] = entry = _Entry(next(self._shares) * GOLDEN % 1.0, due, lane)
@@ -96,26 +96,26 @@ class Round:
             if tickets > 2 * len(self._entries) + 1000:
                 self._sweep()
 
-    def take(self, now: float, budget: float, stretch: Stretch) -> TargetId | None:
+    def take(self, now: float, budget: float, stretch: IntervalFactors) -> TargetId | None:
         """The target to read now, if any is due; it is then in no queue until it is brought back."""
-        reread = self._head(self._queues[Lane.REREAD])
+        reread = self._head(self._queues[ReadClass.REREAD])
         if reread is not None and reread.due <= now and self._reread_from <= now:
             self._reread_from = now + 1.0 / (REREAD_SHARE * budget)
-            return self._taken(heapq.heappop(self._queues[Lane.REREAD]), now)
+            return self._taken(heapq.heappop(self._queues[ReadClass.REREAD]), now)
         asked = self._head(self._asked)
         is_asked = asked is not None and asked.due <= now
         other = None if is_asked and not self._asked_came_last else self._take_other(now, stretch)
         self._asked_came_last = other is None and is_asked
         return self._taken(heapq.heappop(self._asked), now) if self._asked_came_last else other
 
-    def _take_other(self, now: float, stretch: Stretch) -> TargetId | None:
+    def _take_other(self, now: float, stretch: IntervalFactors) -> TargetId | None:
         """Somebody whom no callback asks for."""
         if self._newest_unread(now) is not None:
             return self._taken(self._unread.pop(), now)
         due, lane = self._longest_due(now, stretch)
         return self._taken(heapq.heappop(self._queues[lane]), min(due, now)) if due < math.inf else None
 
-    def again(self, target: TargetId, now: float, wait: Wait, stretch: Stretch) -> None:
+    def again(self, target: TargetId, now: float, wait: Wait, stretch: IntervalFactors) -> None:
         """After a read: it waits again."""
         entry = self._entries.get(target)
         if entry is None:
@@ -172,7 +172,10 @@ class Round:
         waiting = [
             (entry.read_at, entry.due, target)
             for target, entry in self._entries.items()
-            if entry.queued and not entry.asked and entry.lane is not Lane.REREAD and app_id in (None, target.app_id)
+            if entry.queued
+            and not entry.asked
+            and entry.lane is not ReadClass.REREAD
+            and app_id in (None, target.app_id)
         ]
         for _, _, target in sorted(waiting):
             entry = self._entries[target]
@@ -181,7 +184,7 @@ class Round:
                 self._queue(target, entry)
         self._sweep()
 
-    def rescale(self, now: float, ratios: Mapping[Lane, float]) -> None:
+    def rescale(self, now: float, ratios: Mapping[ReadClass, float]) -> None:
         """A lane's waits have become `ratio` times what they were: each waiting target keeps its part of them."""
         for target, entry in self._entries.items():
             if entry.queued and not entry.asked and entry.lane is not None:
@@ -191,18 +194,18 @@ class Round:
                 self._queue(target, entry)
         self._sweep()
 
-    def lateness(self, now: float, stretch: Stretch) -> float:
+    def lateness(self, now: float, stretch: IntervalFactors) -> float:
         """For how many seconds the longest waiting target that was read before has been due."""
         return max(0.0, now - self._longest_due(now, stretch)[0])
 
-    def oldest_due(self, now: float, stretch: Stretch) -> float | None:
+    def oldest_due(self, now: float, stretch: IntervalFactors) -> float | None:
         """Since when the longest waiting target has been due; None when nothing is."""
         asked = self._head(self._asked)
         first_asked = math.inf if asked is None else asked.due
         due = min(self._longest_due(now, stretch)[0], self._oldest_unread(now), first_asked)
         return due if due <= now else None
 
-    def turn(self, target: TargetId, stretch: Stretch) -> tuple[Lane | None, float | None] | None:
+    def turn(self, target: TargetId, stretch: IntervalFactors) -> tuple[ReadClass | None, float | None] | None:
         """Its lane, and when it is due as stretched; no time while it is being read, None when it takes no part."""
         entry = self._entries.get(target)
         if entry is None:
@@ -221,7 +224,7 @@ class Round:
     def _back(self, target: TargetId, entry: _Entry) -> None:
         if entry.asked:
             self._asked_came_last = False  # its turn was not used
-        elif entry.lane is Lane.REREAD:
+        elif entry.lane is ReadClass.REREAD:
             self._reread_from = -math.inf
         self._push(target, entry)
 
@@ -242,9 +245,9 @@ class Round:
             entry.place = due
         return target
 
-    def _longest_due(self, now: float, stretch: Stretch) -> tuple[float, Lane]:
+    def _longest_due(self, now: float, stretch: IntervalFactors) -> tuple[float, ReadClass]:
         """The first stretched due time of those whose configured wait is over, and its lane; infinity without any."""
-        first, number, of = math.inf, 0, Lane.NORMAL
+        first, number, of = math.inf, 0, ReadClass.NORMAL
         for lane in _LIVE:
             entry = self._head(self._queues[lane])
             if entry is not None and entry.due <= now:

@@ -10,29 +10,29 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
 
-from exporter.metrics.board import Board
+from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import Callback
 from exporter.model.clock import Clock
-from exporter.model.hearing import hear, heard
-from exporter.model.known import (
+from exporter.model.hearing import apply_callback, heard
+from exporter.model.lapse import lapses_at
+from exporter.model.read_result import ReadResult
+from exporter.model.run import Run, StateChange
+from exporter.model.target import Target, TargetId
+from exporter.model.task_state import (
     NOT_NAMED,
-    Known,
     Lifetimes,
     Named,
+    TaskState,
     accept,
+    apply_read,
     cut_short,
     expire,
     expires_at,
     is_hidden,
-    learn,
-    let_go,
+    release,
     retarget,
 )
-from exporter.model.lapse import lapses_at
-from exporter.model.reading import Reading
-from exporter.model.run import Run, Step
-from exporter.model.target import Target, TargetId
-from exporter.store.ledger import Ledger
+from exporter.store.store import Store
 
 AT_A_TIME = 1000
 """So many targets at most are looked at in one `expire`: a whole fleet that falls due at once must not stop a beat."""
@@ -41,7 +41,7 @@ FEW = 100
 """So many looks that count no more are not worth a sweep."""
 
 
-class Tracker:
+class TaskRegistry:
     """What is known of each target. Safe for threads; the lock is held for a fold, never for a write or a call.
 
     `fresh_for` tells how long a read stays fresh at least, in seconds, by the intervals now in force; `named` when a
@@ -50,37 +50,37 @@ class Tracker:
 
     def __init__(
         self,
-        ledger: Ledger,
+        store: Store,
         lifetimes: Lifetimes,
         clock: Clock,
-        fresh_for: Callable[[Known], float],
+        fresh_for: Callable[[TaskState], float],
         named: Callable[[TargetId], Named] = lambda _: NOT_NAMED,
         *,
-        changed: Callable[[Known, Known, float], None] = lambda _before, _after, _at: None,
+        changed: Callable[[TaskState, TaskState, float], None] = lambda _before, _after, _at: None,
     ) -> None:
         self.lifetimes = lifetimes
         self._fresh_for = fresh_for
         self._named = named
         self._changed = changed
-        self._ledger = ledger
+        self._ledger = store
         self._clock = clock
         self._lock = Lock()
-        self._known: dict[TargetId, Known] = {}
+        self._known: dict[TargetId, TaskState] = {}
         self._expiries: list[tuple[float, TargetId]] = []
         self._looks_at: dict[TargetId, float] = {}
         self._forgotten: set[TargetId] = set()
         self._lapsed: set[TargetId] = set()
-        self._board: Board | None = None
+        self._board: SeriesCache | None = None
 
-    def attach(self, board: Board) -> None:
+    def attach(self, board: SeriesCache) -> None:
         """Show what is known, and every change of it, on `board`."""
         self._board = board
 
-    def get(self, target: TargetId) -> Known | None:
+    def get(self, target: TargetId) -> TaskState | None:
         """What is known of a target, None when it is not tracked."""
         return self._known.get(target)
 
-    def all(self) -> list[Known]:
+    def all(self) -> list[TaskState]:
         """What is known of every target."""
         with self._lock:
             return list(self._known.values())
@@ -100,25 +100,25 @@ class Tracker:
         with self._lock:
             for target in gone:
                 if (known := self._known.get(target)) is not None:
-                    self._settle(target, let_go(known, now, self.lifetimes), now)
+                    self._settle(target, release(known, now, self.lifetimes), now)
             for target in listed:
                 self._list(listed[target], remembered.get(target), now)
         self._ledger.flush()
 
-    def learn(self, reading: Reading) -> Known | None:
+    def apply_read(self, reading: ReadResult) -> TaskState | None:
         """Take a read in; None when its target is tracked no more, be it by this very read."""
         with self._lock:
             known = self._known.get(reading.target)
             if known is None:
                 return None
-            learnt, step = learn(known, reading)
+            learnt, step = apply_read(known, reading)
             self._ledger.record(step)
             self._settle(reading.target, learnt, self._clock.unix())
             after = self._known.get(reading.target)
         self._ledger.flush()
         return after
 
-    def hear(self, callback: Callback) -> Known | None:
+    def apply_callback(self, callback: Callback) -> TaskState | None:
         """Take a callback in; None when its target is tracked no more. Written or not, it is in the ledger then."""
         now = self._clock.unix()
         with self._lock:
@@ -126,7 +126,7 @@ class Tracker:
             if known is None:
                 self._ledger.record(heard(callback, now))
             else:
-                known, step = hear(known, callback, now)
+                known, step = apply_callback(known, callback, now)
                 self._ledger.record(step)
                 self._settle(callback.target, known, now)
                 known = self._known.get(callback.target)
@@ -186,9 +186,9 @@ class Tracker:
         elif before.target != target or before.drain_until is not None:
             self._settle(target.id, retarget(before, target), now)
 
-    def _settle(self, target: TargetId, known: Known | None, now: float) -> None:
+    def _settle(self, target: TargetId, known: TaskState | None, now: float) -> None:
         """Apply what is due, keep what is left, show it, and note when to look again."""
-        step = Step()
+        step = StateChange()
         if known is not None:
             # Asked anew each time: when the fleet grows, the intervals stretch, and nothing is stale for that alone.
             fresh_for, named = self._fresh_for(known), self._named(target)
@@ -203,7 +203,7 @@ class Tracker:
             self._forgotten.add(target)
         else:
             before = self._known.get(target)
-            if before is not None and before.standing is not known.standing:
+            if before is not None and before.display_status is not known.display_status:
                 self._changed(before, known, now)
             self._known[target] = known
             self._forgotten.discard(target)
@@ -211,7 +211,7 @@ class Tracker:
             self._look_at_lapse(target, known, now)
         self._show(target, known, now)
 
-    def _look_at_lapse(self, target: TargetId, known: Known, now: float) -> None:
+    def _look_at_lapse(self, target: TargetId, known: TaskState, now: float) -> None:
         lapse = lapses_at(known, self.lifetimes)
         if lapse is not None and lapse <= now:
             self._lapsed.add(target)
@@ -230,7 +230,7 @@ class Tracker:
             self._expiries = [(moment, target) for target, moment in self._looks_at.items()]
             heapq.heapify(self._expiries)
 
-    def _show(self, target: TargetId, known: Known | None, now: float) -> None:
+    def _show(self, target: TargetId, known: TaskState | None, now: float) -> None:
         if self._board is None:
             return
         if known is None or is_hidden(known, now, self.lifetimes):

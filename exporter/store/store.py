@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.errors import StartError, StateError
 from exporter.model.callback import Callback, EventKey
-from exporter.model.run import Run, Step
+from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.store.codec import run_from_row, run_to_row
 from exporter.store.schema import HEARD, META, RUNS, TOTALS
@@ -46,7 +46,7 @@ class OnFailure(Protocol):
         ...
 
 
-class Ledger:
+class Store:
     """The runs that were counted and the totals they make, in one database.
 
     `monotonic` is a clock in seconds; `on_failure` is told of each write that failed (the step is kept and tried
@@ -62,7 +62,7 @@ class Ledger:
         self._monotonic = monotonic
         self._on_failure = on_failure
         self._writing = Lock()
-        self._backlog: list[Step] = []  # appended to, copied and cut at its head, each of them in one go
+        self._backlog: list[StateChange] = []  # appended to, copied and cut at its head, each of them in one go
         self._unwritten: set[EventKey] = set()  # the callbacks of the backlog
         self._not_before = -math.inf
         self._failing = False
@@ -99,7 +99,7 @@ class Ledger:
             raise StartError(f"the runs in the state cannot be read: {type(error).__name__}") from error
         return {run.target: run for run in runs}
 
-    def record(self, step: Step) -> None:
+    def record(self, step: StateChange) -> None:
         """Take a step to be written; an empty one is nothing to write."""
         if step:
             self._unwritten.update(_keys(step))
@@ -192,7 +192,7 @@ class Ledger:
         self._not_before = self._monotonic() + RETRY_AFTER
         self._on_failure(error, first=first)
 
-    def _raised(self, steps: tuple[Step, ...]) -> dict[Series, float]:
+    def _raised(self, steps: tuple[StateChange, ...]) -> dict[Series, float]:
         added: defaultdict[Series, float] = defaultdict(float)
         for step in steps:
             for fact in step.facts:
@@ -220,7 +220,7 @@ _HEARD = sa.select(HEARD.c.heard_at).where(*(HEARD.c[name] == sa.bindparam(name)
 
 
 def _write(
-    connection: Connection, steps: tuple[Step, ...], raised: Mapping[Series, float], labels_of: LabelsOf
+    connection: Connection, steps: tuple[StateChange, ...], raised: Mapping[Series, float], labels_of: LabelsOf
 ) -> None:
     # The few totals first: where they cannot be written, a long backlog of runs is not made into rows in vain.
     upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
@@ -230,5 +230,5 @@ def _write(
     add_new(connection, HEARD, [{**key._asdict(), "heard_at": one.at} for one in heard for key in one.keys])
 
 
-def _keys(step: Step) -> Iterator[EventKey]:
+def _keys(step: StateChange) -> Iterator[EventKey]:
     return (key for heard in step.heard for key in heard.keys)

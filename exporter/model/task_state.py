@@ -12,8 +12,8 @@ from typing import NamedTuple
 from exporter.enums import ReadFailure, Status
 from exporter.errors import NotFound
 from exporter.model.pages import NO_PAGES, Pages
-from exporter.model.reading import Reading
-from exporter.model.run import Run, Step, advance, leave, lose
+from exporter.model.read_result import ReadResult
+from exporter.model.run import Run, StateChange, advance, leave, mark_lost
 from exporter.model.target import Target
 from exporter.model.task import Task
 
@@ -21,7 +21,7 @@ LOOK_BACK = 72 * 3600.0
 """The API answers only for tasks that started in the last 72 hours (seed page), and none runs longer than 24."""
 
 
-class Standing(StrEnum):
+class DisplayStatus(StrEnum):
     """How a tracked target counts in `webcast_tasks`."""
 
     UNKNOWN = Status.UNKNOWN
@@ -37,7 +37,7 @@ class Standing(StrEnum):
     """Nothing fresh."""
 
 
-STANDING_OF_STATUS = {status: Standing(status.value) for status in Status}
+DISPLAY_STATUS_OF = {status: DisplayStatus(status.value) for status in Status}
 
 
 class Named(NamedTuple):
@@ -62,7 +62,7 @@ class Lifetimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class TaskState:
     """A target and all that its reads have said.
 
     `task` is the state to show, None when there is none to show; `task_time` is the vendor's clock at the read that
@@ -90,13 +90,13 @@ class Known:
     named: Named = NOT_NAMED
 
     @property
-    def standing(self) -> Standing:
+    def display_status(self) -> DisplayStatus:
         """How it counts in `webcast_tasks`."""
         if self.task is not None:
-            return STANDING_OF_STATUS[self.task.status]
+            return DISPLAY_STATUS_OF[self.task.status]
         if self.not_found_since is not None:
-            return Standing.NOT_FOUND
-        return Standing.UNREAD if self.last_read is None else Standing.STALE
+            return DisplayStatus.NOT_FOUND
+        return DisplayStatus.UNREAD if self.last_read is None else DisplayStatus.STALE
 
     @property
     def live(self) -> bool:
@@ -115,7 +115,7 @@ class Known:
         return self.run is not None and self.run.end_seen is not None and self.run.last is not None
 
 
-def learn(known: Known, reading: Reading) -> tuple[Known, Step]:
+def apply_read(known: TaskState, reading: ReadResult) -> tuple[TaskState, StateChange]:
     """Take one read in, whatever came of it."""
     if reading.task is not None:
         return _learn_task(known, reading, reading.task)
@@ -123,11 +123,11 @@ def learn(known: Known, reading: Reading) -> tuple[Known, Step]:
     read = replace(known, last_read=reading.at, failure=error.failure if error else None)
     if isinstance(error, NotFound) and not known.over:
         since = reading.at if known.not_found_since is None else known.not_found_since
-        return replace(read, task=None, not_found_since=since), Step()
-    return read, Step()
+        return replace(read, task=None, not_found_since=since), StateChange()
+    return read, StateChange()
 
 
-def _learn_task(known: Known, reading: Reading, task: Task) -> tuple[Known, Step]:
+def _learn_task(known: TaskState, reading: ReadResult, task: Task) -> tuple[TaskState, StateChange]:
     run, step = advance(known.run, reading, task, known.announced)
     taken_up = known.announced is None or known.announced.first_seen == run.first_seen
     same_life = known.run is not None and known.run.first_seen == run.first_seen
@@ -149,13 +149,13 @@ def _learn_task(known: Known, reading: Reading, task: Task) -> tuple[Known, Step
     return shown, step
 
 
-def accept(target: Target, run: Run | None, at: float) -> Known:
+def accept(target: Target, run: Run | None, at: float) -> TaskState:
     """A target begins with what the ledger remembers of its latest run: all of it, or no state yet."""
     if run is not None and run.announced:
-        return Known(target=target, accepted_at=at, announced=run)
+        return TaskState(target=target, accepted_at=at, announced=run)
     if run is None or run.last is None or run.end_seen is None:
-        return Known(target=target, accepted_at=at, run=run)
-    return Known(
+        return TaskState(target=target, accepted_at=at, run=run)
+    return TaskState(
         target=target,
         accepted_at=at,
         run=run,
@@ -169,7 +169,7 @@ def accept(target: Target, run: Run | None, at: float) -> Known:
     )
 
 
-def expires_at(known: Known, now: float, lifetimes: Lifetimes) -> float | None:
+def expires_at(known: TaskState, now: float, lifetimes: Lifetimes) -> float | None:
     """When, after now, time alone will next change something (or end a linger); None if it never will."""
     moments = (
         known.drain_until,
@@ -180,11 +180,11 @@ def expires_at(known: Known, now: float, lifetimes: Lifetimes) -> float | None:
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
-def expire(known: Known, now: float, lifetimes: Lifetimes) -> tuple[Known | None, Step]:
+def expire(known: TaskState, now: float, lifetimes: Lifetimes) -> tuple[TaskState | None, StateChange]:
     """Apply what falls due with time alone; None when the target is to be forgotten."""
-    step = Step()
+    step = StateChange()
     if known.run is not None and _is_due(_lost_at(known, lifetimes), now):
-        run, step = lose(known.run, now)
+        run, step = mark_lost(known.run, now)
         since = now if known.not_found_since is None else known.not_found_since
         known = replace(known, run=run, task=None, not_found_since=since)
     if _is_due(_stale_at(known, lifetimes), now):
@@ -197,31 +197,31 @@ def expire(known: Known, now: float, lifetimes: Lifetimes) -> tuple[Known | None
     return (known if shown and now < known.drain_until else None), step
 
 
-def let_go(known: Known, now: float, lifetimes: Lifetimes) -> Known | None:
+def release(known: TaskState, now: float, lifetimes: Lifetimes) -> TaskState | None:
     """No source lists the target any more: a live run is drained, all else is forgotten at once."""
     if known.drain_until is not None:
         return known
     return replace(known, drain_until=now + lifetimes.drain) if known.live else None
 
 
-def cut_short(known: Known, now: float) -> Known:
+def cut_short(known: TaskState, now: float) -> TaskState:
     """A drain is over at once; what is still listed stays."""
     return known if known.drain_until is None else replace(known, drain_until=now)
 
 
-def retarget(known: Known, target: Target) -> Known:
+def retarget(known: TaskState, target: Target) -> TaskState:
     """The target is listed (again), perhaps with other labels or another account."""
     return replace(known, target=target, drain_until=None)
 
 
-def lingers_until(known: Known, lifetimes: Lifetimes) -> float | None:
+def lingers_until(known: TaskState, lifetimes: Lifetimes) -> float | None:
     """Until when a stopped run's series stay; None while there is none."""
     if not known.over or known.run is None or known.run.end_seen is None:
         return None
     return known.run.end_seen + lifetimes.linger
 
 
-def is_hidden(known: Known, now: float, lifetimes: Lifetimes) -> bool:
+def is_hidden(known: TaskState, now: float, lifetimes: Lifetimes) -> bool:
     """Whether the run's linger is over: no series, and not counted in `webcast_tasks`."""
     return _is_due(lingers_until(known, lifetimes), now)
 
@@ -230,17 +230,17 @@ def _is_due(moment: float | None, now: float) -> bool:
     return moment is not None and now >= moment
 
 
-def _stale_after(known: Known, lifetimes: Lifetimes) -> float:
+def _stale_after(known: TaskState, lifetimes: Lifetimes) -> float:
     return max(lifetimes.stale_after, known.fresh_for)
 
 
-def _stale_at(known: Known, lifetimes: Lifetimes) -> float | None:
+def _stale_at(known: TaskState, lifetimes: Lifetimes) -> float | None:
     if known.task is None or known.task.status.stopped or known.last_success is None:
         return None
     return known.last_success + _stale_after(known, lifetimes)
 
 
-def _lost_at(known: Known, lifetimes: Lifetimes) -> float | None:
+def _lost_at(known: TaskState, lifetimes: Lifetimes) -> float | None:
     """A live run is lost when the API has not known it for `stale_after`, or can no longer know it.
 
     While the latest read failed otherwise, nobody can say whether the API knows it.

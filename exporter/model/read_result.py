@@ -8,7 +8,7 @@ from exporter.model.task import Task
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadResult:
     """One attempt for one target.
 
     `at` is the local clock when it was over and `server_time` the vendor's clock at that moment (its Date header;

@@ -47,7 +47,7 @@ class Every(BaseTrigger):  # type: ignore[misc]  # the library ships no types
         return now if previous_fire_time is None else max(previous_fire_time + self.interval, now)
 
 
-class Dispatcher:
+class Scheduler:
     """Runs `beat` every BEAT seconds, `housekeep` now and then, and whatever else is wanted `every` so often.
 
     `count` is told of each scheduler event ("error", "max_instances", "missed"); `monotonic` is a clock in seconds.

@@ -48,14 +48,14 @@ class _Backoff:
         return _Backoff(max(rate / 2, min(SLOWEST, configured)), now, now)
 
 
-class Grant(NamedTuple):
+class Permit(NamedTuple):
     """Leave to make a call: since when (time of the pacer's clock), and how many seconds it was waited for."""
 
     at: float
     waited: float
 
 
-Restrain = Callable[[float], float]
+RateCap = Callable[[float], float]
 """Makes of a rate, in calls per second, the one that is allowed at this moment; above 0."""
 
 
@@ -68,7 +68,7 @@ class Interrupted(Exception):
     """The sleep was ended from outside: no call was granted."""
 
 
-class Pacer:
+class RateLimiter:
     """Grants an account's calls; any thread may ask it.
 
     `clock` gives monotonic seconds. `restrain` makes of `max_qps` what of it is allowed at this moment. `sleep` ends a
@@ -80,7 +80,7 @@ class Pacer:
         max_qps: float,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], object] = sleep,
-        restrain: "Restrain" = unrestrained,
+        restrain: "RateCap" = unrestrained,
     ) -> None:
         self._clock = clock
         self._restrain = restrain
@@ -121,7 +121,7 @@ class Pacer:
             self._line = line
             return max(line, now)
 
-    def wait(self, slot: float) -> Grant:
+    def wait(self, slot: float) -> Permit:
         """Sleep until the slot and the budget allow a call, and count it as sent now.
 
         Raises Interrupted, nothing counted, when the sleep says that the process stops.
@@ -130,9 +130,9 @@ class Pacer:
         while isinstance(found := self._granted(slot), Pause):
             if self._sleep(found.seconds):
                 raise Interrupted
-        return Grant(found, max(0.0, found - began))
+        return Permit(found, max(0.0, found - began))
 
-    def leave(self, grant: Grant) -> None:
+    def leave(self, grant: Permit) -> None:
         """Let a granted call go: its bytes are written next, and it counts from now.
 
         Since the grant it was signed, and perhaps its connection was made. Where others have used the budget up

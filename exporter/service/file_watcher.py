@@ -14,7 +14,7 @@ from exporter.web.policy import Policy, wide_open
 log = logging.getLogger(__name__)
 
 
-class Watched:
+class FileWatcher:
     """Both files of the command line, as far as they are given. ConfigError when the web config file is bad."""
 
     def __init__(self, config_file: Path | None, web_file: Path | None) -> None:
@@ -57,7 +57,7 @@ class Watched:
 
 def load_both(
     load_config: Callable[[], Config], config_file: Path | None, web_file: Path | None
-) -> tuple[Config, Watched]:
+) -> tuple[Config, FileWatcher]:
     """The configuration, and what is watched beside it; ConfigError with the problems of both files."""
     problems: list[Problem] = []
     config, watched = None, None
@@ -66,7 +66,7 @@ def load_both(
     except ConfigError as error:
         problems += error.problems
     try:
-        watched = Watched(config_file, web_file)
+        watched = FileWatcher(config_file, web_file)
     except ConfigError as error:
         problems += error.problems
     if config is None or watched is None:

@@ -22,7 +22,7 @@ def whole() -> float:
 
 
 @dataclass(slots=True)
-class Gate:
+class CircuitBreaker:
     """Open until it is told otherwise. Times are monotonic seconds; its owner holds a lock.
 
     `max_backoff` bounds the wait between probes in seconds. `chance` (0 to 1) gives the jitter of a refused one's wait.

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.errors import Fault, ReadError, Throttled
-from exporter.model.reading import Reading
-from exporter.scheduler.gate import Gate, whole
+from exporter.model.read_result import ReadResult
+from exporter.scheduler.circuit_breaker import CircuitBreaker, whole
 
 
-class Epochs(NamedTuple):
+class Generations(NamedTuple):
     """The epochs of the account's and of the app's gate in which a call was sent."""
 
     account: int
@@ -17,21 +17,21 @@ class Epochs(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class BreakerEvent:
     """A gate has closed because of `error`, or calls are answered again (None); of one app, or of the whole account."""
 
     app_id: str | None
     error: ReadError | None
 
 
-class Gates:
+class CircuitBreakers:
     """The gates of one account. Times are monotonic seconds. Not safe for threads: its owner holds a lock."""
 
     def __init__(self, max_backoff: float, chance: Callable[[], float] = whole) -> None:
         self._max_backoff = max_backoff
         self._chance = chance
-        self._account = Gate(max_backoff, chance)
-        self._apps: dict[str, Gate] = {}
+        self._account = CircuitBreaker(max_backoff, chance)
+        self._apps: dict[str, CircuitBreaker] = {}
 
     @property
     def open(self) -> bool:
@@ -53,27 +53,27 @@ class Gates:
         waits = (self._account.opens_at, None if app is None else app.opens_at)
         return max((wait for wait in waits if wait is not None), default=None)
 
-    def sent(self, app_id: str, now: float) -> Epochs:
+    def sent(self, app_id: str, now: float) -> Generations:
         """A call for the app goes."""
         gate = self._apps.get(app_id)
-        return Epochs(self._account.sent(now), 0 if gate is None else gate.sent(now))
+        return Generations(self._account.sent(now), 0 if gate is None else gate.sent(now))
 
-    def saw(self, reading: Reading, epochs: Epochs, now: float) -> list[News]:
+    def saw(self, reading: ReadResult, epochs: Generations, now: float) -> list[BreakerEvent]:
         """Take in what came of a call; returns what is to be told and acted upon."""
         app_id, error = reading.target.app_id, reading.error
         if isinstance(error, Throttled):
             return []  # the budget has its own answer to that
         fault = None if error is None else error.fault
         if fault is Fault.WAY:
-            return [News(None, error)] if self._account.lost(epochs.account, now) else []
+            return [BreakerEvent(None, error)] if self._account.lost(epochs.account, now) else []
         if fault is Fault.ACCOUNT:
-            return [News(None, error)] if self._account.refused(epochs.account, now) else []
-        news = [News(None, None)] if self._account.answered() else []
+            return [BreakerEvent(None, error)] if self._account.refused(epochs.account, now) else []
+        news = [BreakerEvent(None, None)] if self._account.answered() else []
         if fault is Fault.APP:
-            gate = self._apps.setdefault(app_id, Gate(self._max_backoff, self._chance))
-            return [*news, News(app_id, error)] if gate.refused(epochs.app, now) else news
+            gate = self._apps.setdefault(app_id, CircuitBreaker(self._max_backoff, self._chance))
+            return [*news, BreakerEvent(app_id, error)] if gate.refused(epochs.app, now) else news
         if app_id in self._apps and self._apps[app_id].answered():
-            news.append(News(app_id, None))
+            news.append(BreakerEvent(app_id, None))
         return news
 
     def try_at_once(self) -> list[str | None]:

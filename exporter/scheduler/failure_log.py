@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from exporter.enums import ReadFailure
 from exporter.errors import Fault, NotFound, ReadError, Throttled
-from exporter.model.reading import Reading
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.volcengine.pacing import QUIET
+from exporter.volcengine.rate_limiter import QUIET
 
 SUMMARY = 300.0
 """Seconds from the first failed read that was not told yet to the summary that tells it."""
@@ -20,7 +20,7 @@ Line = tuple[int, str]
 
 
 @dataclass(slots=True)
-class Reports:
+class FailureLog:
     """Lines of log, each with its level. Times are monotonic seconds; its owner holds a lock.
 
     A target whose answers are of no use is `odd` until it has a good one. What is not found is no failure.
@@ -33,7 +33,7 @@ class Reports:
     _latest: ReadError | None = None
     _since: float = 0.0
 
-    def saw(self, reading: Reading, now: float) -> Iterator[Line]:
+    def saw(self, reading: ReadResult, now: float) -> Iterator[Line]:
         """Take a read in; what has begun with it."""
         error = reading.error
         if error is None or isinstance(error, NotFound):

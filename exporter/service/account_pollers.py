@@ -7,28 +7,28 @@ from threading import Lock
 
 from exporter.config.accounts import Account as AccountConfig
 from exporter.config.schema import Config
-from exporter.metrics.instruments import AccountNumbers, Instruments
+from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
 from exporter.model.clock import Clock
-from exporter.model.known import Known
 from exporter.model.target import TargetId
-from exporter.model.turn import Turn
+from exporter.model.task_state import TaskState
+from exporter.model.turn import NextRead
 from exporter.scheduler.poller import LOOK_AHEAD, Poller
 from exporter.scheduler.ports import Account, Ports
-from exporter.scheduler.tracker import Tracker
-from exporter.service.accounts import cadence, connect
+from exporter.scheduler.registry import TaskRegistry
+from exporter.service.accounts import connect, intervals
 from exporter.volcengine.client import Client
-from exporter.volcengine.pacing import Pacer
+from exporter.volcengine.rate_limiter import RateLimiter
 
 RETIREMENT = 1.0
 """Seconds beyond its timeout that a call of a replaced client may take."""
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class AccountPoller:
     """One account at work."""
 
     config: AccountConfig
-    pacer: Pacer
+    rate_limiter: RateLimiter
     client: Client
     poller: Poller
 
@@ -38,12 +38,12 @@ class _Plan:
     """One account as the new configuration wants it; nothing of it is in force yet."""
 
     config: AccountConfig
-    pacer: Pacer
+    rate_limiter: RateLimiter
     account: Account
     client: Client
 
 
-class Desks:
+class AccountPollers:
     """Every account's desk. A reload first connects all that is new, which may fail, and only then swaps.
 
     A pacer outlives its account's configuration, so that the budget holds across a reload.
@@ -53,16 +53,16 @@ class Desks:
         self,
         environ: Mapping[str, str],
         clock: Clock,
-        instruments: Instruments,
+        self_metrics: SelfMetrics,
         ports: Ports,
-        new_pacer: Callable[[float], Pacer],
+        new_pacer: Callable[[float], RateLimiter],
     ) -> None:
         self._environ = environ
         self._clock = clock
-        self._instruments = instruments
+        self._instruments = self_metrics
         self._ports = ports
         self._new_pacer = new_pacer
-        self._desks: dict[str, Desk] = {}
+        self._desks: dict[str, AccountPoller] = {}
         self._retired: deque[tuple[float, Client]] = deque()
         self._following = Lock()
 
@@ -80,10 +80,10 @@ class Desks:
             if now is None or now.client is not desk.client:
                 self._retire(desk)
 
-    def follow(self, tracker: Tracker) -> None:
+    def follow(self, registry: TaskRegistry) -> None:
         """Read what is tracked, each target at its account's desk, and nothing else."""
         with self._following:
-            tracked = {known.target.id: known for known in tracker.all()}
+            tracked = {known.target.id: known for known in registry.all()}
             for name, desk in self._desks.items():
                 mine = {target: known for target, known in tracked.items() if known.target.account == name}
                 for target in desk.poller.targets() - mine.keys():
@@ -91,33 +91,33 @@ class Desks:
                 for known in mine.values():
                     desk.poller.add(known)
 
-    def follow_some(self, targets: Iterable[TargetId], tracker: Tracker) -> None:
+    def follow_some(self, targets: Iterable[TargetId], registry: TaskRegistry) -> None:
         """The same for these targets, where all others stay as they are."""
         with self._following:
             for target in targets:
-                known = tracker.get(target)
+                known = registry.get(target)
                 for name, desk in self._desks.items():
                     if known is not None and known.target.account == name:
                         desk.poller.add(known)
                     else:
                         self._forget(desk, target)
 
-    def make_due(self, known: Iterable[Known]) -> None:
+    def make_due(self, known: Iterable[TaskState]) -> None:
         """Let these wait for their next read no longer."""
         for each in known:
             if (desk := self._desks.get(each.target.account)) is not None:
                 desk.poller.make_due(each.target.id)
 
-    def ask(self, known: Known) -> None:
+    def ask(self, known: TaskState) -> None:
         """Read this one before the others."""
         if (desk := self._desks.get(known.target.account)) is not None:
             desk.poller.ask(known.target.id)
 
-    def forget(self, targets: list[TargetId], tracker: Tracker) -> None:
+    def forget(self, targets: list[TargetId], registry: TaskRegistry) -> None:
         """Read these no more, unless they have been listed again since."""
         with self._following:
             for target in targets:
-                if tracker.get(target) is None:
+                if registry.get(target) is None:
                     for desk in self._desks.values():
                         self._forget(desk, target)
 
@@ -132,12 +132,12 @@ class Desks:
         while self._retired and self._retired[0][0] <= now:
             self._retired.popleft()[1].close()
 
-    def in_force(self, known: Known) -> float:
+    def in_force(self, known: TaskState) -> float:
         """The interval now in force for a task, in seconds."""
         desk = self._desks.get(known.target.account)
         return desk.poller.in_force(known) if desk else 0.0
 
-    def turn(self, known: Known) -> Turn | None:
+    def turn(self, known: TaskState) -> NextRead | None:
         """When a task will be read next; None while no account reads it."""
         desk = self._desks.get(known.target.account)
         return desk.poller.turn(known.target.id) if desk else None
@@ -157,28 +157,28 @@ class Desks:
     def _planned(self, config: AccountConfig, place: str) -> _Plan:
         desk = self._desks.get(config.name)
         if desk is not None and desk.config == config:
-            return _Plan(config, desk.pacer, desk.poller.account, desk.client)
-        pacer = desk.pacer if desk else self._new_pacer(config.max_qps)
-        account, client = connect(config, self._environ, pacer, self._clock, place)
-        return _Plan(config, pacer, account, client)
+            return _Plan(config, desk.rate_limiter, desk.poller.account, desk.client)
+        rate_limiter = desk.rate_limiter if desk else self._new_pacer(config.max_qps)
+        account, client = connect(config, self._environ, rate_limiter, self._clock, place)
+        return _Plan(config, rate_limiter, account, client)
 
-    def _desk(self, plan: _Plan, config: Config) -> Desk:
+    def _desk(self, plan: _Plan, config: Config) -> AccountPoller:
         name = plan.config.name
-        plan.pacer.set_limit(plan.config.max_qps)
+        plan.rate_limiter.set_limit(plan.config.max_qps)
         desk = self._desks.get(name)
         if desk is None:
             self._instruments.open_account(name)
-            poller = Poller(plan.account, cadence(config), config.polling.stale_after, self._clock, self._ports)
+            poller = Poller(plan.account, intervals(config), config.polling.stale_after, self._clock, self._ports)
         else:
             poller = desk.poller
-            poller.reconfigure(plan.account, cadence(config), config.polling.stale_after)
-        return Desk(plan.config, plan.pacer, plan.client, poller)
+            poller.reconfigure(plan.account, intervals(config), config.polling.stale_after)
+        return AccountPoller(plan.config, plan.rate_limiter, plan.client, poller)
 
-    def _retire(self, desk: Desk) -> None:
+    def _retire(self, desk: AccountPoller) -> None:
         """Have a client that was replaced closed once its calls in flight have had their time."""
         self._retired.append((self._clock.monotonic() + desk.config.timeout + RETIREMENT, desk.client))
 
     @staticmethod
-    def _forget(desk: Desk, target: TargetId) -> None:
+    def _forget(desk: AccountPoller, target: TargetId) -> None:
         desk.poller.remove(target)
         desk.client.forget(target)
