@@ -15,7 +15,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
 from exporter.config.load import load
-from exporter.discovery.groups import Listing, TargetEntry
+from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import ReadError
 from exporter.metrics.negotiate import Format

@@ -2,7 +2,7 @@
 
 from exporter.config.accounts import Account
 from exporter.config.schema import Config
-from exporter.discovery.listing import AccountOf
+from exporter.discovery.merge import AccountOf
 from exporter.errors import ConfigError, Problem
 from exporter.model.target import TargetId
 

@@ -8,7 +8,7 @@ import click
 from exporter.config.durations import format_duration
 from exporter.config.schema import Config
 from exporter.config.secret_lines import CALLBACK_SECRETS, lines_in
-from exporter.discovery.listing import AccountOf
+from exporter.discovery.merge import AccountOf
 from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, Problem, StartError
 from exporter.model.callback import Callback

@@ -11,7 +11,7 @@ from exporter.cli.advice import swapped, told
 from exporter.cli.options import coloured
 from exporter.config.accounts import Account
 from exporter.config.schema import Config
-from exporter.discovery.listing import Accepted
+from exporter.discovery.merge import Accepted
 from exporter.errors import AppRefused, NotFound, Rejected
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId

@@ -1,18 +1,188 @@
-"""One element of `http_sd_configs`: what its URL answered last, as long as it answered well."""
+"""http_sd_configs: the targets that a URL answers with, fetched within bounds of time, size and redirects."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import monotonic
+from typing import Final
+from urllib.parse import urljoin, urlsplit
 
+import requests
+import urllib3
+from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
+from requests.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError
 
+from exporter import __version__
+from exporter.config.addresses import is_loopback
 from exporter.config.discovery import HttpSdConfig
-from exporter.discovery.feed import Refreshed, SDSource, SDSourceError
-from exporter.discovery.groups import Listing, one_list, read_groups
-from exporter.discovery.http_get import Getter
-from exporter.discovery.sd_form import groups_of_json
+from exporter.config.http_client import authorization_header, unusable_files
+from exporter.discovery.sd_format import (
+    LARGEST_DOCUMENT,
+    Listing,
+    Refreshed,
+    SDSource,
+    SDSourceError,
+    groups_of_json,
+    one_list,
+    read_groups,
+)
 from exporter.enums import Source
+from exporter.errors import ConfigError
+from exporter.volcengine.error_mapping import of_exception
+from exporter.volcengine.transport import Transport
+
+TIMEOUT: Final = 10.0
+"""Seconds for all of it, redirects included."""
+MOST_REDIRECTS: Final = 5
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+OK: Final = 200
+JSON: Final = "application/json"
+CHUNK: Final = 64 * 1024
+TOO_SLOW: Final = f"gave no whole answer within {TIMEOUT:g} seconds"
+TELL_URLS: Final = ("urllib3.connection", "urllib3.connectionpool")
+"""Loggers that tell a request's whole URL, at DEBUG, and at WARNING when an answer's headers are odd."""
+NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError)
+
+
+class Getter:
+    """Gets the list of one URL. `adapter` takes the place of the network, `stopwatch` gives monotonic seconds."""
+
+    def __init__(
+        self,
+        config: HttpSdConfig,
+        adapter: BaseAdapter | None = None,
+        stopwatch: Callable[[], float] = monotonic,
+    ) -> None:
+        self._config = config
+        self._adapter = adapter or Transport(connections=1, leaves=self._refuse_if_closed)
+        self._closed = False
+        self._stopwatch = stopwatch
+        for name in TELL_URLS:
+            logging.getLogger(name).addFilter(_is_error)
+        if config.tls_config.insecure_skip_verify:
+            # It was asked for; exporter/config/rules.py warns of it.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+    def get(self) -> bytes:
+        """The body of a good answer, decompressed; FeedFault tells why there is none."""
+        problem = next(unusable_files(self._config), None)
+        if problem:
+            raise SDSourceError(str(problem))
+        try:
+            return self._followed(self._stopwatch() + TIMEOUT)
+        except ConfigError as error:
+            raise SDSourceError(str(error)) from None
+        except NETWORK_ERRORS as error:
+            raise SDSourceError(f"cannot be had: {of_exception(error).what}") from None
+
+    def close(self) -> None:
+        """Break off what is under way, and ask no more."""
+        self._closed = True
+        self._adapter.close()
+
+    def _refuse_if_closed(self) -> None:
+        """Also called when a connection stands: it may have been made while the others were closed."""
+        if self._closed:
+            raise SDSourceError("is closed")
+
+    def _followed(self, deadline: float) -> bytes:
+        url, headers = self._config.url.whole, self._headers()
+        for _ in range(MOST_REDIRECTS + 1):
+            response = self._sent(url, headers, deadline)
+            try:
+                target = self._redirected(url, response)
+                if target is None:
+                    return self._body(response, deadline)
+            finally:
+                response.close()
+            if not _same_server(url, target):
+                headers.pop("Authorization", None)
+            url = target
+        raise SDSourceError(f"redirects more than {MOST_REDIRECTS} times")
+
+    def _headers(self) -> dict[str, str]:
+        seconds = self._config.refresh_interval
+        headers = {
+            "Accept": JSON,
+            "Accept-Encoding": "gzip",
+            "Connection": "close",  # the next look is a refresh_interval away, with certificates read anew
+            "User-Agent": f"webcast-exporter/{__version__}",
+            "X-Prometheus-Refresh-Interval-Seconds": f"{seconds:.3f}".rstrip("0").rstrip("."),
+        }
+        authorization = authorization_header(self._config)
+        return headers | ({"Authorization": authorization} if authorization else {})
+
+    def _sent(self, url: str, headers: dict[str, str], deadline: float) -> Response:
+        self._refuse_if_closed()
+        left = deadline - self._stopwatch()
+        if left <= 0:
+            raise SDSourceError(TOO_SLOW)
+        request = PreparedRequest()
+        request.prepare_method("GET")
+        request.prepare_url(url, None)
+        request.prepare_headers(headers)
+        tls = self._config.tls_config
+        return self._adapter.send(
+            request,
+            stream=True,
+            timeout=left,
+            verify=not tls.insecure_skip_verify and (str(tls.ca_file) if tls.ca_file else True),
+            cert=(str(tls.cert_file), str(tls.key_file)) if tls.cert_file else None,
+            proxies=proxies(url, self._config.proxy_url.get_secret_value() if self._config.proxy_url else None),
+        )
+
+    def _redirected(self, url: str, response: Response) -> str | None:
+        """Where the answer sends us; None when it does not, or we do not go."""
+        location = response.headers.get("Location")
+        if not self._config.follow_redirects or response.status_code not in REDIRECTS or not location:
+            return None
+        target = urljoin(url, location)
+        if urlsplit(target).scheme not in {"http", "https"}:
+            raise SDSourceError("redirects to something that is not http")
+        return target
+
+    def _body(self, response: Response, deadline: float) -> bytes:
+        if response.status_code != OK:
+            raise SDSourceError(f"answered with HTTP status {response.status_code}")
+        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
+            raise SDSourceError(f"answered with a Content-Type other than {JSON}")
+        body = bytearray()
+        for chunk in response.iter_content(CHUNK):
+            body += chunk
+            if len(body) > LARGEST_DOCUMENT:
+                raise SDSourceError(f"answered with more than {LARGEST_DOCUMENT:,} bytes")
+            if self._stopwatch() > deadline:
+                raise SDSourceError(TOO_SLOW)
+        return bytes(body)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
+
+
+def _same_server(url: str, target: str) -> bool:
+    """Whether credentials for the one may go to the other: the same origin, or its step from http to https."""
+    (scheme, host, port), there = _origin(url), _origin(target)
+    return there == (scheme, host, port) or ((scheme, port) == ("http", 80) and there == ("https", host, 443))
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def proxies(url: str, proxy_url: str | None) -> dict[str, str]:
+    """The proxy by the URL's scheme, as requests has it; without `proxy_url` the environment's, never to loopback."""
+    parts = urlsplit(url)
+    if proxy_url is not None:
+        return {parts.scheme: proxy_url}
+    if is_loopback(parts.hostname or ""):
+        return {}
+    return {scheme: found for scheme, found in get_environ_proxies(url).items() if scheme == parts.scheme}
+
 
 EMPTY = Listing(Source.HTTP)
 

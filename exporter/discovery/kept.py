@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from exporter.config.times import EXPECTED_END, EXPECTED_START, time_text
-from exporter.discovery.groups import Listing, TargetEntry, TargetGroup, read_groups
+from exporter.discovery.sd_format import Listing, TargetEntry, TargetGroup, read_groups
 from exporter.enums import Source
 from exporter.model.target import TargetId
 from exporter.store.kept import KeptTarget, KeptTargets

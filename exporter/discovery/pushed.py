@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from exporter.discovery.groups import TargetEntry, TargetGroup, read_groups
-from exporter.discovery.listing import AccountOf
+from exporter.discovery.merge import AccountOf
+from exporter.discovery.sd_format import TargetEntry, TargetGroup, read_groups
 from exporter.enums import Source
 from exporter.errors import BadTargets, Problem
 from exporter.model.target import TargetId

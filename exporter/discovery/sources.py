@@ -1,4 +1,4 @@
-"""All the lists that a configuration names: what they say now, and their refreshing."""
+"""The sources of targets that the configuration names, and their refreshes."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -7,11 +7,9 @@ from typing import Self
 
 from exporter.config.discovery import FileSdConfig, HttpSdConfig
 from exporter.config.schema import Config
-from exporter.discovery.feed import Refreshed, SDSource
 from exporter.discovery.file_sd import FileSource
-from exporter.discovery.groups import Listing
 from exporter.discovery.http_sd import HttpSource
-from exporter.discovery.static import static_listing
+from exporter.discovery.sd_format import Listing, Refreshed, SDSource, static_listing
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from threading import Lock
 
 from exporter.config.callbacks import Callbacks as CallbackConfig
 from exporter.config.schema import Config
-from exporter.discovery.groups import TargetEntry
 from exporter.discovery.kept import Change
-from exporter.discovery.listing import AccountOf
+from exporter.discovery.merge import AccountOf
+from exporter.discovery.sd_format import TargetEntry
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import StateError
 from exporter.model.callback import Callback

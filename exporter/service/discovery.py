@@ -4,8 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from exporter.config.schema import Config
-from exporter.discovery.feed import SDSource
-from exporter.discovery.groups import Listing
+from exporter.discovery.sd_format import Listing, SDSource
 from exporter.discovery.sources import Sources
 from exporter.metrics.self_metrics import SelfMetrics
 from exporter.model.clock import Clock

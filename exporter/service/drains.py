@@ -5,9 +5,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from exporter.config.schema import Config
-from exporter.discovery.groups import TargetEntry
 from exporter.discovery.kept import kept_labels, listed_again
-from exporter.discovery.listing import AccountOf
+from exporter.discovery.merge import AccountOf
+from exporter.discovery.sd_format import TargetEntry
 from exporter.errors import StateError
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import TaskState

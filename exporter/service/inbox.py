@@ -4,8 +4,7 @@ import json
 import logging
 from contextlib import suppress
 
-from exporter.discovery.feed import SDSourceError
-from exporter.discovery.sd_form import groups_of_json
+from exporter.discovery.sd_format import SDSourceError, groups_of_json
 from exporter.errors import BadTargets, StartError, StateError
 from exporter.model.target import TargetId
 from exporter.service.callbacks import CallbackIntake

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from exporter.config.schema import Config
 from exporter.config.secret_lines import CALLBACK_SECRETS, PUSH_TOKENS, SecretLines, secret_files
-from exporter.discovery.groups import Listing
 from exporter.discovery.kept import Change, KeptList
+from exporter.discovery.sd_format import Listing
 from exporter.enums import Source
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from exporter.config.schema import Config
-from exporter.discovery.groups import Listing
-from exporter.discovery.listing import Accepted, AccountOf, accept
+from exporter.discovery.merge import Accepted, AccountOf, accept
+from exporter.discovery.sd_format import Listing
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from exporter.config.schema import Config
-from exporter.discovery.listing import AccountOf
+from exporter.discovery.merge import AccountOf
 from exporter.errors import StartError
 from exporter.store.read_only import looking_into
 from exporter.store.stopped import Wanted, stopped_runs

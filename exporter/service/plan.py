@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from exporter.config.accounts import Account
 from exporter.config.schema import Config
-from exporter.discovery.listing import accept
-from exporter.discovery.static import static_listing
+from exporter.discovery.merge import accept
+from exporter.discovery.sd_format import static_listing
 from exporter.enums import Status
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.render import heading, render

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from exporter.config.schema import Config
-from exporter.discovery.groups import TargetGroup
 from exporter.discovery.kept import Change
-from exporter.discovery.listing import AccountOf
+from exporter.discovery.merge import AccountOf
 from exporter.discovery.pushed import read_push
+from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import Source
 from exporter.errors import StartError, StateError
 from exporter.model.target import TargetId

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from exporter.config.schema import Config
-from exporter.discovery.listing import AccountOf
+from exporter.discovery.merge import AccountOf
 from exporter.enums import Rejection, Source
 from exporter.errors import StateError
 from exporter.metrics.history import TaskHistory

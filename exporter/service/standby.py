@@ -7,9 +7,9 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry
 
 from exporter.config.schema import Config
-from exporter.discovery.groups import TargetGroup
-from exporter.discovery.listing import AccountOf
+from exporter.discovery.merge import AccountOf
 from exporter.discovery.pushed import read_push
+from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import ConfigError
 from exporter.metrics.prefix_filter import PrefixFilter

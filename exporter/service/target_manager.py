@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import RLock
 
 from exporter.config.schema import Config
-from exporter.discovery.groups import Listing
 from exporter.discovery.kept import Change
-from exporter.discovery.roster import Difference, TargetIndex, merged
+from exporter.discovery.merge import Difference, TargetIndex, merged
+from exporter.discovery.sd_format import Listing
 from exporter.enums import Rejection, Source
 from exporter.model.run import Run
 from exporter.model.target import TargetId

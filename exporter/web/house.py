@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from exporter.discovery.groups import TargetGroup
+from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import CallbackOutcome
 from exporter.metrics.scrape import Exposition
 from exporter.metrics.series_cache import TaskCountKey

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from exporter.discovery.listing import WEAKEST_FIRST
+from exporter.discovery.merge import WEAKEST_FIRST
 from exporter.model.task_state import DisplayStatus, Lifetimes, TaskState
 from exporter.model.trouble import Rank, Trouble, elapsed, trouble
 from exporter.web.asked import PAST, Sort, TasksAsked

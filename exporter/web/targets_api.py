@@ -7,9 +7,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter.discovery.feed import SDSourceError
-from exporter.discovery.listing import WEAKEST_FIRST
-from exporter.discovery.sd_form import groups_of_json
+from exporter.discovery.merge import WEAKEST_FIRST
+from exporter.discovery.sd_format import SDSourceError, groups_of_json
 from exporter.errors import BadTargets, StartError, StateError
 from exporter.model.target import TargetId
 from exporter.model.task_state import TaskState

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from exporter.discovery.listing import WEAKEST_FIRST
+from exporter.discovery.merge import WEAKEST_FIRST
 from exporter.enums import Source, StopReason
 from exporter.model.pages import PageEvent
 from exporter.model.task_state import TaskState

@@ -5,8 +5,8 @@ import pytest
 
 from exporter.config.files import FileFault, read_text
 from exporter.config.load import parse_config
-from exporter.discovery.feed import LARGEST_DOCUMENT, Refreshed
 from exporter.discovery.file_sd import FileSource
+from exporter.discovery.sd_format import LARGEST_DOCUMENT, Refreshed
 from exporter.enums import Rejection, Source
 from exporter.model.target import TargetId
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.discovery.groups import TargetEntry, TargetGroup, one_list, read_groups
+from exporter.discovery.sd_format import TargetEntry, TargetGroup, one_list, read_groups
 from exporter.enums import Rejection, Source
 from exporter.model.target import TargetId
 

@@ -14,9 +14,9 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.util import connection
 
 from exporter.config.discovery import HttpSdConfig
-from exporter.discovery import http_get
-from exporter.discovery.feed import SDSourceError
-from exporter.discovery.http_get import Getter, proxies
+from exporter.discovery import http_sd as http_get
+from exporter.discovery.http_sd import Getter, proxies
+from exporter.discovery.sd_format import SDSourceError
 
 Section = Callable[..., HttpSdConfig]
 

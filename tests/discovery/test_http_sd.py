@@ -7,9 +7,8 @@ import pytest
 
 from exporter import __version__
 from exporter.config.discovery import HttpSdConfig
-from exporter.discovery.feed import LARGEST_DOCUMENT, Refreshed
-from exporter.discovery.http_get import MOST_REDIRECTS
-from exporter.discovery.http_sd import HttpSource
+from exporter.discovery.http_sd import MOST_REDIRECTS, HttpSource
+from exporter.discovery.sd_format import LARGEST_DOCUMENT, Refreshed
 from exporter.enums import Source
 
 Section = Callable[..., HttpSdConfig]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.discovery.groups import TargetEntry
 from exporter.discovery.kept import KeptList
+from exporter.discovery.sd_format import TargetEntry
 from exporter.enums import Source
 from exporter.errors import StateError
 from exporter.model.target import TargetId

@@ -1,8 +1,8 @@
 import pytest
 
 from exporter.config.accounts import Account
-from exporter.discovery.groups import Listing, Rejected, TargetEntry
-from exporter.discovery.listing import accept
+from exporter.discovery.merge import accept
+from exporter.discovery.sd_format import Listing, Rejected, TargetEntry
 from exporter.enums import Rejection, Source
 from exporter.errors import Problem
 from exporter.model.target import Target, TargetId

@@ -3,9 +3,9 @@
 import pytest
 
 from exporter.config.accounts import Account
-from exporter.discovery.groups import TargetEntry, TargetGroup
-from exporter.discovery.listing import AccountOf
+from exporter.discovery.merge import AccountOf
 from exporter.discovery.pushed import read_push
+from exporter.discovery.sd_format import TargetEntry, TargetGroup
 from exporter.errors import BadTargets
 from exporter.model.target import TargetId
 

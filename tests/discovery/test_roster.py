@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config.accounts import Account
-from exporter.discovery.groups import Listing, TargetEntry
-from exporter.discovery.listing import accept
-from exporter.discovery.roster import Difference, TargetIndex, merged
+from exporter.discovery.merge import Difference, TargetIndex, accept, merged
+from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.enums import Rejection, Source
 from exporter.model.target import TargetId
 

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.discovery.feed import SDSourceError
-from exporter.discovery.groups import TargetGroup
-from exporter.discovery.sd_form import groups_of_json, groups_of_yaml
+from exporter.discovery.sd_format import SDSourceError, TargetGroup, groups_of_json, groups_of_yaml
 
 Reader = Callable[[str], list[TargetGroup]]
 BOTH = pytest.mark.parametrize("read", [groups_of_json, groups_of_yaml])

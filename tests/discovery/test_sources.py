@@ -9,8 +9,7 @@ import pytest
 from exporter.config.fields import Section
 from exporter.config.load import parse_config
 from exporter.config.schema import Config
-from exporter.discovery.feed import Refreshed, SDSource
-from exporter.discovery.groups import Listing, TargetEntry
+from exporter.discovery.sd_format import Listing, Refreshed, SDSource, TargetEntry
 from exporter.discovery.sources import Sources
 from exporter.enums import Source
 from exporter.model.target import TargetId

@@ -1,8 +1,7 @@
 from pathlib import Path
 
 from exporter.config.load import parse_config
-from exporter.discovery.groups import TargetEntry
-from exporter.discovery.static import static_listing
+from exporter.discovery.sd_format import TargetEntry, static_listing
 from exporter.enums import Rejection, Source
 from exporter.model.target import TargetId
 

@@ -11,7 +11,7 @@ import yaml
 from exporter.config.load import parse_config
 from exporter.config.schema import Config
 from exporter.config.web_config import WebConfig, parse_web_config
-from exporter.discovery.sd_form import groups_of_json
+from exporter.discovery.sd_format import groups_of_json
 from tests.docs.reading import ROOT, Block, blocks, blocks_of, documents
 from tests.rules.promql import faults
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.routing import Match
 
 from exporter.cli.group import main
-from exporter.discovery.sd_form import groups_of_json
+from exporter.discovery.sd_format import groups_of_json
 from exporter.web.house import House
 from exporter.web.site import create_site
 from tests.docs.console import Call, commands, curl, lines, sent

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from exporter.config.load import parse_config
 from exporter.discovery.http_sd import HttpSource
-from exporter.discovery.sd_form import groups_of_json
+from exporter.discovery.sd_format import groups_of_json
 from exporter.store.opening import open_engine
 from exporter.store.schema import META
 from tests.docs.console import commands

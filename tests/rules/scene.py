@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.discovery.groups import Listing, TargetEntry
+from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.enums import STATUS_OF_CODE, CallbackOutcome, Source, Status
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Plan

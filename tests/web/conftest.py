@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from starlette.applications import Starlette
 
 from exporter.config.schema import Config
-from exporter.discovery.groups import TargetGroup
+from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import CallbackOutcome, Rejection, Source
 from exporter.errors import ConfigError, Problem
 from exporter.metrics.catalog.task import task_families

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from exporter.discovery.groups import TargetGroup
+from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import ReadFailure, Source, Status
 from exporter.errors import BadTargets, Problem, StartError, StateError
 from exporter.model.target import Target, TargetId
