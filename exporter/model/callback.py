@@ -1,26 +1,58 @@
-"""A callback whose signature fits, as far as it is of use here."""
+"""Verified callbacks: their keys, the page events they report, and the page counters of a run.
+
+GetWebCastTask says nothing about page freezes, blanks or crashes (seed page, MonitorConfig); only callbacks do.
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.model.pages import PageEvent
+from exporter.enums import PageAction, PageReason
 from exporter.model.target import TargetId
 
 
 class EventKey(NamedTuple):
-    """What makes an event one and the same, however often it is delivered: its app and the vendor's EventId.
+    """Identity of an event, however often it is delivered: app id and the vendor's EventId.
 
-    A signature without an app is a key too. It covers the values in whatever field they stand, so that a body that was
-    overheard could be sent again with its EventId and its Nonce exchanged.
+    A signature with an empty app id is a key too: the signature covers the values but not their field names, so a body
+    that was overheard could be sent again with EventId and Nonce exchanged.
     """
 
     app_id: str
     event_id: str
 
 
+class PageEvent(NamedTuple):
+    """The vendor refreshed a page or rescheduled its task; `at` is the callback's EventTime, Unix seconds."""
+
+    action: PageAction
+    reason: PageReason
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Page events of one run: how many of each action, and the latest event of each action and reason."""
+
+    refreshes: int = 0
+    reschedules: int = 0
+    latest: tuple[PageEvent, ...] = ()
+
+
+NO_PAGES = Pages()
+
+
+def with_event(pages: Pages, event: PageEvent) -> Pages:
+    """Add one event; events may arrive out of order."""
+    refreshed = event.action is PageAction.REFRESH
+    latest = {(each.action, each.reason): each for each in pages.latest}
+    kind = event.action, event.reason
+    latest[kind] = max(latest.get(kind, event), event)
+    return Pages(pages.refreshes + refreshed, pages.reschedules + (not refreshed), tuple(sorted(latest.values())))
+
+
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One event of one task. `at` is its EventTime in Unix seconds; `page` is None when it is about no page."""
+    """One event of one task. `at` is its EventTime in Unix seconds; `page` is None when it is not about the page."""
 
     target: TargetId
     event_id: str
@@ -30,7 +62,7 @@ class Callback:
 
     @property
     def keys(self) -> tuple[EventKey, EventKey]:
-        """Under which it is remembered; whoever has one of them has been here before."""
+        """The keys that it is remembered by; a match of either one is a duplicate."""
         return EventKey(self.target.app_id, self.event_id), EventKey("", self.signature)
 
 

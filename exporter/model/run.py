@@ -8,8 +8,7 @@ import math
 from dataclasses import dataclass, replace
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
-from exporter.model.callback import CallbackReceipt
-from exporter.model.pages import NO_PAGES, Pages
+from exporter.model.callback import NO_PAGES, CallbackReceipt, Pages
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task import Task
@@ -45,10 +44,10 @@ class Run:
     @property
     def live(self) -> bool:
         """Whether it was last read live and is still followed (contract, "Words")."""
-        return self.end_seen is None and not self.announced
+        return self.end_seen is None and not self.pending
 
     @property
-    def announced(self) -> bool:
+    def pending(self) -> bool:
         """Whether no read has seen it yet."""
         return not self.entered
 
@@ -110,23 +109,25 @@ class StateChange:
 
     runs: tuple[Run, ...] = ()
     facts: tuple[RunEvent, ...] = ()
-    heard: tuple[CallbackReceipt, ...] = ()
+    receipts: tuple[CallbackReceipt, ...] = ()
 
     def __bool__(self) -> bool:
         """A step that changes nothing is worth no write; there is no fact without a run or a callback."""
-        return bool(self.runs or self.heard)
+        return bool(self.runs or self.receipts)
 
 
-def advance(run: Run | None, reading: ReadResult, task: Task, announced: Run | None = None) -> tuple[Run, StateChange]:
-    """Take a successful read into the target's run: the same one, or a new one (the `announced`) that replaces it."""
+def advance(
+    run: Run | None, reading: ReadResult, task: Task, pending_run: Run | None = None
+) -> tuple[Run, StateChange]:
+    """Take a successful read into the target's run: the same one, or a new one (the `pending_run`) that replaces it."""
     replaced = StateChange()
     if run is None:
-        before = announced or Run(target=reading.target, first_seen=reading.at)
+        before = pending_run or Run(target=reading.target, first_seen=reading.at)
     elif _same_run(run, task):
         before = run
     else:
         lost, replaced = mark_lost(run, reading.at)
-        before = announced or next_run(lost, reading.at)
+        before = pending_run or next_run(lost, reading.at)
     after, facts = _read(before, reading, task)
     runs = (after,) if after != run else ()
     return after, StateChange((*replaced.runs, *runs), (*replaced.facts, *facts))
@@ -143,7 +144,7 @@ def mark_lost(run: Run, at: float) -> tuple[Run, StateChange]:
     return run, StateChange()
 
 
-def leave(run: Run, at: float) -> StateChange:
+def abandon(run: Run, at: float) -> StateChange:
     """Let a live run go before its end was read; nobody will look for it any more."""
     facts = () if run.counted else (EndUnseen(run.target.app_id),)
     return StateChange((replace(run, end_seen=at),), facts)

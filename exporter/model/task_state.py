@@ -11,14 +11,18 @@ from typing import NamedTuple
 
 from exporter.enums import ReadFailure, Status
 from exporter.errors import NotFound
-from exporter.model.pages import NO_PAGES, Pages
+from exporter.model.callback import NO_PAGES, Callback, CallbackReceipt, PageEvent, Pages, with_event
 from exporter.model.read_result import ReadResult
-from exporter.model.run import Run, StateChange, advance, leave, mark_lost
+from exporter.model.run import PageActionTaken, Run, StateChange, abandon, advance, mark_lost, next_run
 from exporter.model.target import Target
 from exporter.model.task import Task
 
 LOOK_BACK = 72 * 3600.0
 """The API answers only for tasks that started in the last 72 hours (seed page), and none runs longer than 24."""
+
+
+WHOLE_SECONDS = 1.0
+"""EventTime may be cut to whole seconds, while StartTime and EndTime have milliseconds."""
 
 
 class DisplayStatus(StrEnum):
@@ -50,6 +54,18 @@ class Named(NamedTuple):
 NOT_NAMED = Named()
 
 
+class NextRead(NamedTuple):
+    """The next read of a target: its read class, when it is due (Unix seconds) and what delays it.
+
+    `read_class` is empty for a target that was never read; `due` is None while it is being read; `held` is empty unless
+    something other than the budget delays it.
+    """
+
+    read_class: str
+    due: float | None
+    held: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
     """The waits of the configuration, in seconds: `polling.stale_after`, `push.ttl`, the others of `lifecycle`."""
@@ -68,7 +84,7 @@ class TaskState:
     `task` is the state to show, None when there is none to show; `task_time` is the vendor's clock at the read that
     said so. `not_found_since` begins with the first of the latest answers in a row that know no such task.
     `drain_until` is set once no source lists the target any more. `fresh_for` is how many seconds a success stays
-    fresh, if that is more than `stale_after`. `announced` is a run after `run` of which only callbacks have told.
+    fresh, if that is more than `stale_after`. `pending_run` is a run after `run` of which only callbacks have told.
     `named` is when a push and a callback last named it.
     """
 
@@ -86,7 +102,7 @@ class TaskState:
     not_found_since: float | None = None
     drain_until: float | None = None
     fresh_for: float = 0.0
-    announced: Run | None = None
+    pending_run: Run | None = None
     named: Named = NOT_NAMED
 
     @property
@@ -106,11 +122,11 @@ class TaskState:
     @property
     def pages(self) -> Pages:
         """What callbacks have told of the run that is shown, or of the one to come while there is none."""
-        run = self.run or self.announced
+        run = self.run or self.pending_run
         return run.pages if run else NO_PAGES
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether its run has stopped by a read, so that nothing of it can change any more."""
         return self.run is not None and self.run.end_seen is not None and self.run.last is not None
 
@@ -121,15 +137,15 @@ def apply_read(known: TaskState, reading: ReadResult) -> tuple[TaskState, StateC
         return _learn_task(known, reading, reading.task)
     error = reading.error
     read = replace(known, last_read=reading.at, failure=error.failure if error else None)
-    if isinstance(error, NotFound) and not known.over:
+    if isinstance(error, NotFound) and not known.finished:
         since = reading.at if known.not_found_since is None else known.not_found_since
         return replace(read, task=None, not_found_since=since), StateChange()
     return read, StateChange()
 
 
 def _learn_task(known: TaskState, reading: ReadResult, task: Task) -> tuple[TaskState, StateChange]:
-    run, step = advance(known.run, reading, task, known.announced)
-    taken_up = known.announced is None or known.announced.first_seen == run.first_seen
+    run, step = advance(known.run, reading, task, known.pending_run)
+    taken_up = known.pending_run is None or known.pending_run.first_seen == run.first_seen
     same_life = known.run is not None and known.run.first_seen == run.first_seen
     entered = known.task is None or known.task.status != task.status or not same_life
     shown = replace(
@@ -137,7 +153,7 @@ def _learn_task(known: TaskState, reading: ReadResult, task: Task) -> tuple[Task
         last_read=reading.at,
         failure=None,
         run=run,
-        announced=None if taken_up else known.announced,
+        pending_run=None if taken_up else known.pending_run,
         task=known.task if known.task == task else task,  # the one that is known, so that nothing looks changed
         task_time=reading.server_time,
         status_since=reading.at if entered else known.status_since,
@@ -151,8 +167,8 @@ def _learn_task(known: TaskState, reading: ReadResult, task: Task) -> tuple[Task
 
 def accept(target: Target, run: Run | None, at: float) -> TaskState:
     """A target begins with what the ledger remembers of its latest run: all of it, or no state yet."""
-    if run is not None and run.announced:
-        return TaskState(target=target, accepted_at=at, announced=run)
+    if run is not None and run.pending:
+        return TaskState(target=target, accepted_at=at, pending_run=run)
     if run is None or run.last is None or run.end_seen is None:
         return TaskState(target=target, accepted_at=at, run=run)
     return TaskState(
@@ -192,8 +208,8 @@ def expire(known: TaskState, now: float, lifetimes: Lifetimes) -> tuple[TaskStat
     if known.drain_until is None:
         return known, step
     if known.run is not None and known.live:
-        return (None, leave(known.run, now)) if now >= known.drain_until else (known, step)
-    shown = known.over and not is_hidden(known, now, lifetimes)
+        return (None, abandon(known.run, now)) if now >= known.drain_until else (known, step)
+    shown = known.finished and not is_hidden(known, now, lifetimes)
     return (known if shown and now < known.drain_until else None), step
 
 
@@ -216,7 +232,7 @@ def retarget(known: TaskState, target: Target) -> TaskState:
 
 def lingers_until(known: TaskState, lifetimes: Lifetimes) -> float | None:
     """Until when a stopped run's series stay; None while there is none."""
-    if not known.over or known.run is None or known.run.end_seen is None:
+    if not known.finished or known.run is None or known.run.end_seen is None:
         return None
     return known.run.end_seen + lifetimes.linger
 
@@ -254,3 +270,89 @@ def _lost_at(known: TaskState, lifetimes: Lifetimes) -> float | None:
     if run.start is not None:
         moments.append(run.start + LOOK_BACK)
     return min(moments, default=None)
+
+
+def listing_expires_at(known: TaskState, lifetimes: Lifetimes) -> float | None:
+    """The moment, in Unix seconds; None while its run is live, and when neither a push nor a callback lists it."""
+    if known.live or known.drain_until is not None:
+        return None
+    pushed, called = known.named
+    moments = (
+        None if pushed is None else _after_push(known, pushed, lifetimes),
+        None if called is None else _after_callback(known, called, lifetimes),
+    )
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def _after_push(known: TaskState, named: float, lifetimes: Lifetimes) -> float:
+    """Once a run has stopped that was not over when the push named it, its linger decides alone.
+
+    A push that came later speaks of a run still to come: like a target that the API does not know, it is waited for.
+    """
+    lingers = _lingers(known, lifetimes)
+    if lingers is None:
+        return _waited_for(known, named, lifetimes)
+    if lingers - lifetimes.linger >= named:
+        return lingers
+    return max(lingers, _waited_for(known, named, lifetimes))
+
+
+def _after_callback(known: TaskState, named: float, lifetimes: Lifetimes) -> float:
+    """A callback speaks of what has happened, an end too: what the read that follows it says of a run holds."""
+    lingers = _lingers(known, lifetimes)
+    if lingers is None or not _asked_since(known, named):
+        return _waited_for(known, named, lifetimes)
+    return lingers
+
+
+def _lingers(known: TaskState, lifetimes: Lifetimes) -> float | None:
+    return None if known.run is None or known.run.end_seen is None else known.run.end_seen + lifetimes.linger
+
+
+def _asked_since(known: TaskState, named: float) -> bool:
+    return known.last_read is not None and known.last_read >= named
+
+
+def _waited_for(known: TaskState, named: float, lifetimes: Lifetimes) -> float:
+    """`ttl` after it was named, or sooner if the API has been asked since then and knows of no such run."""
+    by_ttl = named + lifetimes.ttl
+    if not _asked_since(known, named) or known.failure not in (None, ReadFailure.NOT_FOUND):
+        return by_ttl
+    meant = known.target.expected_start
+    return min(by_ttl, (named if meant is None else max(named, meant)) + lifetimes.forget_unknown_after)
+
+
+def received(callback: Callback, at: float) -> StateChange:
+    """What a callback that arrived at `at` (Unix seconds) counts for the fleet, whichever run it is of."""
+    page, app_id = callback.page, callback.target.app_id
+    facts = () if page is None else (PageActionTaken(app_id, page.action, page.reason),)
+    return StateChange(facts=facts, receipts=(CallbackReceipt(callback.keys, at),))
+
+
+def apply_callback(known: TaskState, callback: Callback, at: float) -> tuple[TaskState, StateChange]:
+    """Take a callback in that arrived at `at` (Unix seconds); a page event is the run's in whose time it happened."""
+    step = received(callback, at)
+    run = None if callback.page is None else _run_of(known, callback.page, at)
+    if run is None or callback.page is None:
+        return known, step
+    run = replace(run, pages=with_event(run.pages, callback.page))
+    is_current = known.run is not None and known.run.first_seen == run.first_seen
+    after = replace(known, run=run) if is_current else replace(known, pending_run=run)
+    return after, replace(step, runs=(run,))
+
+
+def _run_of(known: TaskState, page: PageEvent, at: float) -> Run | None:
+    """The run that is known, the one to come, or None for one before: that one's events are shown no more."""
+    run = known.run
+    if run is None:
+        return known.pending_run or Run(known.target.id, first_seen=at)
+    if known.finished and page.at > _end(run) + WHOLE_SECONDS:
+        return known.pending_run or next_run(run, at)
+    before_it = run.start is not None and page.at + WHOLE_SECONDS < run.start
+    return None if before_it and run.earlier else run
+
+
+def _end(run: Run) -> float:
+    """EndTime; when it was not told, the moment at which the end was seen."""
+    told = run.last.end if run.last else None
+    return (run.end_seen or 0.0) if told is None else told

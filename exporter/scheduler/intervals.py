@@ -69,7 +69,7 @@ def periods(intervals: PollIntervals) -> dict[ReadClass, float]:
 
 def next_wait(known: TaskState, now: float, strikes: int, intervals: PollIntervals) -> Wait:
     """The wait that begins at `now` (Unix seconds); `strikes` counts the target's own faults since its last success."""
-    if strikes and not known.over:
+    if strikes and not known.finished:
         return _after_own_fault(known, now, strikes, intervals)
     if known.task is None:
         return Wait(ReadClass.NORMAL, intervals.interval)

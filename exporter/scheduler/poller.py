@@ -11,8 +11,7 @@ from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.clock import Clock
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.model.task_state import TaskState
-from exporter.model.turn import NextRead
+from exporter.model.task_state import NextRead, TaskState
 from exporter.scheduler.circuit_breakers import BreakerEvent, CircuitBreakers, Generations
 from exporter.scheduler.failure_log import FailureLog, Line
 from exporter.scheduler.health import Health
@@ -91,7 +90,7 @@ class Poller:
                 self._starts[target] = start
             if target in self._round:
                 return
-            if known.over:
+            if known.finished:
                 self._round.add(target, now + self._cadence.reread_stopped, ReadClass.REREAD)
             else:
                 self._round.add(target, now)

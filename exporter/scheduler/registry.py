@@ -13,8 +13,6 @@ from threading import Lock
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import Callback
 from exporter.model.clock import Clock
-from exporter.model.hearing import apply_callback, heard
-from exporter.model.lapse import lapses_at
 from exporter.model.read_result import ReadResult
 from exporter.model.run import Run, StateChange
 from exporter.model.target import Target, TargetId
@@ -24,11 +22,14 @@ from exporter.model.task_state import (
     Named,
     TaskState,
     accept,
+    apply_callback,
     apply_read,
     cut_short,
     expire,
     expires_at,
     is_hidden,
+    listing_expires_at,
+    received,
     release,
     retarget,
 )
@@ -69,7 +70,7 @@ class TaskRegistry:
         self._expiries: list[tuple[float, TargetId]] = []
         self._looks_at: dict[TargetId, float] = {}
         self._forgotten: set[TargetId] = set()
-        self._lapsed: set[TargetId] = set()
+        self._expired_listings: set[TargetId] = set()
         self._board: SeriesCache | None = None
 
     def attach(self, board: SeriesCache) -> None:
@@ -124,7 +125,7 @@ class TaskRegistry:
         with self._lock:
             known = self._known.get(callback.target)
             if known is None:
-                self._ledger.record(heard(callback, now))
+                self._ledger.record(received(callback, now))
             else:
                 known, step = apply_callback(known, callback, now)
                 self._ledger.record(step)
@@ -150,13 +151,13 @@ class TaskRegistry:
         self._ledger.flush()
         return forgotten
 
-    def lapsed(self) -> list[TargetId]:
+    def expired_listings(self) -> list[TargetId]:
         """The targets whose listing has ended by itself; they are tracked until a list without them comes."""
         now = self._clock.unix()
         with self._lock:
-            for target in tuple(self._lapsed):  # a push may have named it since that was noted
+            for target in tuple(self._expired_listings):  # a push may have named it since that was noted
                 self._settle(target, self._known[target], now)
-            return list(self._lapsed)
+            return list(self._expired_listings)
 
     def resume_drains(self, until: Mapping[TargetId, float]) -> None:
         """Go on with drains that an earlier process began, each until its moment (Unix seconds)."""
@@ -196,7 +197,7 @@ class TaskRegistry:
                 known = replace(known, fresh_for=fresh_for, named=named)
             known, step = expire(known, now, self.lifetimes)
         self._ledger.record(step)
-        self._lapsed.discard(target)
+        self._expired_listings.discard(target)
         if known is None:
             self._known.pop(target, None)
             self._looks_at.pop(target, None)
@@ -208,13 +209,13 @@ class TaskRegistry:
             self._known[target] = known
             self._forgotten.discard(target)
             self._look_again(target, expires_at(known, now, self.lifetimes))
-            self._look_at_lapse(target, known, now)
+            self._check_listing(target, known, now)
         self._show(target, known, now)
 
-    def _look_at_lapse(self, target: TargetId, known: TaskState, now: float) -> None:
-        lapse = lapses_at(known, self.lifetimes)
+    def _check_listing(self, target: TargetId, known: TaskState, now: float) -> None:
+        lapse = listing_expires_at(known, self.lifetimes)
         if lapse is not None and lapse <= now:
-            self._lapsed.add(target)
+            self._expired_listings.add(target)
         else:
             self._look_again(target, lapse)
 

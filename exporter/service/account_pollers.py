@@ -10,8 +10,7 @@ from exporter.config.schema import Config
 from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
-from exporter.model.task_state import TaskState
-from exporter.model.turn import NextRead
+from exporter.model.task_state import NextRead, TaskState
 from exporter.scheduler.poller import LOOK_AHEAD, Poller
 from exporter.scheduler.ports import Account, Ports
 from exporter.scheduler.registry import TaskRegistry

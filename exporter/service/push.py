@@ -76,7 +76,7 @@ class PushApi:
 
     def _ended(self) -> list[TargetId]:
         long_ago = self._clock.unix() - self._tracker.lifetimes.ttl
-        return [*self._tracker.lapsed(), *self._kept.forgotten(self._tracker.get, long_ago)]
+        return [*self._tracker.expired_listings(), *self._kept.forgotten(self._tracker.get, long_ago)]
 
     def _read_stopped(self, named: Iterable[TargetId]) -> None:
         """Whoever names a target that has stopped means a new run of it (contract, section 5)."""

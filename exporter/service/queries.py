@@ -9,8 +9,7 @@ from exporter.errors import StateError
 from exporter.metrics.history import TaskHistory
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.target import TargetId
-from exporter.model.task_state import Lifetimes, TaskState
-from exporter.model.turn import NextRead
+from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.service.components import Components
 from exporter.service.target_manager import TargetManager
 from exporter.store.stopped import Found, Wanted, stopped_runs

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
-from exporter.model.pages import PageEvent, Pages
+from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream

@@ -226,9 +226,9 @@ def _write(
     upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
     runs = {(run.target, run.first_seen): run for step in steps for run in step.runs}
     upsert(connection, RUNS, [run_to_row(run, labels_of(run.target)) for run in runs.values()])
-    heard = [heard for step in steps for heard in step.heard]
-    add_new(connection, HEARD, [{**key._asdict(), "heard_at": one.at} for one in heard for key in one.keys])
+    receipts = [receipt for step in steps for receipt in step.receipts]
+    add_new(connection, HEARD, [{**key._asdict(), "heard_at": one.at} for one in receipts for key in one.keys])
 
 
 def _keys(step: StateChange) -> Iterator[EventKey]:
-    return (key for heard in step.heard for key in heard.keys)
+    return (key for receipt in step.receipts for key in receipt.keys)

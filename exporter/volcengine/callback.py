@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from exporter.config.times import parse_time
 from exporter.enums import VENDOR_PAGE_REASONS, CallbackOutcome, PageAction, PageReason
-from exporter.model.callback import Callback
+from exporter.model.callback import Callback, PageEvent
 from exporter.model.loose import whole_number
-from exporter.model.pages import PageEvent
 from exporter.model.target import TargetId
 from exporter.volcengine.envelope import Envelope
 from exporter.volcengine.loose_object import LooseObject, NotAnObject, object_of

@@ -3,8 +3,7 @@
 from typing import Any
 
 from exporter.model.target import TargetId
-from exporter.model.task_state import DisplayStatus, TaskState, is_hidden
-from exporter.model.turn import NextRead
+from exporter.model.task_state import DisplayStatus, NextRead, TaskState, is_hidden
 from exporter.web.envelope import moment
 from exporter.web.insight import Insight
 from exporter.web.selection import Seen
@@ -64,7 +63,7 @@ def next_read(turn: NextRead | None, now: float) -> str:
     if turn.held:
         return f"{ago(turn.due, now)}: {turn.held}"
     when = ago(turn.due, now) if turn.due > now else f"due for {span(now - turn.due)}, it waits for the budget"
-    return f"{when}, {LANES.get(turn.lane, turn.lane)}"
+    return f"{when}, {LANES.get(turn.read_class, turn.read_class)}"
 
 
 def why_series(known: TaskState, insight: Insight) -> str:

@@ -8,8 +8,7 @@ from exporter.enums import Rejection, Source
 from exporter.metrics.history import TaskHistory
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.target import TargetId
-from exporter.model.task_state import Lifetimes, TaskState
-from exporter.model.turn import NextRead
+from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.store.stopped import Found, Wanted
 
 

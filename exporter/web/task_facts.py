@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from exporter.discovery.merge import WEAKEST_FIRST
 from exporter.enums import Source, StopReason
-from exporter.model.pages import PageEvent
+from exporter.model.callback import PageEvent
 from exporter.model.task_state import TaskState
 from exporter.model.trouble import Rank, elapsed
 from exporter.web.envelope import moment

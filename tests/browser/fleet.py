@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from exporter.enums import PageAction, PageReason, ReadFailure, Source, Status, StopReason
-from exporter.model.pages import PageEvent, Pages
+from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task, VideoStream

@@ -97,7 +97,7 @@ def left(whole: "Whole") -> dict[str, int]:
         "queries": len(whole.desk.client._requests._queries),
         "to be written": len(exporter._parts.store._backlog) + len(exporter._parts.store._unwritten),
         "called back": len(list(exporter._parts.kept[Source.CALLBACK])),
-        "lapsed": len(registry._lapsed),
+        "lapsed": len(registry._expired_listings),
         "remembered reads": len(exporter._parts.history._successes) + len(exporter._parts.history._failures),
         "remembered changes": len(exporter._parts.history._changes),
         "on the roster": len(exporter._lineup._roster._targets),

@@ -20,7 +20,7 @@ from exporter.metrics.family import Group, Kind
 from exporter.metrics.negotiate import Format
 from exporter.metrics.scrape import Exposition
 from exporter.metrics.series_cache import SeriesCache
-from exporter.model.pages import PageEvent, Pages
+from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream

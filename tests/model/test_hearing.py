@@ -7,14 +7,22 @@ import pytest
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.errors import ReadError, TimedOut
-from exporter.model.callback import Callback, CallbackReceipt, EventKey
-from exporter.model.hearing import apply_callback, heard
-from exporter.model.pages import PageEvent
+from exporter.model.callback import Callback, CallbackReceipt, EventKey, PageEvent
 from exporter.model.read_result import ReadResult
 from exporter.model.run import PageActionTaken, Run, RunEvent, RunStopped, StateChange
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.model.task_state import DisplayStatus, Lifetimes, TaskState, accept, apply_read, expire, release
+from exporter.model.task_state import (
+    DisplayStatus,
+    Lifetimes,
+    TaskState,
+    accept,
+    apply_callback,
+    apply_read,
+    expire,
+    received,
+    release,
+)
 
 Knowing = Callable[..., TaskState]
 
@@ -131,7 +139,7 @@ def test_an_announced_run_outlives_the_process() -> None:
     over = Run(TARGET.id, T - 40, T - 50, frozenset({Status.ENDED}), StopReason.STOP_BY_API, T + 10, OVER)
     told, step = apply_callback(accept(TARGET, over, T + 20), event(T + 61), T + 62)
     (announced,) = step.runs
-    assert told.announced == announced
+    assert told.pending_run == announced
     assert announced.first_seen > over.first_seen
     again = accept(TARGET, announced, T + 100)
     assert (shown(again), again.display_status) == ((1, 0), DisplayStatus.UNREAD)
@@ -145,12 +153,12 @@ def test_a_restart_before_the_new_run_is_read_counts_nothing_twice(said: Task) -
     begun = accept(TARGET, step.runs[0], T + 100)
     after, step = apply_read(begun, ReadResult(TARGET.id, T + 110, T + 110, 0.1, said))
     assert [fact for fact in step.facts if isinstance(fact, RunStopped)] == []
-    assert after.announced is None
+    assert after.pending_run is None
     assert after.run is not None
     assert after.run.counted == (said is OVER)
 
 
 def test_a_target_that_is_tracked_no_more_counts_for_the_fleet() -> None:
     """Nothing of a run is known, and nothing is lost."""
-    step = heard(event(T), T)
-    assert (step.runs, len(step.facts), len(step.heard)) == ((), 1, 1)
+    step = received(event(T), T)
+    assert (step.runs, len(step.facts), len(step.receipts)) == ((), 1, 1)

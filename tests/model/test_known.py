@@ -232,7 +232,7 @@ def test_a_start_goes_on_where_the_last_process_ended(known: Knowing) -> None:
         again.last_success,
         again.status_since,
         again.user_id,
-        again.over,
+        again.finished,
     ) == (OVER, T, T, T, "bot", True)
     assert T + WAITS.linger == expires_at(again, T + 60, WAITS)
     live = known(ON).run

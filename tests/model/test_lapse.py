@@ -4,10 +4,9 @@ from typing import Any
 import pytest
 
 from exporter.enums import ReadFailure, Status
-from exporter.model.lapse import lapses_at
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.task_state import Lifetimes, Named, TaskState
+from exporter.model.task_state import Lifetimes, Named, TaskState, listing_expires_at
 
 HOUR = 3600.0
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0, forget_unknown_after=HOUR, ttl=26 * HOUR)
@@ -34,14 +33,14 @@ def stopped(at: float) -> Run:
 )
 def test_ttl(known: TaskState, expected: float | None) -> None:
     """A target goes `ttl` after the last push that named it; a live run does not."""
-    assert lapses_at(known, LIFETIMES) == expected
+    assert listing_expires_at(known, LIFETIMES) == expected
 
 
 def test_a_run_s_linger_decides_whatever_the_ttl() -> None:
     """It goes when its run's linger is over, be that before its ttl or after it."""
     over = replace(PUSHED, run=stopped(2000.0))
-    assert lapses_at(over, LIFETIMES) == 2900.0
-    assert lapses_at(over, replace(LIFETIMES, ttl=1.0)) == 2900.0
+    assert listing_expires_at(over, LIFETIMES) == 2900.0
+    assert listing_expires_at(over, replace(LIFETIMES, ttl=1.0)) == 2900.0
 
 
 @pytest.mark.parametrize(
@@ -50,7 +49,7 @@ def test_a_run_s_linger_decides_whatever_the_ttl() -> None:
 def test_a_target_the_api_never_knew(meant: float | None, expected: float) -> None:
     """It goes `forget_unknown_after` after its expected start, or after it was named, and never later than its ttl."""
     unknown = replace(PUSHED, target=Target(ID, "default", expected_start=meant), **NOT_FOUND)
-    assert lapses_at(unknown, LIFETIMES) == expected
+    assert listing_expires_at(unknown, LIFETIMES) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,15 +59,15 @@ def test_a_target_the_api_never_knew(meant: float | None, expected: float) -> No
 )
 def test_only_the_api_can_say_that_it_never_knew_it(nobody_said_so: dict[str, Any]) -> None:
     """While the API is not asked or does not answer, its ttl alone counts."""
-    assert lapses_at(replace(PUSHED, **nobody_said_so), LIFETIMES) == 1000 + 26 * HOUR
+    assert listing_expires_at(replace(PUSHED, **nobody_said_so), LIFETIMES) == 1000 + 26 * HOUR
 
 
 def test_a_push_after_the_end_means_a_run_to_come() -> None:
     """A target that is named when its run is over is waited for like an unknown one, and at least until its linger."""
     named_again = replace(PUSHED, run=stopped(950.0), last_read=1005.0)
-    assert lapses_at(named_again, LIFETIMES) == 1000 + HOUR
-    assert lapses_at(named_again, replace(LIFETIMES, forget_unknown_after=1.0)) == 1850.0
-    assert lapses_at(named_again, replace(LIFETIMES, ttl=1.0)) == 1850.0
+    assert listing_expires_at(named_again, LIFETIMES) == 1000 + HOUR
+    assert listing_expires_at(named_again, replace(LIFETIMES, forget_unknown_after=1.0)) == 1850.0
+    assert listing_expires_at(named_again, replace(LIFETIMES, ttl=1.0)) == 1850.0
 
 
 CALLED = replace(PUSHED, named=Named(by_callback=1000.0))
@@ -77,8 +76,8 @@ CALLED = replace(PUSHED, named=Named(by_callback=1000.0))
 def test_a_callback_speaks_of_what_has_happened() -> None:
     """Once the task was read after it, the linger of its run decides, though its end was seen before the callback."""
     over = replace(CALLED, run=stopped(999.0))
-    assert lapses_at(replace(over, last_read=1001.0), LIFETIMES) == 1899.0
-    assert lapses_at(replace(over, last_read=999.0), LIFETIMES) == 1000 + 26 * HOUR
+    assert listing_expires_at(replace(over, last_read=1001.0), LIFETIMES) == 1899.0
+    assert listing_expires_at(replace(over, last_read=999.0), LIFETIMES) == 1000 + 26 * HOUR
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,7 @@ def test_a_callback_speaks_of_what_has_happened() -> None:
 def test_a_called_back_target_goes_as_a_pushed_one(changes: dict[str, Any], expected: float | None) -> None:
     """By its ttl, by the API's word, or by its run's linger."""
     assert (
-        lapses_at(replace(CALLED, **{"last_read": 2000.0 if "run" in changes else None, **changes}), LIFETIMES)
+        listing_expires_at(replace(CALLED, **{"last_read": 2000.0 if "run" in changes else None, **changes}), LIFETIMES)
         == expected
     )
 
@@ -97,4 +96,4 @@ def test_a_called_back_target_goes_as_a_pushed_one(changes: dict[str, Any], expe
 def test_whoever_names_it_last_decides() -> None:
     """A target that both list stays as long as either of them would have it."""
     both = replace(CALLED, named=Named(by_push=5000.0, by_callback=1000.0))
-    assert lapses_at(both, LIFETIMES) == 5000 + 26 * HOUR
+    assert listing_expires_at(both, LIFETIMES) == 5000 + 26 * HOUR

@@ -16,8 +16,8 @@ from exporter.model.run import (
     RunStopped,
     StateChange,
     StatusEntered,
+    abandon,
     advance,
-    leave,
     mark_lost,
 )
 from exporter.model.target import TargetId
@@ -196,19 +196,19 @@ def test_the_first_sight_of_an_end_stays(live_through: Live) -> None:
 def test_letting_go_is_counted_of_the_uncounted(live_through: Live) -> None:
     """A live run that is let go is an end unseen; seen again it is live again, and its end is counted then."""
     run, _ = live_through(ON)
-    step = leave(run, 1100.0)
+    step = abandon(run, 1100.0)
     assert (EndUnseen("app"),) == step.facts
     (gone,) = step.runs
     assert (gone.live, gone.counted) == (False, False)
     over, step = live_through(ON, OVER, run=gone, at=9000.0)
     assert (stops(step), over.end_seen) == ([StopReason.STOP_BY_API], 9010.0)
     lost, _ = live_through(ON, run=mark_lost(run, 1100.0)[0], at=1200.0)
-    assert leave(lost, 1300.0).facts == ()
+    assert abandon(lost, 1300.0).facts == ()
 
 
 def test_a_let_go_run_that_ended_meanwhile_lingers_from_its_sight(live_through: Live) -> None:
     """The moment of letting go is not the end's: the state is shown from when it was read."""
-    (gone,) = leave(live_through(ON)[0], 1100.0).runs
+    (gone,) = abandon(live_through(ON)[0], 1100.0).runs
     assert live_through(OVER, run=gone, at=9000.0)[0].end_seen == 9000.0
 
 

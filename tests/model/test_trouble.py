@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.enums import PageAction, PageReason, ReadFailure, Status, StopReason
-from exporter.model.pages import PageEvent, Pages
+from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task

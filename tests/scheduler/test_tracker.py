@@ -6,9 +6,8 @@ import pytest
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.errors import NotFound, ReadError, TimedOut
-from exporter.model.callback import Callback
+from exporter.model.callback import Callback, PageEvent
 from exporter.model.clock import Clock
-from exporter.model.pages import PageEvent
 from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
@@ -354,12 +353,12 @@ def test_a_listing_by_push_lapses(office: Office, pushed: dict[TargetId, float])
     pushed[ID] = NOW
     office.lists(2)
     office.after(3599)
-    assert office.registry.lapsed() == []
+    assert office.registry.expired_listings() == []
     office.after(1)
-    assert [office.registry.lapsed(), office.registry.lapsed()] == [[ID], [ID]]
+    assert [office.registry.expired_listings(), office.registry.expired_listings()] == [[ID], [ID]]
     assert len(office.registry) == 2
     office.registry.replace_targets({}, {})
-    assert office.registry.lapsed() == []
+    assert office.registry.expired_listings() == []
 
 
 def test_a_renewed_listing_has_not_lapsed(office: Office, pushed: dict[TargetId, float]) -> None:
@@ -368,12 +367,12 @@ def test_a_renewed_listing_has_not_lapsed(office: Office, pushed: dict[TargetId,
     office.lists()
     pushed[ID] = NOW + 1000
     office.after(3600)
-    assert office.registry.lapsed() == []
+    assert office.registry.expired_listings() == []
     office.after(1000)
     pushed[ID] = office.now
-    assert office.registry.lapsed() == []
+    assert office.registry.expired_listings() == []
     office.after(3600)
-    assert office.registry.lapsed() == [ID]
+    assert office.registry.expired_listings() == [ID]
 
 
 def test_a_read_brings_the_lapse_nearer(office: Office, pushed: dict[TargetId, float]) -> None:
@@ -382,15 +381,15 @@ def test_a_read_brings_the_lapse_nearer(office: Office, pushed: dict[TargetId, f
     office.lists()
     office.read(NotFound("no such task"))
     office.after(600)
-    assert office.registry.lapsed() == [ID]
+    assert office.registry.expired_listings() == [ID]
     office.read(RUNNING)
     office.after(7200)
-    assert office.registry.lapsed() == []
+    assert office.registry.expired_listings() == []
     office.read(ENDED)
     office.after(899)
-    assert office.registry.lapsed() == []
+    assert office.registry.expired_listings() == []
     office.after(1)
-    assert office.registry.lapsed() == [ID]
+    assert office.registry.expired_listings() == [ID]
 
 
 def test_a_drain_can_be_cut_short(office: Office) -> None:

@@ -20,7 +20,7 @@ def test_a_running_task_has_its_interval(world: Worlds) -> None:
     target = here.add("t")
     here.run(1)
     turn = here.poller.turn(target)
-    assert (turn.lane, turn.held) == ("normal", "")
+    assert (turn.read_class, turn.held) == ("normal", "")
     here.run(40)
     read_at = here.times(target)[1] + here.wall
     assert turn.due == pytest.approx(read_at, abs=0.2)

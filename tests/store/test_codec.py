@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
-from exporter.model.pages import NO_PAGES, PageEvent, Pages
+from exporter.model.callback import NO_PAGES, PageEvent, Pages
 from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream

@@ -7,11 +7,9 @@ import pytest
 
 from exporter.enums import PageAction, PageReason
 from exporter.errors import StateError
-from exporter.model.callback import Callback
-from exporter.model.hearing import apply_callback
-from exporter.model.pages import PageEvent
+from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import Target, TargetId
-from exporter.model.task_state import TaskState
+from exporter.model.task_state import TaskState, apply_callback
 from exporter.store.store import RETRY_AFTER, Store
 from exporter.store.totals import Series, Total
 
@@ -44,7 +42,7 @@ def test_a_callback_is_known_again_with_all_it_counted(world: "World") -> None:
     again = world.open()
     assert (again.has_heard(CALLBACK), crashes(again)) == (True, 1.0)
     run = again.latest_runs()[TARGET]
-    assert (run.announced, run.pages.reschedules, run.pages.latest) == (True, 1, (CRASH,))
+    assert (run.pending, run.pages.reschedules, run.pages.latest) == (True, 1, (CRASH,))
 
 
 @pytest.mark.parametrize(
@@ -123,6 +121,6 @@ def test_a_later_write_of_the_run_keeps_its_page_events(world: "World") -> None:
     second, step = apply_callback(first, replace(CALLBACK, event_id="evt-2", signature="ffff", at=101.0), 101.0)
     store.record(step)
     store.flush()
-    assert second.announced is not None
-    assert store.latest_runs()[TARGET] == second.announced
-    assert (second.announced.pages.reschedules, crashes(store)) == (2, 2.0)
+    assert second.pending_run is not None
+    assert store.latest_runs()[TARGET] == second.pending_run
+    assert (second.pending_run.pages.reschedules, crashes(store)) == (2, 2.0)

@@ -10,7 +10,7 @@ import pytest
 
 from exporter.enums import StopReason
 from exporter.errors import StartError
-from exporter.model.run import EndUnseen, Run, StateChange, leave
+from exporter.model.run import EndUnseen, Run, StateChange, abandon
 from exporter.model.target import TargetId
 from exporter.store.store import RETRY_AFTER, Store
 from exporter.store.totals import Series, Total, zeros
@@ -203,7 +203,7 @@ def test_a_run_is_one_row(world: "World", ended: Ended) -> None:
 def test_old_runs_are_forgotten_and_their_counts_are_not(world: "World", ended: Ended, stop_count: Count) -> None:
     """Runs that were over before the moment go: stopped, let go, or live in a process that never came back."""
     target = TargetId("app", "room", "task")
-    (release,) = leave(Run(TargetId("app", "room", "let-go"), first_seen=10.0), 90.0).runs
+    (release,) = abandon(Run(TargetId("app", "room", "let-go"), first_seen=10.0), 90.0).runs
     store = world.open()
     for step in (
         ended("old", end_seen=99.9),

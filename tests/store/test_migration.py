@@ -9,7 +9,7 @@ import pytest
 
 from exporter.enums import StopReason
 from exporter.errors import StartError
-from exporter.model.pages import NO_PAGES
+from exporter.model.callback import NO_PAGES
 from exporter.store import migration, preparing
 from exporter.store.opening import open_engine
 from exporter.store.schema import SCHEMA_VERSION

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.enums import CallbackOutcome, PageAction, PageReason
-from exporter.model.callback import Callback
-from exporter.model.pages import PageEvent
+from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import TargetId
 from exporter.volcengine.callback import CALLBACK_FIELDS, CallbackResult, Shape, Terms, verify_callback
 

@@ -21,8 +21,7 @@ from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.series_cache import SeriesCache, TaskCountKey
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.task_state import Lifetimes, TaskState
-from exporter.model.turn import NextRead
+from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.store.stopped import Found, Wanted
 from exporter.web.allowance import Allowance
 from exporter.web.house import House

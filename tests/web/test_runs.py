@@ -7,7 +7,7 @@ import pytest
 
 from exporter.enums import Status, StopReason
 from exporter.errors import StateError
-from exporter.model.pages import Pages
+from exporter.model.callback import Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task

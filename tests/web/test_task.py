@@ -11,8 +11,7 @@ from exporter.model.read_result import ReadResult
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task, VideoStream
-from exporter.model.task_state import TaskState
-from exporter.model.turn import NextRead
+from exporter.model.task_state import NextRead, TaskState
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.enums import PageAction, PageReason, ReadFailure, Source, Status, StopReason
-from exporter.model.pages import PageEvent, Pages
+from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task

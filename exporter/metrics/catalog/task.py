@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from exporter.enums import Status
 from exporter.metrics.family import TARGET_LABELS, Family, Group, Kind, Sample, TaskFamily
-from exporter.model.pages import Pages
+from exporter.model.callback import Pages
 from exporter.model.task import Task, VideoStream
 from exporter.model.task_state import TaskState
 
