@@ -13,7 +13,7 @@ from exporter.config.rules import warnings
 from exporter.discovery.sources import Sources
 from exporter.model.target import TargetId
 from exporter.service.file_watcher import load_both
-from exporter.service.lists import take_lists
+from exporter.service.target_manager import take_lists
 
 
 def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> TargetId | str | None:

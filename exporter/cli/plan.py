@@ -11,8 +11,16 @@ from exporter.config.durations import format_duration
 from exporter.config.load import load
 from exporter.config.schema import Config, Polling
 from exporter.scheduler.intervals import SURE_SHARE
-from exporter.scheduler.plan import ENDING, STARTING, Plan
-from exporter.service.plan import TASKS_OF_NO_LIST, AccountPlan, ScrapeSize, account_plans, scrape_size
+from exporter.service.plan import (
+    ENDING,
+    STARTING,
+    TASKS_OF_NO_LIST,
+    AccountPlan,
+    Plan,
+    ScrapeSize,
+    account_plans,
+    scrape_size,
+)
 
 _Row = tuple[str, str]
 

@@ -27,9 +27,9 @@ from exporter.scheduler.pool import Pool
 from exporter.scheduler.ports import Ports
 from exporter.scheduler.registry import TaskRegistry
 from exporter.service.account_pollers import AccountPollers
-from exporter.service.derived import lifetimes, task_families_of
 from exporter.service.drains import Drains
 from exporter.service.kept import Kept
+from exporter.service.settings import lifetimes, task_families_of
 from exporter.store.store import Store
 from exporter.volcengine.rate_limiter import RateLimiter
 

@@ -16,16 +16,22 @@ from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task_state import TaskState
 from exporter.scheduler.scheduler import Scheduler
+from exporter.service.callback_listener import CallbackListener
 from exporter.service.callbacks import CallbackIntake
 from exporter.service.components import make_parts
-from exporter.service.derived import door_address, info_labels_of, lifetimes, shown, task_families_of, with_state_of
 from exporter.service.discovery import Discovery
-from exporter.service.door import CallbackDoor
 from exporter.service.inbox import StandbyQueueWorker
-from exporter.service.lists import left_live
 from exporter.service.push import PushApi
 from exporter.service.queries import Insight
-from exporter.service.target_manager import TargetManager, warn
+from exporter.service.settings import (
+    callback_address,
+    info_labels_of,
+    lifetimes,
+    shown,
+    task_families_of,
+    with_state_of,
+)
+from exporter.service.target_manager import TargetManager, left_live, warn
 from exporter.store.store import LONGEST_LOOK_BACK
 from exporter.volcengine.rate_limiter import RateCap, RateLimiter, unrestrained
 from exporter.web.insight import Reload
@@ -77,7 +83,7 @@ class Exporter:
         self.push = PushApi(parts, self._lineup.carry_out)
         self.callbacks = CallbackIntake(parts, self._lineup.carry_out)
         self._inbox = StandbyQueueWorker(parts, self.push, self.callbacks)
-        self._door = CallbackDoor(lambda: create_door_site(self, self.failed, policy), self.failed, policy)
+        self._door = CallbackListener(lambda: create_door_site(self, self.failed, policy), self.failed, policy)
 
     def start(self) -> None:
         """Begin to read; ConfigError when an account cannot call, StartError when the state's runs cannot be read."""
@@ -154,7 +160,7 @@ class Exporter:
         sources = self._discovery.plan(config)
         secrets = parts.kept.plan(config)
         remembered = parts.store.latest_runs()
-        door = self._door.plan(door_address(config))
+        door = self._door.plan(callback_address(config))
         # From here on nothing can fail.
         parts.registry.lifetimes = lifetimes(config)
         parts.store.labels_of = info_labels_of(config, parts.registry.get)

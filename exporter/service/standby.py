@@ -18,12 +18,12 @@ from exporter.metrics.self_metrics import SelfMetrics
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
+from exporter.service.callback_listener import CallbackListener
 from exporter.service.callbacks import terms_of
 from exporter.service.components import fail, process_registry
-from exporter.service.derived import door_address, with_state_of
-from exporter.service.door import CallbackDoor
 from exporter.service.kept import Secrets, secrets_of
 from exporter.service.push import admits
+from exporter.service.settings import callback_address, with_state_of
 from exporter.store.inbox import Inbox, Kind
 from exporter.volcengine.callback import verify_callback
 from exporter.web.policy import PolicyNow
@@ -54,7 +54,7 @@ class Standby:
         self.push = PushForLeader(self, clock)
         self.callbacks = CallbacksForLeader(self, clock)
         self._tried_at = clock.monotonic()
-        self._door = CallbackDoor(
+        self._door = CallbackListener(
             lambda: create_standby_site(self, self.failed, policy, door=True), self.failed, policy
         )
         self._apply(config)
@@ -97,7 +97,7 @@ class Standby:
 
     def _apply(self, config: Config) -> None:
         secrets = secrets_of(config, self._clock)
-        self._door.swap(self._door.plan(door_address(config)))
+        self._door.swap(self._door.plan(callback_address(config)))
         self.config, self.secrets = config, secrets
         self.self_metrics.reload_successful.set(1)
         self.self_metrics.reload_timestamp.set(self._clock.unix())

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.scheduler.intervals import PollIntervals
-from exporter.scheduler.plan import LONGEST_INTERVAL, Load, Plan, planned
 from exporter.scheduler.scheduler import BEAT
+from exporter.service.plan import LONGEST_INTERVAL, Load, Plan, planned
 
 DEFAULTS = PollIntervals(30.0, 5.0, 300.0, 600.0, 3600.0)
 

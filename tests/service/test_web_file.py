@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.errors import ConfigError
-from exporter.service.web_file import WebFile
+from exporter.service.file_watcher import WebFile
 from tests.certificates import HASH
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.service import door
+from exporter.service import callback_listener as door
 from exporter.web import listener
 from exporter.web.connection import PATIENCE, TAKING, Wait
 from exporter.web.pieces import InPieces

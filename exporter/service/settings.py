@@ -44,7 +44,7 @@ def shown(config: Config) -> tuple[object, ...]:
     return config.metrics, _takes_callbacks(config)
 
 
-def door_address(config: Config) -> str | None:
+def callback_address(config: Config) -> str | None:
     """Where callbacks have a listener of their own."""
     return config.callbacks.listen_address if _takes_callbacks(config) else None
 

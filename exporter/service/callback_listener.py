@@ -22,7 +22,7 @@ SHARE = 4
 """Of the files that may be open: half of what the main listener has, so that a quarter is left when both are full."""
 
 
-class CallbackDoor:
+class CallbackListener:
     """At most one listener. A new one listens before the old one ends, so that a reload misses no callback.
 
     It has the certificate of the `policy`, and asks nobody for one.
