@@ -1,6 +1,5 @@
 """The one call that this exporter makes: GetWebCastTask, signed, paced, and never repeated here."""
 
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from exporter.model.task import Task
 from exporter.volcengine.answer import Answer, receive, understand
 from exporter.volcengine.endpoint import Endpoint, Requests
 from exporter.volcengine.error_mapping import of_exception, unix_time
-from exporter.volcengine.rate_limiter import Interrupted, RateLimiter
+from exporter.volcengine.rate_limiter import Interrupted, Permit, RateLimiter
 from exporter.volcengine.transport import Transport
 
 CONNECTIONS = 64
@@ -67,23 +66,26 @@ class Client:
         self._closed = False
         self._call = threading.local()
 
-    def read(self, target: TargetId, slot: float | None = None) -> ReadResult:
-        """Make one call, in `slot` of the pacer or else in the next one, and tell what came of it.
+    def read(self, target: TargetId, permit: Permit | float | None = None) -> ReadResult:
+        """Make one call with a permit of the rate limiter (without one it waits for one) and return its result.
 
         Raises nothing for what the network, the API or the credentials do. A closed client and an interrupted pacer
         give an Unreachable without a call.
         """
         try:
             self._refuse_if_closed()
-            grant = self._pacer.wait((self._pacer.reserve(math.inf) or 0.0) if slot is None else slot)
+            if permit is None:
+                permit = self._pacer.acquire()
+            elif not isinstance(permit, Permit):
+                permit = self._pacer.wait(permit)
         except (Unreachable, Interrupted):
             return self._reading(target, _Attempt(Unreachable(STOPPING)), 0.0, elapsed=0.0)
-        self._call.grant = grant
+        self._call.permit = permit
         began = self._stopwatch()
         attempt = self._attempt(target)
         if isinstance(attempt.outcome, Throttled):
             self._pacer.throttled(attempt.outcome.retry_after)
-        return self._reading(target, attempt, grant.waited, elapsed=self._stopwatch() - began)
+        return self._reading(target, attempt, permit.waited, elapsed=self._stopwatch() - began)
 
     def forget(self, target: TargetId) -> None:
         """Drop what is kept of a target that will not be read again."""
@@ -130,7 +132,7 @@ class Client:
 
     def _leaves(self) -> None:
         """Called when this thread's call is about to be written, its connection made."""
-        self._pacer.leave(self._call.grant)
+        self._pacer.confirm_send(self._call.permit)
 
     def _reading(self, target: TargetId, attempt: _Attempt, waited: float, elapsed: float) -> ReadResult:
         at = self._clock()

@@ -1,8 +1,8 @@
-"""The one place that counts an account's calls (contract, section 5: the rows "throttled" and "demand over budget").
+"""Rate limiter for one account's API calls.
 
-Two rules hold at once. Slots lie evenly on a time line that a late wake-up does not shift; and a call is granted, and
-later let go, only when the call `max_qps` calls earlier left more than a second before, which holds whatever the line,
-a reload or a late thread does.
+Two rules hold at once. Slots are spaced evenly at 99 % of the rate, and a late caller does not shift them. And a call is
+allowed only when the call `max_qps` calls before it was sent more than a second ago, so that no second holds more than
+`max_qps` calls, whatever a reload, a late thread or a slow connection does. See docs/behaviour.md ("throttled").
 """
 
 import math
@@ -14,22 +14,43 @@ from time import monotonic, sleep
 from typing import NamedTuple
 
 SLACK = 0.99
-"""Slots come at this part of the rate, so that ordinary jitter seldom meets the guard; 98 % is promised."""
+"""Slots come at this part of the rate, so that ordinary jitter seldom meets the second rule."""
 WINDOW = 1.0
 ARRIVAL_JITTER = 0.005
 """Seconds by which two calls may come nearer to each other between here and the server."""
-CATCH_UP = 0.05
-"""A reservation late by no more than so many seconds keeps the time line; a longer idle time starts a new one."""
+CATCH_UP = 0.1
+"""Seconds by which a caller may be late without losing a slot. A longer idle time starts a new line of slots."""
 SLOWEST = 1.0
 HALVING_INTERVAL = 1.0
 QUIET = 5.0
+"""Seconds without a throttled call until the rate climbs again."""
 CLIMB = 0.05
-LONGEST_RETRY_AFTER = 60.0
+"""Part of `max_qps` by which the rate climbs each second."""
+MAX_RETRY_AFTER = 60.0
+
+RateCap = Callable[[float], float]
+"""Turns a rate (calls per second) into the one allowed at this moment; above 0."""
+
+
+def unrestrained(rate: float) -> float:
+    """Allow the whole rate."""
+    return rate
+
+
+class Interrupted(Exception):
+    """The process stops, so that the wait ended without a permit."""
+
+
+class Permit(NamedTuple):
+    """Permission for one call: when it was given (limiter's clock) and how many seconds it was waited for."""
+
+    at: float
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Backoff:
-    """What throttling does to the rate (calls per second, clock times)."""
+    """What throttling does to the rate (calls per second; times of the limiter's clock)."""
 
     reduced: float
     halved_at: float = -math.inf
@@ -48,31 +69,11 @@ class _Backoff:
         return _Backoff(max(rate / 2, min(SLOWEST, configured)), now, now)
 
 
-class Permit(NamedTuple):
-    """Leave to make a call: since when (time of the pacer's clock), and how many seconds it was waited for."""
-
-    at: float
-    waited: float
-
-
-RateCap = Callable[[float], float]
-"""Makes of a rate, in calls per second, the one that is allowed at this moment; above 0."""
-
-
-def unrestrained(rate: float) -> float:
-    """All of it."""
-    return rate
-
-
-class Interrupted(Exception):
-    """The sleep was ended from outside: no call was granted."""
-
-
 class RateLimiter:
-    """Grants an account's calls; any thread may ask it.
+    """Gives permits for one account's calls. Safe for threads.
 
-    `clock` gives monotonic seconds. `restrain` makes of `max_qps` what of it is allowed at this moment. `sleep` ends a
-    wait for good by a true result, as a set `threading.Event.wait` has.
+    `clock` gives monotonic seconds. `restrain` turns `max_qps` into the rate allowed at this moment. `sleep` waits; a
+    true result (as `threading.Event.wait` gives once set) means that the process stops.
     """
 
     def __init__(
@@ -80,15 +81,15 @@ class RateLimiter:
         max_qps: float,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], object] = sleep,
-        restrain: "RateCap" = unrestrained,
+        restrain: RateCap = unrestrained,
     ) -> None:
         self._clock = clock
         self._restrain = restrain
         self._sleep = sleep
         self._lock = threading.Lock()
         self._configured = _checked(max_qps)
-        self._line = -math.inf
-        self._grants: list[float] = []
+        self._last_slot = -math.inf
+        self._sent: list[float] = []
         self._closed_until = -math.inf
         self._backoff = _Backoff(self._configured)
 
@@ -99,85 +100,114 @@ class RateLimiter:
 
     @property
     def effective(self) -> float:
-        """The rate now in force, calls per second: `configured` unless throttled lately."""
+        """The rate in force, calls per second: `configured` unless throttled lately."""
         with self._lock:
             return min(self._backoff.rate(self._configured, self._clock()), self._allowed())
 
     def set_limit(self, max_qps: float) -> None:
-        """Take another `max_qps`, with what was granted in mind; ValueError unless it is above 0."""
+        """Change `max_qps`; calls already sent still count. ValueError unless it is above 0."""
         with self._lock:
             self._configured = _checked(max_qps)
 
-    def reserve(self, until: float) -> float | None:
-        """The next free slot (time of `clock`, never in the past), taken; None when it lies after `until`."""
+    def try_acquire(self) -> Permit | None:
+        """A permit for a call that is sent now, or None when none may be sent yet (see `next_slot`)."""
         with self._lock:
             now = self._clock()
-            line = self._line + 1 / self._usable_rate(now)
-            if now - line > CATCH_UP:
-                line = now
-            line = max(line, self._closed_until)
-            if line > until:
+            slot = self._next_slot(now)
+            if max(slot, self._budget_free_at()) > now:
                 return None
-            self._line = line
-            return max(line, now)
+            self._last_slot = slot
+            return self._permit(now, now)
 
-    def wait(self, slot: float) -> Permit:
-        """Sleep until the slot and the budget allow a call, and count it as sent now.
+    def next_slot(self) -> float:
+        """When `try_acquire` can succeed next (limiter's clock, never in the past), if nothing else takes a permit."""
+        with self._lock:
+            now = self._clock()
+            return max(now, self._next_slot(now), self._budget_free_at())
 
-        Raises Interrupted, nothing counted, when the sleep says that the process stops.
-        """
-        began = self._clock()
-        while isinstance(found := self._granted(slot), Pause):
-            if self._sleep(found.seconds):
-                raise Interrupted
-        return Permit(found, max(0.0, found - began))
-
-    def leave(self, grant: Permit) -> None:
-        """Let a granted call go: its bytes are written next, and it counts from now.
-
-        Since the grant it was signed, and perhaps its connection was made. Where others have used the budget up
-        meanwhile, it waits once more. Raises Interrupted as `wait` does.
-        """
-        at = grant.at
+    def acquire(self) -> Permit:
+        """Wait for the next slot and give its permit. Raises Interrupted when the process stops."""
+        with self._lock:
+            began = self._clock()
+            slot = self._last_slot = self._next_slot(began)
         while True:
             with self._lock:
-                place = bisect_left(self._grants, at)
-                if self._grants[place : place + 1] == [at]:
-                    del self._grants[place]
+                now = self._clock()
+                free_at = max(slot, self._closed_until, self._budget_free_at())
+                if free_at <= now:
+                    return self._permit(now, began)
+            if self._sleep(free_at - now):
+                raise Interrupted
+
+    def confirm_send(self, permit: Permit) -> None:
+        """Count the call as sent now, because its bytes are written next.
+
+        Since the permit was given, the request was signed and perhaps a connection made. If other calls have used up
+        the budget in the meantime, this waits again. Raises Interrupted when the process stops.
+        """
+        at = permit.at
+        while True:
+            with self._lock:
+                index = bisect_left(self._sent, at)
+                if self._sent[index : index + 1] == [at]:
+                    del self._sent[index]
                 now = self._clock()
                 at = max(now, self._budget_free_at())
-                insort(self._grants, at)
+                insort(self._sent, at)
             if at <= now:
                 return
             if self._sleep(at - now):
                 raise Interrupted
 
     def throttled(self, retry_after: float | None = None) -> None:
-        """Say that the API refused a call for its rate; for `retry_after` seconds, at most 60, nothing is granted."""
+        """Slow down because the API refused a call for its rate; give no permit for `retry_after` (at most 60) s."""
         with self._lock:
             now = self._clock()
             self._backoff = self._backoff.throttled(self._configured, now)
             if retry_after is not None:
-                self._closed_until = max(self._closed_until, now + min(retry_after, LONGEST_RETRY_AFTER))
+                self._closed_until = max(self._closed_until, now + min(retry_after, MAX_RETRY_AFTER))
 
-    def _granted(self, slot: float) -> "float | Pause":
-        """Grant and give the time of it, or say after which pause to ask again."""
+    def reserve(self, until: float) -> float | None:
+        """Deprecated: the next slot, taken ahead of time; None when it lies after `until`."""
         with self._lock:
             now = self._clock()
-            earliest = max(slot, self._closed_until, self._budget_free_at())
-            if now < earliest:
-                return Pause(earliest - now)
-            insort(self._grants, now)
-            del self._grants[: -_burst(self._configured)]  # those are a window past, or this one had to wait
-            return now
+            slot = self._next_slot(now)
+            if slot > until:
+                return None
+            self._last_slot = slot
+            return max(slot, now)
+
+    def wait(self, slot: float) -> Permit:
+        """Deprecated: wait for a slot that `reserve` gave."""
+        began = self._clock()
+        while True:
+            with self._lock:
+                now = self._clock()
+                free_at = max(slot, self._closed_until, self._budget_free_at())
+                if free_at <= now:
+                    return self._permit(now, began)
+            if self._sleep(free_at - now):
+                raise Interrupted
+
+    def _permit(self, now: float, began: float) -> Permit:
+        insort(self._sent, now)
+        del self._sent[: -_burst(self._configured)]  # those are a window past, or this one had to wait
+        return Permit(now, max(0.0, now - began))
+
+    def _next_slot(self, now: float) -> float:
+        """The slot after the last one; in the past while a late caller may catch up."""
+        slot = self._last_slot + 1 / self._usable_rate(now)
+        if now - slot > CATCH_UP:
+            slot = now
+        return max(slot, self._closed_until)
 
     def _budget_free_at(self) -> float:
-        """When the guard allows a call: a window after the call `burst` grants ago."""
+        """When no second would hold too many calls: a window after the call `burst` calls ago."""
         allowed = self._allowed()
         burst = _burst(allowed)
-        if len(self._grants) < burst:
+        if len(self._sent) < burst:
             return -math.inf
-        return self._grants[-burst] + max(WINDOW, 1 / allowed) + ARRIVAL_JITTER
+        return self._sent[-burst] + max(WINDOW, 1 / allowed) + ARRIVAL_JITTER
 
     def _usable_rate(self, now: float) -> float:
         """Slots per second: a rate of 2.5 can be no more than 2, as no second may hold a third call."""
@@ -187,12 +217,6 @@ class RateLimiter:
 
     def _allowed(self) -> float:
         return self._restrain(self._configured)
-
-
-class Pause(NamedTuple):
-    """Ask again after so many seconds."""
-
-    seconds: float
 
 
 def _burst(max_qps: float) -> int:

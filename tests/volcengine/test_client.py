@@ -276,7 +276,7 @@ def test_reads_wait_for_the_budget() -> None:
     first, second = world.client.read(TARGET), world.client.read(TARGET)
     assert first.waited == 0
     assert second.waited == pytest.approx(1 / 9.9)
-    third = world.client.read(TARGET, slot=world.now + 3)
+    third = world.client.read(TARGET, permit=world.now + 3)
     assert third.waited == pytest.approx(3)
     assert third.elapsed == 0
 
@@ -290,7 +290,7 @@ def test_elapsed_is_the_time_of_the_call() -> None:
         return answer()
 
     world.wire.outcome = slow
-    assert world.client.read(TARGET, slot=NOW + 2).elapsed == pytest.approx(0.75)
+    assert world.client.read(TARGET, permit=NOW + 2).elapsed == pytest.approx(0.75)
 
 
 def test_a_closed_client_makes_no_call() -> None:
@@ -315,5 +315,5 @@ def test_a_client_closed_while_waiting_makes_no_call() -> None:
 
     rate_limiter = RateLimiter(1, clock=lambda: world.now, sleep=close_meanwhile)
     client = Client(world.endpoint, world.credentials, rate_limiter, adapter=world.wire)
-    assert isinstance(client.read(TARGET, slot=NOW + 1).error, Unreachable)
+    assert isinstance(client.read(TARGET, permit=NOW + 1).error, Unreachable)
     assert world.wire.sent == []

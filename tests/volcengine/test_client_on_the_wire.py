@@ -355,9 +355,9 @@ class Listening(RateLimiter):
         self.api = api
         self.seen: list[tuple[int, int]] = []
 
-    def leave(self, grant: Permit) -> None:
+    def confirm_send(self, grant: Permit) -> None:
         """Keep it."""
-        super().leave(grant)
+        super().confirm_send(grant)
         self.seen.append((len(self.api.connections), len(self.api.heads)))
 
 

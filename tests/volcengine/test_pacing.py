@@ -193,7 +193,7 @@ def test_a_call_that_leaves_late_counts_when_it_leaves() -> None:
     moment.now += 0.3
     rate_limiter.wait(0)
     moment.now += 0.1
-    rate_limiter.leave(late)
+    rate_limiter.confirm_send(late)
     assert rate_limiter.wait(0).waited == pytest.approx(1.005 - 0.1)
     assert rate_limiter.wait(0).waited == pytest.approx(0.1)
 
@@ -202,7 +202,7 @@ def test_a_call_that_leaves_at_once_waits_for_nothing() -> None:
     """Granted and gone in the same moment, it is one call of the budget."""
     rate_limiter, moment = paced(3)
     for _ in range(3):
-        rate_limiter.leave(rate_limiter.wait(0))
+        rate_limiter.confirm_send(rate_limiter.wait(0))
     assert moment.now == 1000
     assert rate_limiter.wait(0).waited == pytest.approx(1.005)
 
@@ -213,7 +213,7 @@ def test_a_call_that_leaves_too_late_waits_for_its_place() -> None:
     late = rate_limiter.wait(0)
     moment.now += 2
     times = [rate_limiter.wait(0).at, rate_limiter.wait(0).at]
-    rate_limiter.leave(late)
+    rate_limiter.confirm_send(late)
     times.append(moment.now)
     assert times == [1002, 1002, pytest.approx(1003.005)]
 
@@ -228,7 +228,7 @@ def test_a_call_that_waits_to_leave_can_be_ended() -> None:
     rate_limiter.wait(0)
     stop.set()
     with pytest.raises(Interrupted):
-        rate_limiter.leave(grant)
+        rate_limiter.confirm_send(grant)
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.2), st.floats(0, 1.5)), min_size=1, max_size=40), st.integers(1, 5))
@@ -243,7 +243,7 @@ def test_no_second_holds_more_calls_than_max_qps_however_late_they_leave(
     def release(until: float) -> None:
         for due, grant in sorted(call for call in pending if call[0] <= until):
             moment.now = max(moment.now, due)
-            rate_limiter.leave(grant)
+            rate_limiter.confirm_send(grant)
             left.append(moment.now)
             pending.remove((due, grant))
 
@@ -277,7 +277,7 @@ def test_a_rate_is_above_zero(max_qps: float) -> None:
         RateLimiter(1).set_limit(max_qps)
 
 
-def test_an_ended_sleep_grants_nothing() -> None:
+def test_an_ended_sleep_sent_nothing() -> None:
     """A sleep that says true (a set Event's wait) ends the wait; the call is not granted and not counted."""
     moment = Time()
     stop = threading.Event()
@@ -304,7 +304,7 @@ class Recorded(list[float]):
 def test_threads_share_one_budget() -> None:
     """Eight real threads under load: never more than max_qps grants in a second, and the lock is not held asleep."""
     rate_limiter = RateLimiter(100)
-    rate_limiter._grants = record = Recorded()
+    rate_limiter._sent = record = Recorded()
     end = time.monotonic() + 1.6
 
     def worker() -> None:
