@@ -1,8 +1,8 @@
 """Rate limiter for one account's API calls.
 
-Two rules hold at once. Slots are spaced evenly at 99 % of the rate, and a late caller does not shift them. And a call is
-allowed only when the call `max_qps` calls before it was sent more than a second ago, so that no second holds more than
-`max_qps` calls, whatever a reload, a late thread or a slow connection does. See docs/behaviour.md ("throttled").
+Two rules hold at once. Slots are spaced evenly at 99 % of the rate, and a late caller does not shift them. And a call
+is allowed only when the call `max_qps` calls before it was sent more than a second ago, so that no second holds more
+than `max_qps` calls, whatever a reload, a late thread or a slow connection does. See docs/behaviour.md ("throttled").
 """
 
 import math
