@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from exporter.cli.logs import configure_structlog
+
 pytest_plugins = ["tests.postgresql", "tests.certificates", "tests.whole"]
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("house")
+configure_structlog()
 
 
 ALONE = frozenset({"browser", "faults", "real"})

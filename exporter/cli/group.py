@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from exporter import __version__
+from exporter.cli import logs
 from exporter.cli.options import guide
 from exporter.errors import ConfigError, StartError
 
@@ -54,3 +55,4 @@ def main() -> None:
 
     Exit codes: 0 fine, 1 what was asked for failed, 2 bad usage or bad configuration.
     """
+    logs.configure("warn", "logfmt")

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source
 from exporter.errors import BadSchema
+from exporter.log_queue import dropped_lines
 from exporter.metrics.catalog import self as rows
 from exporter.metrics.family import Family
 from exporter.model.read_result import ReadResult
@@ -59,6 +60,7 @@ class SelfMetrics:
         self.leader = _gauge(rows.LEADER, registry)
         self.scheduler_events = _counter(rows.SCHEDULER_EVENTS, registry)
         self.internal_errors = _counter(rows.FAULTS, registry)
+        registry.register(LogCollector())
         for field in (*FIELDS, *CALLBACK_FIELDS):
             self._unexpected.labels(field)
         for outcome in CallbackOutcome:
@@ -144,6 +146,18 @@ class AccountCollector(Collector):
         """The same names, for the registry."""
         for family in (rows.API_RATE_LIMIT, *_ACCOUNT_GAUGES):
             yield GaugeMetricFamily(family.name, family.help)
+
+
+class LogCollector(Collector):
+    """Counts the log lines that were dropped."""
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample for each reason."""
+        row = rows.LOG_LINES_DROPPED
+        metric = CounterMetricFamily(row.name, row.help, labels=row.labels)
+        for reason, lines in dropped_lines().items():
+            metric.add_metric((reason,), lines)
+        yield metric
 
 
 _ACCOUNT_GAUGES: Mapping[Family, Callable[[AccountNumbers], float | None]] = {

@@ -1,13 +1,20 @@
 import json
 import logging
+import os
 import re
 import shlex
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from exporter.cli import logs
+from exporter.log_queue import STRANGERS_LIMIT, USUAL_LIMIT, QueuedLogHandler, dropped_lines
+
+EVENTS = structlog.stdlib.get_logger("exporter.events")
 
 NASTY = 'two\nlines "quoted" a=b \\ back\tslash\r\u2028 会'
 
@@ -18,6 +25,9 @@ def _restored() -> Iterator[None]:
     root = logging.getLogger()
     before = (root.handlers, root.level)
     yield
+    for handler in root.handlers:
+        if isinstance(handler, QueuedLogHandler):
+            handler.close()
     root.handlers = before[0]
     root.setLevel(before[1])
 
@@ -29,6 +39,20 @@ def broken() -> RuntimeError:
     return caught.value
 
 
+def queue() -> QueuedLogHandler:
+    """The handler that is configured."""
+    (handler,) = (each for each in logging.getLogger().handlers if isinstance(each, QueuedLogHandler))
+    return handler
+
+
+def written(capsys: pytest.CaptureFixture[str]) -> str:
+    """What is on standard error once the queue is written."""
+    assert queue().wait_written(60)
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
+
+
 def say(fmt: str, capsys: pytest.CaptureFixture[str], level: str = "info") -> list[str]:
     """The lines that a few records make."""
     logs.configure(level, fmt)
@@ -37,9 +61,7 @@ def say(fmt: str, capsys: pytest.CaptureFixture[str], level: str = "info") -> li
     log.info("plain")
     log.warning("with %s", NASTY)
     log.error("it broke", exc_info=broken())
-    out, err = capsys.readouterr()
-    assert out == ""
-    return err.splitlines()
+    return written(capsys).splitlines()
 
 
 def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +85,53 @@ def test_logfmt_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert [name[0] for name in names if name] == ["ts", "level", "logger", "msg", "exception"]
 
 
+@pytest.mark.parametrize(
+    ("fmt", "line"),
+    [
+        (
+            "logfmt",
+            (
+                'level=warning logger=exporter.events msg="circuit open" account=main reason="" on=true delay=5.0 '
+                'path="a b" targets=x,y'
+            ),
+        ),
+        (
+            "json",
+            (
+                '"level": "warning", "logger": "exporter.events", "msg": "circuit open", "account": "main", '
+                '"reason": null, "on": true, "delay": 5.0, "path": "a b", "targets": ["x", "y"]}'
+            ),
+        ),
+    ],
+)
+def test_events_have_keys(capsys: pytest.CaptureFixture[str], fmt: str, line: str) -> None:
+    """An event of structlog is a line with its keys."""
+    logs.configure("info", fmt)
+    EVENTS.warning("circuit open", account="main", reason=None, on=True, delay=5.0, path="a b", targets=["x", "y"])
+    assert written(capsys).strip().endswith(line)
+
+
+def test_an_event_in_an_exception_has_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """`log.exception` tells where it came from."""
+    logs.configure("info", "json")
+    try:
+        raise broken()
+    except RuntimeError:
+        EVENTS.exception("unexpected error", job="housekeeping")
+    line = json.loads(written(capsys))
+    assert (line["msg"], line["job"]) == ("unexpected error", "housekeeping")
+    assert "RuntimeError" in line["exception"]
+
+
+def test_tests_can_look_at_events(caplog: pytest.LogCaptureFixture) -> None:
+    """Both structlog's and pytest's own capture show the event and its keys."""
+    with capture_logs() as captured:
+        EVENTS.warning("circuit open", account="main")
+    assert captured == [{"event": "circuit open", "account": "main", "log_level": "warning"}]
+    EVENTS.warning("circuit open", account="main")
+    assert caplog.messages == ["circuit open account=main"]
+
+
 @pytest.mark.parametrize(("level", "lines"), [("debug", 4), ("info", 3), ("warn", 2), ("error", 1)])
 def test_levels(capsys: pytest.CaptureFixture[str], level: str, lines: int) -> None:
     """A level lets through itself and what is worse."""
@@ -75,19 +144,86 @@ def test_libraries_keep_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("urllib3.connectionpool", "uvicorn.error", "sqlalchemy.engine"):
         logging.getLogger(name).info("GET https://rtc.example/?canary")
     logging.getLogger("urllib3.connectionpool").debug("canary")
-    assert capsys.readouterr().err == ""
+    assert written(capsys) == ""
 
 
 def test_chinese_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
     """Text that prints is not escaped in logfmt."""
     logs.configure("info", "logfmt")
-    logging.getLogger("x").warning("targets/班级.yml")
-    assert capsys.readouterr().err.endswith(" msg=targets/班级.yml\n")
+    EVENTS.warning("file changed", path="targets/班级.yml")
+    assert written(capsys).endswith(' msg="file changed" path=targets/班级.yml\n')
+
+
+def test_a_long_value_is_cut_and_json_stays_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reply of megabytes in an exception makes a line of kilobytes."""
+    logs.configure("info", "json")
+    EVENTS.warning("unexpected error", error="x" * 1_000_000)
+    assert json.loads(written(capsys))["error"] == "x" * logs.MAX_VALUE + "..."
 
 
 def test_it_writes_to_standard_error() -> None:
     """Standard output stays for what was asked for."""
     logs.configure("info", "json")
-    (handler,) = logging.getLogger().handlers
-    assert isinstance(handler, logging.StreamHandler)
-    assert handler.stream is sys.stderr
+    assert queue().stream is sys.stderr
+
+
+def test_a_log_that_is_not_read_stops_no_caller() -> None:
+    """Lines are dropped and counted while the pipe is full; once it is read the rest comes, and says how many."""
+    reading, writing = os.pipe()
+    before = dropped_lines()["queue_full"]
+    with os.fdopen(writing, "w") as stream:
+        handler = QueuedLogHandler(stream)
+        handler.setFormatter(logs.EventFormatter("logfmt"))
+        log = logging.getLogger("unread")
+        log.propagate = False
+        log.addHandler(handler)
+        log.setLevel("DEBUG")
+        for number in range(3_000):
+            log.debug("%d %s", number, "x" * 1_000)
+        dropped = dropped_lines()["queue_full"] - before
+        assert 1_500 < dropped < 2_000
+        assert not handler.wait_written(0)
+        taken: list[bytes] = []
+        drain = threading.Thread(target=lambda: taken.extend(iter(lambda: os.read(reading, 65_536), b"")))
+        drain.start()
+        assert handler.wait_written(60)
+        handler.close()
+    drain.join(60)
+    os.close(reading)
+    log.removeHandler(handler)
+    assert b"".join(taken).count(b"\n") == 3_000 - dropped
+
+
+def test_a_closed_log_stops_no_caller() -> None:
+    """A reader that has gone costs the lines."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        handler = QueuedLogHandler(stream)
+        handler.handle(logging.LogRecord("x", logging.WARNING, "", 0, "lost", None, None))
+        assert handler.wait_written(60)
+        handler.close()
+
+
+@pytest.mark.parametrize(
+    ("logger", "limit"),
+    [("exporter.web.server", STRANGERS_LIMIT), ("uvicorn.error", STRANGERS_LIMIT), ("exporter.poller", USUAL_LIMIT)],
+)
+def test_one_kind_of_line_is_limited(capsys: pytest.CaptureFixture[str], logger: str, limit: tuple[int, float]) -> None:
+    """A flood of one event leaves a few lines, the next of which says how many were not written."""
+    now = [0.0]
+    handler = QueuedLogHandler(sys.stderr, lambda: now[0])
+    handler.setFormatter(logs.EventFormatter("logfmt"))
+    logging.getLogger().handlers = [handler]
+    before = dropped_lines()["rate_limited"]
+    log = structlog.stdlib.get_logger(logger)
+    for number in range(1_000):
+        log.warning("request refused", client=number)
+    log.warning("another event")
+    now[0] += 1 / limit[1]
+    log.warning("request refused", client="last")
+    lines = written(capsys).splitlines()
+    suppressed = 1_000 - limit[0]
+    assert dropped_lines()["rate_limited"] - before == suppressed
+    assert len(lines) == limit[0] + 2
+    assert lines[-1].endswith(f'msg="request refused" client=last suppressed={suppressed}')

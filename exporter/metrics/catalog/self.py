@@ -107,6 +107,12 @@ SCHEDULER_EVENTS = Family(
 FAULTS = Family(
     "webcast_exporter_internal_errors_total", Kind.COUNTER, "Errors that the program did not foresee; each is logged."
 )
+LOG_LINES_DROPPED = Family(
+    "webcast_exporter_log_lines_dropped_total",
+    Kind.COUNTER,
+    "Log lines not written: nothing read the log (queue_full), or too many of one kind (rate_limited).",
+    ("reason",),
+)
 BUILD_INFO = Family(
     "webcast_exporter_build_info", Kind.GAUGE, "Always 1. The version that runs.", ("version", "python_version")
 )
@@ -133,5 +139,6 @@ SELF = (
     LEADER,
     SCHEDULER_EVENTS,
     FAULTS,
+    LOG_LINES_DROPPED,
     BUILD_INFO,
 )
