@@ -56,8 +56,8 @@ docs: $(VENV) ## Write docs/metrics.md and docs/configuration.md anew from the c
 	mv docs/metrics.md.new docs/metrics.md
 	$(BIN)/python -m docs.source
 
-dashboards: $(VENV) ## Write dashboards/grafana, and the rules of deploy/kubernetes, anew from their sources
-	$(BIN)/python -m dashboards.source
+dashboards: $(VENV) ## Normalise dashboards/grafana after an edit, and write the rules of deploy/kubernetes anew
+	$(BIN)/python -m dashboards.normalise
 	rm -rf build/bundle && $(BIN)/webcast-exporter dashboards export build/bundle
 	cp build/bundle/kubernetes/prometheus-rule.yaml deploy/kubernetes/rules/
 

@@ -1,4 +1,4 @@
-"""The bundled files: those that lie in the package, and those that are made of them."""
+"""The bundled files: those that are part of the package, and those that are made of them."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -7,14 +7,13 @@ from exporter.bundle.kubernetes import manifests
 
 IN_THE_WHEEL = Path(str(files("exporter"))) / "dashboards"
 IN_THE_REPOSITORY = IN_THE_WHEEL.parent.parent / "dashboards"
-MAKERS = "source"
-"""The folder of what makes the Grafana files: in a checkout, and never exported."""
+EXPORTED = ("README.md", "alertmanager", "grafana", "prometheus", "provisioning")
 
 
 def bundle() -> dict[str, str]:
     """Every file to be exported, by its path with slashes, sorted; empty when this installation has none."""
-    lying = _lying()
-    return dict(sorted({**lying, **manifests(lying)}.items())) if lying else {}
+    packaged = _packaged()
+    return dict(sorted({**packaged, **manifests(packaged)}.items())) if packaged else {}
 
 
 def _folder() -> Path:
@@ -22,6 +21,6 @@ def _folder() -> Path:
     return IN_THE_WHEEL if IN_THE_WHEEL.is_dir() else IN_THE_REPOSITORY
 
 
-def _lying() -> dict[str, str]:
+def _packaged() -> dict[str, str]:
     found = {path.relative_to(_folder()): path for path in _folder().rglob("*") if path.is_file()}
-    return {name.as_posix(): path.read_text("utf-8") for name, path in found.items() if name.parts[0] != MAKERS}
+    return {name.as_posix(): path.read_text("utf-8") for name, path in found.items() if name.parts[0] in EXPORTED}

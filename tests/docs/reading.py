@@ -11,7 +11,7 @@ FENCED = re.compile(
 )
 HEADING = re.compile(r"^(#+) +(.+)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|<(https?://[^>]+)>")
-NOT_OURS = ("tests/", "benchmarks/", ".github/", "dashboards/source/")
+NOT_OURS = ("tests/", "benchmarks/", ".github/")
 
 
 class Block(NamedTuple):
