@@ -140,8 +140,8 @@ class Whole:
     def list(self, targets: Iterable[TargetId], said: TargetEntry = BARE) -> None:
         """The sources list these now, each with what is `said` of it."""
         listing = Listing(Source.HTTP, dict.fromkeys(targets, said))
-        self.exporter._lineup._feeds = lambda: [listing]
-        self.exporter._lineup.feeds_changed()
+        self.exporter._targets._sources._static = listing
+        self.exporter._targets.apply()
 
     def run(self, seconds: float, step: float = BEAT) -> None:
         """Let the time pass, a beat every `step`, and with it a look for listings that have ended by themselves."""

@@ -104,6 +104,7 @@ class FileSource:
         self.refresh_interval = config.refresh_interval
         self.listing = EMPTY
         self.tried = False
+        self.answered = False
         self._read = read
         self._documents: dict[Path, _Document] = {}
 
@@ -112,6 +113,7 @@ class FileSource:
         documents, faults = self._look()
         faults += [f"{shown(path)} {document.fault}" for path, document in documents.items() if document.fault]
         self.tried = True
+        self.answered = self.answered or not faults
         return Refreshed(self._adopt(documents), len(faults), _told(faults))
 
     def inherit(self, previous: Iterable[SDSource]) -> None:
@@ -120,7 +122,8 @@ class FileSource:
         for feed in previous:
             if isinstance(feed, FileSource):
                 known.update(feed._documents)  # noqa: SLF001 - of its own kind
-                self.tried = self.tried or (feed.tried and feed.config == self.config)
+                if feed.config == self.config:
+                    self.tried, self.answered = self.tried or feed.tried, self.answered or feed.answered
         wanted = {path: known[path] for path in known if any(covers(pattern, path) for pattern in self.config.files)}
         self._adopt(wanted)
 

@@ -212,13 +212,16 @@ class HttpSource:
         self.refresh_interval = config.refresh_interval
         self.listing = EMPTY
         self.tried = False
+        self.answered = False
         self._getter = Getter(config, adapter, stopwatch)
         self._good = _Good()
 
     def refresh(self) -> Refreshed:
         """Ask anew. An empty list is a list: nothing is live now."""
         try:
-            return Refreshed(self._learn(self._getter.get()))
+            changed = self._learn(self._getter.get())
+            self.answered = True
+            return Refreshed(changed)
         except SDSourceError as fault:
             return Refreshed(changed=False, failures=1, problem=str(fault))
         finally:
@@ -231,6 +234,7 @@ class HttpSource:
             return
         best = max(same, key=lambda feed: (feed.config == self.config, feed.place == self.place))
         self.tried = best.tried and best.config == self.config
+        self.answered = best.answered
         self._adopt(best._good)  # noqa: SLF001 - of its own kind
 
     def close(self) -> None:

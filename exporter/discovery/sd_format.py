@@ -249,6 +249,11 @@ class SDSource(Protocol):
         """Whether there was a refresh yet, good or bad."""
         ...
 
+    @property
+    def answered(self) -> bool:
+        """Whether all of it could be had at least once."""
+        ...
+
     def refresh(self) -> Refreshed:
         """Look again; raises nothing for what the disk, the network or the other side does."""
         ...

@@ -65,6 +65,11 @@ class Sources:
         """Whether every source has been tried once."""
         return all(feed.tried for feed in self)
 
+    @property
+    def answered_all(self) -> bool:
+        """Whether every source has answered at least once, so that what none lists is listed nowhere."""
+        return all(source.answered for source in self)
+
     def refresh(self, place: str) -> Refreshed:
         """Fetch one list anew. A failure is logged when it begins or becomes another one, and when it is over."""
         feed = self._feeds[place]

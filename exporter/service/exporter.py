@@ -19,7 +19,6 @@ from exporter.scheduler.scheduler import Scheduler
 from exporter.service.callback_listener import CallbackListener
 from exporter.service.callbacks import CallbackIntake
 from exporter.service.components import make_parts
-from exporter.service.discovery import Discovery
 from exporter.service.inbox import StandbyQueueWorker
 from exporter.service.push import PushApi
 from exporter.service.queries import Insight
@@ -31,7 +30,7 @@ from exporter.service.settings import (
     task_families_of,
     with_state_of,
 )
-from exporter.service.target_manager import TargetManager, left_live, warn
+from exporter.service.target_manager import TargetManager, left_live, log_problems
 from exporter.store.store import LONGEST_LOOK_BACK
 from exporter.volcengine.rate_limiter import RateCap, RateLimiter, unrestrained
 from exporter.web.insight import Reload
@@ -77,17 +76,16 @@ class Exporter:
         self._parts = parts = make_parts(config, environ, engine, clock, new_pacer)
         self.self_metrics, self.exposition, self.failed = parts.self_metrics, parts.exposition, parts.failed
         self._dispatcher = Scheduler(self._beat, self._housekeep, self._count_event, clock.monotonic)
-        self._discovery = Discovery(self._dispatcher, self.self_metrics, clock, self._feeds_changed)
-        self._lineup = TargetManager(parts, self._discovery.listings)
-        self.insight = Insight(parts, self._lineup)
-        self.push = PushApi(parts, self._lineup.carry_out)
-        self.callbacks = CallbackIntake(parts, self._lineup.carry_out)
+        self._targets = TargetManager(parts, self._dispatcher)
+        self.insight = Insight(parts, self._targets)
+        self.push = PushApi(parts, self._targets.carry_out)
+        self.callbacks = CallbackIntake(parts, self._targets.carry_out)
         self._inbox = StandbyQueueWorker(parts, self.push, self.callbacks)
         self._door = CallbackListener(lambda: create_door_site(self, self.failed, policy), self.failed, policy)
 
     def start(self) -> None:
         """Begin to read; ConfigError when an account cannot call, StartError when the state's runs cannot be read."""
-        with self._lineup.changing:
+        with self._targets.changing:
             self._apply(self.config)
         self._loaded()
         self.self_metrics.leader.set(1)
@@ -98,7 +96,7 @@ class Exporter:
         """End within moments: calls in flight are broken off, what was learnt is in the state."""
         self._door.close()
         self._dispatcher.stop()
-        self._discovery.close()
+        self._targets.close()
         self._parts.desks.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
         self._stopping.set()
         self._parts.store.resign()
@@ -106,7 +104,7 @@ class Exporter:
 
     def reload(self) -> None:
         """Put the configuration as it now stands in force, all of it or, with ConfigError, nothing."""
-        with self._lineup.changing:
+        with self._targets.changing:
             try:
                 self._apply(with_state_of(self.config, self._load_config()))
             except Exception as error:  # the edge of a reload: whatever breaks, the old one serves on
@@ -122,7 +120,7 @@ class Exporter:
     def not_ready(self) -> str:
         """Why it cannot serve yet; empty once it can, and for good."""
         if not self._ready:
-            self._ready = self._started and self._discovery.tried_all
+            self._ready = self._started and self._targets.tried_all
         return "" if self._ready else "Not every list of targets has been asked for yet."
 
     def counts(self) -> Mapping[TaskCountKey, int]:
@@ -157,9 +155,8 @@ class Exporter:
     def _apply(self, config: Config) -> None:
         parts = self._parts
         plans = parts.desks.plan(config)
-        sources = self._discovery.plan(config)
+        sources = self._targets.plan(config)
         secrets = parts.kept.plan(config)
-        remembered = parts.store.latest_runs()
         door = self._door.plan(callback_address(config))
         # From here on nothing can fail.
         parts.registry.lifetimes = lifetimes(config)
@@ -170,23 +167,23 @@ class Exporter:
         for account in config.accounts:
             for app_id in account.app_ids:
                 parts.store.open_app(app_id)
-        self.config = self._lineup.config = config
-        self._discovery.swap(sources)
+        self.config = config
         parts.kept.secrets = secrets
+        self._targets.swap(config, sources)
         self.callbacks.config = config.callbacks
         self._sweep_kept()
         self._door.swap(door)
-        warn(warnings(config))
+        log_problems(warnings(config))
         if not self._started:
-            self._take_up(remembered)
-        self._lineup.replace(remembered)
+            self._take_up(parts.store.latest_runs())
+        self._targets.apply()
 
     def _take_up(self, remembered: Mapping[TargetId, Run]) -> None:
         """What the last process was reading, to be let go unless a source lists it: each live run is accounted for."""
         drained = self._parts.drains.left(self.config)
         live = {target.id: target for target in left_live(self.config, remembered)}
         live |= {target: each.target for target, each in drained.items()}
-        self._parts.registry.replace_targets(live, remembered)
+        self._targets.adopt(live, remembered)
         self._parts.registry.resume_drains({target: each.until for target, each in drained.items()})
 
     def _sweep_kept(self) -> None:
@@ -208,9 +205,6 @@ class Exporter:
         self.self_metrics.reload_successful.set(1)
         self.self_metrics.reload_timestamp.set(self._clock.unix())
         self.insight.reload = Reload(good=True, at=self._clock.unix())
-
-    def _feeds_changed(self) -> None:
-        self._lineup.feeds_changed()
 
     def _beat(self) -> None:
         self._parts.desks.hand_out()

@@ -21,7 +21,7 @@ class Insight:
 
     def __init__(self, parts: Components, target_manager: TargetManager) -> None:
         self._parts = parts
-        self._lineup = target_manager
+        self._targets = target_manager
         self.reload: Reload | None = None
 
     @property
@@ -32,7 +32,7 @@ class Insight:
     @property
     def config(self) -> Config:
         """The configuration in force."""
-        return self._lineup.config
+        return self._targets.config
 
     @property
     def lifetimes(self) -> Lifetimes:
@@ -57,7 +57,7 @@ class Insight:
 
     def account_of(self, app_id: str) -> str | None:
         """Which account reads an app; None when no account does."""
-        return AccountOf(self._lineup.config.accounts)(app_id)
+        return AccountOf(self._targets.config.accounts)(app_id)
 
     def stopped_runs(self, wanted: Wanted) -> Found:
         """Runs that have stopped; StateError when the state cannot be read now."""
@@ -73,8 +73,8 @@ class Insight:
 
     def by_source(self) -> Mapping[Source, int]:
         """How many targets each source lists."""
-        return self._lineup.by_source
+        return self._targets.by_source
 
     def rejected(self) -> Mapping[Rejection, int]:
         """How many listed entries are not accepted."""
-        return self._lineup.rejected
+        return self._targets.rejected

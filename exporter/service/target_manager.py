@@ -1,99 +1,150 @@
-"""The targets in force: what all sources say together, applied to the registry and the account pollers."""
+"""The targets in force: what all sources say together, applied to the registry and the account pollers.
 
-import logging
+What is wanted (the lists) is compared with what is in force (the registry) after each change, and again every second
+until both are equal: a change that meets an unusable state is not lost. While a source has not answered since the
+start, no target is released, because that source may list it.
+"""
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from threading import RLock
 from typing import NamedTuple
+
+import structlog
 
 from exporter.config.schema import Config
 from exporter.discovery.kept import Change
 from exporter.discovery.merge import Accepted, AccountOf, Difference, TargetIndex, accept, merged
-from exporter.discovery.sd_format import Listing
+from exporter.discovery.sd_format import Listing, SDSource
+from exporter.discovery.sources import Sources
 from exporter.enums import Rejection, Source
+from exporter.errors import StartError, StateError
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
+from exporter.scheduler.scheduler import Scheduler
 from exporter.service.components import Components
+
+log = structlog.stdlib.get_logger(__name__)
+
+MAX_LOGGED_PROBLEMS = 20
+"""Problems of the configuration and its lists that are logged at a load; 20,000 targets could make as many."""
+
+APPLY_INTERVAL = 1.0
+"""Seconds between two comparisons of what is wanted with what is in force."""
+
+BATCH = 500
+"""Targets that are applied at a time; the registry is free for reads and scrapes between two batches."""
 
 
 class Lists(NamedTuple):
-    """The targets in force, and a remark for each listed entry that is not among them."""
+    """The accepted targets, and a sentence for each listed entry that is not among them."""
 
     accepted: Accepted
-    remarks: tuple[str, ...]
+    problems: tuple[str, ...]
 
 
 def take_lists(listings: Iterable[Listing], config: Config) -> Lists:
-    """Merge what the sources say, for the accounts of `config`."""
+    """Merge what the sources list, for the accounts of `config`."""
     listings = tuple(listings)
     accepted = accept(listings, config.accounts)
-    orphans = sorted(accepted.without_account)
     return Lists(
         accepted,
         (
             *(str(entry.problem) for listing in listings for entry in listing.rejected),
-            *(f"{orphan} is read by no account: its app is in no app_ids" for orphan in orphans),
+            *(
+                f"{target} is read by no account: its app is in no app_ids"
+                for target in sorted(accepted.without_account)
+            ),
         ),
     )
 
 
-def left_live(config: Config, remembered: Mapping[TargetId, Run]) -> list[Target]:
-    """Targets whose run was live when the last process ended, and that an account can read."""
-    account_of = AccountOf(config.accounts)
-    found = ((run.target, account_of(run.target.app_id)) for run in remembered.values() if run.live)
-    return [Target(target, account) for target, account in found if account is not None]
-
-
-log = logging.getLogger(__name__)
-
-MOST_REMARKS = 20
-"""Remarks on a configuration that are logged at a load; 20,000 targets could make as many."""
-
-
 class TargetManager:
-    """Takes over what the lists say. `changing` is held while they change, and by whoever changes the configuration.
+    """Owns the sources and applies their lists. `changing` is held while a list or the configuration changes."""
 
-    `feeds` gives the lists that the configuration names or has fetched.
-    """
-
-    def __init__(self, parts: Components, feeds: Callable[[], list[Listing]]) -> None:
+    def __init__(self, components: Components, scheduler: Scheduler) -> None:
         self.config = Config()
         self.changing = RLock()
-        self._parts = parts
-        self._feeds = feeds
-        self._roster = TargetIndex()
-        self._remarked: frozenset[str] = frozenset()
-
-    def replace(self, remembered: Mapping[TargetId, Run]) -> None:
-        """Put in force what all lists say now; `remembered` are the latest runs of what is new among it."""
-        accepted, remarks = take_lists([*self._feeds(), *self._parts.kept.listings()], self.config)
-        self._parts.registry.replace_targets(accepted.targets, remembered)
-        self._parts.desks.follow(self._parts.registry)
-        self._parts.drains.keep({known.target.id: known for known in self._parts.registry.all()})
-        self._roster.replace(accepted)
-        self._count()
-        warn([remark for remark in remarks if remark not in self._remarked])
-        self._remarked = frozenset(remarks)
+        self._components = components
+        self._scheduler = scheduler
+        self._sources = Sources(Config())
+        self._index = TargetIndex()
+        self._applied: Wanted | None = None
+        self._reported: frozenset[str] = frozenset()
+        self._failure = ""
 
     @property
     def by_source(self) -> Mapping[Source, int]:
         """How many targets each source lists; a target counts under each that lists it."""
-        return dict(self._roster.by_source)
+        return dict(self._index.by_source)
 
     @property
     def rejected(self) -> Mapping[Rejection, int]:
         """How many listed entries are not accepted."""
-        return self._roster.rejected
+        return self._index.rejected
 
-    def feeds_changed(self) -> None:
-        """A list was fetched that says something else than before."""
+    @property
+    def tried_all(self) -> bool:
+        """Whether every source has been tried once."""
+        return self._sources.tried_all
+
+    def plan(self, config: Config) -> Sources:
+        """The sources of a configuration, with what is known of the lists that stay the same."""
+        return Sources.after(self._sources, config)
+
+    def swap(self, config: Config, sources: Sources) -> None:
+        """Put a configuration and its sources in force: old refresh jobs end, new ones begin at once."""
+        self.config = config
+        before, self._sources = self._sources, sources
+        self_metrics = self._components.self_metrics
+        for source in before:
+            self._scheduler.cancel(_job(source))
+        stay = {(source.source, source.place) for source in sources}
+        for gone in {(source.source, source.place) for source in before} - stay:
+            self_metrics.close_feed(*gone)
+        for source in sources:
+            self_metrics.open_feed(source.source, source.place)
+            self._scheduler.every(_job(source), source.refresh_interval, partial(self.refresh, sources, source))
+        self._scheduler.every("apply-targets", APPLY_INTERVAL, self.apply)
+        before.close()
+
+    def close(self) -> None:
+        """Refresh nothing more, and break off what is under way."""
+        self._sources.close()
+
+    def refresh(self, sources: Sources, source: SDSource) -> None:
+        """Fetch one list anew, and apply it."""
+        done = sources.refresh(source.place)
+        if sources is not self._sources:
+            return  # replaced by a reload
+        now = self._components.clock.unix()
+        self._components.self_metrics.refreshed(source.source, source.place, done.failures, now)
+        self.apply()
+
+    def adopt(self, targets: Mapping[TargetId, Target], runs: Mapping[TargetId, Run]) -> None:
+        """Go on with the targets that an earlier process was reading."""
+        self._components.registry.change_targets(targets, (), runs)
+
+    def apply(self) -> None:
+        """Make what is in force equal to what is wanted; what the state does not allow now is tried again."""
         with self.changing:
-            listed = [target for listing in self._feeds() for target in listing.targets]
-            self.replace(self._latest_runs(listed))
+            wanted = self._wanted()
+            if wanted.same_as(self._applied):
+                return
+            try:
+                self._apply(wanted)
+            except (StartError, StateError) as error:
+                if self._failure != str(error):
+                    log.error("targets not applied", error=str(error), retry_interval=APPLY_INTERVAL)  # noqa: TRY400
+                self._failure = str(error)
+            else:
+                self._failure = ""
+                self._applied = wanted
 
     def carry_out(self, make: Callable[[Config], Sequence[Change]]) -> bool:
-        """Have changes of the kept lists made and committed, and put them in force; False when there are none to make.
+        """Commit changes of the stored lists to the state and apply them; False when there is nothing to change.
 
-        What fails before or in a commit has changed nothing.
+        StateError or StartError: nothing has changed.
         """
         with self.changing:
             changes = make(self.config)
@@ -101,31 +152,95 @@ class TargetManager:
                 self._carry_out(changes)
             return bool(changes)
 
+    def _wanted(self) -> "Wanted":
+        listings = (*self._sources.listings(), *self._components.kept.listings())
+        return Wanted(self.config, listings, self._sources.answered_all)
+
+    def _apply(self, wanted: "Wanted") -> None:
+        accepted, problems = take_lists(wanted.listings, wanted.config)
+        in_force = {state.target.id: state for state in self._components.registry.all()}
+        changed = {
+            target: said
+            for target, said in accepted.targets.items()
+            if (state := in_force.get(target)) is None or state.target != said or state.drain_until is not None
+        }
+        released = [target for target in in_force if target not in accepted.targets] if wanted.complete else []
+        self._change(changed, released, self._latest_runs(changed))
+        self._components.desks.follow(self._components.registry)
+        self._index.replace(accepted)
+        self._count()
+        log_problems([problem for problem in problems if problem not in self._reported])
+        self._reported = frozenset(problems)
+
     def _carry_out(self, changes: Sequence[Change]) -> None:
-        kept = {listing.source: listing for listing in self._parts.kept.listings()}
-        kept |= {change.listing.source: change.listing for change in changes}
+        listings = {listing.source: listing for listing in self._components.kept.listings()}
+        listings |= {change.listing.source: change.listing for change in changes}
         touched = frozenset(target for change in changes for target in change.touched)
-        accepted = merged(touched, [*self._feeds(), *kept.values()], self.config.accounts)
-        remembered = self._latest_runs(accepted.targets)
+        accepted = merged(touched, [*self._sources.listings(), *listings.values()], self.config.accounts)
+        runs = self._latest_runs(accepted.targets)
+        up_to_date = self._wanted().same_as(self._applied)
         for change in changes:
             change.commit()
         difference = Difference(accepted.targets, touched - accepted.targets.keys())
-        self._parts.registry.change_targets(difference.listed, difference.gone, remembered)
-        self._parts.desks.follow_some(touched, self._parts.registry)
-        self._parts.drains.keep({target: self._parts.registry.get(target) for target in touched})
-        self._roster.change(difference, accepted.without_account)
+        self._change(difference.listed, difference.gone, runs)
+        self._components.desks.follow_some(touched, self._components.registry)
+        self._index.change(difference, accepted.without_account)
         self._count()
+        if up_to_date:
+            self._applied = self._wanted()
+
+    def _change(
+        self, listed: Mapping[TargetId, Target], released: Iterable[TargetId], runs: Mapping[TargetId, Run]
+    ) -> None:
+        registry, drains = self._components.registry, self._components.drains
+        registry.change_targets({}, released, runs)
+        drains.keep({target: registry.get(target) for target in released})
+        items = list(listed.items())
+        for first in range(0, len(items), BATCH):
+            batch = dict(items[first : first + BATCH])
+            registry.change_targets(batch, (), runs)
+            drains.keep({target: registry.get(target) for target in batch})
 
     def _latest_runs(self, targets: Iterable[TargetId]) -> Mapping[TargetId, Run]:
-        return self._parts.store.latest_runs([target for target in targets if self._parts.registry.get(target) is None])
+        registry, store = self._components.registry, self._components.store
+        return store.latest_runs([target for target in targets if registry.get(target) is None])
 
     def _count(self) -> None:
-        self._parts.self_metrics.listed(self._roster.by_source, self._roster.rejected)
+        self._components.self_metrics.listed(self._index.by_source, self._index.rejected)
 
 
-def warn(remarks: Sequence[str]) -> None:
-    """Log remarks on the configuration and its lists."""
-    for remark in remarks[:MOST_REMARKS]:
-        log.warning("configuration: %s", remark)
-    if len(remarks) > MOST_REMARKS:
-        log.warning("configuration: and %d more; `check` lists them all", len(remarks) - MOST_REMARKS)
+class Wanted(NamedTuple):
+    """What the sources say at one moment; `complete` when each of them has answered since the start."""
+
+    config: Config
+    listings: tuple[Listing, ...]
+    complete: bool
+
+    def same_as(self, other: "Wanted | None") -> bool:
+        """Whether the very same lists were applied; lists are never changed in place."""
+        return (
+            other is not None
+            and self.config is other.config
+            and self.complete == other.complete
+            and len(self.listings) == len(other.listings)
+            and all(mine is theirs for mine, theirs in zip(self.listings, other.listings, strict=True))
+        )
+
+
+def left_live(config: Config, runs: Mapping[TargetId, Run]) -> list[Target]:
+    """Targets whose run was live when the last process ended, and that an account can read."""
+    account_of = AccountOf(config.accounts)
+    found = ((run.target, account_of(run.target.app_id)) for run in runs.values() if run.live)
+    return [Target(target, account) for target, account in found if account is not None]
+
+
+def log_problems(problems: Sequence[str]) -> None:
+    """Log problems of the configuration and its lists, bounded."""
+    for problem in problems[:MAX_LOGGED_PROBLEMS]:
+        log.warning("configuration problem", problem=problem)
+    if len(problems) > MAX_LOGGED_PROBLEMS:
+        log.warning("more configuration problems", count=len(problems) - MAX_LOGGED_PROBLEMS, command="check")
+
+
+def _job(source: SDSource) -> str:
+    return f"refresh:{source.place}"

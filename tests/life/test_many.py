@@ -100,7 +100,7 @@ def left(whole: "Whole") -> dict[str, int]:
         "lapsed": len(registry._expired_listings),
         "remembered reads": len(exporter._parts.history._successes) + len(exporter._parts.history._failures),
         "remembered changes": len(exporter._parts.history._changes),
-        "on the roster": len(exporter._lineup._roster._targets),
+        "on the roster": len(exporter._targets._index._targets),
     }
 
 

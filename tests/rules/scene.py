@@ -150,9 +150,9 @@ class Scene:
 
     def refresh_lists(self) -> None:
         """What the scheduler does every `refresh_interval`."""
-        discovery = self.whole.exporter._discovery
-        for feed in discovery._sources:
-            discovery._refresh(discovery._sources, feed)
+        manager = self.whole.exporter._targets
+        for source in manager._sources:
+            manager.refresh(manager._sources, source)
 
     def kill(self) -> None:
         """The exporter is killed, and nothing is there to be scraped."""
@@ -200,10 +200,9 @@ class Scene:
     def _tell_lists(self, *, start: bool = False) -> None:
         if self._whole is None and not start:
             return
-        target_manager = self.whole.exporter._lineup
-        listing = Listing(Source.HTTP, dict(self._listed))
-        target_manager._feeds = lambda: [listing]
-        target_manager.feeds_changed()
+        target_manager = self.whole.exporter._targets
+        target_manager._sources._static = Listing(Source.HTTP, dict(self._listed))
+        target_manager.apply()
 
 
 def scraped_from(pod: str) -> dict[str, str]:

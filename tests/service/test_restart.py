@@ -7,7 +7,7 @@ import pytest
 from exporter.errors import ConfigError, StartError
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
-from exporter.service.target_manager import MOST_REMARKS
+from exporter.service.target_manager import MAX_LOGGED_PROBLEMS
 
 if TYPE_CHECKING:
     from tests.service.conftest import Samples, World
@@ -189,7 +189,7 @@ def test_many_remarks_do_not_flood_the_log(world: "World", caplog: pytest.LogCap
     )
     world.start()
     remarks = [record.getMessage() for record in caplog.records if "configuration:" in record.getMessage()]
-    assert len(remarks) == MOST_REMARKS + 1
+    assert len(remarks) == MAX_LOGGED_PROBLEMS + 1
     assert remarks[-1] == "configuration: and 480 more; `check` lists them all"
 
 
