@@ -42,7 +42,7 @@ class Scripted:
     def refresh(self) -> Refreshed:
         """The next result."""
         self.during()
-        self.tried = True
+        self.tried = self.answered = True
         self.listing = Listing(Source.FILE, {TargetId("app", "room", str(len(self.place))): TargetEntry({})})
         return self.results.pop(0) if self.results else GOOD
 
