@@ -1,5 +1,7 @@
 """`demo`: simulator and exporter in one process, no credentials needed."""
 
+import os
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,7 +56,7 @@ def demo(address: str, tasks: int, speed: float, log_level: str, log_format: str
             click.echo(described(simulation))
             click.echo(f"The exporter serves on {listener.url}: look at /metrics. Ctrl-C ends it.")
 
-        app.serve(lambda: config, address, {}, started=say)
+        app.serve(lambda: config, address, {}, started=say, end_process=partial(os._exit, 0))
 
 
 def _config(simulation: Simulation, folder: Path) -> str:

@@ -48,4 +48,5 @@ def serve(config_file: Path, address: str, web_config_file: Path | None, log_lev
         flags=flags,
         config_file=config_file,
         web_file=web_config_file,
+        end_process=partial(os._exit, 0),
     )

@@ -36,14 +36,16 @@ def serve(
     config_file: Path | None = None,
     web_file: Path | None = None,
     started: Callable[[Exporter, Listener], None] = lambda _exporter, _listener: None,
+    end_process: Callable[[], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. ConfigError and StartError say why it cannot begin; `started` is told once it did.
 
     `config_file` is where `load_config` reads, to be looked after; `web_file` is the web config file. `flags` are the
-    command line's, to be shown. Must be called on the main thread, where signals arrive.
+    command line's, to be shown. `end_process` is called when a stop takes too long.
+    Must be called on the main thread, where signals arrive.
     """
     signals = Signals()
-    signals.listen()
+    signals.listen(end_process)
     config, watched = load_both(load_config, config_file, web_file)
     setup = ServeOptions(config, load_config, environ, clock or Clock(), flags or {}, watched)
     with ExitStack() as undo:

@@ -86,7 +86,7 @@ def test_demo_serves_a_fleet(run: Run, monkeypatch: pytest.MonkeyPatch, meanwhil
     configs: list[Config] = []
     begun = threading.Event()
 
-    def watched(load: Callable[[], Config], address: str, environ: Mapping[str, str], started: Any) -> None:
+    def watched(load: Callable[[], Config], address: str, environ: Mapping[str, str], started: Any, **_: Any) -> None:
         configs.append(load())
 
         def then(running: Exporter, listener: Listener) -> None:
@@ -129,6 +129,7 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
         flags: Mapping[str, str],
         config_file: Path,
         web_file: Path,
+        **_: object,
     ) -> None:
         assert address == "127.0.0.1:0"
         assert (flags["--config.file"], flags["--log.format"]) == (str(file), "json")
