@@ -14,15 +14,18 @@ COVERAGE_FLOOR := 90
 
 BIN := .venv/bin
 VENV := .venv/installed
+PRODUCT := .venv-run/installed
 
-.PHONY: help run test lint types architecture unit coverage real parts docs dashboards screenshot pictures bench soak fuzz audit sbom image clean
+.PHONY: help run quick test lint types architecture fast unit coverage real parts docs dashboards screenshot pictures bench soak fuzz audit sbom image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  Variables: PYTHON=python3.11  ENGINE=podman  ARGS="--tasks 100"'
 
-run: $(VENV) ## Start the demo: a simulated API and the exporter, no credentials (ARGS="--tasks 100")
-	@exec $(BIN)/webcast-exporter demo $(ARGS)
+run: $(PRODUCT) ## Start the demo: a simulated API and the exporter, no credentials (ARGS="--tasks 100")
+	@exec .venv-run/bin/webcast-exporter demo $(ARGS)
+
+quick: lint types architecture fast ## The inner loop: lint, types, architecture and the fast tests, under a minute
 
 test: lint types architecture coverage ## Everything CI checks: lint, types, architecture, all tests with branch coverage
 
@@ -35,6 +38,9 @@ types: $(VENV) ## Mypy, strict
 
 architecture: $(VENV) ## Imports only go down (import-linter)
 	$(BIN)/lint-imports
+
+fast: $(VENV) ## The tests that need no real part and no real time (ARGS="-k word" to choose)
+	$(BIN)/pytest -m "not slow and not real and not alone" -n auto --dist loadfile $(ARGS)
 
 unit: $(VENV) ## The tests that need no real part (ARGS="-k word" to choose)
 	$(BIN)/pytest -m "not real" $(ARGS)
@@ -91,8 +97,11 @@ image: ## Build the container image (ENGINE=podman for another engine)
 	    --tag webcast-exporter:$(VERSION) .
 
 clean: ## Remove everything that these targets have made
-	rm -rf .venv .real-parts build dist .coverage .coverage.* .*_cache .hypothesis docs/metrics.md.new
+	rm -rf .venv .venv-run .real-parts build dist .coverage .coverage.* .*_cache .hypothesis docs/metrics.md.new
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV): pyproject.toml constraints.txt .ci/venv
 	@PYTHON=$(PYTHON) .ci/venv
+
+$(PRODUCT): pyproject.toml constraints.txt .ci/venv
+	@PYTHON=$(PYTHON) .ci/venv run
