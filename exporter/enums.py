@@ -114,3 +114,31 @@ class CallbackOutcome(StrEnum):
     MALFORMED = "malformed"
     IGNORED = "ignored"
     STALE = "stale"
+
+
+class TaskProblem(StrEnum):
+    """What can be wrong with a task; `model/problem.py` says when each holds."""
+
+    CLASS_DARK = "class_dark"
+    FAILED = "failed"
+    START_FAILED = "start_failed"
+    CUT_BY_LIMIT = "cut_by_limit"
+    ENDED_EARLY = "ended_early"
+    WILL_BE_CUT = "will_be_cut"
+    OVERRUN = "overrun"
+    NEAR_LIMIT = "near_limit"
+    NOT_STARTED = "not_started"
+    STATUS_UNKNOWN = "status_unknown"
+    PAGE_REFRESHING = "page_refreshing"
+    PAGE_RESCHEDULING = "page_rescheduling"
+    STALE = "stale"
+    NOT_FOUND = "not_found"
+    READ_FAILING = "read_failing"
+
+
+class Severity(StrEnum):
+    """How urgent a problem is, the most urgent first."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"

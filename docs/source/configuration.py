@@ -40,6 +40,8 @@ lifecycle:
   linger: 15m
 metrics:
   info_labels: [team]
+problems:
+  overrun_grace: 15m
 state:
   url: sqlite:///webcast-exporter.db
 ha:

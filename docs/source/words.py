@@ -12,7 +12,7 @@ from exporter.config.callbacks import Callbacks
 from exporter.config.discovery import FileSdConfig, HttpSdConfig
 from exporter.config.groups import StaticConfig
 from exporter.config.push import Push
-from exporter.config.schema import Lifecycle, Metrics, Polling
+from exporter.config.schema import Lifecycle, Metrics, Polling, Problems
 from exporter.config.state import Ha, State
 
 
@@ -88,6 +88,7 @@ SECTIONS = (
     Section(
         "metrics", Metrics, "Which series there are. All of them: [metrics.md](metrics.md).", words_of_reading.METRICS
     ),
+    Section("problems", Problems, "When something is wrong with a task.", words_of_reading.PROBLEMS),
     Section(
         "state",
         State,

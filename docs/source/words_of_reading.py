@@ -1,5 +1,7 @@
 """Meaning and example of each key of the sections that say how tasks are read, kept and shown."""
 
+from exporter.config.schema import Problems
+
 POLLING = {
     "interval": ("A running task is read so often.", "interval: 1m"),
     "fast_interval": (
@@ -24,6 +26,9 @@ LIFECYCLE = {
         "forget_unknown_after: 2h",
     ),
     "history": ("Stopped runs are kept in the state for so long.", "history: 30d"),
+}
+PROBLEMS = {
+    name: (field.description or "", str((field.examples or [""])[0])) for name, field in Problems.model_fields.items()
 }
 METRICS = {
     "groups": ("Per-task series beside the core ones, which are always there.", "groups: [monitor]"),

@@ -13,6 +13,7 @@ from exporter.config.groups import StaticConfig
 from exporter.config.labels import RESERVED_PREFIX, label_name
 from exporter.config.push import Push
 from exporter.config.state import Ha, State
+from exporter.model.callback import MAX_RECENT
 
 INFO_BUILT_IN: Final = ("app_id", "room_id", "task_id", "account", "user_id", "source_host")
 """The labels that webcast_task_info always has (contract, section 4)."""
@@ -58,6 +59,106 @@ class Metrics(Section):
     max_tasks: Annotated[int, Field(ge=0)] = 20_000
 
 
+class Problems(Section):
+    """`problems`: when something is wrong with a task."""
+
+    start_grace: Annotated[
+        Duration,
+        Field(
+            description="A class that has not started so long after its expected start is dark.",
+            examples=["start_grace: 5m"],
+        ),
+    ] = 120.0
+    not_found_grace: Annotated[
+        Duration,
+        Field(
+            description="A class whose task the API does not know for so long is dark.",
+            examples=["not_found_grace: 1m"],
+        ),
+    ] = 30.0
+    early_end: Annotated[
+        Duration,
+        Field(
+            description="A class that ends at most so long before its expected end is not early; a failure always is.",
+            examples=["early_end: 5m"],
+        ),
+    ] = 600.0
+    cut_margin: Annotated[
+        Duration,
+        Field(
+            description="A class that its MaxRunningTime cuts at most so short will not be called cut.",
+            examples=["cut_margin: 5m"],
+        ),
+    ] = 60.0
+    overrun_grace: Annotated[
+        Duration,
+        Field(
+            description="A task that runs so long after its expected end overruns.",
+            examples=["overrun_grace: 30m"],
+        ),
+    ] = 900.0
+    near_limit: Annotated[
+        Duration,
+        Field(
+            description="A task without expected end is near its limit so long before it, but not before 90 % of it.",
+            examples=["near_limit: 15m"],
+        ),
+    ] = 600.0
+    not_started_after: Annotated[
+        Duration,
+        Field(
+            description="A task without expected start that has not started for so long hangs.",
+            examples=["not_started_after: 10m"],
+        ),
+    ] = 300.0
+    status_unknown_after: Annotated[
+        Duration,
+        Field(
+            description="An unknown status is a problem after so long.",
+            examples=["status_unknown_after: 5m"],
+        ),
+    ] = 600.0
+    not_found_after: Annotated[
+        Duration,
+        Field(
+            description="A target that the API does not know is a problem after so long.",
+            examples=["not_found_after: 1h"],
+        ),
+    ] = 300.0
+    read_failing_after: Annotated[
+        Duration,
+        Field(
+            description="Failing reads of a task are a problem after so long.",
+            examples=["read_failing_after: 10m"],
+        ),
+    ] = 120.0
+    page_window: Annotated[
+        PositiveDuration,
+        Field(
+            description="Refreshes and reschedules of a page are counted over so long.",
+            examples=["page_window: 10m"],
+        ),
+    ] = 900.0
+    page_refreshes: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MAX_RECENT,
+            description="So many refreshes of a page within `page_window` are a problem.",
+            examples=["page_refreshes: 5"],
+        ),
+    ] = 3
+    page_reschedules: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MAX_RECENT,
+            description="So many reschedules of a task within `page_window` are a problem.",
+            examples=["page_reschedules: 3"],
+        ),
+    ] = 2
+
+
 def _some(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
     if not accounts:
         raise ValueError("must hold an account, or be left out to take its credentials from the environment")
@@ -76,5 +177,6 @@ class Config(Section):
     polling: Polling = Polling()
     lifecycle: Lifecycle = Lifecycle()
     metrics: Metrics = Metrics()
+    problems: Problems = Problems()
     state: State = State()
     ha: Ha = Ha()

@@ -1,16 +1,18 @@
 """The Fleet families, made at each scrape from the board's counts and the ledger's totals: a few hundred samples."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate, product
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from exporter.metrics.catalog.fleet import OF_TOTAL, TASKS, TASKS_WITHOUT_SERIES
+from exporter.enums import TaskProblem
+from exporter.metrics.catalog.fleet import OF_TOTAL, PROBLEM_TASKS, TASKS, TASKS_WITHOUT_SERIES
 from exporter.metrics.family import Family, Kind
-from exporter.metrics.series_cache import SeriesCache, TaskCountKey
+from exporter.metrics.series_cache import SeriesCache
 from exporter.model.task_state import DisplayStatus
 from exporter.store.totals import INFINITE, SUM, Series, Total, bound_text
 
@@ -24,7 +26,10 @@ class FleetCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families, those without samples too."""
-        yield _tasks(self._board.counts())
+        counts = self._board.counts()
+        apps = sorted({(place.account, place.app_id) for place in counts})
+        yield _tasks(TASKS, DisplayStatus, apps, counts)
+        yield _tasks(PROBLEM_TASKS, TaskProblem, apps, self._board.problem_counts())
         yield GaugeMetricFamily(
             TASKS_WITHOUT_SERIES.name, TASKS_WITHOUT_SERIES.help, value=self._board.without_series()
         )
@@ -38,18 +43,17 @@ class FleetCollector(Collector):
     def describe(self) -> Iterator[Metric]:
         """The same names without a look at any task, for the registry."""
         yield GaugeMetricFamily(TASKS.name, TASKS.help)
+        yield GaugeMetricFamily(PROBLEM_TASKS.name, PROBLEM_TASKS.help)
         yield GaugeMetricFamily(TASKS_WITHOUT_SERIES.name, TASKS_WITHOUT_SERIES.help)
         for family in OF_TOTAL.values():
             yield (_histogram if family.kind is Kind.HISTOGRAM else _counter)(family, {})
 
 
-def _tasks(counts: Mapping[TaskCountKey, int]) -> Metric:
-    metric = GaugeMetricFamily(TASKS.name, TASKS.help, labels=TASKS.labels)
-    for account, app_id in sorted({(place.account, place.app_id) for place in counts}):
-        for display_status in DisplayStatus:
-            metric.add_metric(
-                (account, app_id, display_status), counts.get(TaskCountKey(account, app_id, display_status), 0)
-            )
+def _tasks(family: Family, values: Iterable[str], apps: Iterable[tuple[str, str]], counts: Mapping[Any, int]) -> Metric:
+    """Counts by account, app and one of `values`; zeros too."""
+    metric = GaugeMetricFamily(family.name, family.help, labels=family.labels)
+    for labels in ((*app, value) for app, value in product(apps, values)):
+        metric.add_metric(labels, counts.get(labels, 0))
     return metric
 
 

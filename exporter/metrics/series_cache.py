@@ -25,6 +25,14 @@ class TaskCountKey(NamedTuple):
     display_status: str
 
 
+class ProblemCountKey(NamedTuple):
+    """Under which labels a task counts in `webcast_problem_tasks`."""
+
+    account: str
+    app_id: str
+    problem: str
+
+
 class SeriesCache:
     """The tasks as they are shown. Safe for threads.
 
@@ -40,14 +48,15 @@ class SeriesCache:
         self._seats = SeriesLimit(max_tasks)
         self._shelves = Shelves(len(self._families))
         self._drawn: dict[TargetId, TaskState] = {}  # what each task's texts were made from
-        self._places: dict[TargetId, TaskCountKey] = {}
+        self._places: dict[TargetId, tuple[TaskCountKey, tuple[ProblemCountKey, ...]]] = {}
         self._counts: Counter[TaskCountKey] = Counter()
+        self._problem_counts: Counter[ProblemCountKey] = Counter()
 
     def show(self, known: TaskState) -> None:
         """Put up what is known of a task."""
         target = known.target.id
         with self._lock:
-            self._count(target, TaskCountKey(known.target.account, target.app_id, known.display_status))
+            self._count(target, known)
             moved = self._seats.take(known)
             self._draw(target, known)
             self._redraw(moved)
@@ -79,6 +88,11 @@ class SeriesCache:
         with self._lock:
             return dict(self._counts)
 
+    def problem_counts(self) -> Mapping[ProblemCountKey, int]:
+        """How many tasks have which problem."""
+        with self._lock:
+            return dict(self._problem_counts)
+
     def without_series(self) -> int:
         """Tasks beyond `max_tasks`."""
         with self._lock:
@@ -89,13 +103,18 @@ class SeriesCache:
         with self._lock:
             return target in self._drawn
 
-    def _count(self, target: TargetId, place: TaskCountKey | None) -> None:
-        before = self._places.pop(target, None)
-        if before is not None:
-            self._counts[before] -= 1
-        if place is not None:
-            self._counts[place] += 1
-            self._places[target] = place
+    def _count(self, target: TargetId, known: TaskState | None) -> None:
+        if target in self._places:
+            status, problems = self._places.pop(target)
+            self._counts[status] -= 1
+            self._problem_counts.subtract(problems)
+        if known is not None:
+            account, app_id = known.target.account, target.app_id
+            status = TaskCountKey(account, app_id, known.display_status)
+            problems = tuple([ProblemCountKey(account, app_id, active.problem) for active in known.problems])
+            self._counts[status] += 1
+            self._problem_counts.update(problems)
+            self._places[target] = status, problems
 
     def _redraw(self, targets: Iterable[TargetId]) -> None:
         for target in targets:

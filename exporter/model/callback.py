@@ -21,6 +21,9 @@ class EventKey(NamedTuple):
     event_id: str
 
 
+MAX_RECENT = 20
+
+
 class PageEvent(NamedTuple):
     """The vendor refreshed a page or rescheduled its task; `at` is the callback's EventTime, Unix seconds."""
 
@@ -31,11 +34,15 @@ class PageEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Page events of one run: how many of each action, and the latest event of each action and reason."""
+    """Page events of one run: how many of each action, and the latest event of each action and reason.
+
+    `recent` are the last MAX_RECENT events of each action, the oldest first.
+    """
 
     refreshes: int = 0
     reschedules: int = 0
     latest: tuple[PageEvent, ...] = ()
+    recent: tuple[PageEvent, ...] = ()
 
 
 NO_PAGES = Pages()
@@ -47,7 +54,18 @@ def with_event(pages: Pages, event: PageEvent) -> Pages:
     latest = {(each.action, each.reason): each for each in pages.latest}
     kind = event.action, event.reason
     latest[kind] = max(latest.get(kind, event), event)
-    return Pages(pages.refreshes + refreshed, pages.reschedules + (not refreshed), tuple(sorted(latest.values())))
+    same_action = sorted([*(each for each in pages.recent if each.action is event.action), event], key=_event_time)
+    recent = [*(each for each in pages.recent if each.action is not event.action), *same_action[-MAX_RECENT:]]
+    return Pages(
+        pages.refreshes + refreshed,
+        pages.reschedules + (not refreshed),
+        tuple(sorted(latest.values())),
+        tuple(sorted(recent, key=_event_time)),
+    )
+
+
+def _event_time(event: PageEvent) -> tuple[float, PageEvent]:
+    return event.at, event
 
 
 @dataclass(frozen=True, slots=True)

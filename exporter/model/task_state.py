@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from exporter.enums import ReadFailure, Status
+from exporter.enums import ReadFailure, Severity, Status, TaskProblem
 from exporter.errors import NotFound
 from exporter.model.callback import NO_PAGES, Callback, CallbackReceipt, PageEvent, Pages, with_event
 from exporter.model.read_result import ReadResult
@@ -54,6 +54,15 @@ class Named(NamedTuple):
 NOT_NAMED = Named()
 
 
+class ActiveProblem(NamedTuple):
+    """A problem that a task has now: since when (Unix seconds) and its one cause, empty if there is none to name."""
+
+    problem: TaskProblem
+    severity: Severity
+    since: float
+    cause: str = ""
+
+
 class NextRead(NamedTuple):
     """The next read of a target: its read class, when it is due (Unix seconds) and what delays it.
 
@@ -86,6 +95,11 @@ class TaskState:
     `drain_until` is set once no source lists the target any more. `fresh_for` is how many seconds a success stays
     fresh, if that is more than `stale_after`. `pending_run` is a run after `run` of which only callbacks have told.
     `named` is when a push and a callback last named it.
+
+    `last_task` is the latest task that was read and stays when `task` goes stale; `last_answer` is when the API last
+    said anything about the target, not found included. `failing_since` begins with the first of the latest failed reads
+    in a row. `dismissed` = a person has removed the stopped or dark task; a run that starts ends that.
+    `problems` are those of `model/problem.py`, the worst first, kept by the registry.
     """
 
     target: Target
@@ -104,6 +118,11 @@ class TaskState:
     fresh_for: float = 0.0
     pending_run: Run | None = None
     named: Named = NOT_NAMED
+    last_task: Task | None = None
+    last_answer: float | None = None
+    failing_since: float | None = None
+    dismissed: bool = False
+    problems: tuple[ActiveProblem, ...] = ()
 
     @property
     def display_status(self) -> DisplayStatus:
@@ -136,10 +155,13 @@ def apply_read(known: TaskState, reading: ReadResult) -> tuple[TaskState, StateC
     if reading.task is not None:
         return _learn_task(known, reading, reading.task)
     error = reading.error
-    read = replace(known, last_read=reading.at, failure=error.failure if error else None)
-    if isinstance(error, NotFound) and not known.finished:
-        since = reading.at if known.not_found_since is None else known.not_found_since
-        return replace(read, task=None, not_found_since=since), StateChange()
+    failing_since = reading.at if known.failing_since is None else known.failing_since
+    read = replace(known, last_read=reading.at, failure=error.failure if error else None, failing_since=failing_since)
+    if isinstance(error, NotFound):
+        read = replace(read, last_answer=reading.at, failing_since=None)
+        if not known.finished:
+            since = reading.at if known.not_found_since is None else known.not_found_since
+            read = replace(read, task=None, not_found_since=since)
     return read, StateChange()
 
 
@@ -147,20 +169,26 @@ def _learn_task(known: TaskState, reading: ReadResult, task: Task) -> tuple[Task
     run, step = advance(known.run, reading, task, known.pending_run)
     taken_up = known.pending_run is None or known.pending_run.first_seen == run.first_seen
     same_life = known.run is not None and known.run.first_seen == run.first_seen
-    entered = known.task is None or known.task.status != task.status or not same_life
+    before = known.task or known.last_task
+    entered = before is None or before.status is not task.status or known.not_found_since is not None or not same_life
+    shown_task = known.task if known.task == task else task  # the same object, so that nothing looks changed
     shown = replace(
         known,
         last_read=reading.at,
         failure=None,
         run=run,
         pending_run=None if taken_up else known.pending_run,
-        task=known.task if known.task == task else task,  # the one that is known, so that nothing looks changed
+        task=shown_task,
+        last_task=shown_task,
         task_time=reading.server_time,
         status_since=reading.at if entered else known.status_since,
         user_id=task.user_id,
         source_host=task.source_host,
         last_success=reading.at,
+        last_answer=reading.at,
+        failing_since=None,
         not_found_since=None,
+        dismissed=known.dismissed and same_life and task.status is not Status.RUNNING,
     )
     return shown, step
 
@@ -176,19 +204,21 @@ def accept(target: Target, run: Run | None, at: float) -> TaskState:
         accepted_at=at,
         run=run,
         task=run.last,
+        last_task=run.last,
         task_time=run.end_seen,
         status_since=run.end_seen,
         user_id=run.last.user_id,
         source_host=run.last.source_host,
         last_read=run.end_seen,
         last_success=run.end_seen,
+        last_answer=run.end_seen,
     )
 
 
 def expires_at(known: TaskState, now: float, lifetimes: Lifetimes) -> float | None:
     """When, after now, time alone will next change something (or end a linger); None if it never will."""
     moments = (
-        known.drain_until,
+        _drained_until(known),
         _stale_at(known, lifetimes),
         _lost_at(known, lifetimes),
         lingers_until(known, lifetimes),
@@ -205,41 +235,95 @@ def expire(known: TaskState, now: float, lifetimes: Lifetimes) -> tuple[TaskStat
         known = replace(known, run=run, task=None, not_found_since=since)
     if _is_due(_stale_at(known, lifetimes), now):
         known = replace(known, task=None)
-    if known.drain_until is None:
+    until = _drained_until(known)
+    if until is None:
         return known, step
     if known.run is not None and known.live:
-        return (None, abandon(known.run, now)) if now >= known.drain_until else (known, step)
-    shown = known.finished and not is_hidden(known, now, lifetimes)
-    return (known if shown and now < known.drain_until else None), step
+        return (None, abandon(known.run, now)) if now >= until else (known, step)
+    lost_now = bool(step) and not _is_dark(known)
+    return (None if now >= until or lost_now or is_hidden(known, now, lifetimes) else known), step
 
 
 def release(known: TaskState, now: float, lifetimes: Lifetimes) -> TaskState | None:
-    """No source lists the target any more: a live run is drained, all else is forgotten at once."""
+    """No source lists the target any more: a live run is drained, a stopped or dark one stays until its class is over.
+
+    Everything else is forgotten at once. A backend that lists only what is live must not make a dark class vanish.
+    """
     if known.drain_until is not None:
         return known
-    return replace(known, drain_until=now + lifetimes.drain) if known.live else None
+    drained = replace(known, drain_until=now + lifetimes.drain if known.live else now)
+    until = _drained_until(drained)
+    kept = known.live or (until is not None and until > now)
+    return replace(drained, drain_until=until) if kept else None
 
 
 def cut_short(known: TaskState, now: float) -> TaskState:
     """A drain is over at once; what is still listed stays."""
-    return known if known.drain_until is None else replace(known, drain_until=now)
+    return known if known.drain_until is None else replace(known, drain_until=now, dismissed=True)
+
+
+def dismiss(known: TaskState, now: float, lifetimes: Lifetimes) -> TaskState:
+    """A person has removed the task: only a live run is read on and shown, and nothing is a problem any more.
+
+    A run that starts ends that, and so does a list that names the target again.
+    """
+    drain = now + lifetimes.drain if known.live else now
+    until = None if known.drain_until is None else min(known.drain_until, drain)
+    return replace(known, dismissed=True, drain_until=until)
 
 
 def retarget(known: TaskState, target: Target) -> TaskState:
     """The target is listed (again), perhaps with other labels or another account."""
-    return replace(known, target=target, drain_until=None)
+    same_class = known.drain_until is None and target.expected_start == known.target.expected_start
+    return replace(known, target=target, drain_until=None, dismissed=known.dismissed and same_class)
 
 
 def lingers_until(known: TaskState, lifetimes: Lifetimes) -> float | None:
-    """Until when a stopped run's series stay; None while there is none."""
+    """Until when a stopped run's series stay: for `linger`, and until the expected end; None while there is none."""
     if not known.finished or known.run is None or known.run.end_seen is None:
         return None
-    return known.run.end_seen + lifetimes.linger
+    if known.dismissed:
+        return known.run.end_seen
+    return max(known.run.end_seen + lifetimes.linger, known.target.expected_end or 0.0)
 
 
 def is_hidden(known: TaskState, now: float, lifetimes: Lifetimes) -> bool:
-    """Whether the run's linger is over: no series, and not counted in `webcast_tasks`."""
-    return _is_due(lingers_until(known, lifetimes), now)
+    """Whether the task has no series and does not count in `webcast_tasks`."""
+    dismissed = known.dismissed and not known.live
+    return dismissed or _is_due(lingers_until(known, lifetimes), now)
+
+
+def ended_at(known: TaskState) -> float:
+    """When a stopped task ended, by the vendor's clock; if that was not told, when it was first seen stopped."""
+    task, seen = known.task or known.last_task, known.run.end_seen if known.run else None
+    if task is not None and task.end is not None:
+        return task.end
+    return (known.status_since or 0.0) if seen is None else seen
+
+
+def elapsed(known: TaskState, now: float) -> float | None:
+    """For how many seconds it has run: until its end, or until now by the vendor's clock; None before its start."""
+    task = known.task
+    if task is None or task.start is None:
+        return None
+    if task.end is not None:
+        return max(0.0, task.end - task.start)
+    if task.status.stopped:
+        return None
+    ahead = 0.0 if known.last_success is None else known.task_time - known.last_success
+    return max(0.0, now + ahead - task.start)
+
+
+def _is_dark(known: TaskState) -> bool:
+    return any(active.problem is TaskProblem.CLASS_DARK for active in known.problems)
+
+
+def _drained_until(known: TaskState) -> float | None:
+    """Until when a target that no source lists stays; None while one lists it."""
+    if known.drain_until is None:
+        return None
+    until_class_ends = not known.dismissed and (known.finished or _is_dark(known))
+    return max(known.drain_until, (known.target.expected_end or 0.0) if until_class_ends else 0.0)
 
 
 def _is_due(moment: float | None, now: float) -> bool:
@@ -292,7 +376,7 @@ def _after_push(known: TaskState, named: float, lifetimes: Lifetimes) -> float:
     lingers = _lingers(known, lifetimes)
     if lingers is None:
         return _waited_for(known, named, lifetimes)
-    if lingers - lifetimes.linger >= named:
+    if known.run is not None and (known.run.end_seen or 0.0) >= named:
         return lingers
     return max(lingers, _waited_for(known, named, lifetimes))
 
@@ -306,7 +390,9 @@ def _after_callback(known: TaskState, named: float, lifetimes: Lifetimes) -> flo
 
 
 def _lingers(known: TaskState, lifetimes: Lifetimes) -> float | None:
-    return None if known.run is None or known.run.end_seen is None else known.run.end_seen + lifetimes.linger
+    if known.run is None or known.run.end_seen is None:
+        return None
+    return lingers_until(known, lifetimes) or known.run.end_seen + lifetimes.linger
 
 
 def _asked_since(known: TaskState, named: float) -> bool:

@@ -13,6 +13,7 @@ from threading import Lock
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import Callback
 from exporter.model.clock import Clock
+from exporter.model.problem import ProblemThresholds, active_problems, next_change
 from exporter.model.read_result import ReadResult
 from exporter.model.run import Run, StateChange
 from exporter.model.target import Target, TargetId
@@ -25,6 +26,7 @@ from exporter.model.task_state import (
     apply_callback,
     apply_read,
     cut_short,
+    dismiss,
     expire,
     expires_at,
     is_hidden,
@@ -37,6 +39,8 @@ from exporter.store.store import Store
 
 AT_A_TIME = 1000
 """So many targets at most are looked at in one `expire`: a whole fleet that falls due at once must not stop a beat."""
+
+DEFAULT_THRESHOLDS = ProblemThresholds()
 
 FEW = 100
 """So many looks that count no more are not worth a sweep."""
@@ -57,9 +61,11 @@ class TaskRegistry:
         fresh_for: Callable[[TaskState], float],
         named: Callable[[TargetId], Named] = lambda _: NOT_NAMED,
         *,
+        thresholds: ProblemThresholds = DEFAULT_THRESHOLDS,
         changed: Callable[[TaskState, TaskState, float], None] = lambda _before, _after, _at: None,
     ) -> None:
         self.lifetimes = lifetimes
+        self.thresholds = thresholds
         self._fresh_for = fresh_for
         self._named = named
         self._changed = changed
@@ -176,6 +182,16 @@ class TaskRegistry:
                 self._settle(target, cut_short(known, now), now)
         self._ledger.flush()
 
+    def dismiss(self, target: TargetId) -> bool:
+        """Remove a stopped or dark task by hand, until it runs again; False when the target is not tracked."""
+        now = self._clock.unix()
+        with self._lock:
+            state = self._known.get(target)
+            if state is not None:
+                self._settle(target, dismiss(state, now, self.lifetimes), now)
+        self._ledger.flush()
+        return state is not None
+
     def __len__(self) -> int:
         """How many targets are tracked, those without series included."""
         return len(self._known)
@@ -195,7 +211,9 @@ class TaskRegistry:
             fresh_for, named = self._fresh_for(known), self._named(target)
             if (known.fresh_for, known.named) != (fresh_for, named):
                 known = replace(known, fresh_for=fresh_for, named=named)
-            known, step = expire(known, now, self.lifetimes)
+            # Before time has its say too: a class that is dark decides how long the task is kept.
+            known, step = expire(self._with_problems(known, now), now, self.lifetimes)
+            known = None if known is None else self._with_problems(known, now)
         self._ledger.record(step)
         self._expired_listings.discard(target)
         if known is None:
@@ -209,6 +227,7 @@ class TaskRegistry:
             self._known[target] = known
             self._forgotten.discard(target)
             self._look_again(target, expires_at(known, now, self.lifetimes))
+            self._look_again(target, next_change(known, now, self.thresholds))
             self._check_listing(target, known, now)
         self._show(target, known, now)
 
@@ -218,6 +237,11 @@ class TaskRegistry:
             self._expired_listings.add(target)
         else:
             self._look_again(target, lapse)
+
+    def _with_problems(self, state: TaskState, now: float) -> TaskState:
+        gone = state.dismissed or is_hidden(state, now, self.lifetimes)
+        problems = () if gone else active_problems(state, now, self.thresholds)
+        return state if problems == state.problems else replace(state, problems=problems)
 
     def _look_again(self, target: TargetId, moment: float | None) -> None:
         """Note the moment, unless an earlier look is noted already: that one will note the next."""

@@ -29,7 +29,7 @@ from exporter.scheduler.registry import TaskRegistry
 from exporter.service.account_pollers import AccountPollers
 from exporter.service.drains import Drains
 from exporter.service.kept import Kept
-from exporter.service.settings import lifetimes, task_families_of
+from exporter.service.settings import lifetimes, problem_thresholds, task_families_of
 from exporter.store.store import Store
 from exporter.volcengine.rate_limiter import RateLimiter
 
@@ -79,7 +79,15 @@ def make_parts(
         return FRESH_FOR_INTERVALS * desks.in_force(known)
 
     history = History()
-    task_registry = TaskRegistry(store, lifetimes(config), clock, fresh_for, kept.named, changed=history.changed)
+    task_registry = TaskRegistry(
+        store,
+        lifetimes(config),
+        clock,
+        fresh_for,
+        kept.named,
+        thresholds=problem_thresholds(config),
+        changed=history.changed,
+    )
 
     def apply_read(reading: ReadResult) -> TaskState | None:
         known = task_registry.apply_read(reading)

@@ -26,6 +26,7 @@ from exporter.service.settings import (
     callback_address,
     info_labels_of,
     lifetimes,
+    problem_thresholds,
     shown,
     task_families_of,
     with_state_of,
@@ -160,6 +161,7 @@ class Exporter:
         door = self._door.plan(callback_address(config))
         # From here on nothing can fail.
         parts.registry.lifetimes = lifetimes(config)
+        parts.registry.thresholds = problem_thresholds(config)
         parts.store.labels_of = info_labels_of(config, parts.registry.get)
         parts.desks.swap(config, plans)
         if shown(config) != shown(self.config):

@@ -66,6 +66,8 @@ class PushApi:
             return False
         if now:
             self._tracker.cut_short(target)
+        else:
+            self._tracker.dismiss(target)  # a person says so: not even a dark class is shown any longer
         return True
 
     def sweep(self) -> None:

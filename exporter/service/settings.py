@@ -6,6 +6,7 @@ from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import TaskFamily
+from exporter.model.problem import ProblemThresholds
 from exporter.model.target import TargetId
 from exporter.model.task_state import Lifetimes, TaskState
 from exporter.store.store import LabelsOf
@@ -19,6 +20,13 @@ def lifetimes(config: Config) -> Lifetimes:
         drain=config.lifecycle.drain,
         forget_unknown_after=config.lifecycle.forget_unknown_after,
         ttl=config.push.ttl,
+    )
+
+
+def problem_thresholds(config: Config) -> ProblemThresholds:
+    """When something is wrong with a task."""
+    return ProblemThresholds(
+        **config.problems.model_dump(), stale_after=config.polling.stale_after, linger=config.lifecycle.linger
     )
 
 

@@ -6,6 +6,7 @@ The next minor release may have written a row: what it added and what this relea
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Row
@@ -34,7 +35,7 @@ def run_to_row(run: Run, labels: Mapping[str, str] = NO_LABELS) -> dict[str, Any
         "earlier": " ".join(map(repr, run.earlier)),
         "page_refreshes": run.pages.refreshes,
         "page_reschedules": run.pages.reschedules,
-        "page_latest": json.dumps(run.pages.latest) if run.pages.latest else None,
+        "page_latest": _page_events_text(run.pages),
         "labels": json.dumps(dict(labels)) if labels and run.end_seen is not None else None,
     }
 
@@ -50,7 +51,7 @@ def run_from_row(row: Row[Any]) -> Run:
         end_seen=row.end_seen,
         last=_task(row.last) if row.last else None,
         earlier=tuple(map(float, row.earlier.split())),
-        pages=Pages(row.page_refreshes, row.page_reschedules, _page_events(row.page_latest)),
+        pages=_pages(row),
     )
 
 
@@ -67,13 +68,26 @@ def _said(part: Any) -> dict[str, Any]:
     return {field.name: getattr(part, field.name) for field in fields(part)}
 
 
-def _page_events(text: str | None) -> tuple[PageEvent, ...]:
-    """None when they cannot be read: how many there were is known all the same."""
+def _page_events_text(pages: Pages) -> str | None:
+    """A list of the latest events; where more recent ones are known, both lists by name."""
+    if not pages.latest:
+        return None
+    more = sorted(pages.recent) != sorted(pages.latest)
+    return json.dumps({"latest": pages.latest, "recent": pages.recent} if more else pages.latest)
+
+
+def _pages(row: Row[Any]) -> Pages:
+    """Without events when they cannot be read: how many there were is known all the same."""
     try:
-        said = json.loads(text or "[]")
-        return tuple(PageEvent(PageAction(action), PageReason(reason), float(at)) for action, reason, at in said)
-    except (ValueError, TypeError):
-        return ()
+        said = json.loads(row.page_latest or "[]")
+        lists = (said["latest"], said["recent"]) if isinstance(said, dict) else (said, sorted(said, key=itemgetter(2)))
+        latest, recent = (
+            tuple(PageEvent(PageAction(action), PageReason(reason), float(at)) for action, reason, at in events)
+            for events in lists
+        )
+    except (ValueError, TypeError, KeyError, IndexError):
+        latest = recent = ()
+    return Pages(row.page_refreshes, row.page_reschedules, latest, recent)
 
 
 def _reason(word: str | None) -> StopReason | None:

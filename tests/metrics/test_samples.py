@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.enums import ReadFailure, Status, StopReason
+from exporter.enums import ReadFailure, Severity, Status, StopReason, TaskProblem
 from exporter.errors import NotFound, TimedOut
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Group, TaskFamily
@@ -18,7 +18,7 @@ from exporter.model.reply import parse_reply
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.model.task_state import Lifetimes, TaskState, accept, apply_read, expire
+from exporter.model.task_state import ActiveProblem, Lifetimes, TaskState, accept, apply_read, expire
 
 TESTS = Path(__file__).parents[1]
 NOW = 1_700_000_000.0
@@ -35,6 +35,7 @@ RUNNING = Task(
     event_notify=EventNotify(enabled=False, start_timeout=0),
 )
 PAGE_COUNTERS = {"webcast_task_page_refreshes_total", "webcast_task_page_reschedules_total"}
+PROBLEMS = {"webcast_task_problem", "webcast_task_problem_since_timestamp_seconds"}
 NOT_OF_THE_STATE = {
     "webcast_task_read_success",
     "webcast_task_read_error",
@@ -43,6 +44,7 @@ NOT_OF_THE_STATE = {
     "webcast_task_expected_end_timestamp_seconds",
     "webcast_task_info",
     *PAGE_COUNTERS,
+    *PROBLEMS,
 }
 """The contract's list of what stays when nothing is fresh (section 5); every other series is the state's."""
 
@@ -105,6 +107,7 @@ def test_a_running_task_has_all_but_an_end(unread: Callable[..., TaskState], aft
         "webcast_task_expected_start_timestamp_seconds",
         "webcast_task_expected_end_timestamp_seconds",
         "webcast_task_last_page_event_timestamp_seconds",
+        *PROBLEMS,
     }
 
 
@@ -156,7 +159,7 @@ def test_of_a_stale_task_only_the_reads_and_the_target_are_left(
         "webcast_task_stop_reason",
         "webcast_task_last_page_event_timestamp_seconds",
     }
-    assert names(stale) == NOT_OF_THE_STATE
+    assert names(stale) == NOT_OF_THE_STATE - PROBLEMS
 
 
 def test_a_run_that_stopped_before_a_restart_shows_its_stored_state(unread: Callable[..., TaskState]) -> None:
@@ -263,4 +266,18 @@ def test_info_shows_the_named_labels_and_no_other(unread: Callable[..., TaskStat
         "source_host": "",
         "team": "edu",
         "zone": "",
+    }
+
+
+def test_problems_have_their_cause_and_since_when(unread: Callable[..., TaskState]) -> None:
+    """One series each while it holds, with an empty cause where there is none to name."""
+    problems = (
+        ActiveProblem(TaskProblem.CLASS_DARK, Severity.CRITICAL, NOW, "not_found"),
+        ActiveProblem(TaskProblem.STALE, Severity.WARNING, NOW + 5),
+    )
+    known = replace(unread(), problems=problems)
+    assert values(known, "webcast_task_problem") == {("class_dark", "not_found"): 1.0, ("stale", ""): 1.0}
+    assert values(known, "webcast_task_problem_since_timestamp_seconds") == {
+        ("class_dark",): NOW,
+        ("stale",): NOW + 5,
     }

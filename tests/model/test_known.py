@@ -93,10 +93,12 @@ def test_a_read_says_all_that_it_says(read: Read) -> None:
         source_host="class.example.com",
         last_read=T,
         last_success=T,
+        last_task=ON,
+        last_answer=T,
     )
     assert expected == fresh
     failed, step = apply_read(fresh, read(T + 30, ServerFailed("inside")))
-    assert replace(fresh, last_read=T + 30, failure=ReadFailure.SERVER) == failed
+    assert replace(fresh, last_read=T + 30, failure=ReadFailure.SERVER, failing_since=T + 30) == failed
     assert StateChange() == step
     assert apply_read(failed, read(T + 60, ON))[0].failure is None
 

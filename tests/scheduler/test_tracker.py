@@ -469,3 +469,88 @@ def test_a_change_of_what_a_task_counts_as_is_told() -> None:
     now[0] += LIFETIMES.stale_after
     registry.expire()
     assert told == [("unread", "running", NOW), ("running", "stale", now[0])]
+
+
+FAILED = Task(status=Status.FAILED, start=NOW - 60, end=NOW, stop_reason=StopReason.OTHER)
+CLASS: dict[str, Any] = {"expected_start": NOW - 600, "expected_end": NOW + 3000}
+DARK = {
+    "failed": (RUNNING, FAILED),
+    "ended early": (RUNNING, ENDED),
+    "not started": (Task(status=Status.NOT_STARTED),),
+    "not found": (NotFound("no such task"),),
+    "gone": (RUNNING, NotFound("no such task")),
+}
+DARK_CLASSES = pytest.mark.parametrize("outcomes", DARK.values(), ids=DARK)
+
+
+def problems(office: Office) -> list[str]:
+    """What is shown to be wrong with the task."""
+    known = office.board.up.get(ID)
+    return [active.problem for active in known.problems] if known else []
+
+
+def dark(office: Office, outcomes: tuple[Task | ReadError, ...]) -> None:
+    """A class that has gone dark, and that was read a while ago."""
+    office.lists(**CLASS)
+    for outcome in outcomes:
+        office.read(outcome)
+    office.after(60)
+    assert "class_dark" in problems(office)
+
+
+@DARK_CLASSES
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "let go"])
+def test_a_dark_class_is_shown_until_its_end(office: Office, outcomes: tuple[Any, ...], *, listed: bool) -> None:
+    """A backend that lists only what is live does not make it vanish; `linger` and `drain` are the least."""
+    dark(office, outcomes)
+    if not listed:
+        office.registry.replace_targets({}, {})
+    for _ in range(29):
+        office.after(100)
+        assert "class_dark" in problems(office)
+    office.after(39.9)
+    assert "class_dark" in problems(office)
+    office.after(0.2)
+    assert "class_dark" not in problems(office)
+    assert listed or office.board.up == {}
+
+
+@DARK_CLASSES
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "let go"])
+def test_a_dark_class_can_be_removed_by_hand(office: Office, outcomes: tuple[Any, ...], *, listed: bool) -> None:
+    """It is no problem any longer; while it is listed, a run that starts is shown again."""
+    dark(office, outcomes)
+    if not listed:
+        office.registry.replace_targets({}, {})
+    before = office.board.up[ID]
+    assert office.registry.dismiss(ID)
+    assert problems(office) == []
+    assert (ID in office.board.up) == before.live
+    if listed:
+        office.read(replace(RUNNING, start=NOW + 60))
+        assert office.display_status() is DisplayStatus.RUNNING
+
+
+def test_what_is_not_tracked_cannot_be_removed(office: Office) -> None:
+    """The caller can say so."""
+    assert not office.registry.dismiss(ID)
+
+
+def test_a_new_run_ends_a_dark_class_that_was_let_go(office: Office) -> None:
+    """It is read on, so that its new run is seen."""
+    dark(office, (RUNNING, FAILED))
+    office.registry.replace_targets({}, {})
+    office.read(replace(RUNNING, start=NOW + 60))
+    assert problems(office) == []
+    assert office.display_status() is DisplayStatus.RUNNING
+
+
+def test_a_problem_comes_with_time_alone(office: Office) -> None:
+    """No read is needed for a wait to be over, and nothing is computed at a scrape."""
+    office.lists()
+    office.read(Task(status=Status.NOT_STARTED))
+    office.fresh_for = 1000.0
+    office.after(299)
+    assert problems(office) == []
+    office.after(1)
+    assert problems(office) == ["not_started"]

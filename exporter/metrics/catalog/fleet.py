@@ -9,6 +9,9 @@ TASKS = Family(
     "Tracked tasks by last known fresh state; a stopped one counts until its linger is over.",
     ("account", "app_id", "status"),
 )
+PROBLEM_TASKS = Family(
+    "webcast_problem_tasks", Kind.GAUGE, "Tasks that have this problem now.", ("account", "app_id", "problem")
+)
 TASKS_WITHOUT_SERIES = Family(
     "webcast_tasks_without_series", Kind.GAUGE, "Tracked tasks that have no series because of metrics.max_tasks."
 )
@@ -62,4 +65,4 @@ OF_TOTAL = {
 }
 """The family that shows each total of the ledger."""
 
-FLEET = (TASKS, TASKS_WITHOUT_SERIES, *OF_TOTAL.values())
+FLEET = (TASKS, PROBLEM_TASKS, TASKS_WITHOUT_SERIES, *OF_TOTAL.values())

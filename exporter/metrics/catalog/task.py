@@ -93,6 +93,10 @@ def _last_page_event(known: TaskState) -> Iterable[Sample]:
     return [((event.action, event.reason), event.at) for event in known.pages.latest]
 
 
+def _problems(known: TaskState) -> object:
+    return known.problems
+
+
 def _monitor(known: TaskState) -> Iterable[Sample]:
     if known.task is None:
         return ()
@@ -173,6 +177,23 @@ _STATE = (
         _of_task(lambda task: task.max_running_time),
     ),
     _row("webcast_task_stop_reason", "1 for the reason the task stopped; absent until then.", _stop_reason, "reason"),
+)
+
+_PROBLEMS = (
+    _row(
+        "webcast_task_problem",
+        "1 while the problem holds; cause is its stop reason, page reason or read error, if there is one.",
+        lambda known: [((active.problem, active.cause), 1.0) for active in known.problems],
+        *("problem", "cause"),
+        sees=_problems,
+    ),
+    _row(
+        "webcast_task_problem_since_timestamp_seconds",
+        "Since when the problem holds, Unix seconds; by the vendor's clock where the vendor says it.",
+        lambda known: [((active.problem,), active.since) for active in known.problems],
+        "problem",
+        sees=_problems,
+    ),
 )
 
 _EXPECTED = (
@@ -275,5 +296,5 @@ def task_families(
     """
     wanted = {Group.CORE, *groups}
     pages = _PAGES if callbacks else ()
-    rows = (*_READS, *_STATE, *_EXPECTED, _info(tuple(info_labels)), *pages, *_SETTINGS)
+    rows = (*_READS, *_STATE, *_PROBLEMS, *_EXPECTED, _info(tuple(info_labels)), *pages, *_SETTINGS)
     return tuple(row for row in rows if row.group in wanted)

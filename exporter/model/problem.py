@@ -1,0 +1,313 @@
+"""The one table of what can be wrong with a task: series, pages, JSON, dashboards and alerts all read it.
+
+Each row computes a `Span` from a task's state: when the problem began, and between which two moments it holds. A row
+never looks at the clock, so that the list of problems changes only with the state or at `next_change`.
+
+Rows use the latest answer (`TaskState.last_task`), not the state shown (`TaskState.task`): failed reads and staleness
+neither raise nor end a problem. One whose first moment comes after the latest answer has gone stale is not raised.
+
+A class is the time between a target's `__expected_start__` and `__expected_end__`. All times are Unix seconds.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from exporter.enums import PageAction, ReadFailure, Severity, Status, StopReason, TaskProblem
+from exporter.model.task import Task
+from exporter.model.task_state import ActiveProblem, TaskState, ended_at
+
+MAX_CLASS_SECONDS = 86_400.0
+"""No task runs longer than 24 hours: a class that has not started so long after its time is a forgotten target."""
+
+NEAR_LIMIT_SHARE = 0.1
+"""A task is never near its limit before it has used 90 % of its MaxRunningTime."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemThresholds:
+    """The section `problems`, with `polling.stale_after` and `lifecycle.linger`; all but the two counts in seconds."""
+
+    start_grace: float = 120.0
+    not_found_grace: float = 30.0
+    early_end: float = 600.0
+    cut_margin: float = 60.0
+    overrun_grace: float = 900.0
+    near_limit: float = 600.0
+    not_started_after: float = 300.0
+    status_unknown_after: float = 600.0
+    not_found_after: float = 300.0
+    read_failing_after: float = 120.0
+    page_window: float = 900.0
+    page_refreshes: int = 3
+    page_reschedules: int = 2
+    stale_after: float = 120.0
+    linger: float = 900.0
+
+
+class Span(NamedTuple):
+    """A problem that holds from `begins` to just before `ends`; `since` is what a person is told."""
+
+    since: float
+    begins: float = -math.inf
+    ends: float = math.inf
+    cause: str = ""
+    severity: Severity | None = None
+    """Only where it differs from the row's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """One kind of problem. `needs_fresh` = it is raised only while the latest answer is fresh."""
+
+    problem: TaskProblem
+    severity: Severity
+    span: Callable[[TaskState, ProblemThresholds], Span | None]
+    needs_fresh: bool = True
+
+
+def active_problems(state: TaskState, now: float, thresholds: ProblemThresholds) -> tuple[ActiveProblem, ...]:
+    """Return the problems that hold at `now`, the worst first."""
+    found = [
+        ActiveProblem(row.problem, span.severity or row.severity, span.since, span.cause)
+        for row, span in _spans(state, thresholds)
+        if span.begins <= now < span.ends
+    ]
+    return tuple(sorted(found, key=lambda active: _SEVERITIES.index(active.severity))) if found else ()
+
+
+def next_change(state: TaskState, now: float, thresholds: ProblemThresholds) -> float | None:
+    """Return the first moment after `now` at which time alone changes the problems; None if it never does."""
+    moments = (moment for _, span in _spans(state, thresholds) for moment in (span.begins, span.ends))
+    return min((moment for moment in moments if now < moment < math.inf), default=None)
+
+
+def _spans(state: TaskState, thresholds: ProblemThresholds) -> list[tuple[ProblemRow, Span]]:
+    found = ((row, row.span(state, thresholds)) for row in PROBLEMS)
+    return [
+        (row, span)
+        for row, span in found
+        if span is not None and (not row.needs_fresh or _raised(state, span, thresholds))
+    ]
+
+
+def _raised(state: TaskState, span: Span, thresholds: ProblemThresholds) -> bool:
+    fresh_until = _fresh_until(state, thresholds)
+    return fresh_until is None or span.begins <= fresh_until
+
+
+def _fresh_until(state: TaskState, thresholds: ProblemThresholds) -> float | None:
+    """Until when the latest answer is fresh; None if it always will be, as with a stopped task."""
+    if state.last_answer is None or (_latest(state) or _NOT_SAID).status.stopped:
+        return None
+    return state.last_answer + max(thresholds.stale_after, state.fresh_for)
+
+
+def _latest(state: TaskState) -> Task | None:
+    """The latest answer, if it was a task."""
+    return (state.task or state.last_task) if state.not_found_since is None else None
+
+
+def _class_dark(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    """Its class should be on, and by the latest answer it is not."""
+    task, start, end = _latest(state), state.target.expected_start, state.target.expected_end
+    if task is not None and task.status.stopped:
+        stopped = ended_at(state)
+        if start is None or stopped >= start:
+            early = end is not None and _is_early(task, stopped, end, thresholds)
+            return Span(stopped, ends=end or 0.0, cause=_stop_reason(task)) if early else None
+    ran = state.run is not None and Status.RUNNING in state.run.entered
+    if start is None or (task is None and state.not_found_since is None):
+        return None
+    if task is not None and (task.status is Status.RUNNING or (task.status is Status.UNKNOWN and ran)):
+        return None
+    begins, since, cause = start + thresholds.start_grace, start, ""
+    if state.not_found_since is not None:
+        begins, cause = max(begins, state.not_found_since + thresholds.not_found_grace), ReadFailure.NOT_FOUND
+        since = max(start, state.not_found_since) if ran else start
+    ends = start + MAX_CLASS_SECONDS if end is None else min(end, start + MAX_CLASS_SECONDS)
+    return Span(since, begins, ends, cause)
+
+
+def _is_early(task: Task, stopped: float, expected_end: float, thresholds: ProblemThresholds) -> bool:
+    """A failure is early until the very end of its class; a regular end within its last minutes is not."""
+    margin = 0.0 if task.status is Status.FAILED else thresholds.early_end
+    return expected_end - stopped > margin
+
+
+def _stopped(state: TaskState, thresholds: ProblemThresholds, severity: Severity | None = None) -> Span | None:
+    """A stop is a problem for `linger` after it was seen, and while its class should be on.
+
+    A run that had stopped long before it was first seen is no news, unless its class should still be on.
+    """
+    task, start, end = _latest(state), state.target.expected_start, state.target.expected_end
+    if task is None or not task.status.stopped:
+        return None
+    stopped, seen = ended_at(state), _end_seen(state)
+    in_class = end is not None and stopped < end and (start is None or stopped >= start)
+    news = state.run is None or state.run.seen_live or seen - stopped < thresholds.linger
+    if not in_class and not news:
+        return None
+    ends = max(seen + thresholds.linger, end if in_class and end is not None else 0.0)
+    return Span(stopped, ends=ends, cause=_stop_reason(task), severity=severity)
+
+
+def _failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    task = _latest(state)
+    if task is None or task.status is not Status.FAILED or task.stop_reason in _OWN_PROBLEM:
+        return None
+    end = state.target.expected_end
+    after_class = end is not None and ended_at(state) > end
+    return _stopped(state, thresholds, Severity.WARNING if after_class else None)
+
+
+def _start_failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    task = _latest(state)
+    is_so = task is not None and task.stop_reason is StopReason.START_TASK_FAILED
+    return _stopped(state, thresholds) if is_so else None
+
+
+def _cut_by_limit(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    task = _latest(state)
+    is_so = task is not None and task.stop_reason is StopReason.EXCEED_MAX_RUNNING_TIME
+    return _stopped(state, thresholds) if is_so else None
+
+
+def _ended_early(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    task, start, end = _latest(state), state.target.expected_start, state.target.expected_end
+    if task is None or task.status is not Status.ENDED or end is None:
+        return None
+    stopped = ended_at(state)
+    early = _is_early(task, stopped, end, thresholds) and (start is None or stopped >= start)
+    return _stopped(state, thresholds) if early else None
+
+
+def _running(state: TaskState) -> Task | None:
+    task = _latest(state)
+    return task if task is not None and task.status is Status.RUNNING else None
+
+
+def _will_be_cut(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    """MaxRunningTime ends the run before its class ends."""
+    task, end = _running(state), state.target.expected_end
+    if task is None or task.start is None or task.deadline is None or end is None:
+        return None
+    return Span(task.start) if task.deadline < end - thresholds.cut_margin else None
+
+
+def _overrun(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    end = state.target.expected_end
+    return None if _running(state) is None or end is None else Span(end, end + thresholds.overrun_grace)
+
+
+def _near_limit(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    """Only without an expected end: with one, `will_be_cut` says early whether the limit matters."""
+    task = _running(state)
+    if task is None or task.deadline is None or state.target.expected_end is not None:
+        return None
+    near = task.deadline - min(NEAR_LIMIT_SHARE * (task.max_running_time or 0), thresholds.near_limit)
+    return Span(near, near)
+
+
+def _not_started(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    """Only without an expected start: with one, the class is dark."""
+    if state.target.expected_start is not None:
+        return None
+    return _waits_in(state, Status.NOT_STARTED, thresholds.not_started_after)
+
+
+def _status_unknown(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    return _waits_in(state, Status.UNKNOWN, thresholds.status_unknown_after)
+
+
+def _waits_in(state: TaskState, status: Status, wait: float) -> Span | None:
+    task = _latest(state)
+    if task is None or task.status is not status or state.status_since is None:
+        return None
+    # The state keeps when a run was first seen, so that a wait goes on over a restart.
+    only_so = state.run is not None and state.run.entered == {status}
+    since = min(state.run.first_seen, state.status_since) if only_so and state.run else state.status_since
+    return Span(since, since + wait)
+
+
+def _page_refreshing(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    return _page_repeats(state, PageAction.REFRESH, thresholds.page_refreshes, thresholds.page_window)
+
+
+def _page_rescheduling(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    return _page_repeats(state, PageAction.RESCHEDULE, thresholds.page_reschedules, thresholds.page_window)
+
+
+def _page_repeats(state: TaskState, action: PageAction, count: int, window: float) -> Span | None:
+    """At least `count` events within `window`; since the event that completed the first such group without a gap."""
+    events = [event for event in state.pages.recent if event.action is action]
+    if len(events) < count or _running(state) is None:
+        return None
+    if events[-1].at - events[-count].at >= window:
+        return None
+    first = len(events) - 1
+    while first >= count and events[first - 1].at - events[first - count].at < window:
+        first -= 1
+    return Span(events[first].at, ends=events[-count].at + window, cause=events[-1].reason)
+
+
+def _stale(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    """No successful read for too long, of a task that has not stopped."""
+    task = _latest(state)
+    if state.not_found_since is not None or state.last_read is None or (task is not None and task.status.stopped):
+        return None
+    since = state.failing_since if state.last_success is None else state.last_success
+    if since is None:
+        return None
+    return Span(since, since + max(thresholds.stale_after, state.fresh_for), cause=state.failure or "")
+
+
+def _not_found(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    """Until its class is over: after that the API need not know it."""
+    since, start, end = state.not_found_since, state.target.expected_start, state.target.expected_end
+    if since is None:
+        return None
+    lost = state.run is not None and state.run.stopped is StopReason.LOST
+    begins = max(since, -math.inf if start is None else start) + thresholds.not_found_after
+    return Span(since, begins, math.inf if end is None else end, StopReason.LOST if lost else ReadFailure.NOT_FOUND)
+
+
+def _read_failing(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    since = state.failing_since
+    if since is None or state.failure in (None, ReadFailure.NOT_FOUND):
+        return None
+    return Span(since, since + thresholds.read_failing_after, cause=state.failure or "")
+
+
+def _stop_reason(task: Task) -> StopReason:
+    return task.stop_reason or StopReason.UNSPECIFIED
+
+
+def _end_seen(state: TaskState) -> float:
+    seen = state.run.end_seen if state.run else None
+    return (state.status_since or 0.0) if seen is None else seen
+
+
+_NOT_SAID = Task(Status.UNKNOWN)
+_SEVERITIES = tuple(Severity)
+_OWN_PROBLEM = (StopReason.START_TASK_FAILED, StopReason.EXCEED_MAX_RUNNING_TIME)
+
+PROBLEMS = (
+    ProblemRow(TaskProblem.CLASS_DARK, Severity.CRITICAL, _class_dark),
+    ProblemRow(TaskProblem.START_FAILED, Severity.CRITICAL, _start_failed),
+    ProblemRow(TaskProblem.FAILED, Severity.CRITICAL, _failed),
+    ProblemRow(TaskProblem.PAGE_RESCHEDULING, Severity.CRITICAL, _page_rescheduling),
+    ProblemRow(TaskProblem.NOT_STARTED, Severity.CRITICAL, _not_started),
+    ProblemRow(TaskProblem.CUT_BY_LIMIT, Severity.WARNING, _cut_by_limit),
+    ProblemRow(TaskProblem.ENDED_EARLY, Severity.WARNING, _ended_early),
+    ProblemRow(TaskProblem.WILL_BE_CUT, Severity.WARNING, _will_be_cut),
+    ProblemRow(TaskProblem.NEAR_LIMIT, Severity.WARNING, _near_limit),
+    ProblemRow(TaskProblem.PAGE_REFRESHING, Severity.WARNING, _page_refreshing),
+    ProblemRow(TaskProblem.OVERRUN, Severity.WARNING, _overrun),
+    ProblemRow(TaskProblem.STATUS_UNKNOWN, Severity.WARNING, _status_unknown),
+    ProblemRow(TaskProblem.NOT_FOUND, Severity.WARNING, _not_found),
+    ProblemRow(TaskProblem.STALE, Severity.WARNING, _stale, needs_fresh=False),
+    ProblemRow(TaskProblem.READ_FAILING, Severity.INFO, _read_failing, needs_fresh=False),
+)
+"""Every problem, the worst of a severity first."""
