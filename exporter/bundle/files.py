@@ -1,26 +1,128 @@
-"""The bundled files: those that are part of the package, and those that are made of them."""
+"""The bundled dashboards, rules, messages and runbooks, filled in for one installation."""
 
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from exporter.bundle.kubernetes import manifests
+from exporter.bundle.texts import (
+    load_table,
+    replace_annotations,
+    translate_dashboard,
+    translate_rules,
+    translate_template,
+)
 
-IN_THE_WHEEL = Path(str(files("exporter"))) / "dashboards"
-IN_THE_REPOSITORY = IN_THE_WHEEL.parent.parent / "dashboards"
+IN_THE_WHEEL = Path(str(files("exporter")))
+IN_THE_REPOSITORY = IN_THE_WHEEL.parent
 EXPORTED = ("README.md", "alertmanager", "grafana", "prometheus", "provisioning")
+LANGUAGES = ("en", "zh")
+UTC_OFFSET_RULE = "record: webcast:utc_offset:seconds\n        expr: vector(0)\n"
+YEARS_OF_OFFSETS = 10
+"""So many years of changes between summer and winter time are written into the rules."""
 
 
-def bundle() -> dict[str, str]:
+@dataclass(frozen=True)
+class ExportOptions:
+    """What the bundled files cannot know by themselves.
+
+    Without `exporter_url` links lead to the address that Prometheus scrapes. `runbook_url` is the address of your own
+    copy of the runbooks, to which a slash and the alert's name are added.
+    """
+
+    language: str = "en"
+    exporter_url: str = ""
+    runbook_url: str = ""
+    timezone: str = "UTC"
+
+
+def bundle(options: ExportOptions | None = None) -> dict[str, str]:
     """Every file to be exported, by its path with slashes, sorted; empty when this installation has none."""
-    packaged = _packaged()
-    return dict(sorted({**packaged, **manifests(packaged)}.items())) if packaged else {}
+    options = options or ExportOptions()
+    filled = {path: _filled(path, text, options) for path, text in _packaged("dashboards").items()}
+    exported = {path: text for path, text in filled.items() if path.split("/")[0] in EXPORTED}
+    return dict(sorted({**exported, **manifests(exported)}.items())) if exported else {}
 
 
-def _folder() -> Path:
-    """Inside the package, or beside it in a checkout."""
-    return IN_THE_WHEEL if IN_THE_WHEEL.is_dir() else IN_THE_REPOSITORY
+def runbooks() -> dict[str, str]:
+    """The runbooks as Markdown, English and Chinese in one page, by the alert's name; `README` is their index."""
+    packaged = _packaged("runbooks") or _packaged("docs/runbooks")
+    return {path.removesuffix(".md"): text for path, text in sorted(packaged.items()) if path.endswith(".md")}
 
 
-def _packaged() -> dict[str, str]:
-    found = {path.relative_to(_folder()): path for path in _folder().rglob("*") if path.is_file()}
-    return {name.as_posix(): path.read_text("utf-8") for name, path in found.items() if name.parts[0] in EXPORTED}
+def translations(language: str) -> dict[str, str]:
+    """English texts to those of the language; empty for English."""
+    text = _packaged("dashboards").get(f"languages/{language}.yml")
+    return dict(load_table(text)) if text else {}
+
+
+def _packaged(folder: str) -> dict[str, str]:
+    """The text files of a folder inside the package, or beside it in a checkout."""
+    root = IN_THE_WHEEL / folder if (IN_THE_WHEEL / folder).is_dir() else IN_THE_REPOSITORY / folder
+    suffixes = {".json", ".md", ".tmpl", ".yml"}
+    return {
+        path.relative_to(root).as_posix(): path.read_text("utf-8")
+        for path in root.rglob("*")
+        if path.is_file() and path.suffix in suffixes
+    }
+
+
+def _filled(path: str, text: str, options: ExportOptions) -> str:
+    table = translations(options.language) if options.language != "en" else {}
+    if path.startswith("grafana/"):
+        text = translate_dashboard(text, table) if table else text
+        return text if options.timezone == "UTC" else _in_zone(text, options.timezone)
+    if path.startswith("prometheus/"):
+        return _filled_rules(translate_rules(text, table), options, table.get(options.timezone, options.timezone))
+    return translate_template(text, table) if path.endswith(".tmpl") else text
+
+
+def _in_zone(dashboard: str, zone: str) -> str:
+    document = json.loads(dashboard) | {"timezone": zone}
+    return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _filled_rules(text: str, options: ExportOptions, zone: str) -> str:
+    exporter = options.exporter_url.rstrip("/")
+    runbook = options.runbook_url.rstrip("/") or (f"{exporter}/runbooks" if exporter else "")
+
+    def with_runbook(url: str) -> str:
+        return f"{runbook}/{url.rpartition('/')[2]}" if runbook else url
+
+    def with_exporter(url: str) -> str:
+        return f"{exporter}/tasks/{url.partition('/tasks/')[2]}" if exporter else url
+
+    text = replace_annotations(text, ("runbook_url",), with_runbook)
+    text = replace_annotations(text, ("task_url",), with_exporter)
+    text = replace_annotations(text, ("since",), lambda since: since.replace(" UTC{{ end }}", f" {zone}{{{{ end }}}}"))
+    offset = offset_expression(options.timezone, datetime.now(UTC))
+    return text.replace(UTC_OFFSET_RULE, UTC_OFFSET_RULE.replace("vector(0)", offset))
+
+
+def offset_expression(zone: str, now: datetime) -> str:
+    """PromQL for the seconds between the zone's time and UTC, with its changes in the years to come."""
+    place = ZoneInfo(zone)
+    day, terms = now, [str(_offset(now, place))]
+    for _ in range(366 * YEARS_OF_OFFSETS):
+        following = day + timedelta(days=1)
+        if change := _offset(following, place) - _offset(day, place):
+            moment = int(_first_moment_of(following, day, place).timestamp())
+            terms.append(f"{'+' if change > 0 else '-'} {abs(change)} * (time() >= bool {moment})")
+        day = following
+    return f"vector({' '.join(terms)})"
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> int:
+    return int((moment.astimezone(zone).utcoffset() or timedelta()).total_seconds())
+
+
+def _first_moment_of(high: datetime, low: datetime, zone: ZoneInfo) -> datetime:
+    """The first full minute with the offset of `high`, between it and a moment with another offset."""
+    offset = _offset(high, zone)
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) / 2
+        low, high = (low, middle) if _offset(middle, zone) == offset else (middle, high)
+    return high.replace(second=0, microsecond=0)

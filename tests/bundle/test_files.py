@@ -48,8 +48,8 @@ def test_a_file_is_bundled_as_it_lies_there() -> None:
 def test_a_package_comes_before_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the package has the files, those beside it are not looked at."""
     for name in RULES:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("# of the package\ngroups:\n  - name: a\n")
+        (tmp_path / "dashboards" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "dashboards" / name).write_text("# of the package\ngroups:\n  - name: a\n")
     monkeypatch.setattr(files, "IN_THE_WHEEL", tmp_path)
     assert list(bundle()) == ["kubernetes/prometheus-rule.yaml", "prometheus/alerts.yml", "prometheus/recording.yml"]
 

@@ -154,7 +154,7 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
 def bundle(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A bundle of three files, one of them without a suffix."""
     files = {"grafana/fleet.json": "{}", "prometheus/README": "云录屏", "prometheus/alerts.yml": "groups: []"}
-    monkeypatch.setattr(dashboards, "bundle", lambda: files)
+    monkeypatch.setattr(dashboards, "bundle", lambda _options: files)
     return files
 
 

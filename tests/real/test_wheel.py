@@ -46,14 +46,18 @@ def output(command: Path, *arguments: str, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("kept", ["dashboards", "web/templates"])
+@pytest.mark.parametrize("kept", ["dashboards", "runbooks", "web/templates"])
 def test_the_wheel_carries_the_files_that_are_no_python(wheel: Path, kept: str) -> None:
-    """Dashboards, rules and templates travel inside the package."""
-    sources = {"dashboards": ROOT / "dashboards", "web/templates": ROOT / "exporter" / "web" / "templates"}
+    """Dashboards, rules, runbooks and templates travel inside the package."""
+    sources = {
+        "dashboards": ROOT / "dashboards",
+        "runbooks": ROOT / "docs" / "runbooks",
+        "web/templates": ROOT / "exporter" / "web" / "templates",
+    }
     expected = {
         f"exporter/{kept}/{path.relative_to(sources[kept])}"
         for path in sources[kept].rglob("*")
-        if path.is_file() and "source" not in path.relative_to(sources[kept]).parts
+        if path.is_file() and path.suffix not in {".py", ".pyc"}
     }
     assert expected
     assert expected - set(ZipFile(wheel).namelist()) == set()
