@@ -9,7 +9,7 @@ from exporter.config.secret_lines import Key, SecretLines
 from exporter.enums import CallbackOutcome
 from exporter.model.target import TargetId
 from exporter.simulator.notices import Notice, envelope
-from exporter.volcengine.callback import Terms, verify_callback
+from exporter.volcengine.callbacks import CallbackRules, verify_callback
 from exporter.web.passwords import Login, Passwords
 from tests.certificates import HASH, PASSWORD
 
@@ -38,7 +38,7 @@ def test_signatures(answers: list[bool], equal: bool) -> None:  # noqa: FBT001
     """Of callbacks."""
     answers[:] = [equal]
     body = envelope(Notice(TargetId("app", "room", "task"), 1_000, 4, "", "event"), SECRET, "4821")
-    outcome = verify_callback(body, Terms((SECRET,), ("Webcast",), 900.0), 1.0).outcome
+    outcome = verify_callback(body, CallbackRules((SECRET,), ("Webcast",), 900.0), 1.0).outcome
     assert (outcome is CallbackOutcome.BAD_SIGNATURE) == (not equal)
 
 

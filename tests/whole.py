@@ -32,7 +32,7 @@ from exporter.simulator.operations import GET_TASK, Ask, get_task
 from exporter.simulator.replies import INTERNAL_ERROR, Metadata, Refusal, Reply, Style, failure, success
 from exporter.store.opening import open_engine
 from exporter.store.totals import Total
-from exporter.volcengine.answer import Answer, understand
+from exporter.volcengine.replies import Answer, parse_answer
 
 UNIX = 1_768_465_805.0
 SECRET = "secret-of-the-callbacks"
@@ -74,7 +74,7 @@ class World:
     def reading(self, target: TargetId, answer: Answer | ReadError) -> ReadResult:
         """An answer, or what came in its place, as a reading of this moment."""
         try:
-            outcome = answer if isinstance(answer, ReadError) else understand(answer, self.unix()).task
+            outcome = answer if isinstance(answer, ReadError) else parse_answer(answer, self.unix()).task
         except ReadError as error:
             outcome = error
         return ReadResult(target, at=self.unix(), server_time=self.now, elapsed=0.1, outcome=outcome)
@@ -134,7 +134,7 @@ class Whole:
         self.exporter._apply(config)
         self.desk = self.exporter._parts.desks._desks["default"]
         self.desk.rate_limiter._sleep = self._sleep
-        self.desk.client._adapter = Wire(world)
+        self.desk.client._session.mount("https://", Wire(world))
         self.desk.poller._ports = replace(self.desk.poller._ports, submit=self._work.append)
 
     def list(self, targets: Iterable[TargetId], said: TargetEntry = BARE) -> None:

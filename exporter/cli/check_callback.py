@@ -12,7 +12,7 @@ from exporter.discovery.merge import AccountOf
 from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, Problem, StartError
 from exporter.model.callback import Callback
-from exporter.volcengine.callback import CallbackResult, Terms, verify_callback
+from exporter.volcengine.callbacks import CallbackResult, CallbackRules, verify_callback
 from exporter.web.callback import LARGEST_BODY
 from exporter.web.envelope import moment
 
@@ -31,7 +31,7 @@ def check_callback(config: Config, file: Path) -> bool:
         click.echo(f"{file}: EventType {verdict.shape.event_type!r}, EventData has {', '.join(verdict.shape.keys)}")
     if verdict.callback is None:
         advice = WHAT_TO_DO.get(verdict.outcome, "").format(file=config.callbacks.secret_file)
-        click.echo(f"{file}: {verdict.outcome}: {verdict.sentence}{f'; {advice}' if advice else ''}", err=True)
+        click.echo(f"{file}: {verdict.outcome}: {verdict.problem}{f'; {advice}' if advice else ''}", err=True)
         return False
     return _tell(config, file, verdict, verdict.callback)
 
@@ -68,10 +68,10 @@ def _body(file: Path) -> bytes:
     return body
 
 
-def _terms(config: Config) -> Terms:
+def _terms(config: Config) -> CallbackRules:
     if config.callbacks.secret_file is None:
         raise ConfigError([Problem(CALLBACK_SECRETS.place, "is needed to check a callback")])
     secrets = lines_in(config.callbacks.secret_file, CALLBACK_SECRETS.noun)
-    return Terms(
+    return CallbackRules(
         tuple(secret.get_secret_value() for secret in secrets), config.callbacks.event_types, config.callbacks.max_age
     )

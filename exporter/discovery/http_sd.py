@@ -10,13 +10,11 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from requests import PreparedRequest, Response
+from requests import Response
 from requests.adapters import BaseAdapter
-from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
 from exporter import __version__
-from exporter.config.addresses import is_loopback
 from exporter.config.discovery import HttpSdConfig
 from exporter.config.http_client import authorization_header, unusable_files
 from exporter.discovery.sd_format import (
@@ -30,9 +28,10 @@ from exporter.discovery.sd_format import (
     read_groups,
 )
 from exporter.enums import Source
-from exporter.errors import ConfigError
-from exporter.volcengine.error_mapping import of_exception
-from exporter.volcengine.transport import Transport
+from exporter.errors import ConfigError, TimedOut
+from exporter.volcengine.error_mapping import error_of_exception
+from exporter.volcengine.replies import read_body
+from exporter.volcengine.transport import Transport, new_session, proxies_for, trusted_authorities
 
 TIMEOUT: Final = 10.0
 """Seconds for all of it, redirects included."""
@@ -40,7 +39,6 @@ MOST_REDIRECTS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 OK: Final = 200
 JSON: Final = "application/json"
-CHUNK: Final = 64 * 1024
 TOO_SLOW: Final = f"gave no whole answer within {TIMEOUT:g} seconds"
 TELL_URLS: Final = ("urllib3.connection", "urllib3.connectionpool")
 """Loggers that tell a request's whole URL, at DEBUG, and at WARNING when an answer's headers are odd."""
@@ -57,7 +55,7 @@ class Getter:
         stopwatch: Callable[[], float] = monotonic,
     ) -> None:
         self._config = config
-        self._adapter = adapter or Transport(connections=1, leaves=self._refuse_if_closed)
+        self._session = new_session(adapter or Transport(connections=1, before_send=self._refuse_if_closed))
         self._closed = False
         self._stopwatch = stopwatch
         for name in TELL_URLS:
@@ -76,12 +74,12 @@ class Getter:
         except ConfigError as error:
             raise SDSourceError(str(error)) from None
         except NETWORK_ERRORS as error:
-            raise SDSourceError(f"cannot be had: {of_exception(error).what}") from None
+            raise SDSourceError(f"cannot be had: {error_of_exception(error)}") from None
 
     def close(self) -> None:
         """Break off what is under way, and ask no more."""
         self._closed = True
-        self._adapter.close()
+        self._session.close()
 
     def _refuse_if_closed(self) -> None:
         """Also called when a connection stands: it may have been made while the others were closed."""
@@ -98,7 +96,7 @@ class Getter:
                     return self._body(response, deadline)
             finally:
                 response.close()
-            if not _same_server(url, target):
+            if self._session.should_strip_auth(url, target):  # type: ignore[no-untyped-call]  # typeshed lacks it
                 headers.pop("Authorization", None)
             url = target
         raise SDSourceError(f"redirects more than {MOST_REDIRECTS} times")
@@ -120,18 +118,17 @@ class Getter:
         left = deadline - self._stopwatch()
         if left <= 0:
             raise SDSourceError(TOO_SLOW)
-        request = PreparedRequest()
-        request.prepare_method("GET")
-        request.prepare_url(url, None)
-        request.prepare_headers(headers)
         tls = self._config.tls_config
-        return self._adapter.send(
-            request,
+        proxy_url = self._config.proxy_url.get_secret_value() if self._config.proxy_url else None
+        return self._session.get(
+            url,
+            headers=headers,
             stream=True,
+            allow_redirects=False,
             timeout=left,
-            verify=not tls.insecure_skip_verify and (str(tls.ca_file) if tls.ca_file else True),
+            verify=not tls.insecure_skip_verify and trusted_authorities(str(tls.ca_file) if tls.ca_file else None),
             cert=(str(tls.cert_file), str(tls.key_file)) if tls.cert_file else None,
-            proxies=proxies(url, self._config.proxy_url.get_secret_value() if self._config.proxy_url else None),
+            proxies=proxies_for(url, proxy_url),
         )
 
     def _redirected(self, url: str, response: Response) -> str | None:
@@ -149,39 +146,17 @@ class Getter:
             raise SDSourceError(f"answered with HTTP status {response.status_code}")
         if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
             raise SDSourceError(f"answered with a Content-Type other than {JSON}")
-        body = bytearray()
-        for chunk in response.iter_content(CHUNK):
-            body += chunk
-            if len(body) > LARGEST_DOCUMENT:
-                raise SDSourceError(f"answered with more than {LARGEST_DOCUMENT:,} bytes")
-            if self._stopwatch() > deadline:
-                raise SDSourceError(TOO_SLOW)
-        return bytes(body)
+        try:
+            body = read_body(response, LARGEST_DOCUMENT, lambda: self._stopwatch() > deadline)
+        except TimedOut:
+            raise SDSourceError(TOO_SLOW) from None
+        if body is None:
+            raise SDSourceError(f"answered with more than {LARGEST_DOCUMENT:,} bytes")
+        return body
 
 
 def _is_error(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR
-
-
-def _same_server(url: str, target: str) -> bool:
-    """Whether credentials for the one may go to the other: the same origin, or its step from http to https."""
-    (scheme, host, port), there = _origin(url), _origin(target)
-    return there == (scheme, host, port) or ((scheme, port) == ("http", 80) and there == ("https", host, 443))
-
-
-def _origin(url: str) -> tuple[str, str | None, int]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def proxies(url: str, proxy_url: str | None) -> dict[str, str]:
-    """The proxy by the URL's scheme, as requests has it; without `proxy_url` the environment's, never to loopback."""
-    parts = urlsplit(url)
-    if proxy_url is not None:
-        return {parts.scheme: proxy_url}
-    if is_loopback(parts.hostname or ""):
-        return {}
-    return {scheme: found for scheme, found in get_environ_proxies(url).items() if scheme == parts.scheme}
 
 
 EMPTY = Listing(Source.HTTP)

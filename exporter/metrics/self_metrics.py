@@ -16,8 +16,8 @@ from exporter.log_queue import dropped_lines
 from exporter.metrics.catalog import self as rows
 from exporter.metrics.family import Family
 from exporter.model.read_result import ReadResult
-from exporter.model.reply import FIELDS
-from exporter.volcengine.callback import CALLBACK_FIELDS
+from exporter.volcengine.callbacks import CALLBACK_FIELDS
+from exporter.volcengine.replies import FIELDS
 
 CALL_FAILURES = tuple(failure for failure in ReadFailure if failure is not ReadFailure.NOT_FOUND)
 SCHEDULER_EVENTS = ("error", "max_instances", "missed")

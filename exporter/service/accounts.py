@@ -10,8 +10,7 @@ from exporter.config.schema import Config
 from exporter.model.clock import Clock
 from exporter.scheduler.intervals import PollIntervals
 from exporter.scheduler.ports import Account
-from exporter.volcengine.client import Client
-from exporter.volcengine.endpoint import Endpoint
+from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import RateLimiter
 
 MOST_IN_FLIGHT = 300

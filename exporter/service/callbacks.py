@@ -14,7 +14,7 @@ from exporter.errors import StateError
 from exporter.model.callback import Callback
 from exporter.service.components import Components
 from exporter.service.kept import CarryOut, Secrets
-from exporter.volcengine.callback import CallbackResult, Terms, verify_callback
+from exporter.volcengine.callbacks import CallbackResult, CallbackRules, verify_callback
 from exporter.web.recent import Recent, Seen
 
 log = logging.getLogger(__name__)
@@ -30,10 +30,10 @@ MOST_NAMES = 100
 """Event types and apps of ignored callbacks that are told in the log, each once."""
 
 
-def terms_of(config: CallbackConfig, secrets: Secrets) -> Terms:
+def terms_of(config: CallbackConfig, secrets: Secrets) -> CallbackRules:
     """By what callbacks are measured now."""
     lines = secrets[Source.CALLBACK].current() if Source.CALLBACK in secrets else ()
-    return Terms(tuple(line.get_secret_value() for line in lines), config.event_types, config.max_age)
+    return CallbackRules(tuple(line.get_secret_value() for line in lines), config.event_types, config.max_age)
 
 
 class CallbackIntake:

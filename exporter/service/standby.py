@@ -25,7 +25,7 @@ from exporter.service.kept import Secrets, secrets_of
 from exporter.service.push import admits
 from exporter.service.settings import callback_address, with_state_of
 from exporter.store.inbox import Inbox, Kind
-from exporter.volcengine.callback import verify_callback
+from exporter.volcengine.callbacks import verify_callback
 from exporter.web.policy import PolicyNow
 from exporter.web.recent import Seen
 from exporter.web.standby import create_standby_site

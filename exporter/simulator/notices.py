@@ -9,7 +9,7 @@ from exporter.enums import PageReason, Status
 from exporter.model.target import TargetId
 from exporter.simulator.lives import Life
 from exporter.simulator.page import REFRESHED, PageEvent
-from exporter.volcengine.event_signature import event_signature
+from exporter.volcengine.signing import event_signature
 
 STARTED = 1
 ENDED = {Status.ENDED: 3, Status.FAILED: 2}

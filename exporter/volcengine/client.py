@@ -1,27 +1,41 @@
-"""The one call that this exporter makes: GetWebCastTask, signed, paced, and never repeated here."""
+"""Client of the one call that this exporter makes: GetWebCastTask, signed and rate limited."""
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from time import monotonic, time
 
 import requests
+import structlog
+from requests import PreparedRequest
 from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
 
+from exporter import __version__
 from exporter.errors import BadSchema, CredentialsRefused, ReadError, Throttled, Unreachable, WebcastExporterError
 from exporter.model.credentials import Credentials
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.volcengine.answer import Answer, receive, understand
-from exporter.volcengine.endpoint import Endpoint, Requests
-from exporter.volcengine.error_mapping import of_exception, unix_time
+from exporter.volcengine.error_mapping import UnknownCode, UnknownCodes, error_of_exception, unix_time
 from exporter.volcengine.rate_limiter import Interrupted, Permit, RateLimiter
-from exporter.volcengine.transport import Transport
+from exporter.volcengine.replies import Answer, parse_answer, receive
+from exporter.volcengine.signing import RequestSigner, base_url, canonical_query, signed_host
+from exporter.volcengine.transport import (
+    StaleConnection,
+    Transport,
+    new_session,
+    proxies_for,
+    trusted_authorities,
+)
 
+log = structlog.stdlib.get_logger(__name__)
+
+ACTION = "GetWebCastTask"
 CONNECTIONS = 64
+FIXED_HEADERS = CaseInsensitiveDict({"Accept": "application/json", "User-Agent": f"webcast-exporter/{__version__}"})
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError)
 STOPPING = "the exporter stops; no call was made"
 
@@ -29,8 +43,24 @@ _time_of_date = lru_cache(maxsize=64)(unix_time)
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how one account calls; `timeout` in seconds for the whole answer.
+
+    `ca_file` replaces the bundled authorities and those of the environment. Without `proxy_url` the environment
+    decides (see `proxies_for`).
+    """
+
+    url: str = "https://rtc.volcengineapi.com"
+    region: str = "cn-north-1"
+    api_version: str = "2020-12-01"
+    timeout: float = 5.0
+    proxy_url: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Attempt:
-    """What came of one call, and the vendor's Date header when it came to an answer."""
+    """Outcome of one call, and the Date header of its answer, empty without one."""
 
     outcome: Task | ReadError
     unexpected: tuple[str, ...] = ()
@@ -38,10 +68,10 @@ class _Attempt:
 
 
 class Client:
-    """Reads targets for one account; any thread may call it.
+    """Reads targets for one account. Safe for threads.
 
-    `credentials` is asked at each attempt. `clock` gives Unix seconds, `stopwatch` monotonic ones. `connections` are
-    kept open at most. `adapter` takes the place of the network.
+    `credentials` is called for each attempt. `clock` gives Unix seconds, `stopwatch` monotonic ones. At most
+    `connections` stay open. `adapter` replaces the network.
     """
 
     def __init__(
@@ -57,68 +87,90 @@ class Client:
     ) -> None:
         self._endpoint = endpoint
         self._credentials = credentials
-        self._pacer = rate_limiter
+        self._rate_limiter = rate_limiter
         self._clock = clock
         self._stopwatch = stopwatch
-        self._requests = Requests(endpoint)
-        self._proxies = endpoint.proxies
-        self._adapter = adapter or Transport(connections, self._leaves)
         self._closed = False
-        self._call = threading.local()
+        self._permit = threading.local()
+        self._unknown_codes = UnknownCodes()
+        self._session = new_session(adapter or Transport(connections, self._confirm_send))
+        self._signer = RequestSigner(signed_host(endpoint.url), endpoint.region, self._fresh_credentials, clock)
+        self._base_url = base_url(endpoint.url)
+        self._session.verify = trusted_authorities(endpoint.ca_file)
+        self._session.proxies = proxies_for(endpoint.url, endpoint.proxy_url)
 
     def read(self, target: TargetId, permit: Permit | float | None = None) -> ReadResult:
         """Make one call with a permit of the rate limiter (without one it waits for one) and return its result.
 
-        Raises nothing for what the network, the API or the credentials do. A closed client and an interrupted pacer
-        give an Unreachable without a call.
+        Raises nothing for what the network, the API or the credentials do. A closed client and an interrupted rate
+        limiter give an Unreachable without a call.
         """
         try:
             self._refuse_if_closed()
             if permit is None:
-                permit = self._pacer.acquire()
+                permit = self._rate_limiter.acquire()
             elif not isinstance(permit, Permit):
-                permit = self._pacer.wait(permit)
+                permit = self._rate_limiter.wait(permit)
         except (Unreachable, Interrupted):
-            return self._reading(target, _Attempt(Unreachable(STOPPING)), 0.0, elapsed=0.0)
-        self._call.permit = permit
+            return self._result(target, _Attempt(Unreachable(STOPPING)), 0.0, elapsed=0.0)
         began = self._stopwatch()
-        attempt = self._attempt(target)
+        attempt = self._attempt(target, permit)
+        elapsed = self._stopwatch() - began
+        if isinstance(attempt.outcome, ReadError):
+            self._unknown_codes.add(attempt.outcome)
         if isinstance(attempt.outcome, Throttled):
-            self._pacer.throttled(attempt.outcome.retry_after)
-        return self._reading(target, attempt, permit.waited, elapsed=self._stopwatch() - began)
+            self._rate_limiter.throttled(attempt.outcome.retry_after)
+        return self._result(target, attempt, permit.waited, elapsed)
+
+    def unknown_codes(self) -> list[UnknownCode]:
+        """The undocumented error codes that came, the latest first."""
+        return self._unknown_codes.latest()
 
     def forget(self, target: TargetId) -> None:
-        """Drop what is kept of a target that will not be read again."""
-        self._requests.forget(target)
+        """Deprecated: nothing is kept of a target."""
 
     def close(self) -> None:
-        """Make no further call, and end those in flight with an error."""
+        """Make no further call, and end those in flight with an error; waits for none of them."""
         self._closed = True
-        self._adapter.close()
+        self._session.close()
 
-    def _attempt(self, target: TargetId) -> _Attempt:
+    def _attempt(self, target: TargetId, permit: Permit) -> _Attempt:
         date = ""
         try:
-            answer = self._answer(target)
+            try:
+                answer = self._call(target, permit)
+            except StaleConnection:
+                answer = self._call(target, self._rate_limiter.acquire())
             date = answer.date
-            reply = understand(answer, self._clock())
+            reply = parse_answer(answer, self._clock())
         except ReadError as error:
             return _Attempt(error, error.unexpected if isinstance(error, BadSchema) else (), date)
         except NETWORK_ERRORS as error:
-            return _Attempt(of_exception(error))
+            return _Attempt(error_of_exception(error))
         except Interrupted:
             return _Attempt(Unreachable(STOPPING))
         return _Attempt(reply.task, reply.unexpected, date)
 
-    def _answer(self, target: TargetId) -> Answer:
-        """Sign and send; both happen as late as they can."""
-        request = self._requests.signed(target, self._fresh_credentials(), self._clock())
+    def _call(self, target: TargetId, permit: Permit) -> Answer:
+        """Sign and send one request, and receive its answer."""
         self._refuse_if_closed()
+        self._permit.current = permit
         timeout = self._endpoint.timeout
         deadline = self._stopwatch() + timeout
-        verify = self._endpoint.ca_file or True
-        response = self._adapter.send(request, stream=True, timeout=timeout, verify=verify, proxies=self._proxies)
+        response = self._session.send(self._request(target), timeout=timeout, stream=True, allow_redirects=False)
         return receive(response, lambda: self._stopwatch() > deadline)
+
+    def _request(self, target: TargetId) -> PreparedRequest:
+        """Make the signed request. Its URL is canonical already, so requests need not prepare it.
+
+        Parameters: seed page. Both API versions take the same ones (volcengine.com/docs/6348/1188209).
+        """
+        ids = {"AppId": target.app_id, "RoomId": target.room_id, "TaskId": target.task_id}
+        query = canonical_query({"Action": ACTION, "Version": self._endpoint.api_version, **ids})
+        request = PreparedRequest()
+        request.method, request.url, request.headers = "GET", self._base_url + query, FIXED_HEADERS.copy()
+        request.prepare_auth(self._signer)
+        return request
 
     def _fresh_credentials(self) -> Credentials:
         try:
@@ -130,11 +182,12 @@ class Client:
         if self._closed:
             raise Unreachable(STOPPING)
 
-    def _leaves(self) -> None:
-        """Called when this thread's call is about to be written, its connection made."""
-        self._pacer.confirm_send(self._call.permit)
+    def _confirm_send(self) -> None:
+        """Called by the transport when this thread's request is written next, its connection made."""
+        self._refuse_if_closed()
+        self._rate_limiter.confirm_send(self._permit.current)
 
-    def _reading(self, target: TargetId, attempt: _Attempt, waited: float, elapsed: float) -> ReadResult:
+    def _result(self, target: TargetId, attempt: _Attempt, waited: float, elapsed: float) -> ReadResult:
         at = self._clock()
         server_time = _time_of_date(attempt.date)
         return ReadResult(

@@ -1,6 +1,7 @@
-"""Whatever went wrong with a call, as one error of the tree in exporter/errors.py.
+"""Maps whatever goes wrong with a call to one error of the tree in exporter/errors.py.
 
-The sentences are ours: what the libraries say of an error holds the URL, and a proxy's password with it.
+The vendor's codes: volcengine.com/docs/6369/68677 (gateway) and docs/6348/70426 (RTC). The sentences are ours: what the
+libraries and the vendor's Message say may repeat the URL, the request or a proxy's password.
 """
 
 import errno
@@ -9,67 +10,201 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from threading import Lock
 
 import requests
 from urllib3 import exceptions as urllib3
 
-from exporter.errors import NotJson, ReadError, Throttled, TimedOut, TlsFailed, Unreachable
-from exporter.volcengine.codes import CODE_OF_NUMBER, of_code, of_status
+from exporter.errors import (
+    AppRefused,
+    CredentialsRefused,
+    NotFound,
+    NotJson,
+    ReadError,
+    Rejected,
+    ServerFailed,
+    Throttled,
+    TimedOut,
+    TlsFailed,
+    Unreachable,
+)
+from exporter.volcengine.json_values import is_empty
 
 SUCCESS = range(200, 300)
-LONGEST_NAME = 128
-_UNSAFE = re.compile(r"[^A-Za-z0-9._:-]")
-_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
-_NO_CA_FILE = "Could not find a suitable TLS CA certificate bundle"
-_LONGEST_CHAIN = 16
+MAX_NAME_CHARS = 128
+MAX_MESSAGE_CHARS = 1000
+MAX_UNKNOWN_CODES = 50
 
-_TIMEOUTS = (requests.Timeout, urllib3.TimeoutError, TimeoutError)
-_CONNECT_TIMEOUTS = (requests.ConnectTimeout, urllib3.ConnectTimeoutError)
-_PROXY = (requests.exceptions.ProxyError, urllib3.ProxyError)
-_TLS = (requests.exceptions.SSLError, urllib3.SSLError, ssl.SSLError, ssl.CertificateError)
-_KINDS: tuple[tuple[tuple[type[BaseException], ...], type[ReadError], str], ...] = (
-    ((requests.exceptions.ContentDecodingError, urllib3.DecodeError), NotJson, "the answer cannot be decompressed"),
-    ((requests.exceptions.InvalidProxyURL, urllib3.ProxySchemeUnknown), Unreachable, "the proxy's URL cannot be used"),
-    ((requests.exceptions.InvalidURL, urllib3.LocationValueError), Unreachable, "the endpoint's URL cannot be used"),
-    ((socket.gaierror, urllib3.NameResolutionError), Unreachable, "the host name does not resolve"),
-    ((http.client.RemoteDisconnected,), Unreachable, "the connection was closed before an answer"),
-    ((ConnectionRefusedError,), Unreachable, "connection refused"),
-    ((ConnectionError,), Unreachable, "the connection was reset"),
-    ((http.client.IncompleteRead,), Unreachable, "the answer stopped half way"),
-    ((http.client.HTTPException,), Unreachable, "the answer is no HTTP"),
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a code means: the class of the error, the sentence for a person, and what that person can do."""
+
+    kind: type[ReadError]
+    sentence: str
+    advice: str = ""
+
+
+_KEY = Meaning(
+    CredentialsRefused,
+    "the API does not accept the access key",
+    "look in the console (IAM) whether this key exists and is enabled",
 )
-_NUMBERS = {
-    errno.EHOSTUNREACH: "no route to the host",
-    errno.ENETUNREACH: "the network is unreachable",
-    errno.EMFILE: "too many open files in this process",
-    errno.ENFILE: "too many open files on this machine",
+_UNSIGNED = Meaning(CredentialsRefused, "the API found no signature in the request; does a proxy drop headers?")
+_AUTHORIZATION = Meaning(
+    CredentialsRefused,
+    "the API does not accept the authorization header",
+    "accounts[].region must be the one of accounts[].endpoint",
+)
+_SIGNATURE = Meaning(
+    CredentialsRefused,
+    "the API does not accept the signature; is it the secret of this access key?",
+    "if it is, look at accounts[].region",
+)
+_TOKEN = Meaning(
+    CredentialsRefused,
+    "the API does not accept the session token; has it expired?",
+    "it goes with its own temporary key: get all three anew",
+)
+_POLICY = Meaning(
+    CredentialsRefused,
+    "the access key has no right to call GetWebCastTask",
+    "attach the policy RTCReadOnlyAccess to its user in IAM",
+)
+_CLOCK = Meaning(
+    CredentialsRefused,
+    "the API does not accept the time of the request; is this machine's clock right?",
+    "set it by NTP",
+)
+_DENIED = Meaning(AppRefused, "the access key may not read this app", "give its user the app, or its project, in IAM")
+_NOT_ENABLED = Meaning(
+    AppRefused, "the service is not enabled for this app", "enable RTC and WebCast for the app in the console"
+)
+_NOT_OURS = Meaning(
+    AppRefused,
+    "the app belongs to another account",
+    "call with that account's key: another element of accounts, with the app in its app_ids",
+)
+_NO_APP = Meaning(AppRefused, "the API knows no such app", "compare the AppId with the console's")
+_NO_TASK = Meaning(NotFound, "the API knows no such task", NotFound.advice)
+_THROTTLED = Meaning(Throttled, "too many calls for the account's limit")
+_FAILED = Meaning(ServerFailed, "the API failed inside")
+_REJECTED = Meaning(Rejected, "the API rejects the request")
+_NO_ACTION = Meaning(Rejected, "the API offers no GetWebCastTask; are endpoint and api_version right?")
+
+_MEANINGS_BY_CODES = {
+    "InvalidAccessKey": _KEY,
+    "SignatureDoesNotMatch": _SIGNATURE,
+    "InvalidAuthorization InvalidCredential": _AUTHORIZATION,
+    "MissingAuthenticationToken MissingSignature": _UNSIGNED,
+    "InvalidSecretToken": _TOKEN,
+    "LackPolicy": _POLICY,
+    "InvalidTimestamp": _CLOCK,
+    "AccessDenied LackProjectPolicy NoPermissionForApp": _DENIED,
+    "ServiceNotEnabled RecordNotEnabled": _NOT_ENABLED,
+    "AccountIdMismatch": _NOT_OURS,
+    "NotExistAppId": _NO_APP,
+    "ErrorActiveTaskNotFound": _NO_TASK,
+    "InvalidParameter MissingParameter MissingRequestInfo IllegalRoomID IllegalAppId EmptyAccountId": _REJECTED,
+    "BodyIsEmpty Unmarshal OutofTimeRange StartTimeAfterEndTime": _REJECTED,
+    "ServiceNotFound InvalidActionOrVersion": _NO_ACTION,
+    "FlowLimitExceeded QPSOverLimit TaskNumberOverLimit": _THROTTLED,
+    "InternalError InternalServiceTimeout ServiceUnavailable GenerateTokenFailed": _FAILED,
+    "GetAutoTriggerPolicyFailed": _FAILED,
 }
+MEANINGS = {code.lower(): meaning for codes, meaning in _MEANINGS_BY_CODES.items() for code in codes.split()}
+"""Meaning of each code, of the part before its first dot (its family) or of the part after its last dot."""
+
+_WORDS = tuple(
+    (re.compile(pattern, re.IGNORECASE), meaning)
+    for pattern, meaning in (
+        (r"flowlimit|ratelimit|requestlimit|throttl|toomanyrequests|qps", _THROTTLED),
+        (r"app(_?id)?_?not_?(found|exist)|not_?(found|exist)_?app", _NO_APP),
+        (r"task(_?id)?_?not_?(found|exist)|(not_?(found|exist)|no_?such)[._]?\w*task", _NO_TASK),
+        (r"(resource|webcast|room|^|\.)(_?id)?_?not_?(found|exists?)$", _NO_TASK),
+    )
+)
+"""Words in a code that is not documented."""
+_FAMILY_BEGINNINGS = (("internalerror", _FAILED), ("serviceunavailable", _FAILED), ("invalidparameter", _REJECTED))
+
+_GONE = re.compile(
+    r"(?:not|n['\u2019]?t)\s+(?:be\s+)?(?:exist|found)|no\s+such|unknown\s+task|(?:is|has|have|been|already)\s+"
+    r"(?:been\s+)?(?:stopped|ended|finished|expired)|不存在|未找到|找不到|已经?(?:停止|结束|过期)",
+    re.IGNORECASE,
+)
+_OF_THE_REQUEST = re.compile(
+    r"param(?:eter)?s?\s+\S+\s+(?:not|does|is)|field|argument|header|action|version|account|字段|账号", re.IGNORECASE
+)
+_APP = re.compile(r"\bapp|应用", re.IGNORECASE)
+_TASK = re.compile(r"task|任务", re.IGNORECASE)
+_GOOD_WORDS = re.compile(r"\s*(?:ok|success(?:ful)?|succeeded|成功)?[.!]?\s*", re.IGNORECASE)
+
+CODE_OF_NUMBER = {
+    100002: "MissingParameter",
+    100003: "MissingAuthenticationToken",
+    100004: "MissingRequestInfo",
+    100005: "MissingSignature",
+    100006: "InvalidTimestamp",
+    100007: "ServiceNotFound",
+    100008: "InvalidActionOrVersion",
+    100009: "InvalidAccessKey",
+    100010: "SignatureDoesNotMatch",
+    100012: "LackPolicy",
+    100013: "AccessDenied",
+    100014: "InternalError",
+    100016: "InternalServiceTimeout",
+}
+"""The gateway's CodeN, for an error that comes without its Code."""
+
+_STATUSES = {
+    401: Meaning(CredentialsRefused, "the API refuses the credentials"),
+    403: Meaning(CredentialsRefused, "the API refuses the credentials"),
+    407: Meaning(Unreachable, "the proxy does not accept its user or password"),
+    408: _FAILED,
+    429: _THROTTLED,
+}
+_HUNDREDS = {3: Meaning(Rejected, "the API answered with a redirect, which is not followed"), 5: _FAILED}
 
 
-def of_exception(error: BaseException) -> ReadError:
-    """What a failure of requests, urllib3 or the socket below them means; never raises."""
-    chain = tuple(_chain(error))
-    return _timeout(chain) or _proxy(chain) or _tls(chain) or _known(chain) or Unreachable("the call failed")
+def meaning_of_code(code: str) -> Meaning | None:
+    """What a code means, looked up whole, by its last part, by its words, then by its family; None when unknown."""
+    whole = code.lower()
+    family, last = whole.partition(".")[0], whole.rpartition(".")[2]
+    exact = MEANINGS.get(whole) or MEANINGS.get(last)
+    by_word = (meaning for pattern, meaning in _WORDS if pattern.search(code))
+    by_beginning = (meaning for beginning, meaning in _FAMILY_BEGINNINGS if family.startswith(beginning))
+    return exact or next(by_word, None) or MEANINGS.get(family) or next(by_beginning, None)
 
 
-def of_answer(http_status: int, retry_after: str | None, document: object, now: float) -> ReadError | None:
-    """The error that an answer tells, None when it tells none.
+def is_documented(code: str) -> bool:
+    """Whether the vendor documents the code, or its part after the last dot."""
+    return code.lower() in MEANINGS or code.lower().rpartition(".")[2] in MEANINGS
+
+
+def meaning_of_status(http_status: int) -> Meaning:
+    """What an HTTP status means when no known code comes with it."""
+    return _STATUSES.get(http_status) or _HUNDREDS.get(http_status // 100) or _REJECTED
+
+
+def error_in_answer(http_status: int, retry_after: str | None, document: object, now: float) -> ReadError | None:
+    """The error that an answer reports, None when it reports none.
 
     `document` is the decoded body (None without one), `retry_after` that header and `now` Unix seconds. An error in
-    the envelope counts on HTTP 200 too (volcengine.com/docs/6348/1178322).
+    ResponseMetadata counts on HTTP 200 too (volcengine.com/docs/6348/1178322), unless it is empty beside a Result.
     """
-    told = _metadata(document).get("Error")
-    if not told and http_status in SUCCESS:
+    error = _metadata(document).get("Error")
+    if http_status in SUCCESS and (not error or _says_nothing(error, document)):
         return None
-    code = _code(told)
-    meaning = of_code(code) or of_status(http_status)
-    error = meaning.kind(meaning.sentence, code=code, request_id=request_id(document), http_status=http_status)
-    error.advice = meaning.advice or error.advice
-    if isinstance(error, Throttled):
-        error.retry_after = seconds_until(retry_after, now)
-    return error
+    code = _code(error)
+    meaning = _meaning(code, http_status, _message(error))
+    read_error = meaning.kind(meaning.sentence, code=code, request_id=request_id(document), http_status=http_status)
+    read_error.advice = meaning.advice or read_error.advice
+    if isinstance(read_error, Throttled):
+        read_error.retry_after = seconds_until(retry_after, now)
+    return read_error
 
 
 def request_id(document: object) -> str:
@@ -79,7 +214,7 @@ def request_id(document: object) -> str:
 
 def seconds_until(retry_after: str | None, now: float) -> float | None:
     """`Retry-After` in either form, seconds or an HTTP date; None when it is absent, past or neither."""
-    text = (retry_after or "").strip()[:LONGEST_NAME]
+    text = (retry_after or "").strip()[:MAX_NAME_CHARS]
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
     moment = unix_time(text)
@@ -95,40 +230,139 @@ def unix_time(http_date: str) -> float | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownCode:
+    """A code that the vendor does not document: what it was taken for, how often it came, and the latest RequestId."""
+
+    code: str
+    reason: str
+    count: int = 0
+    request_id: str = ""
+
+
+class UnknownCodes:
+    """Counts undocumented error codes, at most MAX_UNKNOWN_CODES of them. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._codes: dict[str, UnknownCode] = {}
+
+    def add(self, error: ReadError) -> None:
+        """Count the error's code if it is undocumented; the code seen longest ago makes room for a new one."""
+        if not error.code or is_documented(error.code):
+            return
+        with self._lock:
+            count = self._codes.pop(error.code, UnknownCode("", "")).count + 1
+            self._codes[error.code] = UnknownCode(error.code, error.failure, count, error.request_id)
+            if len(self._codes) > MAX_UNKNOWN_CODES:
+                del self._codes[next(iter(self._codes))]
+
+    def latest(self) -> list[UnknownCode]:
+        """All of them, the one seen last first."""
+        with self._lock:
+            return list(reversed(self._codes.values()))
+
+
 def _metadata(document: object) -> Mapping[str, object]:
     metadata = document.get("ResponseMetadata") if isinstance(document, dict) else None
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _code(told: object) -> str:
+def _says_nothing(error: object, document: object) -> bool:
+    """Whether an Error has neither code nor number, and its Message or the Result beside it contradicts it."""
+    if not isinstance(error, dict):
+        return is_empty(error)
+    if not is_empty({key: value for key, value in error.items() if key != "Message"}):
+        return False
+    has_result = isinstance(document, dict) and not is_empty(document.get("Result"))
+    return has_result or is_empty(error.get("Message")) or bool(_GOOD_WORDS.fullmatch(_message(error)))
+
+
+def _code(error: object) -> str:
     """The error's Code, else the one that its CodeN stands for; empty when the error is of an unknown shape."""
-    if isinstance(told, str):
-        return _safe(told) if of_code(told) else ""
-    if not isinstance(told, dict):
+    if isinstance(error, str):
+        return _safe(error) if meaning_of_code(error) else ""
+    if not isinstance(error, dict):
         return ""
-    number = told.get("CodeN")
-    return _safe(told.get("Code")) or (CODE_OF_NUMBER.get(number, "") if isinstance(number, int) else "")
+    number = error.get("CodeN")
+    return _safe(error.get("Code")) or (CODE_OF_NUMBER.get(number, "") if isinstance(number, int) else "")
+
+
+def _message(error: object) -> str:
+    """The Message, to be looked at and never shown: it may repeat the request."""
+    message = error.get("Message") if isinstance(error, dict) else None
+    return message[:MAX_MESSAGE_CHARS] if isinstance(message, str) else ""
+
+
+def _meaning(code: str, http_status: int, message: str) -> Meaning:
+    """The meaning of a code, else of the status. A Message decides only what no code says more exactly."""
+    known = meaning_of_code(code)
+    meaning = known or meaning_of_status(http_status)
+    if meaning is not _REJECTED or (known and not code.lower().startswith("invalidparameter")):
+        return meaning
+    if not _GONE.search(message) or _OF_THE_REQUEST.search(message):
+        return meaning
+    return _NO_APP if _APP.search(message) and not _TASK.search(message) else _NO_TASK
 
 
 def _safe(name: object) -> str:
-    return _UNSAFE.sub("", name[:LONGEST_NAME]) if isinstance(name, str) else ""
+    return re.sub(r"[^A-Za-z0-9._:-]", "", name[:MAX_NAME_CHARS]) if isinstance(name, str) else ""
+
+
+_MAX_CHAIN = 16
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
+_NO_CA_FILE = "Could not find a suitable TLS CA certificate bundle"
+_TIMEOUTS = (requests.Timeout, urllib3.TimeoutError, TimeoutError)
+_CONNECT_TIMEOUTS = (requests.ConnectTimeout, urllib3.ConnectTimeoutError)
+_PROXY = (requests.exceptions.ProxyError, urllib3.ProxyError)
+_TLS = (requests.exceptions.SSLError, urllib3.SSLError, ssl.SSLError, ssl.CertificateError)
+_KINDS: tuple[tuple[tuple[type[BaseException], ...], type[ReadError], str], ...] = (
+    ((requests.exceptions.ContentDecodingError, urllib3.DecodeError), NotJson, "the answer cannot be decompressed"),
+    ((requests.exceptions.InvalidProxyURL, urllib3.ProxySchemeUnknown), Unreachable, "the proxy's URL cannot be used"),
+    ((requests.exceptions.InvalidSchema,), Unreachable, "the proxy's kind is not supported"),
+    ((requests.exceptions.InvalidURL, urllib3.LocationValueError), Unreachable, "the endpoint's URL cannot be used"),
+    ((socket.gaierror, urllib3.NameResolutionError), Unreachable, "the host name does not resolve"),
+    ((http.client.RemoteDisconnected,), Unreachable, "the connection was closed before an answer"),
+    ((ConnectionRefusedError,), Unreachable, "connection refused"),
+    ((ConnectionError,), Unreachable, "the connection was reset"),
+    ((http.client.IncompleteRead,), Unreachable, "the answer stopped half way"),
+    ((http.client.HTTPException,), Unreachable, "the answer is no HTTP"),
+)
+_ERRNOS = {
+    errno.EHOSTUNREACH: "no route to the host",
+    errno.ENETUNREACH: "the network is unreachable",
+    errno.EMFILE: "too many open files in this process",
+    errno.ENFILE: "too many open files on this machine",
+}
+_ADVICE = {
+    "the proxy's URL cannot be used": "look at proxy_url, HTTPS_PROXY and HTTP_PROXY; http, https and socks5 will do",
+    "the proxy's kind is not supported": "a SOCKS proxy needs the package PySocks: pip install 'requests[socks]'",
+}
+_OWN_CA = "if the network or a proxy uses a CA of its own, name its certificate in tls_config.ca_file"
+_CA_SOURCES = "it is named by tls_config.ca_file, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR"
+
+
+def error_of_exception(error: BaseException) -> ReadError:
+    """What a failure of requests, urllib3 or the socket below them means; never raises."""
+    chain = tuple(_chain(error))
+    return _timeout(chain) or _proxy(chain) or _tls(chain) or _known(chain) or Unreachable("the call failed")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """The error and those that it wraps: requests and urllib3 keep them in args, reason and __cause__."""
     waiting, seen = [error], set[int]()
-    while waiting and len(seen) < _LONGEST_CHAIN:
+    while waiting and len(seen) < _MAX_CHAIN:
         link = waiting.pop(0)
         if id(link) in seen:
             continue
         seen.add(id(link))
         yield link
-        wrapped = (*link.args, getattr(link, "reason", None), link.__cause__)
+        wrapped = (*link.args, getattr(link, "reason", None), getattr(link, "socket_err", None), link.__cause__)
         waiting += [inner for inner in wrapped if isinstance(inner, BaseException)]
 
 
 def _timeout(chain: tuple[BaseException, ...]) -> ReadError | None:
-    """urllib3 counts a refused connection among its timeouts; we do not."""
+    """Urllib3 counts a refused connection among its timeouts; this does not."""
     links = [link for link in chain if isinstance(link, _TIMEOUTS) and not isinstance(link, urllib3.NewConnectionError)]
     if not links:
         return None
@@ -141,7 +375,7 @@ def _proxy(chain: tuple[BaseException, ...]) -> ReadError | None:
     if refusal:
         status = int(refusal[1])
         unknown = status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
-        return Unreachable(of_status(status).sentence if unknown else "the proxy refused", http_status=status)
+        return Unreachable(meaning_of_status(status).sentence if unknown else "the proxy refused", http_status=status)
     if not any(isinstance(link, _PROXY) for link in chain):
         return None
     reason = _known(chain)
@@ -151,21 +385,29 @@ def _proxy(chain: tuple[BaseException, ...]) -> ReadError | None:
 def _tls(chain: tuple[BaseException, ...]) -> ReadError | None:
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
-            return TlsFailed(f"the certificate is not trusted: {link.verify_message[:LONGEST_NAME]}")
+            sentence = f"the certificate is not trusted: {link.verify_message[:MAX_NAME_CHARS]}"
+            return _advised(TlsFailed(sentence), _OWN_CA)
         if isinstance(link, OSError) and str(link).startswith(_NO_CA_FILE):
-            return TlsFailed("the CA file cannot be read")
+            return _advised(TlsFailed("the CA file cannot be read"), _CA_SOURCES)
     if not any(isinstance(link, _TLS) for link in chain):
         return None
     words = [link.reason for link in chain if isinstance(link, ssl.SSLError) and link.reason]
+    if "NO_CERTIFICATE_OR_CRL_FOUND" in words:
+        return _advised(TlsFailed("the CA file holds no certificate"), _CA_SOURCES)
     return TlsFailed(f"no TLS connection ({_safe(words[0])})" if words else "no TLS connection")
 
 
 def _known(chain: tuple[BaseException, ...]) -> ReadError | None:
-    """The innermost link says most: what wraps it is mostly a plain ConnectionError."""
+    """Map the innermost known link: those that wrap it are mostly a plain ConnectionError."""
     for link in reversed(chain):
-        if isinstance(link, OSError) and (sentence := _NUMBERS.get(link.errno or 0)):
+        if isinstance(link, OSError) and (sentence := _ERRNOS.get(link.errno or 0)):
             return Unreachable(sentence)
         for types, kind, sentence in _KINDS:
             if isinstance(link, types):
-                return kind(sentence)
+                return _advised(kind(sentence), _ADVICE.get(sentence, ""))
     return None
+
+
+def _advised(error: ReadError, advice: str) -> ReadError:
+    error.advice = advice
+    return error

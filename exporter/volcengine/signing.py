@@ -1,21 +1,27 @@
-"""The vendor's request signature, as pure functions (volcengine.com/docs/6369/1121980).
+"""The vendor's signatures: of requests (volcengine.com/docs/6369/1121980) and of callbacks (docs 6348/69820).
 
-Three strings follow from each other: the canonical request, the string to sign, the signature. Each is a function
-of its own, so that a refused signature can be compared string by string.
+A request's signature takes three strings, each made from the one before: the canonical request, the string to sign, the
+signature. Each has a function of its own, so that a refused signature can be compared string by string.
 """
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from requests import PreparedRequest
+from requests.auth import AuthBase
+
+from exporter.errors import CredentialsRefused
 from exporter.model.credentials import Credentials
 
 ALGORITHM = "HMAC-SHA256"
 SERVICE = "rtc"
 EMPTY_BODY_SHA256 = hashlib.sha256(b"").hexdigest()
+DEFAULT_PORTS = frozenset({None, 80, 443})
+"""The vendor's own signers leave both out of the Host header, whatever the scheme."""
 
 
 def x_date(at: float) -> str:
@@ -29,7 +35,7 @@ def canonical_query(params: Mapping[str, str]) -> str:
 
 
 def canonical_request(method: str, path: str, query: str, headers: Mapping[str, str], body_sha256: str) -> str:
-    """The first string; `headers` are exactly those to sign, with lower-case names."""
+    """Build the first string; `headers` are exactly those to sign, with lower-case names."""
     lines = [f"{name}:{headers[name].strip()}\n" for name in sorted(headers)]
     return "\n".join((method, path or "/", query, "".join(lines), ";".join(sorted(headers)), body_sha256))
 
@@ -40,7 +46,7 @@ def credential_scope(date: str, region: str) -> str:
 
 
 def string_to_sign(date: str, region: str, request: str) -> str:
-    """The second string; `request` is the first."""
+    """Build the second string; `request` is the first."""
     digest = hashlib.sha256(request.encode()).hexdigest()
     return "\n".join((ALGORITHM, date, credential_scope(date, region), digest))
 
@@ -54,11 +60,11 @@ def signing_key(secret_key: str, day: str, region: str) -> bytes:
 
 
 cached_signing_key = lru_cache(maxsize=256)(signing_key)
-"""The same, kept: a key lives a day, and a call every 20 ms would derive it anew."""
+"""`signing_key` with a cache: a key lives a day, and a call every 20 ms would derive it anew."""
 
 
 def signature(key: bytes, to_sign: str) -> str:
-    """The third string, lower-case hex."""
+    """Build the third string, lower-case hex."""
     return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
 
@@ -70,7 +76,7 @@ def signed_headers(credentials: Credentials, region: str, host: str, query: str,
         headers["x-security-token"] = credentials.session_token
     to_sign = string_to_sign(date, region, canonical_request("GET", "/", query, headers, EMPTY_BODY_SHA256))
     key = cached_signing_key(credentials.secret_key, date[:8], region)
-    shown = {
+    sent = {
         "Host": host,
         "X-Content-Sha256": EMPTY_BODY_SHA256,
         "X-Date": date,
@@ -80,5 +86,57 @@ def signed_headers(credentials: Credentials, region: str, host: str, query: str,
         ),
     }
     if credentials.session_token:
-        shown["X-Security-Token"] = credentials.session_token
-    return shown
+        sent["X-Security-Token"] = credentials.session_token
+    return sent
+
+
+def signed_host(url: str) -> str:
+    """The Host header of a URL, as the vendor's signers write it: lower case, without ports 80 and 443."""
+    port = urlsplit(url).port
+    return _host(url) if port in DEFAULT_PORTS else f"{_host(url)}:{port}"
+
+
+def base_url(url: str) -> str:
+    """The endpoint's URL in lower case, up to its query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{_host(url)}{'' if parts.port is None else f':{parts.port}'}/?"
+
+
+def _host(url: str) -> str:
+    name = urlsplit(url).hostname or ""
+    return f"[{name}]" if ":" in name else name
+
+
+class RequestSigner(AuthBase):
+    """Signs bodiless GET requests with the credentials and the time (Unix seconds) of the moment.
+
+    Raises CredentialsRefused for a key or token that no header can carry.
+    """
+
+    def __init__(
+        self, host: str, region: str, credentials: Callable[[], Credentials], clock: Callable[[], float]
+    ) -> None:
+        self._host = host
+        self._region = region
+        self._credentials = credentials
+        self._clock = clock
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the signed headers; the query that is signed is byte for byte the one in the URL."""
+        credentials = self._credentials()
+        visible = credentials.access_key + credentials.session_token
+        if not (visible.isascii() and visible.isprintable()):
+            # A line break would end up in the text of an exception, and the secret with it.
+            raise CredentialsRefused("the access key or the session token holds characters that no header can carry")
+        query = str(request.url).partition("?")[2]
+        request.headers.update(signed_headers(credentials, self._region, self._host, query, self._clock()))
+        return request
+
+
+def event_signature(values: Iterable[str], secret: str) -> str:
+    """Signature of a callback: hex SHA-256 of its values and the secret, sorted by their bytes and joined.
+
+    The values are EventType, EventData, EventTime, EventId, AppId, Version and Nonce as they travel, in any order.
+    Raises UnicodeEncodeError when one of them is no Unicode text.
+    """
+    return hashlib.sha256("".join(sorted([*values, secret])).encode()).hexdigest()

@@ -1,94 +1,191 @@
-"""requests' adapter with what it lacks: an end to the whole answer, and a close that ends calls in flight."""
+"""HTTP sessions with bounds that requests lacks, for the API and for http_sd.
+
+They add a deadline for the whole answer, a limit to how long an idle connection is reused, and a `close` that ends
+calls in flight. Everything else is requests' own.
+"""
 
 import http.client
 import io
+import ipaddress
+import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
+from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
-from typing import Any, ClassVar
+from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
+import requests
 from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Timeout
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3 import PoolManager, Timeout
+from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import ConnectionPool
+
+from exporter.config.addresses import is_loopback
+
+MAX_IDLE = 2.0
+"""Seconds without a request after which a connection is not reused: a NAT on the way may have forgotten it."""
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Environment variables of requests, curl and OpenSSL that name trusted authorities; the first one set counts."""
+
+
+class StaleConnection(requests.ConnectionError):
+    """A reused connection failed before any byte of the answer; the call may be repeated on a fresh one."""
+
+
+class _Session(requests.Session):
+    """A session that does not look at redirects: requests would read their whole bodies, however large."""
+
+    def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 - the signature is requests'
+        return None
+
+
+def new_session(adapter: BaseAdapter) -> requests.Session:
+    """A session that sends with `adapter`, follows no redirects, keeps no cookies and ignores the environment."""
+    session = _Session()
+    session.trust_env = False  # netrc would replace the signature
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    session.adapters.clear()
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def proxies_for(url: str, proxy_url: str | None) -> dict[str, str]:
+    """The proxy for a URL, keyed by its scheme as requests wants it.
+
+    Without `proxy_url` the environment's HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide, but never for a
+    loopback host; an empty one means no proxy.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if proxy_url is not None:
+        return {parts.scheme: proxy_url} if proxy_url else {}
+    if is_loopback(host) or _in_ipv6_no_proxy(host):
+        return {}
+    found = get_environ_proxies(url)
+    proxy = found.get(parts.scheme) or found.get("all")
+    return {parts.scheme: proxy} if proxy else {}
+
+
+def trusted_authorities(ca_file: str | None) -> str | bool:
+    """What requests takes as `verify`: the CA file, else the environment's, else True for the bundled authorities."""
+    return ca_file or next((path for name in CA_VARIABLES if (path := os.environ.get(name))), True)
+
+
+def _in_ipv6_no_proxy(host: str) -> bool:
+    """Whether NO_PROXY holds an IPv6 address or network with this host in it; requests knows IPv4 networks only."""
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    entries = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").replace(" ", "").split(",")
+    for entry in entries:
+        with suppress(ValueError):
+            if address in ipaddress.IPv6Network(entry.replace("[", "").replace("]", ""), strict=False):
+                return True
+    return False
+
+
+class _Call(threading.local):
+    """What is known of the call that a thread makes at this moment."""
+
+    fresh = False
+    reused = False
+    answered = False
+    deadline = 0.0
 
 
 class Transport(HTTPAdapter):
     """Sends without retries over at most `connections` kept connections.
 
-    The timeout bounds all reading of an answer, where requests bounds each read. Neither name resolution nor several
-    addresses tried in turn are bounded by it. `leaves` is called by the calling thread just before a request is
-    written, its connection made.
+    `timeout` in seconds bounds connection and answer together; it bounds neither name resolution nor several addresses
+    tried in turn. `before_send` is called by the calling thread just before a request is written, its connection made.
     """
 
-    def __init__(self, connections: int, leaves: Callable[[], None]) -> None:
-        self._sockets = _OpenSockets(leaves)
+    def __init__(self, connections: int, before_send: Callable[[], None]) -> None:
+        self._call = _Call()
+        self._sockets = _OpenSockets()
+        self._connection_members = {
+            "call": self._call,
+            "sockets": self._sockets,
+            "before_send": staticmethod(before_send),
+            "response_class": type("BoundedAnswer", (_BoundedAnswer,), {"call": self._call}),
+        }
         self._pools: dict[tuple[str, ...], ConnectionPool] = {}
         super().__init__(pool_connections=4, pool_maxsize=connections, max_retries=0, pool_block=False)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As in requests, with our connections."""
+        """Make the pool manager, with bounded connections."""
         super().init_poolmanager(*args, **kwargs)
-        self._watch(self.poolmanager)
+        self._bound(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        """As in requests, with our connections."""
+        """Return the pool manager of a proxy, with bounded connections."""
+        is_new = proxy not in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
-        self._watch(manager)
+        if is_new:
+            self._bound(manager)
         return manager
 
     def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> ConnectionPool:
-        """As in requests, but found once for an address, not sought again at each call."""
+        """Return the connection pool for a URL; requests seeks it anew at each call, which costs a tenth of it."""
         key = (str(request.url).partition("?")[0], repr(args), repr(kwargs))
         if key not in self._pools:
             self._pools[key] = super().get_connection_with_tls_context(request, *args, **kwargs)
         return self._pools[key]
 
-    def request_url(self, request: PreparedRequest, proxies: Mapping[str, str] | None) -> str:
-        """As in requests, but quick without a proxy."""
-        return super().request_url(request, proxies) if proxies else request.path_url
-
-    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
-        """As in requests, less the cookies and the guessed encoding, which nobody here asks for."""
-        response = Response()
-        response.request = req
-        response.raw = resp
-        response.status_code = resp.status
-        response.headers = resp.headers  # they take a name in any case as they are
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        """Send a request. Raises StaleConnection when the thread's next call should be a repetition of this one."""
+        call, seconds = self._call, kwargs["timeout"]
+        call.reused = call.answered = False
+        call.deadline = monotonic() + seconds
+        kwargs["timeout"] = Timeout(total=seconds)
+        try:
+            response = super().send(request, *args, **kwargs)
+        except requests.ConnectionError as error:
+            if call.reused and not call.answered and not isinstance(error, requests.Timeout):
+                call.fresh = True
+                raise StaleConnection(error) from error
+            raise
+        finally:
+            if not call.reused:
+                call.fresh = False
         return response
 
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """As in requests, but a `timeout` in seconds is for the connection and the answer together."""
-        kwargs["timeout"] = Timeout(total=kwargs.get("timeout"))
-        return super().send(request, *args, **kwargs)
-
     def close(self) -> None:
-        """Close idle connections, and break those in use: their calls end at once with an error."""
+        """Close idle connections and shut down those in use, so that their calls end with an error; waits for none."""
         super().close()
-        self._sockets.shut()
+        self._sockets.shut_down()
 
-    def _watch(self, manager: PoolManager) -> None:
-        manager.pool_classes_by_scheme = self._sockets.pool_classes
+    def _bound(self, manager: PoolManager) -> None:
+        """Have a pool manager use bounded connections; a SOCKS manager has classes of its own."""
+        pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
+        for scheme, pool in pools.items():
+            bases = (_BoundedConnection, pool.ConnectionCls)
+            connection = type("BoundedConnection", bases, self._connection_members)
+            bounded = type("BoundedPool", (pool,), {"ConnectionCls": connection})
+            manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, scheme: bounded}
 
 
 class _OpenSockets:
-    """The connected sockets of one adapter, and the pools whose connections enter theirs here."""
+    """The connected sockets of one transport."""
 
-    def __init__(self, leaves: Callable[[], None]) -> None:
-        self.leaves = leaves
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: WeakSet[socket.socket] = WeakSet()
-        self.pool_classes = _pool_classes(self)
 
     def add(self, sock: socket.socket) -> None:
         with self._lock:
             self._sockets.add(sock)
 
-    def shut(self) -> None:
+    def shut_down(self) -> None:
         with self._lock:
             sockets = list(self._sockets)
         for sock in sockets:
@@ -96,60 +193,57 @@ class _OpenSockets:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not SSLSocket's, which takes the TLS state away
 
 
-class _Connection(HTTPConnection):
-    """A connection that tells of its socket and gives answers with a deadline."""
+class _BoundedAnswer(http.client.HTTPResponse):
+    """An answer whose reads, of headers too, share the deadline of its call."""
 
-    open_sockets: ClassVar[_OpenSockets]
-    putheader = http.client.HTTPConnection.putheader  # urllib3's looks for a mark that no header of ours has
+    call: _Call
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock, self.call))
+
+
+class _BoundedConnection(HTTPConnection):
+    """A connection whose socket can be shut down, that ages, and whose answers have a deadline."""
+
+    call: _Call
+    sockets: _OpenSockets
+    before_send: Callable[[], None]
+    used_at = 0.0
+    putheader = http.client.HTTPConnection.putheader  # urllib3's looks for a mark that no header here has
+
+    @property
+    def is_connected(self) -> bool:
+        fresh = not self.call.fresh and monotonic() - self.used_at < MAX_IDLE
+        return fresh and super().is_connected
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        self.sockets.add(sock)  # before the TLS handshake and the proxy's answer, which can hang
+        return sock
 
     def connect(self) -> None:
         super().connect()
-        self.open_sockets.add(self.sock)
+        self.sockets.add(self.sock)
+        self.used_at = 0.0
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is None:
             self.connect()
-        self.open_sockets.leaves()
+        self.call.reused = self.used_at > 0
+        self.before_send()
+        self.used_at = monotonic()
         super().request(*args, **kwargs)
 
 
-def _pool_classes(sockets: _OpenSockets) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3 takes classes, not makers; so an adapter has classes of its own."""
-
-    class Plain(_Connection):
-        open_sockets = sockets
-        response_class = _Answer
-
-    class Tls(_Connection, HTTPSConnection):
-        open_sockets = sockets
-        response_class = _Answer
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class TlsPool(HTTPSConnectionPool):
-        ConnectionCls = Tls
-
-    return {"http": PlainPool, "https": TlsPool}
-
-
-class _Answer(http.client.HTTPResponse):
-    """An answer all of whose reads, of headers too, share the time that the socket allows for one."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        allowed = sock.gettimeout()
-        if allowed is not None:
-            self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock, monotonic() + allowed))
-
-
 class _UntilDeadline(io.RawIOBase):
-    """A socket's stream that gives each read what is left of the time."""
+    """A socket's stream whose reads get what is left of the call's time."""
 
-    def __init__(self, stream: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
+    def __init__(self, stream: io.RawIOBase, sock: socket.socket, call: _Call) -> None:
         self._stream = stream
         self._sock = sock
-        self._deadline = deadline
+        self._call = call
+        self._deadline = call.deadline
 
     def readable(self) -> bool:
         return True
@@ -159,7 +253,10 @@ class _UntilDeadline(io.RawIOBase):
         if left <= 0:
             raise TimeoutError
         self._sock.settimeout(left)
-        return self._stream.readinto(buffer)
+        count = self._stream.readinto(buffer)
+        if count:
+            self._call.answered = True
+        return count
 
     def close(self) -> None:
         self._stream.close()

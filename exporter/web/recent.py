@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from exporter.enums import CallbackOutcome
 from exporter.model.clock import Clock
-from exporter.volcengine.callback import Shape
+from exporter.volcengine.callbacks import CallbackShape
 
 MOST = 20
 MOST_UNSIGNED = 5
@@ -16,7 +16,7 @@ UNSIGNED = (CallbackOutcome.BAD_SIGNATURE, CallbackOutcome.MALFORMED)
 class Seen(NamedTuple):
     """One callback: what it looked like, what became of it, and how many seconds ago."""
 
-    shape: Shape
+    shape: CallbackShape
     outcome: CallbackOutcome
     age: float
 
@@ -26,10 +26,10 @@ class Recent:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._signed: deque[tuple[float, Shape, CallbackOutcome]] = deque(maxlen=MOST)
-        self._unsigned: deque[tuple[float, Shape, CallbackOutcome]] = deque(maxlen=MOST_UNSIGNED)
+        self._signed: deque[tuple[float, CallbackShape, CallbackOutcome]] = deque(maxlen=MOST)
+        self._unsigned: deque[tuple[float, CallbackShape, CallbackOutcome]] = deque(maxlen=MOST_UNSIGNED)
 
-    def add(self, shape: Shape, outcome: CallbackOutcome) -> None:
+    def add(self, shape: CallbackShape, outcome: CallbackOutcome) -> None:
         """One more."""
         ring = self._unsigned if outcome in UNSIGNED else self._signed
         ring.append((self._clock.monotonic(), shape, outcome))

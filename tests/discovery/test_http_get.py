@@ -15,8 +15,9 @@ from urllib3.util import connection
 
 from exporter.config.discovery import HttpSdConfig
 from exporter.discovery import http_sd as http_get
-from exporter.discovery.http_sd import Getter, proxies
+from exporter.discovery.http_sd import Getter
 from exporter.discovery.sd_format import SDSourceError
+from exporter.volcengine.transport import CA_VARIABLES, proxies_for
 
 Section = Callable[..., HttpSdConfig]
 
@@ -68,8 +69,10 @@ class Network(BaseAdapter):
         """Nothing is open."""
 
 
-def test_how_it_is_sent(section: Section, tmp_path: Path) -> None:
+def test_how_it_is_sent(section: Section, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What tls_config says is what the connection is made with, and all of 10 seconds are for it."""
+    for name in CA_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     for name in ("ca", "cert", "key"):
         (tmp_path / name).touch()
     expected: dict[str, dict[str, object]] = {
@@ -201,7 +204,7 @@ def test_proxies(
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert expected == proxies(url, proxy_url)
+    assert expected == proxies_for(url, proxy_url)
 
 
 def test_no_log_tells_the_url(section: Section, caplog: pytest.LogCaptureFixture) -> None:

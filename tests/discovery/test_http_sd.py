@@ -203,7 +203,7 @@ def test_a_redirect_elsewhere(backend: Any, section: Section) -> None:
         ("/", f"redirects more than {MOST_REDIRECTS} times", MOST_REDIRECTS + 1),
         ("file:///etc/passwd", "redirects to something that is not http", 1),
         ("http://[", "cannot be had: the call failed", 1),
-        ("http://h:99999/", "cannot be had: the call failed", 1),
+        ("http://h:99999/", "cannot be had: the endpoint's URL cannot be used", 1),
         ("", "answered with HTTP status 302", 1),
     ],
 )

@@ -12,13 +12,13 @@ from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import TaskState, apply_read
-from exporter.volcengine.answer import receive, understand
-from exporter.volcengine.callback import Terms, verify_callback
-from exporter.volcengine.event_signature import event_signature
+from exporter.volcengine.callbacks import CallbackRules, verify_callback
+from exporter.volcengine.replies import parse_answer, receive
+from exporter.volcengine.signing import event_signature
 
 NOW = 1_768_465_805.0
 SECRET = "secret-of-the-fuzzer"
-TERMS = Terms((SECRET,), ("Webcast",), max_age=900.0)
+TERMS = CallbackRules((SECRET,), ("Webcast",), max_age=900.0)
 TARGET = TargetId("app", "room", "task")
 STATUSES = (200, 400, 403, 404, 429, 500, 503)
 LONGEST_SENTENCE = 1000
@@ -31,7 +31,7 @@ def reply(data: bytes) -> None:
         response.status_code, response.raw = status, BytesIO(data)
         outcome: Task | ReadError
         try:
-            outcome = understand(receive(response, lambda: False), NOW).task
+            outcome = parse_answer(receive(response, lambda: False), NOW).task
         except ReadError as error:
             sentence = str(error)
             assert len(sentence) < LONGEST_SENTENCE

@@ -32,7 +32,7 @@ from exporter.simulator.page import Trouble
 from exporter.simulator.replies import NotFoundForm, Style
 from exporter.simulator.settings import Settings
 from exporter.simulator.truth import stop_reason
-from exporter.volcengine.callback import ACTION_OF_STATUS, Terms, verify_callback
+from exporter.volcengine.callbacks import ACTION_OF_STATUS, CallbackRules, verify_callback
 
 if TYPE_CHECKING:
     from tests.life.conftest import House, Shown
@@ -369,7 +369,7 @@ SECRET = "secret-of-the-callbacks"
 def callback_of(notice: Notice) -> Callback:
     """What is understood of a signed delivery."""
     body = envelope(notice, SECRET, "4821")
-    verdict = verify_callback(body, Terms((SECRET,), ("Webcast",), max_age=inf), now=0.0)
+    verdict = verify_callback(body, CallbackRules((SECRET,), ("Webcast",), max_age=inf), now=0.0)
     assert verdict.callback is not None, verdict
     return verdict.callback
 

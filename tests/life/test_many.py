@@ -94,7 +94,6 @@ def left(whole: "Whole") -> dict[str, int]:
         "strikes": len(poller._strikes),
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
-        "queries": len(whole.desk.client._requests._queries),
         "to be written": len(exporter._parts.store._backlog) + len(exporter._parts.store._unwritten),
         "called back": len(list(exporter._parts.kept[Source.CALLBACK])),
         "lapsed": len(registry._expired_listings),

@@ -10,10 +10,10 @@ from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source, Stat
 from exporter.errors import AppRefused, BadSchema, CredentialsRefused, NotFound, ReadError, Throttled, TimedOut
 from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
 from exporter.model.read_result import ReadResult
-from exporter.model.reply import FIELDS
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.volcengine.callback import CALLBACK_FIELDS
+from exporter.volcengine.callbacks import CALLBACK_FIELDS
+from exporter.volcengine.replies import FIELDS
 
 TARGET = TargetId("App1", "Room1", "Task1")
 CALL_FAILURES = [failure.value for failure in ReadFailure if failure is not ReadFailure.NOT_FOUND]

@@ -14,11 +14,11 @@ from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Group, TaskFamily
 from exporter.metrics.render import render
 from exporter.model.read_result import ReadResult
-from exporter.model.reply import parse_reply
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.model.task_state import ActiveProblem, Lifetimes, TaskState, accept, apply_read, expire
+from exporter.volcengine.replies import parse_reply
 
 TESTS = Path(__file__).parents[1]
 NOW = 1_700_000_000.0

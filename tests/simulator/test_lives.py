@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.enums import PageReason, Status
-from exporter.model.reply import parse_reply
 from exporter.simulator.lives import Ending, Life, Moment, Plan, begin, document, ended, moment, queryable
 from exporter.simulator.page import PageEvent, Trouble
 from exporter.simulator.settings import Settings
+from exporter.volcengine.replies import parse_reply
 
 BORN = 1_700_000_000
 HOUR = Settings(max_running_time=3600)

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.enums import Status, StopReason
-from exporter.model.reply import parse_reply
 from exporter.model.target import TargetId
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.lives import Ending, Plan, document
@@ -20,6 +19,7 @@ from exporter.simulator.truth import (
     targets_document,
     truth_document,
 )
+from exporter.volcengine.replies import parse_reply
 
 BORN = 1_700_000_000.0
 STEP = 50

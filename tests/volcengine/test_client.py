@@ -24,8 +24,7 @@ from exporter.errors import (
 )
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
-from exporter.volcengine.client import Client
-from exporter.volcengine.endpoint import Endpoint
+from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import RateLimiter
 from exporter.volcengine.signing import signed_headers
 
@@ -177,7 +176,8 @@ def test_the_adapter_gets_timeout_authorities_and_proxy() -> None:
     world = World(endpoint=endpoint)
     world.client.read(TARGET)
     proxies = {"https": "http://u:pa55word@proxy.example:3128"}
-    assert {"stream": True, "timeout": 2.5, "verify": "ca.pem", "proxies": proxies} == world.wire.options
+    expected = {"stream": True, "timeout": 2.5, "verify": "ca.pem", "cert": None, "proxies": proxies}
+    assert expected == world.wire.options
     assert "pa55word" not in repr(endpoint)
 
 

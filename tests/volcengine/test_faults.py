@@ -14,7 +14,7 @@ from exporter.errors import (
     Throttled,
     Unreachable,
 )
-from exporter.volcengine.error_mapping import of_answer, request_id, seconds_until, unix_time
+from exporter.volcengine.error_mapping import error_in_answer, request_id, seconds_until, unix_time
 
 NOW = 1_700_000_000.0
 
@@ -26,7 +26,7 @@ def envelope(error: object) -> dict[str, object]:
 
 def refused(status: int, code: str) -> ReadError:
     """The error that an envelope with this code tells."""
-    error = of_answer(status, None, envelope({"Code": code, "Message": "s3cret"}), NOW)
+    error = error_in_answer(status, None, envelope({"Code": code, "Message": "s3cret"}), NOW)
     assert error is not None
     return error
 
@@ -107,7 +107,7 @@ def test_a_known_code_counts_whatever_the_status(status: int, kind: type[ReadErr
 @pytest.mark.parametrize("error", [{"Code": "SomethingNew"}, {}, "s3cret words", ["s3cret"], 7, {"Code": ["s3cret"]}])
 def test_an_unknown_error_is_told_by_the_status(status: int, kind: type[ReadError], error: object) -> None:
     """Without a code that is known, the HTTP status decides, whatever shape the error has."""
-    told = of_answer(status, None, envelope(error), NOW)
+    told = error_in_answer(status, None, envelope(error), NOW)
     if status == 200 and not error:
         assert told is None
         return
@@ -119,29 +119,29 @@ def test_an_unknown_error_is_told_by_the_status(status: int, kind: type[ReadErro
 @pytest.mark.parametrize("document", [None, "text", [1], 3.5, {}, {"ResponseMetadata": None}, {"ResponseMetadata": []}])
 def test_answers_without_an_envelope(document: object) -> None:
     """A success without an envelope is nobody's refusal; a 502 page of a proxy is the server's failure."""
-    assert of_answer(200, None, document, NOW) is None
-    assert of_answer(204, None, document, NOW) is None
-    assert isinstance(of_answer(502, None, document, NOW), ServerFailed)
+    assert error_in_answer(200, None, document, NOW) is None
+    assert error_in_answer(204, None, document, NOW) is None
+    assert isinstance(error_in_answer(502, None, document, NOW), ServerFailed)
 
 
 def test_a_redirect_says_that_it_is_not_followed() -> None:
     """Contract, section 5: a redirect from the API is `rejected` and never followed."""
-    error = of_answer(302, None, None, NOW)
+    error = error_in_answer(302, None, None, NOW)
     assert str(error) == "the API answered with a redirect, which is not followed (http=302)"
 
 
 def test_the_code_number_stands_for_a_missing_code() -> None:
     """The gateway's CodeN is used when there is no Code (volcengine.com/docs/6369/68677)."""
-    error = of_answer(401, None, envelope({"CodeN": 100010}), NOW)
+    error = error_in_answer(401, None, envelope({"CodeN": 100010}), NOW)
     assert isinstance(error, CredentialsRefused)
     assert error.code == "SignatureDoesNotMatch"
-    assert isinstance(of_answer(400, None, envelope({"CodeN": 999, "Message": "?"}), NOW), Rejected)
-    assert isinstance(of_answer(400, None, envelope({"CodeN": {}}), NOW), Rejected)
+    assert isinstance(error_in_answer(400, None, envelope({"CodeN": 999, "Message": "?"}), NOW), Rejected)
+    assert isinstance(error_in_answer(400, None, envelope({"CodeN": {}}), NOW), Rejected)
 
 
 def test_an_error_that_is_a_known_code() -> None:
     """An Error that is a string counts as a Code if it is a known one, and is not told otherwise."""
-    error = of_answer(200, None, envelope("AccessDenied"), NOW)
+    error = error_in_answer(200, None, envelope("AccessDenied"), NOW)
     assert isinstance(error, AppRefused)
     assert error.code == "AccessDenied"
 
@@ -160,7 +160,7 @@ def test_code_and_request_id_are_told_the_message_never() -> None:
 def test_names_told_are_short_and_safe(code: str, request: str, status: int) -> None:
     """What the vendor calls things cannot break a log line or a page, and is at most 128 characters."""
     document = {"ResponseMetadata": {"RequestId": request, "Error": {"Code": code, "Message": "s3cret"}}}
-    error = of_answer(status, None, document, NOW)
+    error = error_in_answer(status, None, document, NOW)
     assert error is not None
     for name in (error.code, error.request_id):
         assert len(name) <= 128
@@ -178,7 +178,7 @@ json_values = st.recursive(
 @given(document=json_values, status=st.integers(0, 999), retry_after=st.none() | st.text())
 def test_no_answer_raises(document: object, status: int, retry_after: str | None) -> None:
     """Whatever JSON and header come, the result is an error or none, never an exception."""
-    error = of_answer(status, retry_after, document, NOW)
+    error = error_in_answer(status, retry_after, document, NOW)
     assert error is None or isinstance(error, ReadError)
     assert isinstance(request_id(document), str)
 
@@ -206,7 +206,7 @@ def test_no_answer_raises(document: object, status: int, retry_after: str | None
 def test_retry_after_in_both_forms(header: str | None, seconds: float | None) -> None:
     """Seconds or an HTTP date; what is past, negative or neither is ignored."""
     assert seconds == seconds_until(header, NOW)
-    error = of_answer(429, header, None, NOW)
+    error = error_in_answer(429, header, None, NOW)
     assert isinstance(error, Throttled)
     assert seconds == error.retry_after
 

@@ -11,7 +11,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from exporter.errors import NotJson, ReadError, TimedOut, TlsFailed, Unreachable
-from exporter.volcengine.error_mapping import of_exception
+from exporter.volcengine.error_mapping import error_of_exception
 
 SECRET_URL = "http://user:pa55word@proxy.example:3128/?Action=GetWebCastTask&TaskId=s3cret"
 POOL = HTTPConnectionPool("rtc.example")
@@ -116,7 +116,7 @@ EXCEPTIONS: list[tuple[Exception, type[ReadError], str]] = [
 @pytest.mark.parametrize(("error", "kind", "sentence"), EXCEPTIONS, ids=[row[2] for row in EXCEPTIONS])
 def test_every_failure_of_the_way_has_its_sentence(error: Exception, kind: type[ReadError], sentence: str) -> None:
     """A failure on the way is told by its innermost cause, in our words: theirs hold the URL and the password."""
-    fault = of_exception(error)
+    fault = error_of_exception(error)
     assert (kind, sentence) == (type(fault), fault.what)
     assert [word for word in ("s3cret", "pa55word", "Action", "proxy.example") if word in str(fault)] == []
 
@@ -125,4 +125,4 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
     """Exceptions that hold each other do not hang the reader."""
     first, second = ValueError(), ValueError()
     first.__cause__, second.__cause__ = second, first
-    assert isinstance(of_exception(first), Unreachable)
+    assert isinstance(error_of_exception(first), Unreachable)

@@ -1,7 +1,7 @@
 import pytest
 
 from exporter.errors import Throttled
-from exporter.volcengine.answer import Answer, understand
+from exporter.volcengine.replies import Answer, parse_answer
 
 NOW = 1768465805.0
 DATE = "Thu, 15 Jan 2026 08:30:05 GMT"
@@ -10,7 +10,7 @@ DATE = "Thu, 15 Jan 2026 08:30:05 GMT"
 def retry_after(date: str, header: str, now: float) -> float | None:
     """What an answer of 429 with these headers says at `now`."""
     with pytest.raises(Throttled) as caught:
-        understand(Answer(429, date=date, retry_after=header, document=None, flaw=None), now)
+        parse_answer(Answer(429, date=date, retry_after=header, document=None, flaw=None), now)
     return caught.value.retry_after
 
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from exporter import __version__
 from exporter.enums import CallbackOutcome
 from exporter.model.clock import Clock
-from exporter.volcengine.callback import Shape
+from exporter.volcengine.callbacks import CallbackShape
 from exporter.web.recent import MOST, MOST_UNSIGNED, Recent, Seen
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
 
-ODD = Shape("<b>Webcast</b>", ("RoomId", "<script>"))
+ODD = CallbackShape("<b>Webcast</b>", ("RoomId", "<script>"))
 
 
 def test_what_runs_here(site: "Site") -> None:
@@ -50,11 +50,11 @@ def test_the_last_twenty_are_kept_and_few_of_them_unsigned() -> None:
     recent = Recent(Clock(monotonic=lambda: now[0]))
     for number in range(30):
         now[0] += 1
-        recent.add(Shape(f"signed{number}"), CallbackOutcome.ACCEPTED)
+        recent.add(CallbackShape(f"signed{number}"), CallbackOutcome.ACCEPTED)
     assert len(recent.latest_first()) == MOST
     for _ in range(100):
         now[0] += 1
-        recent.add(Shape("unsigned"), CallbackOutcome.BAD_SIGNATURE)
+        recent.add(CallbackShape("unsigned"), CallbackOutcome.BAD_SIGNATURE)
     seen = recent.latest_first()
     assert [each.shape.event_type for each in seen].count("unsigned") == MOST_UNSIGNED
     assert (len(seen), seen[0].age, seen[-1].shape.event_type) == (MOST, 0.0, "signed15")

@@ -1,12 +1,15 @@
-"""Readers of single JSON values that nobody vouches for: each gives a sane value or says that there is none."""
+"""Reads single values of undocumented or unreliable JSON: each function gives a usable value or says there is none."""
 
+import json
 import re
+from collections.abc import Mapping
+from typing import NoReturn
 
 MAX_NUMBER_CHARS = 32
 MAX_USER_ID_CHARS = 128
-"""Of every id the vendor takes (volcengine.com/docs/6348/69828)."""
+"""The vendor's limit for every id (volcengine.com/docs/6348/69828)."""
 MAX_URL_CHARS = 4096
-"""Four times what the vendor takes (seed page, field SourceURL)."""
+"""Four times the vendor's limit (seed page, field SourceURL)."""
 MAX_HOST_CHARS = 253
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -17,6 +20,44 @@ _AUTHORITY = re.compile(
     r"(?:[a-z][a-z0-9+.\-]*:)?//(?:[^/?#\\]*@)?(?:(\w[\w.\-]*)|\[([0-9a-f:.]+)\])(?::[0-9]*)?(?:[/?#]|$)",
     re.IGNORECASE,
 )
+
+
+class NotAnObject(ValueError):
+    """The text is no JSON object; the message is the end of a sentence and repeats nothing of the text."""
+
+
+class JsonObject:
+    """A JSON object whose keys are found in any case; numbers are kept as the text they were written as."""
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
+        self._by_lower_key = {key.lower(): value for key, value in values.items()}
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> "JsonObject":
+        """Parse a JSON text. Raises NotAnObject when it is no JSON object."""
+        try:
+            decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
+            value = json.loads(decoded, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            raise NotAnObject("is not JSON") from None
+        if not isinstance(value, dict):
+            raise NotAnObject("is no JSON object")
+        return cls(value)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys as written."""
+        return tuple(self._values)
+
+    def get(self, key: str) -> object:
+        """The value of a key, written exactly so if there is one, else in any case; None when there is none."""
+        return self._values.get(key, self._by_lower_key.get(key.lower()))
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    """NaN and Infinity are Python's own addition to JSON."""
+    raise ValueError
 
 
 def whole_number(value: object) -> int | None:
@@ -39,8 +80,15 @@ def _whole_number_in(text: str) -> int | None:
     return int(number) if number.is_integer() else None
 
 
+def boolean(value: object) -> bool | None:
+    """A JSON boolean, or the words true and false as a string in any case; None for all else."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
+
+
 def is_empty(value: object) -> bool:
-    """Whether all of it, however deep, is absent, zero, false or empty: the reply's way of holding nothing."""
+    """Whether all of it, however deep, is absent, zero, false or empty."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
@@ -48,13 +96,9 @@ def is_empty(value: object) -> bool:
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)
-        elif not _is_nothing(item):
+        elif item and not (isinstance(item, str) and not item.strip()) and whole_number(item) != 0:
             return False
     return True
-
-
-def _is_nothing(item: object) -> bool:
-    return not item or (isinstance(item, str) and not item.strip()) or whole_number(item) == 0
 
 
 def user_id(value: object) -> tuple[str, bool]:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from exporter.enums import CallbackOutcome, PageAction, PageReason
 from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import TargetId
-from exporter.volcengine.callback import CALLBACK_FIELDS, CallbackResult, Shape, Terms, verify_callback
+from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, verify_callback
 
 NOW = 1_768_465_805.0
 SECRET = "my-callback-secret"
-TERMS = Terms((SECRET,), ("Webcast",), max_age=900.0)
+TERMS = CallbackRules((SECRET,), ("Webcast",), max_age=900.0)
 TARGET = TargetId("661e0000000000000000543c", "Room1", "Task1")
 DATA = {
     "AppId": TARGET.app_id,
@@ -53,7 +53,7 @@ def body(secret: str = SECRET, **changes: Any) -> bytes:
     return json.dumps({**said, "Signature": sha256("".join(signed).encode()).hexdigest()}).encode()
 
 
-def outcome(raw: bytes, terms: Terms = TERMS, now: float = NOW) -> CallbackOutcome:
+def outcome(raw: bytes, terms: CallbackRules = TERMS, now: float = NOW) -> CallbackOutcome:
     """What a body comes to."""
     return verify_callback(raw, terms, now).outcome
 
@@ -73,7 +73,7 @@ def test_the_worked_example() -> None:
     keys = ("AppId", "BusinessId", "Reason", "RoomId", "Status", "TaskId")
     callback = Callback(TARGET, "evt-0001", signature, NOW, event)
     assert verify_callback(raw, TERMS, NOW) == CallbackResult(
-        CallbackOutcome.ACCEPTED, Shape("Webcast", keys), "", callback
+        CallbackOutcome.ACCEPTED, CallbackShape("Webcast", keys), callback=callback
     )
 
 
@@ -110,11 +110,11 @@ def test_other_events_are_about_no_page(status: int) -> None:
     [
         ({}, ()),
         ({"Status": 1}, ()),
-        ({"Status": 6}, CALLBACK_FIELDS[:1]),
-        ({"Status": -1}, CALLBACK_FIELDS[:1]),
-        ({"Status": "soon"}, CALLBACK_FIELDS[:1]),
-        ({"Status": None}, CALLBACK_FIELDS[:1]),
-        ({"Reason": "PageMelt"}, CALLBACK_FIELDS[1:]),
+        ({"Status": 6}, ("EventData.Status",)),
+        ({"Status": -1}, ("EventData.Status",)),
+        ({"Status": "soon"}, ("EventData.Status",)),
+        ({"Status": None}, ("EventData.Status",)),
+        ({"Reason": "PageMelt"}, ("EventData.Reason",)),
     ],
 )
 def test_values_that_nobody_documents_are_named(changes: dict[str, Any], expected: tuple[str, ...]) -> None:
@@ -204,25 +204,22 @@ def test_the_event_data_is_hashed_as_it_came() -> None:
         (body(EventData=data(RoomId=None)), "there is no RoomId"),
         (body(EventData=data(RoomId="", TaskId=None)), "there is no RoomId and no TaskId"),
         (body(EventData=data(TaskId=["Task1"])), "there is no TaskId"),
-        (body(EventData=data(AppId="another")), "EventData names another AppId than the envelope"),
+        (body(EventData=data(AppId="another")), "EventData names another AppId than the body"),
         (body(EventData=data(AppId=None), AppId=None), "there is no AppId"),
         (body(EventData=data(TaskId="a/b")), "AppId, RoomId or TaskId is none that the vendor would take"),
         (body(EventData=data(RoomId="r" * 129)), "AppId, RoomId or TaskId is none that the vendor would take"),
         (body(EventId=None), "EventId must have 1 to 256 characters"),
         (body(EventId="e" * 257), "EventId must have 1 to 256 characters"),
         (body(EventId="evt\0"), "EventId must have no NUL character"),
-        (body(EventTime=None), "EventTime must be a time as in 2026-01-15T08:30:00Z, or Unix seconds"),
-        (body(EventTime="today"), "EventTime must be a time as in 2026-01-15T08:30:00Z, or Unix seconds"),
-        (body(EventTime="2026-01-15"), "EventTime needs a time of day and a time zone, as in 2026-01-15T08:30:00Z"),
     ],
 )
 def test_what_is_malformed_is_told_in_a_sentence(raw: bytes, sentence: str) -> None:
     """Of a signed body too; nothing of it is repeated."""
     verdict = verify_callback(raw, TERMS, NOW)
-    assert (verdict.outcome, verdict.sentence, verdict.callback) == (CallbackOutcome.MALFORMED, sentence, None)
+    assert (verdict.outcome, verdict.problem, verdict.callback) == (CallbackOutcome.MALFORMED, sentence, None)
 
 
-@pytest.mark.parametrize("event_type", ["RecordStarted", "webcast", "", None])
+@pytest.mark.parametrize("event_type", ["RecordStarted", "webcasts", "", None])
 def test_other_events_are_ignored_whatever_they_say(event_type: str | None) -> None:
     """The vendor sends what was subscribed to in the console; EventData of others may be anything."""
     assert outcome(body(EventType=event_type, EventData="anything")) is CallbackOutcome.IGNORED
