@@ -13,8 +13,7 @@ from types import ModuleType
 from benchmarks.fleet import read_fleet
 from benchmarks.result import interleaved
 from exporter.metrics.negotiate import Format
-from exporter.web.gzip import WINDOW
-from exporter.web.pieces import batches
+from exporter.web.endpoints import GZIP_WINDOW, chunks
 
 TASKS = 3_600
 LEVELS = {"zlib": (1, 6), "isal.isal_zlib": (0, 1, 2), "zlib_ng.zlib_ng": (1, 2)}
@@ -37,8 +36,8 @@ def _found(name: str) -> ModuleType | None:
 
 
 def _packed(pieces: list[bytes], library: ModuleType, level: int) -> int:
-    packer = library.compressobj(level, zlib.DEFLATED, WINDOW)
-    return sum(len(packer.compress(piece)) for piece in batches(pieces)) + len(packer.flush())
+    packer = library.compressobj(level, zlib.DEFLATED, GZIP_WINDOW)
+    return sum(len(packer.compress(piece)) for piece in chunks(pieces)) + len(packer.flush())
 
 
 def _timed(pieces: list[bytes], library: ModuleType, level: int) -> Callable[[], float]:

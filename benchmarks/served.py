@@ -14,8 +14,8 @@ from exporter.metrics.catalog.task import task_families
 from exporter.metrics.family import Group, Kind
 from exporter.model.task_state import TaskState
 from exporter.service.exporter import Exporter
-from exporter.web.listener import Listener, bind
-from exporter.web.site import create_site
+from exporter.web.app import create_app
+from exporter.web.server import Listener, bind
 
 ROWS = task_families(Group, ["team"], callbacks=False)
 
@@ -39,7 +39,7 @@ class Families(Collector):
 
 def ours(exporter: Exporter) -> str:
     """Our own site; its URL."""
-    listener = Listener(create_site(exporter, exporter.failed), bind("127.0.0.1:0"), exporter.failed)
+    listener = Listener(create_app(exporter, exporter.failed), bind("127.0.0.1:0"), exporter.failed)
     listener.start()
     return listener.url
 

@@ -10,7 +10,7 @@ from exporter.enums import CallbackOutcome
 from exporter.model.target import TargetId
 from exporter.simulator.notices import Notice, envelope
 from exporter.volcengine.callbacks import CallbackRules, verify_callback
-from exporter.web.passwords import Login, Passwords
+from exporter.web.auth import Login, PasswordChecker
 from tests.certificates import HASH, PASSWORD
 
 SECRET = "a-secret-of-the-tests"
@@ -46,7 +46,7 @@ def test_signatures(answers: list[bool], equal: bool) -> None:  # noqa: FBT001
 def test_passwords_that_are_remembered(answers: list[bool], equal: bool) -> None:  # noqa: FBT001
     """Whatever it says no to is bcrypt's to judge."""
     answers[:] = [equal]
-    passwords = Passwords({"alice": HASH.encode()})
-    assert asyncio.run(passwords.admit(Login("alice", b"guessed"))) == equal
+    passwords = PasswordChecker({"alice": HASH.encode()})
+    assert asyncio.run(passwords.check(Login("alice", b"guessed"))) == equal
     answers[:] = [False]
-    assert asyncio.run(passwords.admit(Login("alice", PASSWORD.encode())))
+    assert asyncio.run(passwords.check(Login("alice", PASSWORD.encode())))

@@ -13,7 +13,7 @@ from exporter.bundle.files import bundle
 from exporter.cli.group import main
 from exporter.cli.serve import serve
 from exporter.config.load import load
-from exporter.web.gatekeeper import OPEN
+from exporter.web.auth import OPEN_PATHS
 from tests.names import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
@@ -89,7 +89,7 @@ def test_the_flags_are_serve_s(manifests: Manifests) -> None:
 
 def test_the_probes_need_no_password(manifests: Manifests) -> None:
     """Whatever a web config file asks of others."""
-    assert {manifests.container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} < OPEN
+    assert {manifests.container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} < OPEN_PATHS
 
 
 def test_it_runs_as_the_image_does(manifests: Manifests) -> None:

@@ -13,8 +13,8 @@ from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, Problem, StartError
 from exporter.model.callback import Callback
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, verify_callback
-from exporter.web.callback import LARGEST_BODY
-from exporter.web.envelope import moment
+from exporter.web.endpoints import MAX_CALLBACK_BYTES
+from exporter.web.serializers import rfc3339
 
 WHAT_TO_DO = {
     CallbackOutcome.BAD_SIGNATURE: (
@@ -47,7 +47,7 @@ def _tell(config: Config, file: Path, verdict: CallbackResult, callback: Callbac
         click.echo(f"{file}: {field} has a value that the vendor does not document")
     if verdict.outcome is CallbackOutcome.STALE:
         limit = format_duration(config.callbacks.max_age)
-        click.echo(f"{file}: its EventTime is {moment(callback.at)}; sent now it would be stale (max_age is {limit})")
+        click.echo(f"{file}: its EventTime is {rfc3339(callback.at)}; sent now it would be stale (max_age is {limit})")
     return True
 
 
@@ -60,11 +60,11 @@ def _counts(callback: Callback) -> str:
 def _body(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
-            body = opened.read(LARGEST_BODY + 1)
+            body = opened.read(MAX_CALLBACK_BYTES + 1)
     except OSError as error:
         raise StartError(f"{file}: {(error.strerror or str(error)).lower()}") from error
-    if len(body) > LARGEST_BODY:
-        raise StartError(f"{file}: has more than {LARGEST_BODY:,} bytes, and would be refused (413)")
+    if len(body) > MAX_CALLBACK_BYTES:
+        raise StartError(f"{file}: has more than {MAX_CALLBACK_BYTES:,} bytes, and would be refused (413)")
     return body
 
 

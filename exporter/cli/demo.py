@@ -15,7 +15,7 @@ from exporter.service import serve as app
 from exporter.service.exporter import Exporter
 from exporter.simulator.manner import DEMO
 from exporter.simulator.simulation import Scene, Simulation
-from exporter.web.listener import Listener
+from exporter.web.server import Listener
 
 CONFIG = """\
 accounts:

@@ -17,8 +17,7 @@ from exporter.config.times import parse_time
 from exporter.enums import Status, StopReason
 from exporter.service.offline import runs_in_state
 from exporter.store.stopped import Wanted
-from exporter.web.envelope import moment
-from exporter.web.run_facts import csv_of
+from exporter.web.serializers import rfc3339, runs_csv
 
 PAGE = 1_000
 STOPPED = [Status.ENDED.value, Status.FAILED.value]
@@ -87,7 +86,7 @@ def runs(
     if output == "json":
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     elif output == "csv":
-        click.echo(csv_of(rows), nl=False)
+        click.echo(runs_csv(rows), nl=False)
     else:
         click.echo(_table(rows))
 
@@ -108,8 +107,8 @@ def _all(page: Ask) -> Iterator[dict[str, Any]]:
 
 def _from_exporter(url: str, wanted: Wanted) -> Ask:
     asked = {
-        "since": moment(wanted.since),
-        "until": moment(wanted.until),
+        "since": rfc3339(wanted.since),
+        "until": rfc3339(wanted.until),
         "app_id": wanted.app_id,
         "status": wanted.status,
         "reason": wanted.reason,

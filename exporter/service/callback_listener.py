@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp
 
-from exporter.web.listener import Listener, bind
-from exporter.web.policy import PolicyNow
+from exporter.web.auth import CurrentPolicy
+from exporter.web.server import Listener, bind
 
 
 class Planned(NamedTuple):
@@ -29,7 +29,7 @@ class CallbackListener:
     """
 
     def __init__(
-        self, make_site: Callable[[], ASGIApp], failed: Callable[[str, Exception], None], policy: PolicyNow
+        self, make_site: Callable[[], ASGIApp], failed: Callable[[str, Exception], None], policy: CurrentPolicy
     ) -> None:
         self._make_site = make_site
         self._failed = failed
@@ -46,7 +46,7 @@ class CallbackListener:
         if address == self._now.address or address is None:
             return self._now if address else CLOSED
         bound, site = bind(address, PLACE), self._make_site()
-        listener = Listener(site, bound, self._failed, PLACE, lambda: self._policy().door_tls, share=SHARE)
+        listener = Listener(site, bound, self._failed, PLACE, lambda: self._policy().callback_tls, share=SHARE)
         listener.start()
         return Planned(address, listener)
 

@@ -15,7 +15,7 @@ from exporter.model.callback import Callback
 from exporter.service.components import Components
 from exporter.service.kept import CarryOut, Secrets
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, verify_callback
-from exporter.web.recent import Recent, Seen
+from exporter.web.interfaces import CallbackLog, CallbackRecord
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class CallbackIntake:
         self._taking = Lock()
         self._told: set[str] = set()
         self._told_unsigned = False
-        self._recent = Recent(parts.clock)
+        self._recent = CallbackLog(parts.clock)
         self.config = CallbackConfig()
 
     @property
@@ -80,7 +80,7 @@ class CallbackIntake:
         if verdict.outcome is CallbackOutcome.ACCEPTED and verdict.callback:
             self._take_in(verdict.callback, verdict.unexpected)
 
-    def recent(self) -> list[Seen]:
+    def recent(self) -> list[CallbackRecord]:
         """The last ones, the latest first."""
         return self._recent.latest_first()
 

@@ -21,7 +21,7 @@ from exporter.service.callbacks import CallbackIntake
 from exporter.service.components import make_parts
 from exporter.service.inbox import StandbyQueueWorker
 from exporter.service.push import PushApi
-from exporter.service.queries import Insight
+from exporter.service.queries import Queries
 from exporter.service.settings import (
     callback_address,
     info_labels_of,
@@ -34,9 +34,9 @@ from exporter.service.settings import (
 from exporter.service.target_manager import TargetManager, left_live, log_problems
 from exporter.store.store import LONGEST_LOOK_BACK
 from exporter.volcengine.rate_limiter import RateCap, RateLimiter, unrestrained
-from exporter.web.insight import Reload
-from exporter.web.policy import PolicyNow, wide_open
-from exporter.web.site import create_door_site
+from exporter.web.app import create_callback_app
+from exporter.web.auth import CurrentPolicy, open_policy
+from exporter.web.interfaces import Reload
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Exporter:
     """One exporter over one open state.
 
     `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
-    what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back; `insight` is for people.
+    what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back; `queries` is for people.
     `flags` are the command line's, to be shown; `policy` is the web config file's, for the listener of callbacks;
     `restrain` makes of a rate the one that is allowed now.
     """
@@ -62,7 +62,7 @@ class Exporter:
         clock: Clock,
         *,
         flags: Mapping[str, str] | None = None,
-        policy: PolicyNow = wide_open,
+        policy: CurrentPolicy = open_policy,
         restrain: RateCap = unrestrained,
     ) -> None:
         self.config = config
@@ -78,11 +78,11 @@ class Exporter:
         self.self_metrics, self.exposition, self.failed = parts.self_metrics, parts.exposition, parts.failed
         self._dispatcher = Scheduler(self._beat, self._housekeep, self._count_event, clock.monotonic)
         self._targets = TargetManager(parts, self._dispatcher)
-        self.insight = Insight(parts, self._targets)
+        self.queries = Queries(parts, self._targets)
         self.push = PushApi(parts, self._targets.carry_out)
         self.callbacks = CallbackIntake(parts, self._targets.carry_out)
         self._inbox = StandbyQueueWorker(parts, self.push, self.callbacks)
-        self._door = CallbackListener(lambda: create_door_site(self, self.failed, policy), self.failed, policy)
+        self._door = CallbackListener(lambda: create_callback_app(self, self.failed, policy), self.failed, policy)
 
     def start(self) -> None:
         """Begin to read; ConfigError when an account cannot call, StartError when the state's runs cannot be read."""
@@ -110,7 +110,7 @@ class Exporter:
                 self._apply(with_state_of(self.config, self._load_config()))
             except Exception as error:  # the edge of a reload: whatever breaks, the old one serves on
                 self.self_metrics.reload_successful.set(0)
-                self.insight.reload = Reload(good=False, at=self._clock.unix())
+                self.queries.reload = Reload(good=False, at=self._clock.unix())
                 bad = self._explained(error)
                 log.error("the configuration is not reloaded, the old one stays: %s", bad)  # noqa: TRY400 - a sentence
                 raise bad from error
@@ -206,7 +206,7 @@ class Exporter:
     def _loaded(self) -> None:
         self.self_metrics.reload_successful.set(1)
         self.self_metrics.reload_timestamp.set(self._clock.unix())
-        self.insight.reload = Reload(good=True, at=self._clock.unix())
+        self.queries.reload = Reload(good=True, at=self._clock.unix())
 
     def _beat(self) -> None:
         self._parts.desks.hand_out()

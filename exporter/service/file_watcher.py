@@ -10,7 +10,7 @@ from exporter.config.rotation import Traces, traces
 from exporter.config.schema import Config
 from exporter.config.web_config import WebConfig, load_web_config
 from exporter.errors import ConfigError, Problem
-from exporter.web.policy import Policy, make_policy, wide_open
+from exporter.web.auth import WebPolicy, make_policy, open_policy
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +28,14 @@ class WebFile:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._told = ""
-        self._config, self._policy = NOTHING, wide_open()
+        self._config, self._policy = NOTHING, open_policy()
         try:
             self._take()
         except ConfigError as error:
             raise ConfigError([Problem(str(file), str(each)) for each in error.problems]) from None
         self._seen = self._taken
 
-    def now(self) -> Policy:
+    def now(self) -> WebPolicy:
         """The policy in force."""
         return self._policy
 
@@ -95,9 +95,9 @@ class FileWatcher:
         self._web_file = WebFile(web_file) if web_file else None
         self._told: dict[Path, tuple[str, Traces]] = {}
 
-    def policy(self) -> Policy:
+    def policy(self) -> WebPolicy:
         """The policy in force."""
-        return self._web_file.now() if self._web_file else wide_open()
+        return self._web_file.now() if self._web_file else open_policy()
 
     def look(self, config: Config) -> None:
         """Look at the web config file, and warn of files of secrets that everybody can read."""

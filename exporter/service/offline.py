@@ -8,7 +8,7 @@ from exporter.discovery.merge import AccountOf
 from exporter.errors import StartError
 from exporter.store.read_only import looking_into
 from exporter.store.stopped import Wanted, stopped_runs
-from exporter.web.run_facts import run_json
+from exporter.web.serializers import run_json
 
 
 def runs_in_state(config: Config, wanted: Wanted) -> tuple[list[dict[str, Any]], int]:

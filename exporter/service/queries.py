@@ -13,10 +13,10 @@ from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.service.components import Components
 from exporter.service.target_manager import TargetManager
 from exporter.store.stopped import Found, Wanted, stopped_runs
-from exporter.web.insight import Reload
+from exporter.web.interfaces import Reload
 
 
-class Insight:
+class Queries:
     """Reads, and changes nothing. `reload` is set by whoever (re)loads the configuration."""
 
     def __init__(self, parts: Components, target_manager: TargetManager) -> None:
@@ -39,15 +39,15 @@ class Insight:
         """How long things are kept and waited for."""
         return self._parts.registry.lifetimes
 
-    def known(self, target: TargetId) -> TaskState | None:
+    def task_state(self, target: TargetId) -> TaskState | None:
         """What is known of a target, None when it is not tracked."""
         return self._parts.registry.get(target)
 
-    def turn(self, known: TaskState) -> NextRead | None:
+    def next_read(self, known: TaskState) -> NextRead | None:
         """When a target will be read next; None while no account reads it."""
         return self._parts.desks.turn(known)
 
-    def recollected(self, target: TargetId) -> TaskHistory:
+    def history(self, target: TargetId) -> TaskHistory:
         """Its last reads and changes."""
         return self._parts.history.of(target)
 

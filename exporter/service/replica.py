@@ -14,9 +14,8 @@ from exporter.service.leading import ServeOptions, follow, leading, look
 from exporter.service.signals import SignalAction, Signals
 from exporter.service.standby import Standby
 from exporter.store.opening import Hold, hold_of
-from exporter.web.listener import Listener
-from exporter.web.site import create_site
-from exporter.web.standby import Stage, create_standby_site
+from exporter.web.app import RoleSwitch, create_app, create_standby_app
+from exporter.web.server import Listener
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ TRIES_A_LOOK = 4
 def replicate(setup: ServeOptions, bound: socket.socket, signals: Signals) -> None:
     """Serve until a stop is wished for. ConfigError and StartError as `serve`."""
     standby = _standby(setup)
-    stage = Stage()
+    stage = RoleSwitch()
     listener = Listener(stage, bound, standby.failed, tls=lambda: setup.watched.policy().tls)
     _play(stage, standby, setup)
     listener.start()
@@ -53,8 +52,8 @@ def _standby(setup: ServeOptions) -> Standby:
     return Standby(setup.config, setup.load_config, setup.clock, setup.watched.policy)
 
 
-def _play(stage: Stage, standby: Standby, setup: ServeOptions) -> None:
-    stage.site = create_standby_site(standby, standby.failed, setup.watched.policy)
+def _play(stage: RoleSwitch, standby: Standby, setup: ServeOptions) -> None:
+    stage.app = create_standby_app(standby, standby.failed, setup.watched.policy)
 
 
 def _elected(standby: Standby, signals: Signals, setup: ServeOptions) -> Hold | None:
@@ -82,14 +81,14 @@ def _elected(standby: Standby, signals: Signals, setup: ServeOptions) -> Hold | 
                 standby.reload()
 
 
-def _lead(setup: ServeOptions, hold: Hold, stage: Stage, standby: Standby, signals: Signals) -> Config | None:
+def _lead(setup: ServeOptions, hold: Hold, stage: RoleSwitch, standby: Standby, signals: Signals) -> Config | None:
     """Read the tasks; the configuration then in force when another process has the state, None at a stop."""
     with leading(setup, hold) as exporter:
         if signals.stops_within(hold.patience):
             return None
         standby.make_way()
         exporter.start()
-        stage.site = create_site(exporter, exporter.failed, setup.watched.policy)
+        stage.app = create_app(exporter, exporter.failed, setup.watched.policy)
         standby.close()
         log.info("this process leads: it reads the tasks")
         gc.collect()

@@ -17,8 +17,8 @@ from exporter.service.leading import ServeOptions, follow, leading
 from exporter.service.replica import replicate
 from exporter.service.signals import SignalAction, Signals
 from exporter.store.opening import Hold, hold_of
-from exporter.web.listener import Listener, bind
-from exporter.web.site import create_site
+from exporter.web.app import create_app
+from exporter.web.server import Listener, bind
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def serve(
             return
         undo.callback(lock.release)
         exporter = undo.enter_context(leading(setup, lock))
-        site = create_site(exporter, exporter.failed, watched.policy)
+        site = create_app(exporter, exporter.failed, watched.policy)
         listener = Listener(site, bound, exporter.failed, tls=lambda: watched.policy().tls)
         undo.callback(listener.stop)
         if signals.stops_within(lock.patience):

@@ -26,9 +26,9 @@ from exporter.service.push import admits
 from exporter.service.settings import callback_address, with_state_of
 from exporter.store.inbox import Inbox, Kind
 from exporter.volcengine.callbacks import verify_callback
-from exporter.web.policy import PolicyNow
-from exporter.web.recent import Seen
-from exporter.web.standby import create_standby_site
+from exporter.web.app import create_callback_app
+from exporter.web.auth import CurrentPolicy
+from exporter.web.interfaces import CallbackRecord
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ SHOWN = ("webcast_exporter_", "webcast_callback_events")
 class Standby:
     """What its pages need. ConfigError when a file of secrets cannot be used, StartError when a port cannot be had."""
 
-    def __init__(self, config: Config, load_config: Callable[[], Config], clock: Clock, policy: PolicyNow) -> None:
+    def __init__(self, config: Config, load_config: Callable[[], Config], clock: Clock, policy: CurrentPolicy) -> None:
         self.config = config
         self._load_config = load_config
         self._clock = clock
@@ -54,9 +54,7 @@ class Standby:
         self.push = PushForLeader(self, clock)
         self.callbacks = CallbacksForLeader(self, clock)
         self._tried_at = clock.monotonic()
-        self._door = CallbackListener(
-            lambda: create_standby_site(self, self.failed, policy, door=True), self.failed, policy
-        )
+        self._door = CallbackListener(lambda: create_callback_app(self, self.failed, policy), self.failed, policy)
         self._apply(config)
 
     def tried(self) -> None:
@@ -152,7 +150,7 @@ class CallbacksForLeader:
         """Whether they come to a listener of their own."""
         return self._standby.config.callbacks.listen_address is not None
 
-    def recent(self) -> list[Seen]:
+    def recent(self) -> list[CallbackRecord]:
         """None are shown."""
         return []
 

@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from exporter.enums import Source
 from exporter.metrics.self_metrics import AccountNumbers
-from exporter.web.site import create_site
+from exporter.web.app import create_app
 from tests.browser.fleet import NOW, morning, runs_that_stopped
 from tests.real.conftest import real_part
-from tests.web.conftest import FakeHouse, Serve, Site, serving
+from tests.web.conftest import FakeExporter, Serve, Site, serving
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run"]
 
@@ -53,16 +53,16 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Serve]:
     """A listener of the browser's own."""
-    with serving(create_site) as serve:
+    with serving(create_app) as serve:
         yield serve
 
 
-def school() -> FakeHouse:
+def school() -> FakeExporter:
     """A school in the morning."""
-    house = FakeHouse(known=morning(), flags={"--config.file": "webcast.yml"}, uptime=93_784.0)
-    house.insight.runs = runs_that_stopped()
-    house.insight.numbers = {"default": AccountNumbers(48.0, 48.0, 9.6, up=True, clock_skew=0.1, oldest_due=NOW - 3)}
-    house.insight.listed = {Source.HTTP: 51, Source.PUSH: 1}
+    house = FakeExporter(known=morning(), flags={"--config.file": "webcast.yml"}, uptime=93_784.0)
+    house.queries.runs = runs_that_stopped()
+    house.queries.numbers = {"default": AccountNumbers(48.0, 48.0, 9.6, up=True, clock_skew=0.1, oldest_due=NOW - 3)}
+    house.queries.listed = {Source.HTTP: 51, Source.PUSH: 1}
     return house
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import ViewportSize, sync_playwright
 
-from exporter.web.site import create_site
+from exporter.web.app import create_app
 from tests.browser.conftest import FLAGS, school
 from tests.real.conftest import real_part
 from tests.web.conftest import serving
@@ -14,7 +14,7 @@ IMAGE = Path(__file__).parent.parent.parent / "docs" / "images" / "tasks.png"
 
 def main() -> None:
     """One picture, sharp enough for a fine screen."""
-    with serving(create_site) as serve, sync_playwright() as playwright:
+    with serving(create_app) as serve, sync_playwright() as playwright:
         site = serve(school())
         browser = playwright.chromium.launch(executable_path=real_part("chromium"), args=FLAGS)
         page = browser.new_page(viewport=ViewportSize(width=1200, height=820), device_scale_factor=1.5)

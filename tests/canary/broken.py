@@ -11,7 +11,7 @@ BROKEN = (
     "exporter.volcengine.signing.signing_key",
     "exporter.service.callbacks.verify_callback",
     "exporter.service.push.PushDesk.admits",
-    "exporter.web.passwords.Passwords._fits",
+    "exporter.web.auth.PasswordChecker._matches",
 )
 
 

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from exporter.model.target import TargetId
 from exporter.simulator.certificates import Certificates, make_certificates
 from exporter.simulator.notices import Notice, envelope
-from exporter.web.house import House
-from exporter.web.site import create_site
+from exporter.web.app import create_app
+from exporter.web.interfaces import ExporterApi
 from tests.canary import given
 from tests.certificates import client_context
 from tests.real.conftest import Running, free_port, start, wait_until
@@ -90,7 +90,7 @@ def knock(visit: Visit) -> None:
 
 def pages() -> Iterator[str]:
     """The path of every page, for a task that fails and one that is well where it is a task's."""
-    for route in create_site(cast("House", None), _never).routes:
+    for route in create_app(cast("ExporterApi", None), _never).routes:
         if isinstance(route, Route) and "GET" in (route.methods or ()):
             for app in ("app-well", "app-html"):
                 ids = {"{app_id}": app, "{room_id}": "Room", "{task_id}": "Task0", "{name:path}": "grafana/fleet.json"}

@@ -21,7 +21,7 @@ from exporter.model.target import TargetId
 from exporter.model.task import Task
 from exporter.store.opening import open_engine
 from exporter.store.store import Store
-from exporter.web.listener import Listener, bind
+from exporter.web.server import Listener, bind
 
 Run = Callable[..., Result]
 

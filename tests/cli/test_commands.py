@@ -19,7 +19,7 @@ from exporter.metrics.reference import reference
 from exporter.service.exporter import Exporter
 from exporter.service.serve import serve
 from exporter.service.signals import SignalAction, Signals
-from exporter.web.listener import Listener
+from exporter.web.server import Listener
 
 Run = Callable[..., Result]
 

@@ -20,7 +20,7 @@ from exporter.simulator.authority import Account
 from exporter.simulator.faults import FaultMode
 from exporter.simulator.notices import Notice, envelope
 from exporter.simulator.simulation import CREDENTIALS
-from exporter.web.listener import Listener
+from exporter.web.server import Listener
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Api

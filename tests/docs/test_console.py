@@ -10,8 +10,8 @@ from starlette.routing import Match
 
 from exporter.cli.group import main
 from exporter.discovery.sd_format import groups_of_json
-from exporter.web.house import House
-from exporter.web.site import create_site
+from exporter.web.app import create_app
+from exporter.web.interfaces import ExporterApi
 from tests.docs.console import Call, commands, curl, lines, sent
 from tests.docs.reading import ROOT, Block, blocks, blocks_of
 
@@ -42,7 +42,7 @@ OTHERS = {
 EXPORTER, SIMULATOR = 10960, 18080
 PAGES_OF_THE_SIMULATOR = {"/", "/targets", "/truth", "/fault"}
 SHELLS = [block for block in blocks("console", "text") if any(lines(block))]
-NO_HOUSE = cast("House", None)
+NO_HOUSE = cast("ExporterApi", None)
 
 
 def name_of(block: Block) -> str:
@@ -72,7 +72,7 @@ def answered(call: Call) -> bool:
     if url.port == SIMULATOR:
         return url.path in PAGES_OF_THE_SIMULATOR
     scope = {"type": "http", "method": call.method, "path": url.path, "root_path": "", "headers": []}
-    routes = create_site(NO_HOUSE, lambda _what, _error: None).routes
+    routes = create_app(NO_HOUSE, lambda _what, _error: None).routes
     return any(route.matches(scope)[0] is Match.FULL for route in routes)
 
 

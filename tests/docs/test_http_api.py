@@ -9,12 +9,12 @@ from starlette.routing import Route
 from exporter.enums import ReadFailure, Source, Status
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import TaskState
-from exporter.web import runs, tasks
-from exporter.web.asked import Sort
-from exporter.web.envelope import failure
-from exporter.web.house import House
-from exporter.web.site import create_site
-from exporter.web.targets_api import _shown
+from exporter.web import api
+from exporter.web.api import failure
+from exporter.web.app import create_app
+from exporter.web.interfaces import ExporterApi
+from exporter.web.serializers import target_json
+from exporter.web.task_query import Sort
 from tests.docs.reading import ROOT, blocks_of
 
 DOCUMENT = ROOT / "docs" / "http-api.md"
@@ -31,7 +31,7 @@ def told() -> set[tuple[str, str]]:
 def served() -> set[tuple[str, str]]:
     """Method and path of each route; HEAD goes with GET, and a GET that only says 405 is none."""
     found = set()
-    for route in create_site(cast("House", None), lambda _what, _error: None).routes:
+    for route in create_app(cast("ExporterApi", None), lambda _what, _error: None).routes:
         path = getattr(route, "path", "")
         for place, name in PLACES.items():
             path = path.replace(place, name)
@@ -50,7 +50,7 @@ def test_the_json_is_that_of_the_answers() -> None:
     success, error = (json.loads(block.text) for block in blocks_of(DOCUMENT) if block.kind == "json")
     (target,) = success["data"]["targets"]
     known = TaskState(Target(TargetId("a", "b", "c"), account="default"))
-    assert list(target) == list(_shown(known))
+    assert list(target) == list(target_json(known))
     assert list(error) == list(json.loads(bytes(failure(400, "sentence", problems=[]).body)))
 
 
@@ -64,7 +64,7 @@ def test_the_words_are_those_of_the_tables() -> None:
 def test_the_parameters_are_those_that_are_read() -> None:
     """Sizes of a page and orders."""
     text = DOCUMENT.read_text()
-    for part, sizes in (("tasks on each", tasks.API_SIZES), ("runs on each", runs.API_SIZES)):
+    for part, sizes in (("tasks on each", api.TASK_SIZES), ("runs on each", api.RUN_SIZES)):
         assert f"{part}: {sizes[0]:,}, at most {sizes[1]:,}" in text
     orders = next(line for line in text.splitlines() if line.startswith("| `sort` |"))
     assert set(re.findall(r"`(\w+)`", orders)) == {"sort", *Sort}

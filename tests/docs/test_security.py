@@ -4,20 +4,20 @@ import re
 
 import pytest
 
-from exporter.config import web_config
-from exporter.web import bodies, callback, connection, listener, passwords, server, site, targets_api
+from exporter.config.web_config import LARGEST_FILE
+from exporter.web import api, auth, endpoints, server
 from tests.docs.reading import ROOT
 
 TEXT = (ROOT / "SECURITY.md").read_text()
 PROMISES = re.findall(r"^\| .* \| (`tests/.*) \|$", TEXT, re.MULTILINE)
 BOUNDS = (
-    f"| connections | {server.MOST_CONNECTIONS}, or half of",
-    f"| a head, a TLS handshake, a body | {connection.PATIENCE[connection.Wait.HEAD]:g} s each",
-    f"| an answer that is not taken | {connection.PATIENCE[connection.Wait.ANSWER]:g} s",
-    f"| an idle connection | {connection.KEEP_ALIVE} s",
-    f"| {callback.LARGEST_BODY >> 10} KiB, {targets_api.LARGEST_BODY >> 20} MiB, {web_config.LARGEST_FILE >> 20} MiB |",
-    f"| {site.UNSIGNED_AT_ONCE:g} at once, {site.UNSIGNED_PER_SECOND:g} a second",
-    f"| passwords that wait to be checked | {passwords.MOST_WAITING} |",
+    f"| connections | {server.MAX_CONNECTIONS}, or half of",
+    f"| a head, a TLS handshake, a body | {server.STALL_TIMEOUTS[server.Waiting.HEAD]:g} s each",
+    f"| an answer that is not taken | {server.STALL_TIMEOUTS[server.Waiting.ANSWER]:g} s",
+    f"| an idle connection | {server.KEEP_ALIVE} s",
+    f"| {endpoints.MAX_CALLBACK_BYTES >> 10} KiB, {api.MAX_BODY_BYTES >> 20} MiB, {LARGEST_FILE >> 20} MiB |",
+    f"| {endpoints.UNSIGNED_BURST:g} at once, {endpoints.UNSIGNED_PER_SECOND:g} a second",
+    f"| passwords that wait to be checked | {auth.MAX_WAITING} |",
 )
 
 
@@ -39,5 +39,5 @@ def test_each_promise_names_a_test() -> None:
 def test_a_bound_is_the_codes(bound: str) -> None:
     """To the number."""
     assert bound in TEXT
-    assert {server.HANDSHAKE, bodies.PATIENCE} == {connection.PATIENCE[connection.Wait.HEAD]}
-    assert listener.SHARE == 2
+    assert {server.HANDSHAKE_TIMEOUT, endpoints.BODY_TIMEOUT} == {server.STALL_TIMEOUTS[server.Waiting.HEAD]}
+    assert server.CONNECTION_SHARE == 2

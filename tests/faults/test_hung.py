@@ -15,8 +15,8 @@ from exporter.model.clock import Clock
 from exporter.scheduler.poller import Poller
 from exporter.service.exporter import Exporter
 from exporter.store.opening import open_engine
-from exporter.web.listener import Listener, bind
-from exporter.web.site import create_site
+from exporter.web.app import create_app
+from exporter.web.server import Listener, bind
 from tests.faults.places import TaskCountKey, open_place
 from tests.real.conftest import wait_until
 
@@ -65,7 +65,7 @@ def exporter(place: TaskCountKey, shift: Shifted, tmp_path: Path) -> Iterator[Ex
 @pytest.fixture
 def status_of(exporter: Exporter) -> Iterator[Callable[[str], int]]:
     """The HTTP status of a page."""
-    listener = Listener(create_site(exporter, exporter.failed), bind("127.0.0.1:0"), exporter.failed)
+    listener = Listener(create_app(exporter, exporter.failed), bind("127.0.0.1:0"), exporter.failed)
     listener.start()
     with httpx.Client(base_url=listener.url, trust_env=False, timeout=PATIENCE) as client:
         yield lambda path: client.get(path).status_code

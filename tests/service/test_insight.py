@@ -24,19 +24,19 @@ def test_a_task_and_its_reads(world: "World", wait: Wait) -> None:
     running = world.task("running")
     world.write(static_configs=world.lists(running, NOBODY))
     exporter = world.start()
-    insight = exporter.insight
-    wait(lambda: len(insight.recollected(running).reads) > 1, "two good reads")
-    wait(lambda: len(insight.recollected(NOBODY).reads) > 1, "two failed reads")
-    known = insight.known(running)
+    insight = exporter.queries
+    wait(lambda: len(insight.history(running).reads) > 1, "two good reads")
+    wait(lambda: len(insight.history(NOBODY).reads) > 1, "two failed reads")
+    known = insight.task_state(running)
     assert known is not None
     assert known.display_status is DisplayStatus.RUNNING
-    assert {read.failure for read in insight.recollected(running).reads} == {None}
-    assert {read.failure for read in insight.recollected(NOBODY).reads} == {"not_found"}
-    turn = insight.turn(known)
+    assert {read.failure for read in insight.history(running).reads} == {None}
+    assert {read.failure for read in insight.history(NOBODY).reads} == {"not_found"}
+    turn = insight.next_read(known)
     assert turn is not None
     assert turn.due is None or abs(turn.due - insight.now) < 5
     assert insight.has_series(running)
-    assert insight.known(TargetId(APP, "Room", "unlisted")) is None
+    assert insight.task_state(TargetId(APP, "Room", "unlisted")) is None
     assert not insight.has_series(TargetId(APP, "Room", "unlisted"))
 
 
@@ -45,17 +45,17 @@ def test_a_change_of_what_it_counts_as(world: "World", wait: Wait) -> None:
     task = world.task("ends")
     world.write(static_configs=world.lists(task, team="edu", city="x"), metrics={"info_labels": ["team"]})
     exporter = world.start()
-    wait(lambda: exporter.insight.recollected(task).reads, "a read")
-    assert exporter.insight.recollected(task).changes == ()
+    wait(lambda: exporter.queries.history(task).reads, "a read")
+    assert exporter.queries.history(task).changes == ()
     world.simulation.fleet.stop(task)
-    wait(lambda: exporter.insight.recollected(task).changes, "the end")
-    change = exporter.insight.recollected(task).changes[0]
+    wait(lambda: exporter.queries.history(task).changes, "the end")
+    change = exporter.queries.history(task).changes[0]
     assert (change.before, change.after, change.reason) == (
         DisplayStatus.RUNNING,
         DisplayStatus.ENDED,
         StopReason.STOP_BY_API,
     )
-    found = exporter.insight.stopped_runs(Wanted(0.0))
+    found = exporter.queries.stopped_runs(Wanted(0.0))
     assert [(run.target, run.stopped) for run in found.runs] == [(task, StopReason.STOP_BY_API)]
     assert found.labels == ({"team": "edu"},)
 
@@ -64,7 +64,7 @@ def test_accounts_lists_and_reloads(world: "World", wait: Wait) -> None:
     """Who reads which app, how many targets each source lists, and how the last reload went."""
     world.write(static_configs=world.lists(world.task("one"), NOBODY), accounts=[world.account(app_ids=[APP])])
     exporter = world.start()
-    insight = exporter.insight
+    insight = exporter.queries
     assert (insight.account_of(APP), insight.account_of("other")) == ("default", None)
     assert insight.by_source()[Source.STATIC] == 2
     assert insight.rejected()[Rejection.NO_ACCOUNT] == 0
@@ -84,4 +84,4 @@ def test_while_the_state_is_closed(world: "World") -> None:
     exporter = world.start()
     world.stop(exporter)
     with pytest.raises(StateError):
-        exporter.insight.stopped_runs(Wanted(0.0))
+        exporter.queries.stopped_runs(Wanted(0.0))

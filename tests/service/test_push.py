@@ -14,8 +14,8 @@ from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
 from exporter.simulator.lives import Plan
 from exporter.simulator.settings import Settings
-from exporter.web.listener import Listener, bind
-from exporter.web.site import create_site
+from exporter.web.app import create_app
+from exporter.web.server import Listener, bind
 
 if TYPE_CHECKING:
     from tests.service.conftest import Samples, World
@@ -51,7 +51,7 @@ class Api:
     def start(self) -> Exporter:
         """Start the exporter and its listener."""
         self.exporter = self.world.start()
-        listener = Listener(create_site(self.exporter, self.exporter.failed), bind("127.0.0.1:0"), self.exporter.failed)
+        listener = Listener(create_app(self.exporter, self.exporter.failed), bind("127.0.0.1:0"), self.exporter.failed)
         listener.start()
         self._served.append((listener, httpx.Client(base_url=listener.url, trust_env=False, timeout=30)))
         return self.exporter

@@ -18,7 +18,7 @@ from exporter.service.exporter import Exporter
 from exporter.service.serve import serve
 from exporter.simulator.faults import FaultMode
 from exporter.store.lock import StateLock
-from exporter.web.listener import Listener
+from exporter.web.server import Listener
 
 if TYPE_CHECKING:
     from tests.service.conftest import World

@@ -11,7 +11,7 @@ from exporter.config.schema import Config
 from exporter.errors import ConfigError
 from exporter.service import leading
 from exporter.service.file_watcher import FileWatcher, load_both
-from exporter.web.policy import WIDE_OPEN
+from exporter.web.auth import OPEN_POLICY
 from tests.certificates import HASH
 
 OPEN = "its mode 0644 lets every user of this machine read the file; chmod o-r ends that"
@@ -59,7 +59,7 @@ def test_the_command_lines_files_are_looked_at(folder: Path, caplog: pytest.LogC
 
 def test_without_a_web_config_file_all_is_open() -> None:
     """Plain HTTP, for everybody."""
-    assert FileWatcher(None, None).policy() is WIDE_OPEN
+    assert FileWatcher(None, None).policy() is OPEN_POLICY
 
 
 def test_what_nobody_foresaw_in_a_file_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

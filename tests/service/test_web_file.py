@@ -71,7 +71,7 @@ def test_a_change_is_taken_once_it_has_come_to_rest(folder: Folder) -> None:
     looks(file, 1)
     assert file.now() is first
     looks(file, 1)
-    assert (file.now().allowance is None, bool(file.now().passwords)) == (False, False)
+    assert (file.now().rate is None, bool(file.now().passwords)) == (False, False)
 
 
 def test_what_has_not_changed_is_not_read_again(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
@@ -92,7 +92,7 @@ def test_another_certificate_is_a_change(folder: Folder, caplog: pytest.LogCaptu
     folder.show(folder.certificates.stranger)
     looks(file, 2)
     assert file.now().tls != first.tls
-    assert file.now().door_tls != first.door_tls
+    assert file.now().callback_tls != first.callback_tls
     assert caplog.messages == [f"the web config file {folder.file} is read again"]
     looks(file, 3)
     assert len(caplog.messages) == 1

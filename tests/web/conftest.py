@@ -1,4 +1,4 @@
-"""A site on a loopback port over a made-up house that a test may change."""
+"""A site on a loopback port over a made-up exporter that a test may change."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,13 +23,12 @@ from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.store.stopped import Found, Wanted
-from exporter.web.allowance import Allowance
-from exporter.web.house import House
-from exporter.web.insight import Reload
-from exporter.web.listener import Listener, bind
-from exporter.web.policy import WIDE_OPEN, Policy, PolicyNow
-from exporter.web.recent import Seen
-from exporter.web.site import UNSIGNED_AT_ONCE, UNSIGNED_PER_SECOND, create_door_site, create_site
+from exporter.web.app import create_app, create_callback_app
+from exporter.web.auth import OPEN_POLICY, CurrentPolicy, WebPolicy
+from exporter.web.endpoints import UNSIGNED_BURST, UNSIGNED_PER_SECOND
+from exporter.web.interfaces import CallbackRecord, ExporterApi, Reload
+from exporter.web.limits import TokenBucket
+from exporter.web.server import Listener, bind
 
 JSON = "application/json"
 NOW = 1_768_465_805.0
@@ -85,9 +84,9 @@ class FakeCallbacks:
     outcome: CallbackOutcome = CallbackOutcome.ACCEPTED
     breaks: Exception | None = None
     bodies: list[bytes] = field(default_factory=list)
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[CallbackRecord] = field(default_factory=list)
 
-    def recent(self) -> list[Seen]:
+    def recent(self) -> list[CallbackRecord]:
         """As the test says."""
         return self.seen
 
@@ -100,8 +99,8 @@ class FakeCallbacks:
 
 
 @dataclass
-class FakeInsight:
-    """What people are told; `tasks` gives those of the house. `breaks` is raised when the state is asked."""
+class FakeQueries:
+    """What people are told; `tasks` gives those of the exporter. `breaks` is raised when the state is asked."""
 
     tasks: Callable[[], list[TaskState]]
     now: float = NOW
@@ -109,7 +108,7 @@ class FakeInsight:
     lifetimes: Lifetimes = LIFETIMES
     reload: Reload | None = None
     turns: dict[TargetId, NextRead] = field(default_factory=dict)
-    history: History = field(default_factory=History)
+    remembered: History = field(default_factory=History)
     without_series: set[TargetId] = field(default_factory=set)
     runs: list[Run] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
@@ -120,17 +119,17 @@ class FakeInsight:
     not_accepted: dict[Rejection, int] = field(default_factory=dict)
     orphaned: set[str] = field(default_factory=set)
 
-    def known(self, target: TargetId) -> TaskState | None:
+    def task_state(self, target: TargetId) -> TaskState | None:
         """Looked up."""
-        return next((known for known in self.tasks() if known.target.id == target), None)
+        return next((state for state in self.tasks() if state.target.id == target), None)
 
-    def turn(self, known: TaskState) -> NextRead | None:
+    def next_read(self, state: TaskState) -> NextRead | None:
         """As the test says."""
-        return self.turns.get(known.target.id)
+        return self.turns.get(state.target.id)
 
-    def recollected(self, target: TargetId) -> TaskHistory:
+    def history(self, target: TargetId) -> TaskHistory:
         """From a real history."""
-        return self.history.of(target)
+        return self.remembered.of(target)
 
     def has_series(self, target: TargetId) -> bool:
         """All but some."""
@@ -162,7 +161,7 @@ class FakeInsight:
 
 
 @dataclass
-class FakeHouse:
+class FakeExporter:
     """What the pages are told; `problems` make a reload fail, `failures` are what was reported as unforeseen.
 
     `policy` is the web config file's.
@@ -181,10 +180,10 @@ class FakeHouse:
     flags: Mapping[str, str] = field(default_factory=dict)
     uptime: float = 0.0
     known: list[TaskState] = field(default_factory=list)
-    policy: Policy = WIDE_OPEN
+    policy: WebPolicy = OPEN_POLICY
 
     def __post_init__(self) -> None:
-        self.insight = FakeInsight(lambda: self.known)
+        self.queries = FakeQueries(lambda: self.known)
 
     def counts(self) -> Mapping[TaskCountKey, int]:
         """As in the real one, unless it `breaks`."""
@@ -211,7 +210,7 @@ class FakeHouse:
 class Site:
     """A served site and a client of it."""
 
-    house: FakeHouse
+    exporter: FakeExporter
     client: httpx.Client
 
     def ask(self, method: str, path: str, **headers: str) -> httpx.Response:
@@ -221,7 +220,7 @@ class Site:
 
     def send(self, method: str, body: bytes | str, token: str | None = None, **headers: str) -> httpx.Response:
         """A push of `body`, as whoever has the token unless another is given; `token=""` sends no header."""
-        token = self.house.push.token if token is None else token
+        token = self.exporter.push.token if token is None else token
         if token:
             headers |= {"Authorization": f"Bearer {token}"}
         named = {name.replace("_", "-"): value for name, value in {"Content_Type": JSON, **headers}.items()}
@@ -232,31 +231,33 @@ class Site:
         return self.ask("GET", path, **headers)
 
 
-Serve = Callable[[FakeHouse], Site]
+Serve = Callable[[FakeExporter], Site]
 
 
 @contextmanager
-def serving(make_site: Callable[[House, Callable[[str, Exception], None], PolicyNow], Starlette]) -> Iterator[Serve]:
-    """One listener for all tests: its site passes each request on to the house of the test that runs."""
-    houses = [FakeHouse()]
+def serving(
+    make_site: Callable[[ExporterApi, Callable[[str, Exception], None], CurrentPolicy], Starlette],
+) -> Iterator[Serve]:
+    """One listener for all tests: its site passes each request on to the exporter of the test that runs."""
+    exporters = [FakeExporter()]
 
     class Current:
         def __getattr__(self, name: str) -> object:
-            return getattr(houses[0], name)
+            return getattr(exporters[0], name)
 
     def failed(what: str, error: Exception) -> None:
-        houses[0].failed(what, error)
+        exporters[0].failed(what, error)
 
-    house: House = cast("House", Current())
-    app = make_site(house, failed, lambda: houses[0].policy)
+    exporter: ExporterApi = cast("ExporterApi", Current())
+    app = make_site(exporter, failed, lambda: exporters[0].policy)
     listener = Listener(app, bind("127.0.0.1:0"), failed)
     listener.start()
     with httpx.Client(base_url=listener.url, trust_env=False) as client:
 
-        def serve(house: FakeHouse) -> Site:
-            houses[0] = house
-            app.state.unsigned = Allowance(UNSIGNED_PER_SECOND, UNSIGNED_AT_ONCE)
-            return Site(house, client)
+        def serve(exporter: FakeExporter) -> Site:
+            exporters[0] = exporter
+            app.state.unsigned = TokenBucket(UNSIGNED_PER_SECOND, UNSIGNED_BURST)
+            return Site(exporter, client)
 
         yield serve
     listener.stop()
@@ -265,24 +266,24 @@ def serving(make_site: Callable[[House, Callable[[str, Exception], None], Policy
 @pytest.fixture(scope="session")
 def served() -> Iterator[Serve]:
     """The main listener."""
-    with serving(create_site) as serve:
+    with serving(create_app) as serve:
         yield serve
 
 
 @pytest.fixture(scope="session")
 def door_served() -> Iterator[Serve]:
     """The listener for callbacks alone."""
-    with serving(create_door_site) as serve:
+    with serving(create_callback_app) as serve:
         yield serve
 
 
 @pytest.fixture
 def site(served: Serve) -> Site:
-    """A healthy house's site."""
-    return served(FakeHouse())
+    """A healthy exporter's site."""
+    return served(FakeExporter())
 
 
 @pytest.fixture
 def door(door_served: Serve) -> Site:
-    """A healthy house's listener for callbacks alone."""
-    return door_served(FakeHouse())
+    """A healthy exporter's listener for callbacks alone."""
+    return door_served(FakeExporter())

@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from exporter.web.bodies import BodyFault, read_body
+from exporter.web.endpoints import BodyError, read_body
 
 END: Message = {"type": "http.disconnect"}
 
@@ -50,13 +50,13 @@ def test_a_body_in_pieces() -> None:
 )
 def test_a_body_that_cannot_be_had(request_: Request, status: int) -> None:
     """Without waiting for the rest."""
-    with pytest.raises(BodyFault) as raised:
+    with pytest.raises(BodyError) as raised:
         read(request_)
     assert raised.value.status == status
 
 
 def test_a_body_that_does_not_come() -> None:
     """Whoever trickles is told so: nobody holds a place for ever."""
-    with pytest.raises(BodyFault) as raised:
+    with pytest.raises(BodyError) as raised:
         read(sent(part(b"1")), patience=0.01)
     assert raised.value.status == 408

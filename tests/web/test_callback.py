@@ -6,8 +6,8 @@ import pytest
 
 from exporter.enums import CallbackOutcome
 from exporter.errors import StartError, StateError
-from exporter.web.allowance import Allowance
-from exporter.web.callback import LARGEST_BODY
+from exporter.web.endpoints import MAX_CALLBACK_BYTES
+from exporter.web.limits import TokenBucket
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 )
 def test_each_outcome_has_its_answer(site: "Site", outcome: CallbackOutcome, status: int) -> None:
     """What need not come again is 200; the body is handed on byte for byte, whatever its type is said to be."""
-    site.house.callbacks.outcome = outcome
+    site.exporter.callbacks.outcome = outcome
     answer = site.client.post("/callback", content=b'{"EventType": "\xe8\xaf\xbe"}')
     assert (answer.status_code, answer.text) == (status, f"{outcome}\n")
-    assert site.house.callbacks.bodies == [b'{"EventType": "\xe8\xaf\xbe"}']
+    assert site.exporter.callbacks.bodies == [b'{"EventType": "\xe8\xaf\xbe"}']
 
 
 @pytest.mark.parametrize("error", [StateError("locked"), StartError("unreadable")])
 def test_what_cannot_be_kept_is_to_be_sent_again(site: "Site", error: Exception) -> None:
     """503, and no word of what is wrong."""
-    site.house.callbacks.breaks = error
+    site.exporter.callbacks.breaks = error
     answer = site.client.post("/callback", content=b"{}")
     assert answer.status_code == 503
     assert str(error) not in answer.text
@@ -44,24 +44,24 @@ def test_what_cannot_be_kept_is_to_be_sent_again(site: "Site", error: Exception)
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_over_64_kib_is_not_read_to_its_end(site: "Site", chunked: bool) -> None:  # noqa: FBT001 - two ways
     """413, whether its length is told or not; 64 KiB are taken."""
-    body = b"x" * (LARGEST_BODY + 1)
+    body = b"x" * (MAX_CALLBACK_BYTES + 1)
     answer = site.client.post("/callback", content=iter([body]) if chunked else body)
     assert (answer.status_code, answer.headers["connection"]) == (413, "close")
     assert site.client.post("/callback", content=body[1:]).status_code == 200
-    assert [len(taken) for taken in site.house.callbacks.bodies] == [LARGEST_BODY]
+    assert [len(taken) for taken in site.exporter.callbacks.bodies] == [MAX_CALLBACK_BYTES]
 
 
 def test_without_a_secret_there_is_nothing_here(site: "Site") -> None:
     """404, with a sentence that names the key."""
-    site.house.callbacks.on = False
+    site.exporter.callbacks.on = False
     answer = site.client.post("/callback", content=b"{}")
     assert (answer.status_code, "callbacks.secret_file" in answer.text) == (404, True)
-    assert site.house.callbacks.bodies == []
+    assert site.exporter.callbacks.bodies == []
 
 
 def test_a_listener_of_its_own_takes_them_alone(site: "Site", door: "Site") -> None:
     """The main listener answers 404 then; the other one knows no other path."""
-    site.house.callbacks.apart = door.house.callbacks.apart = True
+    site.exporter.callbacks.apart = door.exporter.callbacks.apart = True
     assert site.client.post("/callback", content=b"{}").status_code == 404
     assert door.client.post("/callback", content=b"{}").status_code == 200
     paths = ("/", "/metrics", "/status", "/-/healthy", "/-/reload", "/api/v1/targets", "/static/style.css")
@@ -76,21 +76,21 @@ def test_only_post_is_a_callback(site: "Site") -> None:
 
 def test_whoever_signs_nothing_is_sent_away_after_a_while(site: "Site") -> None:
     """429 once a burst is used up, on a connection that ends; who signs is answered all the same."""
-    site.house.callbacks.outcome = CallbackOutcome.BAD_SIGNATURE
+    site.exporter.callbacks.outcome = CallbackOutcome.BAD_SIGNATURE
     answers = [site.client.post("/callback", content=b"{}") for _ in range(150)]
     assert {answer.status_code for answer in answers} == {401, 429}
     assert {answer.headers.get("connection") for answer in answers if answer.status_code == 429} == {"close"}
-    site.house.callbacks.outcome = CallbackOutcome.ACCEPTED
+    site.exporter.callbacks.outcome = CallbackOutcome.ACCEPTED
     assert {site.client.post("/callback", content=b"{}").status_code for _ in range(150)} == {200}
 
 
 def test_an_allowance_comes_back_with_time() -> None:
     """So many at once, so many a second after that, and never more than the burst."""
     now = [0.0]
-    allowance = Allowance(2.0, 3.0, lambda: now[0])
+    allowance = TokenBucket(2.0, 3.0, lambda: now[0])
 
     def admitted() -> int:
-        return sum(allowance.admits() for _ in range(10))
+        return sum(allowance.take() for _ in range(10))
 
     assert [admitted(), admitted()] == [3, 0]
     now[0] = 1.0
@@ -101,7 +101,7 @@ def test_an_allowance_comes_back_with_time() -> None:
 
 def test_a_broken_desk_is_a_bare_500(site: "Site") -> None:
     """What nobody foresaw is told to the log, not to the caller."""
-    site.house.callbacks.breaks = RuntimeError("canary")
+    site.exporter.callbacks.breaks = RuntimeError("canary")
     answer = site.client.post("/callback", content=b"{}")
     assert (answer.status_code, "canary" in answer.text) == (500, False)
-    assert [what for what, _ in site.house.failures] == ["POST /callback"]
+    assert [what for what, _ in site.exporter.failures] == ["POST /callback"]

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.config.web_config import parse_web_config
-from exporter.web import passwords as module
-from exporter.web.passwords import TooMany
-from exporter.web.policy import make_policy
+from exporter.web import auth as module
+from exporter.web.auth import TooManyLogins, make_policy
 from tests.certificates import HASH, PASSWORD
 
 if TYPE_CHECKING:
@@ -37,11 +36,11 @@ class Guarded:
 
     def __init__(self, site: "Site", door: "Site") -> None:
         self.site, self.door = site, door
-        self.house = site.house
+        self.exporter = site.exporter
 
     def ask_for(self, text: str) -> None:
         """Put a web config file in force."""
-        self.site.house.policy = self.door.house.policy = make_policy(parse_web_config(text, Path()))
+        self.site.exporter.policy = self.door.exporter.policy = make_policy(parse_web_config(text, Path()))
 
     def ask(self, method: str, path: str, **more: Any) -> "httpx.Response":
         """One request at the main listener."""
@@ -91,7 +90,7 @@ def test_a_callback_needs_no_password(guarded: Guarded) -> None:
 def test_a_reload_needs_a_password(guarded: Guarded) -> None:
     """It is done for nobody else."""
     assert guarded.ask("POST", "/-/reload").status_code == 401
-    assert guarded.house.reloads == 0
+    assert guarded.exporter.reloads == 0
     assert guarded.ask("POST", "/-/reload", auth=AUTH).status_code == 200
 
 
@@ -100,7 +99,7 @@ def test_a_reload_needs_a_password(guarded: Guarded) -> None:
 )
 def test_a_token_takes_the_passwords_place(guarded: Guarded, method: str, path: str) -> None:
     """Whoever pushes needs a token and no password; a password is no token."""
-    token = {"Authorization": f"Bearer {guarded.house.push.token}"}
+    token = {"Authorization": f"Bearer {guarded.exporter.push.token}"}
     body: dict[str, Any] = {} if method == "DELETE" else {"json": [{"targets": ["a/b/c"]}]}
     assert guarded.ask(method, path, headers=token, **body).status_code == 200
     assert guarded.ask(method, path, auth=AUTH, **body).status_code == 401
@@ -110,7 +109,7 @@ def test_a_token_takes_the_passwords_place(guarded: Guarded, method: str, path: 
 
 def test_a_token_opens_nothing_else(guarded: Guarded) -> None:
     """Not even the list of targets."""
-    token = {"Authorization": f"Bearer {guarded.house.push.token}"}
+    token = {"Authorization": f"Bearer {guarded.exporter.push.token}"}
     for method, path in (("GET", "/api/v1/targets"), ("GET", "/metrics"), ("POST", "/-/reload"), ("PATCH", TASK)):
         assert guarded.ask(method, path, headers=token).status_code == 401
     assert guarded.ask("POST", "/api/v1/targetsx", headers=token).status_code == 401
@@ -122,7 +121,7 @@ def test_wrong_tokens_are_bounded(guarded: Guarded) -> None:
         guarded.ask("POST", "/api/v1/targets", headers={"Authorization": "Bearer no"}).status_code for _ in range(110)
     ]
     assert (bad[0], bad[-1]) == (401, 429)
-    good = {"Authorization": f"Bearer {guarded.house.push.token}"}
+    good = {"Authorization": f"Bearer {guarded.exporter.push.token}"}
     assert guarded.ask("POST", "/api/v1/targets", headers=good, json=[]).status_code == 200
 
 
@@ -130,9 +129,9 @@ def test_passwords_that_cannot_be_checked_now(guarded: Guarded, monkeypatch: pyt
     """429, to come again; nobody is let in for it."""
 
     async def busy(*_: object) -> bool:
-        raise TooMany
+        raise TooManyLogins
 
-    monkeypatch.setattr(module.Passwords, "admit", busy)
+    monkeypatch.setattr(module.PasswordChecker, "check", busy)
     answer = guarded.ask("GET", "/metrics", auth=AUTH)
     assert (answer.status_code, answer.text, answer.headers["retry-after"]) == (429, "Too Many Requests\n", "1")
 

@@ -9,9 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.config.listening import parse_address
 from exporter.errors import StartError
-from exporter.web import listener as listening
-from exporter.web.guard import Guard
-from exporter.web.listener import Listener, bind
+from exporter.web import server as listening
+from exporter.web.app import RequestGuard
+from exporter.web.auth import open_policy
+from exporter.web.server import Listener, bind
 
 HELLO: ASGIApp = PlainTextResponse("hello")
 Failures = list[tuple[str, Exception]]
@@ -142,7 +143,7 @@ def test_a_server_that_breaks_down_is_started_anew(
     monkeypatch: pytest.MonkeyPatch, opened: Open, failures: Failures
 ) -> None:
     """The process lives on, the breakdown is reported, and the same address is served again."""
-    monkeypatch.setattr(listening, "PAUSE", 0.0)
+    monkeypatch.setattr(listening, "RESTART_SECONDS", 0.0)
     breakdown, run = RuntimeError("no more events"), uvicorn.Server.run
     breakdowns = [breakdown]
 
@@ -153,7 +154,7 @@ def test_a_server_that_breaks_down_is_started_anew(
 
     monkeypatch.setattr(uvicorn.Server, "run", broken)
     assert ask(opened("127.0.0.1:0", HELLO)) == "hello"
-    assert failures == [("the web server", breakdown)]
+    assert failures == [("web server", breakdown)]
 
 
 def test_an_answer_that_breaks_off_is_cut(opened: Open, failures: Failures) -> None:
@@ -165,7 +166,9 @@ def test_an_answer_that_breaks_off_is_cut(opened: Open, failures: Failures) -> N
         await send({"type": "http.response.body", "body": b"half", "more_body": True})
         raise RuntimeError("canary")
 
-    listener = opened("127.0.0.1:0", Guard(half, lambda what, error: failures.append((what, error))))
+    listener = opened(
+        "127.0.0.1:0", RequestGuard(half, lambda what, error: failures.append((what, error)), open_policy)
+    )
     with pytest.raises(httpx.RemoteProtocolError):
         ask(listener)
     assert [what for what, _ in failures] == ["GET /"]

@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 def test_healthy_while_the_dispatcher_moves(site: "Site") -> None:
     """200 while it moves, 503 with a sentence once it stands still."""
     assert site.get("/-/healthy").status_code == 200
-    site.house.alive = False
+    site.exporter.alive = False
     answer = site.get("/-/healthy")
     assert answer.status_code == 503
-    assert "dispatcher" in answer.text
+    assert "scheduler" in answer.text
 
 
 def test_ready_once_nothing_is_missing(site: "Site") -> None:
     """503 says what is still missing; health has no part in it."""
-    site.house.not_ready, site.house.alive = "The state is being opened.", False
+    site.exporter.not_ready, site.exporter.alive = "The state is being opened.", False
     answer = site.get("/-/ready")
     assert (answer.status_code, answer.text) == (503, "The state is being opened.\n")
-    site.house.not_ready = ""
+    site.exporter.not_ready = ""
     assert site.get("/-/ready").status_code == 200
 
 
@@ -30,12 +30,12 @@ def test_ready_once_nothing_is_missing(site: "Site") -> None:
 def test_reload(site: "Site", method: str) -> None:
     """POST and PUT reload once each."""
     assert site.ask(method, "/-/reload").status_code == 200
-    assert site.house.reloads == 1
+    assert site.exporter.reloads == 1
 
 
 def test_a_bad_reload_lists_all_problems(site: "Site") -> None:
     """500 with every problem on a line of its own, as `path: sentence`."""
-    site.house.problems = (Problem("accounts[0].max_qps", "must be more than 0"), Problem("pollng", "is not known"))
+    site.exporter.problems = (Problem("accounts[0].max_qps", "must be more than 0"), Problem("pollng", "is not known"))
     answer = site.ask("POST", "/-/reload")
     assert answer.status_code == 500
     assert answer.text.splitlines()[1:] == ["accounts[0].max_qps: must be more than 0", "pollng: is not known"]
@@ -47,7 +47,7 @@ def test_looking_at_reload_changes_nothing(site: "Site", method: str) -> None:
     answer = site.ask(method, "/-/reload")
     assert answer.status_code == 405
     assert {"POST", "PUT"} <= set(answer.headers["allow"].split(", "))
-    assert site.house.reloads == 0
+    assert site.exporter.reloads == 0
 
 
 def test_get_on_reload_gives_a_hint(site: "Site") -> None:

@@ -1,5 +1,5 @@
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -8,11 +8,9 @@ from exporter.enums import Rejection, Source
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.series_cache import TaskCountKey
 from exporter.model.task_state import DisplayStatus
-from exporter.web.insight import Reload
-from exporter.web.site import create_site
+from exporter.web.interfaces import Reload
 
 if TYPE_CHECKING:
-    from exporter.web.house import House
     from tests.web.conftest import Site
 
 
@@ -37,7 +35,7 @@ def addresses(html: str) -> list[str]:
 
 def test_landing_page_tells_version_and_counts(site: "Site") -> None:
     """The counts of all accounts and apps are summed by status, and each status is there, zeros too."""
-    site.house.tasks = {
+    site.exporter.tasks = {
         TaskCountKey("a", "app", "running"): 2,
         TaskCountKey("b", "app", "running"): 3,
         TaskCountKey("b", "other", "stale"): 1,
@@ -53,7 +51,7 @@ def test_landing_page_tells_version_and_counts(site: "Site") -> None:
 
 def test_landing_page_tells_of_accounts_and_targets(site: "Site") -> None:
     """Whether calls are answered, what is left of the budget, who lists how many, and what is not accepted."""
-    insight = site.house.insight
+    insight = site.exporter.queries
     insight.numbers = {
         "good": AccountNumbers(48.0, 48.0, 12.0, up=True, clock_skew=-0.25, oldest_due=None),
         "bad": AccountNumbers(48.0, 6.0, 96.0, up=False, clock_skew=None, oldest_due=insight.now - 90),
@@ -64,22 +62,22 @@ def test_landing_page_tells_of_accounts_and_targets(site: "Site") -> None:
     insight.reload = Reload(good=True, at=insight.now - 60)
     page = site.get("/").text
     for told in (
-        *("answered", "not answered", "not called yet", "48/s, now 6/s", "12/s, 25 %", "96/s, 200 %", "1m 30s"),
-        *("-0.2 s", "From static", "1,200", "Not accepted: no account", "Configuration loaded", "1m ago"),
+        *(">up<", ">down<", "not called yet", "48/s, now 6/s", "12/s, 25 %", "96/s, 200 %", "1m 30s"),
+        *("-0.2 s", "Listed by configuration", "1,200", "Not accepted: no account", "Configuration loaded", "1m ago"),
     ):
         assert told in page
-    assert "From push" not in page
+    assert "Listed by push" not in page
     assert "Not ready" not in page
 
 
 def test_landing_page_tells_what_is_wrong_with_the_exporter(site: "Site") -> None:
     """Why it is not ready, that nothing is read, and that the last reload failed."""
-    site.house.not_ready, site.house.alive = "Not every list has been asked for yet.", False
-    site.house.insight.reload = Reload(good=False, at=site.house.insight.now - 60)
+    site.exporter.not_ready, site.exporter.alive = "Not every list has been asked for yet.", False
+    site.exporter.queries.reload = Reload(good=False, at=site.exporter.queries.now - 60)
     for path, told in (
-        ("/", ("Not every list has been asked for yet.", "No task is read", "failed</b>, the old one stays")),
+        ("/", ("Not every list has been asked for yet.", "No task is read", "failed, the old one stays</b>")),
         ("/status", ("The last reload failed", "no task is read")),
-        ("/config", ("the one before",)),
+        ("/config", ("the configuration before it",)),
     ):
         page = site.get(path).text
         assert [words for words in told if words not in page] == []
@@ -95,8 +93,8 @@ def test_what_the_landing_page_names_is_there(site: "Site") -> None:
 
 def test_values_on_a_page_are_escaped(site: "Site") -> None:
     """Templates escape what they are given: no value can become markup."""
-    engine = create_site(cast("House", site.house), site.house.failed).state.templates.env
-    page = engine.get_template("landing.html").render(version="<script>", statuses=[], links=[])
+    site.exporter.not_ready = "<script>"
+    page = site.get("/").text
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
 
@@ -128,10 +126,10 @@ def test_what_is_not_there_is_404(site: "Site", path: str) -> None:
 
 def test_an_unforeseen_error_is_a_bare_500(site: "Site") -> None:
     """A page that fails answers 500 without what went wrong, which is reported instead; the next request is served."""
-    site.house.breaks = RuntimeError("canary")
+    site.exporter.breaks = RuntimeError("canary")
     answer = site.get("/")
     assert answer.status_code == 500
     assert answer.text == "Internal error; the log says more.\n"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert site.house.failures == [("GET /", site.house.breaks)]
+    assert site.exporter.failures == [("GET /", site.exporter.breaks)]
     assert site.get("/metrics").status_code == 200

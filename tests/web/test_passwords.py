@@ -7,7 +7,7 @@ from typing import Any
 import bcrypt
 import pytest
 
-from exporter.web.passwords import MOST_WAITING, Login, Passwords, TooMany, read_login
+from exporter.web.auth import MAX_WAITING, Login, PasswordChecker, TooManyLogins, read_login
 from tests.certificates import HASH, PASSWORD
 
 GOOD = Login("alice", PASSWORD.encode())
@@ -37,9 +37,9 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Checks:
     return made
 
 
-def passwords(**hashes: str) -> Passwords:
+def passwords(**hashes: str) -> PasswordChecker:
     """Alice's, unless other names are given."""
-    return Passwords({name: each.encode() for name, each in (hashes or {"alice": HASH}).items()})
+    return PasswordChecker({name: each.encode() for name, each in (hashes or {"alice": HASH}).items()})
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -67,27 +67,27 @@ def test_the_header(header: bytes, login: tuple[str, bytes] | None) -> None:
 def test_a_password_fits_its_hash(version: str) -> None:
     """However the tool wrote the version; another password, or the same of another name, does not."""
     known = passwords(alice=HASH.replace("$2b$", version))
-    assert run(known.admit(GOOD))
+    assert run(known.check(GOOD))
     for login in (Login("alice", b"another"), Login("bob", GOOD.password), Login("", b""), Login("alice", b"a\0b")):
-        assert not run(known.admit(login))
+        assert not run(known.check(login))
 
 
 def test_what_was_good_is_not_checked_again(checks: Checks) -> None:
     """A scrape pays for bcrypt once; what was bad is checked each time."""
     known = passwords()
-    assert [run(known.admit(GOOD)) for _ in range(3)] == [True] * 3
+    assert [run(known.check(GOOD)) for _ in range(3)] == [True] * 3
     assert len(checks.made) == 1
-    assert [run(known.admit(GOOD._replace(password=b"bad"))) for _ in range(2)] == [False] * 2
-    assert run(known.admit(GOOD))
+    assert [run(known.check(GOOD._replace(password=b"bad"))) for _ in range(2)] == [False] * 2
+    assert run(known.check(GOOD))
     assert len(checks.made) == 3
 
 
 def test_what_is_remembered_is_bounded(checks: Checks) -> None:
     """One password a known name, and it is no password: guesses fill no memory."""
     known = passwords()
-    run(known.admit(GOOD))
+    run(known.check(GOOD))
     for number in range(20):
-        run(known.admit(Login(f"nobody{number}", b"guess")))
+        run(known.check(Login(f"nobody{number}", b"guess")))
     assert list(known._good) == ["alice"]
     assert len(checks.made) == 21
     assert GOOD.password not in known._good["alice"]
@@ -98,7 +98,7 @@ def test_an_unknown_name_costs_the_same(checks: Checks) -> None:
     hashes = {f"user{number}": bcrypt.hashpw(b"pw", bcrypt.gensalt(4)).decode() for number in range(3)}
     known = passwords(**hashes)
     for password in (b"a", b"b", b"c"):
-        assert not run(known.admit(Login("nobody", password)))
+        assert not run(known.check(Login("nobody", password)))
     against = {hashed for _, hashed in checks.made}
     assert len(checks.made) == 3
     assert len(against) == 1
@@ -107,20 +107,20 @@ def test_an_unknown_name_costs_the_same(checks: Checks) -> None:
 
 def test_an_unknown_name_with_the_password_of_its_decoy_is_refused() -> None:
     """That a hash fits is not enough."""
-    assert not run(passwords().admit(Login("nobody", GOOD.password)))
+    assert not run(passwords().check(Login("nobody", GOOD.password)))
 
 
 def test_a_long_password_counts_as_far_as_bcrypt_looks() -> None:
     """72 bytes, as with htpasswd and the toolkit."""
     known = passwords(alice=bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode())
-    assert run(known.admit(Login("alice", b"x" * 100)))
-    assert not run(known.admit(Login("alice", b"x" * 71)))
+    assert run(known.check(Login("alice", b"x" * 100)))
+    assert not run(known.check(Login("alice", b"x" * 71)))
 
 
-async def many(known: Passwords, checks: Checks, *logins: Login) -> list[Any]:
+async def many(known: PasswordChecker, checks: Checks, *logins: Login) -> list[Any]:
     """What becomes of all of them at once, none of which is checked before all are there."""
     checks.go.clear()
-    tasks = [asyncio.create_task(known.admit(login)) for login in logins]
+    tasks = [asyncio.create_task(known.check(login)) for login in logins]
     for _ in range(5):
         await asyncio.sleep(0)
     checks.go.set()
@@ -136,11 +136,11 @@ def test_a_hundred_with_one_password_are_one_check(checks: Checks) -> None:
 def test_guesses_do_not_queue_without_end(checks: Checks) -> None:
     """So many wait, the next are told to come again; who is known is let in all the same."""
     known = passwords()
-    run(known.admit(GOOD))
-    guesses = [Login("alice", str(number).encode()) for number in range(MOST_WAITING + 3)]
+    run(known.check(GOOD))
+    guesses = [Login("alice", str(number).encode()) for number in range(MAX_WAITING + 3)]
     outcomes = run(many(known, checks, *guesses, GOOD))
-    assert outcomes[:MOST_WAITING] == [False] * MOST_WAITING
-    assert [type(outcome) for outcome in outcomes[MOST_WAITING:-1]] == [TooMany] * 3
+    assert outcomes[:MAX_WAITING] == [False] * MAX_WAITING
+    assert [type(outcome) for outcome in outcomes[MAX_WAITING:-1]] == [TooManyLogins] * 3
     assert outcomes[-1] is True
     assert not known._waiting
 
@@ -151,7 +151,7 @@ def test_one_who_leaves_takes_nobody_along(checks: Checks) -> None:
     async def scene() -> list[Any]:
         known = passwords()
         checks.go.clear()
-        first, leaver, other = [asyncio.create_task(known.admit(GOOD)) for _ in range(3)]
+        first, leaver, other = [asyncio.create_task(known.check(GOOD)) for _ in range(3)]
         for _ in range(5):
             await asyncio.sleep(0)
         leaver.cancel()
@@ -166,13 +166,13 @@ def test_one_who_leaves_takes_nobody_along(checks: Checks) -> None:
 def test_a_check_that_breaks_is_told_to_all_who_wait(checks: Checks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever made it meets the error, the others are to come again; the next is checked anew."""
     known = passwords()
-    monkeypatch.setattr(known, "_fits", lambda _: 1 / 0)
+    monkeypatch.setattr(known, "_matches", lambda _: 1 / 0)
     outcomes = run(many(known, checks, GOOD, GOOD))
-    assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError, TooMany]
+    assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError, TooManyLogins]
     monkeypatch.undo()
-    assert run(known.admit(GOOD))
+    assert run(known.check(GOOD))
 
 
 def test_no_repr_tells_anything() -> None:
     """Neither a name nor a password nor a hash."""
-    assert (repr(passwords()), repr(GOOD)) == ("Passwords(1)", "Login()")
+    assert (repr(passwords()), repr(GOOD)) == ("PasswordChecker(1)", "Login()")

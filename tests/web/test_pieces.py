@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exporter.web.listener import Listener, bind
-from exporter.web.pieces import InPieces, batches
+from exporter.web.endpoints import ChunkedResponse, chunks
+from exporter.web.server import Listener, bind
 
 PIECES = [b"# HELP x\n", b"", b"x 1\n" * 100_000, b"y 2\n"]
 
@@ -18,14 +18,14 @@ PIECES = [b"# HELP x\n", b"", b"x 1\n" * 100_000, b"y 2\n"]
 @given(st.lists(st.binary(max_size=9)), st.integers(1, 20))
 def test_batches_hold_the_same_bytes(pieces: list[bytes], size: int) -> None:
     """All of them in their order, each batch but the last of the size that is wanted, and never much more."""
-    found = list(batches(pieces, size))
+    found = list(chunks(pieces, size))
     assert b"".join(found) == b"".join(pieces)
     assert all(size <= len(batch) < size + 9 for batch in found[:-1])
 
 
 def answer(_: Request) -> Response:
     """Some pieces."""
-    return InPieces(PIECES, {"Content-Type": "text/plain"})
+    return ChunkedResponse(PIECES, {"Content-Type": "text/plain"})
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

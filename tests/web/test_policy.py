@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.config.web_config import parse_web_config
 from exporter.errors import ConfigError
-from exporter.web.policy import make_policy
+from exporter.web.auth import make_policy
 
 if TYPE_CHECKING:
     from exporter.simulator.certificates import Certificates

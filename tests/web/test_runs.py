@@ -31,12 +31,12 @@ def run(name: str, reason: StopReason, status: Status | None) -> Run:
 @pytest.fixture
 def site(site: "Site") -> "Site":
     """With three runs that stopped."""
-    site.house.insight.runs = [
+    site.exporter.queries.runs = [
         run("good", StopReason.STOP_BY_API, Status.ENDED),
         run("-bad", StopReason.UNKNOWN, Status.FAILED),
         run("lost", StopReason.LOST, None),
     ]
-    site.house.insight.labels = {"team": "=1+1"}
+    site.exporter.queries.labels = {"team": "=1+1"}
     return site
 
 
@@ -86,14 +86,14 @@ def test_as_csv(site: "Site") -> None:
 def test_since_and_until(site: "Site", query: str, since: float, until: float | None) -> None:
     """A time, or so long ago; never before the history that is kept."""
     assert site.get(f"/api/v1/runs?{query}").status_code == 200
-    wanted = site.house.insight.wanted[-1]
+    wanted = site.exporter.queries.wanted[-1]
     assert (wanted.since, wanted.until) == (since, until)
 
 
 def test_the_filters_are_handed_on(site: "Site") -> None:
     """Page, app, status, reason and text."""
     site.get("/api/v1/runs?app_id=app&status=failed&reason=Lost&q=x&size=2&page=2")
-    wanted = site.house.insight.wanted[-1]
+    wanted = site.exporter.queries.wanted[-1]
     assert wanted[2:6] == ("app", Status.FAILED, StopReason.LOST, "x")
     assert (wanted.limit, wanted.offset) == (2, 2)
 
@@ -114,14 +114,14 @@ def test_the_page_of_the_morning_after(site: "Site") -> None:
         assert told in page
     assert "/api/v1/runs?since=24h&amp;status=failed&amp;size=2&amp;format=csv" in page
     assert "/tasks?show=stopped&amp;since=24h&amp;status=failed&amp;size=2&amp;page=2" in page
-    site.house.insight.runs = []
-    assert "No run that stopped fits." in site.get("/tasks?show=stopped").text
+    site.exporter.queries.runs = []
+    assert "No matching runs" in site.get("/tasks?show=stopped").text
 
 
 def test_while_the_state_cannot_be_read(site: "Site") -> None:
     """503 with what to do; a task's page does without."""
-    site.house.insight.breaks = StateError("locked")
-    site.house.known = [TaskState(Target(TargetId("app", "room", "good"), "default"))]
+    site.exporter.queries.breaks = StateError("locked")
+    site.exporter.known = [TaskState(Target(TargetId("app", "room", "good"), "default"))]
     for path in ("/api/v1/runs", "/tasks?show=stopped"):
         answer = site.get(path)
         assert answer.status_code == 503

@@ -15,10 +15,16 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.service import callback_listener as door
-from exporter.web import listener
-from exporter.web.connection import PATIENCE, TAKING, Wait
-from exporter.web.pieces import InPieces
-from exporter.web.server import Server, _Greeting, most_connections
+from exporter.web.endpoints import ChunkedResponse
+from exporter.web.server import (
+    CONNECTION_SHARE,
+    STALL_TIMEOUTS,
+    WRITE_STALL_TIMEOUT,
+    Server,
+    Waiting,
+    _Handshake,
+    max_connections,
+)
 from exporter.web.tls import Tls
 from tests.certificates import client_context
 
@@ -35,7 +41,7 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
     """`/` is small, `/big` has 40 MB, `/body` reads its body, `/never` has no answer."""
     answer: Response = PlainTextResponse("hello")
     if scope["path"] == "/big":
-        answer = InPieces(BIG, {})
+        answer = ChunkedResponse(BIG, {})
     elif scope["path"] == "/body":
         answer = PlainTextResponse(str(len(await Request(scope, receive).body())))
     elif scope["path"] == "/never":
@@ -80,20 +86,20 @@ class Scene:
         return lambda: what() != before
 
     async def connected(self, number: int) -> None:
-        """Wait until so many clients are connected."""
+        """Waiting until so many clients are connected."""
         await self.until(lambda: len(self.server.server_state.connections) == number)
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass between two looks."""
-        self.server._break_off()
+        self.server._close_stalled()
         self.now += seconds
-        self.server._break_off()
+        self.server._close_stalled()
         await asyncio.sleep(0)
 
     @property
-    def waits(self) -> list[Wait]:
+    def waits(self) -> list[Waiting]:
         """For what the connections wait."""
-        return [connection.look(self.now) for connection in self.server._connections()]
+        return [connection.update(self.now) for connection in self.server._connections()]
 
 
 @asynccontextmanager
@@ -146,8 +152,8 @@ def test_a_head_that_does_not_come(sent: bytes) -> None:
         client[1].write(sent)
         await scene.connected(1)
         await scene.until(lambda: len(scene.server._connections()[0].conn.trailing_data[0]) == len(sent))
-        await scene.pass_time(PATIENCE[Wait.HEAD] - 0.1)
-        assert scene.waits == [Wait.HEAD]
+        await scene.pass_time(STALL_TIMEOUTS[Waiting.HEAD] - 0.1)
+        assert scene.waits == [Waiting.HEAD]
         await scene.pass_time(0.1)
         assert await is_cut(client)
 
@@ -167,7 +173,7 @@ def test_a_head_that_trickles() -> None:
             await scene.pass_time(1)
             if scene.server._connections() == []:
                 break
-        assert scene.now == PATIENCE[Wait.HEAD]
+        assert scene.now == STALL_TIMEOUTS[Waiting.HEAD]
         assert await is_cut(client)
 
     play(act)
@@ -181,8 +187,8 @@ def test_an_idle_connection_is_kept_longer_than_a_scrape_interval() -> None:
         for _ in range(3):
             assert (await ask(client)).endswith(b"hello")
             await scene.pass_time(60)
-            assert scene.waits == [Wait.IDLE]
-        await scene.pass_time(PATIENCE[Wait.IDLE])
+            assert scene.waits == [Waiting.IDLE]
+        await scene.pass_time(STALL_TIMEOUTS[Waiting.IDLE])
         assert await is_cut(client)
 
     play(act)
@@ -198,12 +204,12 @@ def test_a_client_that_does_not_read() -> None:
         (connection,) = scene.server._connections()
         await scene.until(lambda: connection.flow.write_paused)
         for _ in range(5):
-            await scene.pass_time(PATIENCE[Wait.ANSWER] - 1)
+            await scene.pass_time(STALL_TIMEOUTS[Waiting.ANSWER] - 1)
             taken = scene.change_of(connection.transport.get_write_buffer_size)
             assert await reader.readexactly(3_000_000)
             await scene.until(lambda: connection.flow.write_paused)
             await scene.until(taken)
-        await scene.pass_time(PATIENCE[Wait.ANSWER])
+        await scene.pass_time(STALL_TIMEOUTS[Waiting.ANSWER])
         await scene.connected(0)
         assert len(await reader.read()) < sum(map(len, BIG)) - 15_000_000  # what was on its way, and no more
 
@@ -220,7 +226,7 @@ def test_a_client_that_does_not_take_its_leave() -> None:
         (connection,) = scene.server._connections()
         await scene.until(lambda: connection.cycle is not None)
         await scene.until(lambda: connection.cycle.response_complete)
-        await scene.pass_time(PATIENCE[Wait.END])
+        await scene.pass_time(STALL_TIMEOUTS[Waiting.CLOSE])
         await scene.connected(0)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -236,8 +242,8 @@ def test_an_answer_that_is_not_made() -> None:
         client = await scene.client()
         client[1].write(WHOLE.replace(b"/", b"/never", 1))
         await scene.connected(1)
-        await scene.until(lambda: scene.waits == [Wait.ANSWER])
-        await scene.pass_time(PATIENCE[Wait.ANSWER])
+        await scene.until(lambda: scene.waits == [Waiting.ANSWER])
+        await scene.pass_time(STALL_TIMEOUTS[Waiting.ANSWER])
         assert await is_cut(client)
         for task in scene.server.server_state.tasks:
             task.cancel()
@@ -247,15 +253,15 @@ def test_an_answer_that_is_not_made() -> None:
 
 def test_a_handshake_that_does_not_come(certificates: "Certificates", monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that connects to TLS and says nothing is cut by the loop's own clock; others are served meanwhile."""
-    monkeypatch.setattr("exporter.web.server.HANDSHAKE", 0.05)
+    monkeypatch.setattr("exporter.web.server.HANDSHAKE_TIMEOUT", 0.05)
     context = client_context(certificates.authority)
 
     async def act(scene: Scene) -> None:
         mute = await scene.client()
-        await scene.until(lambda: scene.server._greetings)
+        await scene.until(lambda: scene.server._handshakes)
         assert (await ask(await scene.client(context=context))).endswith(b"hello")
         assert await is_cut(mute)
-        await scene.until(lambda: not scene.server._greetings)
+        await scene.until(lambda: not scene.server._handshakes)
 
     play(act, tls=Tls(certificates.context(stranger=False)))
 
@@ -283,7 +289,7 @@ def test_the_longest_waiting_makes_room() -> None:
         for number in range(3):
             clients.append(await scene.client())
             await scene.connected(number + 1)
-            scene.server._break_off()
+            scene.server._close_stalled()
             scene.now += 1
         await ask(clients[0])  # now the second one has waited longest
         newcomer = await scene.client()
@@ -301,14 +307,14 @@ def test_those_who_are_being_answered_are_cut_last() -> None:
     async def act(scene: Scene) -> None:
         waiting = await scene.client()
         waiting[1].write(WHOLE.replace(b"/", b"/never", 1))
-        await scene.until(lambda: scene.waits == [Wait.ANSWER])
+        await scene.until(lambda: scene.waits == [Waiting.ANSWER])
         scene.now += 5
         idle = await scene.client()
         await scene.connected(2)
         other = await scene.client()
         other[1].write(WHOLE.replace(b"/", b"/never", 1))
         assert await is_cut(idle)
-        await scene.until(lambda: scene.waits == [Wait.ANSWER] * 2)
+        await scene.until(lambda: scene.waits == [Waiting.ANSWER] * 2)
         assert (await ask(await scene.client())).endswith(b"hello")
         assert await is_cut(waiting)
         for task in scene.server.server_state.tasks:
@@ -326,7 +332,7 @@ def test_who_does_not_take_its_answer_is_not_served() -> None:
             writer.write(WHOLE.replace(b"/", b"/big", 1))
         await scene.connected(2)
         await scene.until(lambda: all(each.flow.write_paused for each in scene.server._connections()))
-        await scene.pass_time(TAKING)
+        await scene.pass_time(WRITE_STALL_TIMEOUT)
         first = await scene.client()
         await scene.until(lambda: len(scene.server._connections()) == 2)
         second = await scene.client()
@@ -342,7 +348,7 @@ def test_handshakes_count_too(certificates: "Certificates") -> None:
 
     async def act(scene: Scene) -> None:
         mutes = [await scene.client() for _ in range(10)]
-        await scene.until(lambda: len(scene.server._greetings) == 3)
+        await scene.until(lambda: len(scene.server._handshakes) == 3)
         scene.now += 1
         assert (await ask(await scene.client(context=context))).endswith(b"hello")
         assert await is_cut(mutes[0])
@@ -359,7 +365,7 @@ def test_whose_handshake_is_just_done_counts_once(certificates: "Certificates") 
         await scene.connected(1)
         (connection,) = scene.server._connections()
         task = asyncio.create_task(asyncio.sleep(0))
-        scene.server._greetings.add(_Greeting(task, connection.number, connection.since))
+        scene.server._handshakes.add(_Handshake(task, connection.number, connection.since))
         scene.server._make_room(1)
         assert (await ask(client)).endswith(b"hello")
         scene.server._make_room(0)
@@ -397,7 +403,7 @@ def test_a_hundred_at_once() -> None:
         assert min(totals) > 400_000
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await InPieces(BIG[:4], {})(scope, receive, send)
+        await ChunkedResponse(BIG[:4], {})(scope, receive, send)
 
     play(act, app=app)
 
@@ -431,7 +437,7 @@ def test_huge_headers(header: bytes) -> None:
 
 def test_without_a_descriptor_somebody_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """When a client cannot be accepted, the next try comes by itself, and accepting goes on."""
-    monkeypatch.setattr("exporter.web.server.PAUSE", 0.0)
+    monkeypatch.setattr("exporter.web.server.ACCEPT_RETRY_SECONDS", 0.0)
 
     async def act(scene: Scene) -> None:
         loop = asyncio.get_running_loop()
@@ -473,9 +479,9 @@ def test_every_second_all_are_looked_at() -> None:
         client = await scene.client()
         await scene.connected(1)
         assert not await scene.server.on_tick(10)
-        scene.now += PATIENCE[Wait.HEAD]
+        scene.now += STALL_TIMEOUTS[Waiting.HEAD]
         assert not await scene.server.on_tick(19)
-        assert scene.waits == [Wait.HEAD]
+        assert scene.waits == [Waiting.HEAD]
         assert not await scene.server.on_tick(20)
         assert await is_cut(client)
 
@@ -508,7 +514,7 @@ def test_who_speaks_as_before_is_taken_leave_of(certificates: "Certificates") ->
         idle, asking = await scene.client(), await scene.client()
         await ask(idle)
         asking[1].write(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1")
-        await scene.until(lambda: Wait.ANSWER in scene.waits)
+        await scene.until(lambda: Waiting.ANSWER in scene.waits)
         scene.tls = Tls(certificates.context(stranger=False))
         await scene.pass_time(1)
         assert await is_cut(idle)
@@ -522,10 +528,10 @@ def test_who_speaks_as_before_is_taken_leave_of(certificates: "Certificates") ->
 def test_how_many_there_may_be(monkeypatch: pytest.MonkeyPatch, soft: int, most: int) -> None:
     """512, or a share of what the process may open."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, -1))
-    assert most_connections(2) == most
+    assert max_connections(2) == most
 
 
 def test_two_listeners_leave_something(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both full, the files, the state and the calls still find descriptors."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, -1))
-    assert most_connections(listener.SHARE) + most_connections(door.SHARE) == 768
+    assert max_connections(CONNECTION_SHARE) + max_connections(door.SHARE) == 768

@@ -6,7 +6,7 @@ from exporter import __version__
 from exporter.enums import CallbackOutcome
 from exporter.model.clock import Clock
 from exporter.volcengine.callbacks import CallbackShape
-from exporter.web.recent import MOST, MOST_UNSIGNED, Recent, Seen
+from exporter.web.interfaces import CallbackLog, CallbackRecord
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -16,45 +16,45 @@ ODD = CallbackShape("<b>Webcast</b>", ("RoomId", "<script>"))
 
 def test_what_runs_here(site: "Site") -> None:
     """Versions, the flags in force, how long it has been up, and that it is ready."""
-    site.house.flags = {"--config.file": "webcast.yml"}
-    site.house.uptime = 93_784.9
+    site.exporter.flags = {"--config.file": "webcast.yml"}
+    site.exporter.uptime = 93_784.9
     page = site.get("/status").text
-    for expected in (__version__, "--config.file", "webcast.yml", "1d2h3m4s", "Ready.", "starlette"):
+    for expected in (__version__, "--config.file", "webcast.yml", "1d 2h", "Ready.", "starlette"):
         assert expected in page
 
 
 def test_why_it_is_not_ready(site: "Site") -> None:
     """In the sentence that /-/ready has, and whether tasks are read."""
-    site.house.not_ready = "Not every list of targets has been asked for yet."
-    site.house.alive = False
+    site.exporter.not_ready = "Not every list of targets has been asked for yet."
+    site.exporter.alive = False
     page = site.get("/status").text
-    assert site.house.not_ready in page
+    assert site.exporter.not_ready in page
     assert "no task is read" in page
 
 
 def test_the_last_callbacks(site: "Site") -> None:
     """Their type, the names of their keys and what became of them, escaped; what to do while there are none."""
     assert "None has come since the start." in site.get("/status").text
-    site.house.callbacks.seen = [Seen(ODD, CallbackOutcome.IGNORED, 65.0)]
+    site.exporter.callbacks.seen = [CallbackRecord(ODD, CallbackOutcome.IGNORED, 65.0)]
     page = site.get("/status").text
-    for expected in ("1m5s", "ignored", "&lt;b&gt;Webcast", "RoomId, &lt;script&gt;"):
+    for expected in ("1m 5s", "ignored", "&lt;b&gt;Webcast", "RoomId, &lt;script&gt;"):
         assert expected in page
     assert "<script>" not in page
-    site.house.callbacks.on = False
+    site.exporter.callbacks.on = False
     assert "callbacks.secret_file" in site.get("/status").text
 
 
 def test_the_last_twenty_are_kept_and_few_of_them_unsigned() -> None:
     """Whoever has no secret cannot push the vendor's out of sight."""
     now = [0.0]
-    recent = Recent(Clock(monotonic=lambda: now[0]))
+    recent = CallbackLog(Clock(monotonic=lambda: now[0]))
     for number in range(30):
         now[0] += 1
         recent.add(CallbackShape(f"signed{number}"), CallbackOutcome.ACCEPTED)
-    assert len(recent.latest_first()) == MOST
+    assert len(recent.latest_first()) == CallbackLog.MAX_RECORDS
     for _ in range(100):
         now[0] += 1
         recent.add(CallbackShape("unsigned"), CallbackOutcome.BAD_SIGNATURE)
     seen = recent.latest_first()
-    assert [each.shape.event_type for each in seen].count("unsigned") == MOST_UNSIGNED
-    assert (len(seen), seen[0].age, seen[-1].shape.event_type) == (MOST, 0.0, "signed15")
+    assert [each.shape.event_type for each in seen].count("unsigned") == CallbackLog.MAX_UNSIGNED
+    assert (len(seen), seen[0].age, seen[-1].shape.event_type) == (CallbackLog.MAX_RECORDS, 0.0, "signed15")

@@ -11,7 +11,7 @@ from exporter.errors import BadTargets, Problem, StartError, StateError
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import TaskState
-from exporter.web.targets_api import LARGEST_BODY
+from exporter.web.api import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -30,12 +30,12 @@ def error_of(answer: httpx.Response) -> tuple[int, str, str]:
 
 def bearer(site: "Site") -> dict[str, str]:
     """The header of whoever has the token."""
-    return {"Authorization": f"Bearer {site.house.push.token}"}
+    return {"Authorization": f"Bearer {site.exporter.push.token}"}
 
 
 def test_whoever_looks_sees_every_target(site: "Site") -> None:
     """In Prometheus's envelope: what it is, from where, and what the latest read said; times are RFC 3339."""
-    site.house.known = [
+    site.exporter.known = [
         TaskState(
             Target(
                 ID, "default", frozenset({Source.PUSH, Source.FILE}), {"team": "\u8bfe"}, expected_end=1_768_469_405.5
@@ -75,7 +75,7 @@ def test_post_adds_and_put_replaces(site: "Site", method: str, whole: bool) -> N
     """The body's groups are handed in; the answer tells how many targets were taken."""
     answer = site.send(method, ONE)
     assert (answer.status_code, answer.json()) == (200, {"status": "success", "data": {"accepted": 1}})
-    assert site.house.push.named == [([TargetGroup(["app/room/one"], {"team": "edu"})], whole)]
+    assert site.exporter.push.named == [([TargetGroup(["app/room/one"], {"team": "edu"})], whole)]
 
 
 @pytest.mark.parametrize(("query", "now"), [("", False), ("?now=true", True), ("?now=false", False)])
@@ -83,12 +83,12 @@ def test_delete(site: "Site", query: str, now: bool) -> None:  # noqa: FBT001 - 
     """The triple is in the path, and `now` skips the drain."""
     answer = site.ask("DELETE", PATH + query, **bearer(site))
     assert (answer.status_code, answer.json()) == (200, {"status": "success", "data": {"released": str(ID)}})
-    assert site.house.push.released == [(ID, now)]
+    assert site.exporter.push.released == [(ID, now)]
 
 
 def test_delete_of_what_nobody_pushed(site: "Site") -> None:
     """404, with a sentence."""
-    site.house.push.listed = False
+    site.exporter.push.listed = False
     expected = (404, "not_found", f"{ID} is no target by push or callback")
     assert error_of(site.ask("DELETE", PATH, **bearer(site))) == expected
 
@@ -97,7 +97,7 @@ def test_delete_of_what_nobody_pushed(site: "Site") -> None:
 def test_a_delete_that_makes_no_sense(site: "Site", path: str) -> None:
     """400, and nothing is released."""
     status, kind, _ = error_of(site.ask("DELETE", path, **bearer(site)))
-    assert (status, kind, site.house.push.released) == (400, "bad_data", [])
+    assert (status, kind, site.exporter.push.released) == (400, "bad_data", [])
 
 
 @pytest.mark.parametrize(
@@ -110,18 +110,18 @@ def test_without_a_good_token_nothing_is_taken(site: "Site", header: str | bytes
         answer = site.client.request(method, path, content=b"nonsense", headers=headers)  # type: ignore[arg-type]  # bytes are good
         assert (answer.status_code, answer.json()["errorType"]) == (401, "unauthorized")
         assert answer.headers["www-authenticate"].startswith('Bearer realm="webcast-exporter"')
-    assert (site.house.push.named, site.house.push.released) == ([], [])
+    assert (site.exporter.push.named, site.exporter.push.released) == ([], [])
 
 
 def test_the_scheme_s_case_does_not_matter(site: "Site") -> None:
     """As for every HTTP authentication scheme."""
-    headers = {"Authorization": f"bearer  {site.house.push.token}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"bearer  {site.exporter.push.token}", "Content-Type": "application/json"}
     assert site.client.post("/api/v1/targets", content=ONE, headers=headers).status_code == 200
 
 
 def test_push_that_is_off(site: "Site") -> None:
     """404 with a sentence for every write, token or not; looking stays open."""
-    site.house.push.on = False
+    site.exporter.push.on = False
     for answer in (site.send("POST", ONE), site.send("PUT", ONE, token=""), site.ask("DELETE", PATH)):
         assert error_of(answer) == (404, "not_found", "pushing is off: the configuration has no push.token_file")
     assert site.get("/api/v1/targets").status_code == 200
@@ -144,12 +144,12 @@ def test_a_body_of_another_shape(site: "Site", body: bytes, problem: str) -> Non
     answer = site.send("POST", body)
     assert error_of(answer) == (400, "bad_data", f"nothing was changed: {problem}")
     assert answer.json()["problems"] == [problem]
-    assert site.house.push.named == []
+    assert site.exporter.push.named == []
 
 
 def test_problems_are_listed_with_their_places(site: "Site") -> None:
     """At most a hundred of them, and how many there are."""
-    site.house.push.breaks = BadTargets([Problem(f"[0].targets[{number}]", "is bad") for number in range(250)])
+    site.exporter.push.breaks = BadTargets([Problem(f"[0].targets[{number}]", "is bad") for number in range(250)])
     answer = site.send("PUT", ONE)
     assert error_of(answer) == (400, "bad_data", "nothing was changed: [0].targets[0]: is bad; and 249 more")
     assert answer.json()["problems"] == [f"[0].targets[{number}]: is bad" for number in range(100)]
@@ -158,22 +158,22 @@ def test_problems_are_listed_with_their_places(site: "Site") -> None:
 @pytest.mark.parametrize("fault", [StateError("the state is locked"), StartError("it cannot be read")])
 def test_a_state_that_cannot_be_written(site: "Site", fault: Exception) -> None:
     """503: nothing was changed, and it may be tried again."""
-    site.house.push.breaks = fault
+    site.exporter.push.breaks = fault
     expected = (503, "unavailable", "the state cannot be written now; nothing was changed, try again")
     assert error_of(site.send("POST", ONE)) == expected
     assert error_of(site.ask("DELETE", PATH, **bearer(site))) == expected
-    assert site.house.failures == []
+    assert site.exporter.failures == []
 
 
 def test_a_body_has_an_end(site: "Site") -> None:
     """8 MiB are taken; a byte more is 413, whether its length is told before or not."""
-    whole = b"[" + b" " * (LARGEST_BODY - 2) + b"]"
+    whole = b"[" + b" " * (MAX_BODY_BYTES - 2) + b"]"
     assert site.send("POST", whole).status_code == 200
     assert error_of(site.send("POST", whole + b" "))[:2] == (413, "bad_data")
     headers = {**bearer(site), "Content-Type": "application/json"}
 
     def chunks() -> Iterator[bytes]:
-        for _ in range(LARGEST_BODY // 65_536 + 1):
+        for _ in range(MAX_BODY_BYTES // 65_536 + 1):
             yield b" " * 65_536
 
     answer = site.client.post("/api/v1/targets", content=chunks(), headers=headers)
@@ -195,6 +195,8 @@ def test_other_methods(site: "Site") -> None:
 
 def test_a_list_of_20_000_is_shown(site: "Site") -> None:
     """All targets are in one answer."""
-    site.house.known = [TaskState(Target(TargetId("app", "room", str(number)), "default")) for number in range(20_000)]
+    site.exporter.known = [
+        TaskState(Target(TargetId("app", "room", str(number)), "default")) for number in range(20_000)
+    ]
     document = json.loads(site.get("/api/v1/targets").content)
     assert len(document["data"]["targets"]) == 20_000

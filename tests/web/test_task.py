@@ -42,12 +42,12 @@ def told(site: "Site") -> dict[str, Any]:
 
 def test_the_page_tells_all_that_is_known(site: "Site") -> None:
     """State, reads with their errors, changes, who lists it; labels as text."""
-    site.house.known = [RUNNING]
-    insight = site.house.insight
+    site.exporter.known = [RUNNING]
+    insight = site.exporter.queries
     insight.turns = {ID: NextRead("normal", NOW + 25)}
-    insight.history.read(ReadResult(ID, NOW - 65, NOW - 65, 5.0, TimedOut("no answer within 5 s")))
-    insight.history.read(ReadResult(ID, NOW - 5, NOW - 5, 0.025, TASK))
-    insight.history.changed(replace(RUNNING, task=replace(TASK, status=Status.NOT_STARTED)), RUNNING, NOW - 590)
+    insight.remembered.read(ReadResult(ID, NOW - 65, NOW - 65, 5.0, TimedOut("no answer within 5 s")))
+    insight.remembered.read(ReadResult(ID, NOW - 5, NOW - 5, 0.025, TASK))
+    insight.remembered.changed(replace(RUNNING, task=replace(TASK, status=Status.NOT_STARTED)), RUNNING, NOW - 590)
     page = site.get(PATH).text
     for expected in (
         "10m of 2h",
@@ -58,7 +58,7 @@ def test_the_page_tells_all_that_is_known(site: "Site") -> None:
         "&lt;edu&gt;",
         "no answer within 5 s",
         "25 ms",
-        "not started</span> to <span",
+        "not started</span> → <span",
         "in 25s, at the normal interval",
         "It has all its series",
     ):
@@ -71,7 +71,7 @@ def test_the_page_tells_all_that_is_known(site: "Site") -> None:
         (None, "no account reads it"),
         (NextRead("fast", None), "it is being read at this moment"),
         (NextRead("fast", NOW + 5), "in 5s, at the fast interval: news is likely"),
-        (NextRead("", NOW - 3), "due for 3s, it waits for the budget, it was never read"),
+        (NextRead("", NOW - 3), "due for 3s, waiting for the budget, it was never read"),
         (
             NextRead("normal", NOW + 60, "its expected start is still to come"),
             "in 1m: its expected start is still to come",
@@ -81,8 +81,8 @@ def test_the_page_tells_all_that_is_known(site: "Site") -> None:
 )
 def test_when_it_is_read_next(site: "Site", turn: NextRead | None, sentence: str) -> None:
     """The moment, and why then."""
-    site.house.known = [RUNNING]
-    site.house.insight.turns = {ID: turn} if turn else {}
+    site.exporter.known = [RUNNING]
+    site.exporter.queries.turns = {ID: turn} if turn else {}
     assert told(site)["next_read_because"] == sentence
     assert told(site)["next_read"] == (None if turn is None or turn.due is None else told(site)["next_read"])
 
@@ -108,8 +108,8 @@ def test_when_it_is_read_next(site: "Site", turn: NextRead | None, sentence: str
 )
 def test_why_it_has_series_or_none(site: "Site", known: TaskState, words: str, *, seated: bool) -> None:
     """In a sentence that names the key of the configuration, where one decides."""
-    site.house.known = [known]
-    site.house.insight.without_series = set() if seated else {ID}
+    site.exporter.known = [known]
+    site.exporter.queries.without_series = set() if seated else {ID}
     assert words in told(site)["series_because"]
     assert told(site)["has_series"] is seated
     assert words in site.get(PATH).text
@@ -119,10 +119,10 @@ def test_what_is_no_target(site: "Site") -> None:
     """404 for a person, unless a run of it is remembered; `explain` gets the reason."""
     assert site.get(PATH).status_code == 404
     assert (told(site)["is_target"], told(site)["account"]) == (False, "default")
-    assert "no list names it" in told(site)["series_because"]
-    site.house.insight.orphaned = {"app"}
+    assert "no source lists it" in told(site)["series_because"]
+    site.exporter.queries.orphaned = {"app"}
     assert "app_ids" in told(site)["series_because"]
-    site.house.insight.runs = [Run(ID, 1.0, stopped=StopReason.LOST, end_seen=NOW - 60)]
+    site.exporter.queries.runs = [Run(ID, 1.0, stopped=StopReason.LOST, end_seen=NOW - 60)]
     answer = site.get(PATH)
     assert answer.status_code == 200
     assert "Lost, seen" in answer.text

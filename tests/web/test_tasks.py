@@ -54,7 +54,7 @@ def fleet() -> list[TaskState]:
 @pytest.fixture
 def site(site: "Site") -> "Site":
     """With a fleet."""
-    site.house.known = fleet()
+    site.exporter.known = fleet()
     return site
 
 
@@ -118,9 +118,9 @@ def test_a_query_for_what_there_is_not(site: "Site", query: str) -> None:
 
 def test_what_is_past_counts_as_that(site: "Site") -> None:
     """Once its linger is over a failed task is no failed one any more, as in `webcast_tasks`; it stays listed."""
-    dead = site.house.known[4]
+    dead = site.exporter.known[4]
     ended = Run(dead.target.id, 1.0, stopped=StopReason.UNKNOWN, end_seen=NOW - 900, last=dead.task)
-    site.house.known = [replace(dead, run=ended), *site.house.known[:4]]
+    site.exporter.known = [replace(dead, run=ended), *site.exporter.known[:4]]
     assert names(site, "status=failed") == []
     assert names(site, "status=past") == ["dead"]
     assert names(site, "")[-1] == "dead"
@@ -175,14 +175,14 @@ def test_no_page_has_anything_inline(site: "Site") -> None:
 
 def test_without_any_task(site: "Site") -> None:
     """It says where targets come from; a filter that nothing fits says so."""
-    assert "No task fits." in site.get("/tasks?q=nobody").text
-    site.house.known = []
+    assert "No matching tasks" in site.get("/tasks?q=nobody").text
+    site.exporter.known = []
     assert "There is no target yet." in site.get("/tasks").text
 
 
 def test_twenty_thousand_tasks_are_quick(site: "Site") -> None:
     """Far from the second that it may take on a busy machine."""
-    site.house.known = [known(f"t{number}", Status(list(Status)[number % 5])) for number in range(20_000)]
+    site.exporter.known = [known(f"t{number}", Status(list(Status)[number % 5])) for number in range(20_000)]
     site.get("/tasks")
     begun = time.perf_counter()
     page = site.get("/tasks?q=t1&sort=-elapsed&status=running").text

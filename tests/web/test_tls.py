@@ -15,8 +15,8 @@ from starlette.responses import PlainTextResponse
 from exporter.config.web_config import parse_web_config
 from exporter.errors import ConfigError
 from exporter.web import tls as module
-from exporter.web.listener import Listener, bind
-from exporter.web.tls import Tls, make_tls, names_of
+from exporter.web.server import Listener, bind
+from exporter.web.tls import Tls, alternative_names, make_tls
 from tests.certificates import client_context
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def test_a_key_leaves_no_file(make: Make, folder: Path, monkeypatch: pytest.Monk
     assert sorted(folder.iterdir()) == before
 
 
-LOCKED = "holds an encrypted key, and there is nobody to ask for its password"
+LOCKED = "holds an encrypted key; write it without a password"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_words_around_an_authority(make: Make, ask: Ask, folder: Path) -> None:
 
 def test_a_machine_that_shows_no_open_files(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no /proc, it is said."""
-    monkeypatch.setattr(module, "as_file", lambda _: nullcontext("/no-such-folder/fd/3"))
+    monkeypatch.setattr(module, "_as_file", lambda _: nullcontext("/no-such-folder/fd/3"))
     expected = "tls_server_config.key_file: the file cannot be used with the certificate (no such file or directory)"
     assert problems(make, "", GOOD) == [expected]
 
@@ -224,8 +224,8 @@ def test_the_names_of_a_certificate() -> None:
         ),
     }
     expected = ["a.example", "a@example.com", "spiffe://a/b", "2001:db8::1", "1.2.3.4"]
-    assert list(names_of(certificate)) == expected
-    assert list(names_of({})) == []
+    assert list(alternative_names(certificate)) == expected
+    assert list(alternative_names({})) == []
     assert not Tls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), frozenset({"a.example"})).admits(None)
 
 
@@ -310,6 +310,6 @@ def test_what_this_machines_openssl_has_not(make: Make, monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "SUITES", {AES128: "NO-SUCH-SUITE"})
     monkeypatch.setattr(module, "CURVES", {"X25519": "no-such-curve"})
     assert problems(make, f"cipher_suites: [{AES128}], curve_preferences: [X25519]", GOOD) == [
-        "tls_server_config.cipher_suites: cannot be had from this machine's OpenSSL",
-        "tls_server_config.curve_preferences: cannot be had from this machine's OpenSSL",
+        "tls_server_config.cipher_suites: is not available in this machine's OpenSSL",
+        "tls_server_config.curve_preferences: is not available in this machine's OpenSSL",
     ]

@@ -1,0 +1,228 @@
+"""The endpoints for machines: `/metrics`, `/callback`, the probes and `/-/reload`, and reading request bodies."""
+
+import asyncio
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from types import ModuleType
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from exporter.enums import CallbackOutcome
+from exporter.errors import ConfigError, StartError, StateError
+from exporter.metrics.negotiate import accepts_gzip, choose_format
+from exporter.web.interfaces import ReplicaApi
+from exporter.web.limits import Busy, TokenBucket, WorkerPool
+
+compressor: ModuleType = zlib
+with suppress(ImportError):  # it has no build for every machine
+    compressor = import_module("isal.isal_zlib")  # a fifth of zlib's time (docs/performance.md)
+
+GZIP_LEVEL = 1
+"""The text repeats itself so much that a higher level saves little for its time."""
+GZIP_WINDOW = zlib.MAX_WBITS | 16
+"""The largest window, in gzip's own wrapping."""
+
+CHUNK_BYTES = 96 * 1024
+"""Few enough to stay in memory that was used before, enough to be worth a call."""
+
+BODY_TIMEOUT = 10.0
+"""Seconds that a body may take to arrive."""
+
+MAX_CALLBACK_BYTES = 64 * 1024
+UNSIGNED_PER_SECOND, UNSIGNED_BURST = 10.0, 100.0
+"""Callbacks without a good signature and pushes without a good token that are answered so; more get 429."""
+
+STATUS_OF_OUTCOME = {CallbackOutcome.BAD_SIGNATURE: 401, CallbackOutcome.MALFORMED: 400}
+"""All other outcomes are 200: the vendor need not send the event again."""
+
+CALLBACKS_OFF = "Callbacks are off: the configuration has no callbacks.secret_file.\n"
+CALLBACKS_ELSEWHERE = "Callbacks have a listener of their own, callbacks.listen_address.\n"
+STATE_UNAVAILABLE = "The state cannot be written now; send this again.\n"
+TOO_MANY_UNSIGNED = "Too many unsigned callbacks.\n"
+CLOSE = {"Connection": "close"}
+RETRY = {"Retry-After": "1"}
+
+
+class Pools:
+    """Worker threads by kind of request. Probes use none: they are answered on the event loop."""
+
+    def __init__(self) -> None:
+        self.scrapes = WorkerPool(2)
+        self.filtered_scrapes = WorkerPool(1, waiting=32)
+        self.callbacks = WorkerPool(8, waiting=128)
+        self.pushes = WorkerPool(1, waiting=8)
+        self.tokens = WorkerPool(2, waiting=64)
+        self.reloads = WorkerPool(1, waiting=4)
+        self.pages = WorkerPool(2, waiting=32)
+        self.fleet = WorkerPool(2, waiting=8)
+        self.state = WorkerPool(2, waiting=8)
+
+
+def api_of(request: Request) -> ReplicaApi:
+    """The exporter or standby that answers the request."""
+    api: ReplicaApi = request.app.state.api
+    return api
+
+
+def pools_of(request: Request) -> Pools:
+    """The worker threads of the application."""
+    pools: Pools = request.app.state.pools
+    return pools
+
+
+class BodyError(Exception):
+    """The body cannot be used; `status` is the answer's."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def require_type(request: Request, content_type: str) -> None:
+    """BodyError (415) when the body is declared to be of another type."""
+    given = request.headers.get("content-type", content_type).partition(";")[0].strip().lower()
+    if given != content_type:
+        raise BodyError(415, f"Content-Type must be {content_type}")
+
+
+async def read_body(request: Request, limit: int, timeout: float = BODY_TIMEOUT) -> bytes:  # noqa: ASYNC109 - of the client
+    """Read the whole body; BodyError when it is too long (413), breaks off (400), or is late (408)."""
+    if request.headers.get("content-length", "").isdecimal() and int(request.headers["content-length"]) > limit:
+        raise _too_long(limit)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(timeout):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise _too_long(limit)
+    except ClientDisconnect:
+        raise BodyError(400, "the body breaks off") from None
+    except TimeoutError:
+        raise BodyError(408, "the body takes too long to arrive") from None
+    return bytes(body)
+
+
+def _too_long(limit: int) -> BodyError:
+    return BodyError(413, f"the body has more than {limit:,} bytes; send it in parts")
+
+
+def chunks(pieces: Iterable[bytes], size: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Join pieces to chunks of `size` bytes or somewhat more."""
+    batch: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        batch.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield b"".join(batch)
+            batch, length = [], 0
+    if batch:
+        yield b"".join(batch)
+
+
+def gzipped(pieces: Iterable[bytes]) -> list[bytes]:
+    """Compress the pieces to one gzip stream. Compression releases the GIL."""
+    packer = compressor.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
+    return [*filter(None, map(packer.compress, pieces)), packer.flush()]
+
+
+class ChunkedResponse(Response):
+    """A response of known length, sent in chunks, so that the whole body is never copied for a slow client."""
+
+    def __init__(self, pieces: Sequence[bytes], headers: Mapping[str, str]) -> None:
+        self._pieces = pieces
+        super().__init__(headers={**headers, "Content-Length": str(sum(map(len, pieces)))})
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send one chunk after the other, as fast as the client reads."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for chunk in chunks(self._pieces):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def metrics(request: Request) -> Response:
+    """`GET /metrics` in the format and encoding that the client asks for.
+
+    Scrapes that arrive together share one exposition, so that many of them cost as much as two.
+    """
+    query, pools = request.query_params, pools_of(request)
+    fmt = choose_format(request.headers.get("accept", ""))
+    names = frozenset(query.getlist("name[]"))
+    per_task = "fleet" not in query.getlist("collect[]")
+    gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
+
+    def expose() -> list[bytes]:
+        pieces = api_of(request).exposition.pieces(fmt, names, per_task=per_task)
+        return gzipped(chunks(pieces)) if gzip else pieces
+
+    if names:
+        try:
+            pieces = await pools.filtered_scrapes.run(expose)
+        except Busy:
+            return busy()
+    else:
+        pieces = await pools.scrapes.share((fmt, per_task, gzip), expose)
+    headers = {"Content-Type": fmt.value, "Vary": "Accept, Accept-Encoding"}
+    return ChunkedResponse(pieces, {**headers, "Content-Encoding": "gzip"} if gzip else headers)
+
+
+def busy() -> Response:
+    """503 when too many requests of one kind wait."""
+    return PlainTextResponse("Too many requests of this kind at once; try again.\n", status_code=503, headers=RETRY)
+
+
+async def callback(request: Request) -> Response:
+    """`POST /callback`: 200 once the vendor's event is committed to the state."""
+    callbacks = api_of(request).callbacks
+    if not callbacks.on:
+        return PlainTextResponse(CALLBACKS_OFF, status_code=404)
+    if callbacks.apart and not request.app.state.is_callback_listener:
+        return PlainTextResponse(CALLBACKS_ELSEWHERE, status_code=404)
+    try:
+        body = await read_body(request, MAX_CALLBACK_BYTES)
+    except BodyError as error:
+        return PlainTextResponse(f"{error}\n", status_code=error.status, headers=CLOSE)
+    try:
+        outcome = await pools_of(request).callbacks.run(callbacks.take, body)
+    except (Busy, StartError, StateError):
+        return PlainTextResponse(STATE_UNAVAILABLE, status_code=503, headers=RETRY)
+    unsigned: TokenBucket = request.app.state.unsigned
+    if outcome in STATUS_OF_OUTCOME and not unsigned.take():
+        return PlainTextResponse(TOO_MANY_UNSIGNED, status_code=429, headers=CLOSE)
+    return PlainTextResponse(f"{outcome}\n", status_code=STATUS_OF_OUTCOME.get(outcome, 200))
+
+
+async def healthy(request: Request) -> Response:
+    """`GET /-/healthy`: 200 while the scheduler, or on a standby the election, moves."""
+    if api_of(request).alive:
+        return PlainTextResponse("webcast-exporter is healthy.\n")
+    return PlainTextResponse("The scheduler has not moved lately: no task is read.\n", status_code=503)
+
+
+async def ready(request: Request) -> Response:
+    """`GET /-/ready`: 200 once it can serve; never turns back for the vendor's faults."""
+    reason = api_of(request).not_ready
+    if not reason:
+        return PlainTextResponse("webcast-exporter is ready.\n")
+    return PlainTextResponse(f"{reason}\n", status_code=503)
+
+
+async def reload(request: Request) -> Response:
+    """`POST /-/reload`: 500 with all problems when the configuration is bad."""
+    if request.method not in ("POST", "PUT"):
+        sentence = "Only POST or PUT requests reload: curl -X POST .../-/reload\n"
+        return PlainTextResponse(sentence, status_code=405, headers={"Allow": "POST, PUT"})
+    try:
+        await pools_of(request).reloads.run(partial(api_of(request).reload))
+    except Busy:
+        return busy()
+    except ConfigError as error:
+        return PlainTextResponse(f"The configuration was not reloaded:\n{error}\n", status_code=500)
+    return PlainTextResponse("The configuration was reloaded.\n")

@@ -1,0 +1,226 @@
+"""What the HTTP side needs of the exporter; `exporter.service` implements it for the leader and for a standby."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from exporter.config.schema import Config
+from exporter.discovery.sd_format import TargetGroup
+from exporter.enums import CallbackOutcome, Rejection, Source
+from exporter.metrics.history import TaskHistory
+from exporter.metrics.scrape import Exposition
+from exporter.metrics.self_metrics import AccountNumbers
+from exporter.metrics.series_cache import TaskCountKey
+from exporter.model.clock import Clock
+from exporter.model.target import TargetId
+from exporter.model.task_state import Lifetimes, NextRead, TaskState
+from exporter.store.stopped import Found, Wanted
+from exporter.volcengine.callbacks import CallbackShape
+
+ReportError = Callable[[str, Exception], None]
+"""Counts and logs an unexpected error: where it happened, and the error."""
+
+
+class Reload(NamedTuple):
+    """The latest load of the configuration: whether it is in force, and when (Unix seconds)."""
+
+    good: bool
+    at: float
+
+
+class CallbackRecord(NamedTuple):
+    """One received callback: its shape, without values of EventData, its outcome, and how many seconds ago it came."""
+
+    shape: CallbackShape
+    outcome: CallbackOutcome
+    age: float
+
+
+class CallbackLog:
+    """The last 20 callbacks for /status. Thread-safe.
+
+    At most five of them are unsigned, so that a stranger cannot push the vendor's callbacks out of the list.
+    """
+
+    MAX_RECORDS = 20
+    MAX_UNSIGNED = 5
+    UNSIGNED = (CallbackOutcome.BAD_SIGNATURE, CallbackOutcome.MALFORMED)
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._signed: deque[tuple[float, CallbackShape, CallbackOutcome]] = deque(maxlen=self.MAX_RECORDS)
+        self._unsigned: deque[tuple[float, CallbackShape, CallbackOutcome]] = deque(maxlen=self.MAX_UNSIGNED)
+
+    def add(self, shape: CallbackShape, outcome: CallbackOutcome) -> None:
+        """Record one callback."""
+        records = self._unsigned if outcome in self.UNSIGNED else self._signed
+        records.append((self._clock.monotonic(), shape, outcome))
+
+    def latest_first(self) -> list[CallbackRecord]:
+        """The records, the latest first."""
+        now = self._clock.monotonic()
+        records = sorted([*self._signed, *self._unsigned], key=lambda record: record[0], reverse=True)
+        return [CallbackRecord(shape, outcome, now - at) for at, shape, outcome in records[: self.MAX_RECORDS]]
+
+
+class PushHandler(Protocol):
+    """The pushed targets. A change is committed to the state before a call returns.
+
+    StateError and StartError mean that the state cannot be used and nothing has changed.
+    """
+
+    @property
+    def on(self) -> bool:
+        """Whether targets can be pushed."""
+        ...
+
+    def admits(self, token: str) -> bool:
+        """Whether the token is one of push.token_file."""
+        ...
+
+    def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
+        """Add and renew these targets, or replace the `whole` list; return their number. BadTargets: no change."""
+        ...
+
+    def release(self, target: TargetId, *, now: bool) -> bool:
+        """End a target's listing by push and callback, `now` without a drain; False when neither lists it."""
+        ...
+
+
+class CallbackHandler(Protocol):
+    """The vendor's callbacks."""
+
+    @property
+    def on(self) -> bool:
+        """Whether callbacks are accepted."""
+        ...
+
+    @property
+    def apart(self) -> bool:
+        """Whether callbacks have a listener of their own."""
+        ...
+
+    def recent(self) -> list[CallbackRecord]:
+        """The last callbacks, the latest first."""
+        ...
+
+    def take(self, body: bytes) -> CallbackOutcome:
+        """Verify and apply one body; StateError or StartError when it is not committed and must be sent again."""
+        ...
+
+
+class ExporterQueries(Protocol):
+    """Read-only questions of the pages and the JSON API; times are Unix seconds."""
+
+    @property
+    def now(self) -> float:
+        """The wall clock."""
+        ...
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        ...
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """The waits of the configuration."""
+        ...
+
+    @property
+    def reload(self) -> Reload | None:
+        """The latest load of the configuration; None before the first."""
+        ...
+
+    def task_state(self, target: TargetId) -> TaskState | None:
+        """The state of a target; None when it is not tracked."""
+        ...
+
+    def next_read(self, state: TaskState) -> NextRead | None:
+        """When a target is read next; None while no account reads it."""
+        ...
+
+    def history(self, target: TargetId) -> TaskHistory:
+        """The last reads and status changes of a target."""
+        ...
+
+    def has_series(self, target: TargetId) -> bool:
+        """Whether the next scrape shows the target."""
+        ...
+
+    def account_of(self, app_id: str) -> str | None:
+        """The account that reads an app; None when there is none."""
+        ...
+
+    def stopped_runs(self, wanted: Wanted) -> Found:
+        """Stopped runs of the state; StateError when it cannot be read now."""
+        ...
+
+    def accounts(self) -> Mapping[str, AccountNumbers]:
+        """The figures of each account's polling."""
+        ...
+
+    def by_source(self) -> Mapping[Source, int]:
+        """How many targets each source lists."""
+        ...
+
+    def rejected(self) -> Mapping[Rejection, int]:
+        """How many listed entries are not accepted."""
+        ...
+
+
+class ReplicaApi(Protocol):
+    """What a leader and a standby both offer."""
+
+    exposition: Exposition
+
+    @property
+    def push(self) -> PushHandler:
+        """The pushed targets."""
+        ...
+
+    @property
+    def callbacks(self) -> CallbackHandler:
+        """The vendor's callbacks."""
+        ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether the scheduler, or on a standby the election, has moved lately. Must not block."""
+        ...
+
+    @property
+    def not_ready(self) -> str:
+        """Why it is not ready yet, as a sentence; empty once it is. Must not block."""
+        ...
+
+    def reload(self) -> None:
+        """Reload the configuration; ConfigError when it is bad and the old one stays."""
+        ...
+
+
+class ExporterApi(ReplicaApi, Protocol):
+    """The exporter that reads the tasks."""
+
+    @property
+    def queries(self) -> ExporterQueries:
+        """Questions of the pages."""
+        ...
+
+    @property
+    def flags(self) -> Mapping[str, str]:
+        """The command line's flags in force."""
+        ...
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        ...
+
+    def tracked(self) -> list[TaskState]:
+        """The state of every target."""
+        ...
+
+    def counts(self) -> Mapping[TaskCountKey, int]:
+        """The values of `webcast_tasks`."""
+        ...

@@ -1,0 +1,397 @@
+"""The pages for people: `/`, `/tasks`, a task, stopped runs, `/status`, `/config`, `/dashboards/`."""
+
+import platform
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from exporter import __version__
+from exporter.bundle.files import bundle
+from exporter.config.durations import format_duration
+from exporter.config.shown import shown
+from exporter.config.state import State
+from exporter.enums import Source, Status, StopReason
+from exporter.errors import StateError
+from exporter.metrics.self_metrics import AccountNumbers
+from exporter.model.target import TargetId
+from exporter.model.task_state import DisplayStatus
+from exporter.model.trouble import trouble
+from exporter.store.stopped import Found, Wanted
+from exporter.web.api import READ_UNAVAILABLE, exporter_of, find_runs, target_of
+from exporter.web.endpoints import RETRY, pools_of
+from exporter.web.i18n import N_, Language, choose_language, clock
+from exporter.web.interfaces import ExporterApi, ExporterQueries
+from exporter.web.limits import Busy, WorkerPool
+from exporter.web.serializers import explain_next_read, explain_no_target, explain_series, rfc3339, task_facts
+from exporter.web.task_query import (
+    PAST,
+    WRONG,
+    QueryError,
+    Selection,
+    Sort,
+    TaskQuery,
+    TaskRow,
+    link,
+    params_of,
+    parse_task_query,
+    select,
+)
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+SIZES = (50, 500)
+"""The default and the largest number of rows of a page."""
+MAX_RUNS_OF_TASK = 20
+
+NAVIGATION = (
+    ("/tasks", N_("Tasks")),
+    ("/tasks?show=stopped", N_("Stopped runs")),
+    ("/status", N_("Status")),
+    ("/config", N_("Configuration")),
+    ("/dashboards/", N_("Dashboards")),
+    ("/metrics", N_("Metrics")),
+)
+
+LINKS = (
+    ("/tasks", N_("Tasks"), N_("problems first, with everything known about each task")),
+    ("/tasks?show=stopped", N_("Stopped runs"), N_("of the last days")),
+    ("/metrics", N_("Metrics"), N_("of every task, of the fleet and of the exporter")),
+    ("/metrics?collect[]=fleet", N_("Fleet metrics"), N_("the same without the series of single tasks")),
+    ("/api/v1/targets", N_("Targets"), N_("which tasks are read, and which source lists them")),
+    ("/api/v1/tasks", N_("Tasks as JSON"), N_("with the filters of the page")),
+    ("/api/v1/runs", N_("Stopped runs as JSON"), N_("and as CSV with ?format=csv")),
+    (
+        "/dashboards/",
+        N_("Dashboards and rules"),
+        N_("to download, for Grafana, Prometheus and Alertmanager"),
+    ),
+    ("/status", N_("Status"), N_("versions, flags, and the last callbacks")),
+    ("/config", N_("Configuration"), N_("the configuration in force")),
+    ("/-/healthy", N_("Health"), N_("whether tasks are being read")),
+    ("/-/ready", N_("Readiness"), N_("whether the exporter can serve")),
+)
+
+COLUMNS = (
+    (Sort.TASK, N_("Task")),
+    (Sort.STATUS, N_("Status")),
+    (Sort.SINCE, N_("Since")),
+    (Sort.ELAPSED, N_("Elapsed of limit")),
+    (Sort.PAGE_EVENT, N_("Page event")),
+    (Sort.LAST_READ, N_("Last read")),
+    (Sort.SOURCE, N_("Source")),
+)
+
+DOWNLOADS = {
+    "grafana": N_("Grafana: Dashboards, New, Import."),
+    "prometheus": N_("Prometheus: rule_files. The two belong together."),
+    "alertmanager": N_("Alertmanager: an example of routes, grouping, inhibition and messages."),
+    "provisioning": N_("Grafana: what provisions the dashboards from files."),
+    "kubernetes": N_("Kubernetes: the same for the Prometheus operator and Grafana's sidecar."),
+}
+"""What each folder of the bundled files is for."""
+
+LIBRARIES = ("prometheus-client", "requests", "apscheduler", "sqlalchemy", "starlette", "uvicorn")
+
+Page = Callable[[Request, Language], Response]
+
+
+@cache
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        extensions=["jinja2.ext.i18n"],
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters.update(clock=clock, span=language.span, rfc3339=rfc3339, ago=language.ago, word=language.word)
+    environment.globals.update(language=language.tag)
+    return environment
+
+
+def render(
+    request: Request, language: Language, template: str, context: Mapping[str, Any], status: int = 200
+) -> Response:
+    """A page from its template; it is not to be cached, as it shows the present."""
+    here = request.url.path + ("?show=stopped" if request.query_params.get("show") == "stopped" else "")
+    shared = {"version": __version__, "navigation": NAVIGATION, "here": here, "root": request.app.state.prefix}
+    text = _environment(language).get_template(template).render(shared | dict(context))
+    headers = {"Cache-Control": "no-store", "Vary": "Accept-Language", "Content-Language": language.tag}
+    return HTMLResponse(text, status, headers)
+
+
+def message_page(request: Request, heading: str, sentence: str, status: int, **headers: str) -> Response:
+    """A page with one sentence; both texts are messages of the catalogues."""
+    language = language_of(request)
+    _ = language.gettext
+    context = {"heading": _(heading), "sentence": _(sentence)}
+    response = render(request, language, "message.html", context, status)
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return response
+
+
+def language_of(request: Request) -> Language:
+    """The reader's language."""
+    return choose_language(request.headers.get("accept-language", ""))
+
+
+def page(work: Page, pool: Callable[[Request], WorkerPool] = lambda request: pools_of(request).pages) -> Any:
+    """An endpoint that makes a page on a thread; 503 when too many pages are being made."""
+
+    async def endpoint(request: Request) -> Response:
+        language = language_of(request)
+        try:
+            return await pool(request).run(work, request, language)
+        except Busy:
+            return message_page(request, N_("Busy"), N_("Too many pages at once; try again."), 503, **RETRY)
+        except QueryError as error:
+            text = language.gettext(N_("This address has a wrong parameter: {error}.")).format(error=error)
+            return message_page(request, N_("Bad request"), text, 400)
+        except StateError:
+            return message_page(request, N_("State unavailable"), READ_UNAVAILABLE.capitalize() + ".", 503)
+
+    return endpoint
+
+
+class AccountRow(NamedTuple):
+    """One account: its name, its figures, its share of the budget, and for how long its oldest read is overdue."""
+
+    name: str
+    numbers: AccountNumbers
+    share: float
+    overdue: float
+
+
+def _landing(request: Request, language: Language) -> Response:
+    exporter = exporter_of(request)
+    queries = exporter.queries
+    context = {
+        "now": queries.now,
+        "statuses": _counts(exporter),
+        "accounts": [_account_row(name, each, queries.now) for name, each in sorted(queries.accounts().items())],
+        "sources": [(source, number) for source, number in queries.by_source().items() if number],
+        "rejected": [(reason, number) for reason, number in queries.rejected().items() if number],
+        "reload": queries.reload,
+        "not_ready": exporter.not_ready,
+        "alive": exporter.alive,
+        "links": LINKS,
+    }
+    return render(request, language, "landing.html", context)
+
+
+def _counts(exporter: ExporterApi) -> list[tuple[str, int]]:
+    by_status: Counter[str] = Counter()
+    for labels, number in exporter.counts().items():
+        by_status[labels.display_status] += number
+    return [(status.value, by_status[status]) for status in DisplayStatus]
+
+
+def _account_row(name: str, numbers: AccountNumbers, now: float) -> AccountRow:
+    overdue = 0.0 if numbers.oldest_due is None else max(0.0, now - numbers.oldest_due)
+    return AccountRow(name, numbers, numbers.demand / numbers.configured_rate, overdue)
+
+
+class Choice(NamedTuple):
+    """A link to one filter; `chosen` is the one in force."""
+
+    name: str
+    href: str
+    chosen: bool
+    number: int = 0
+
+
+def _tasks(request: Request, language: Language) -> Response:
+    exporter = exporter_of(request)
+    queries, states = exporter.queries, exporter.tracked()
+    query = parse_task_query(request.query_params, SIZES)
+    now = queries.now
+    found = select(states, query, now, queries.lifetimes)
+    status = ",".join(word for word in request.query_params.getlist("status") if word)
+    path, params = _path(request, "/tasks"), params_of(query, status)
+    usual_order = query.sort is Sort.WRONG and not query.backwards
+    context = {
+        "now": now,
+        "query": query,
+        "status": status,
+        "rows": [task_facts(row, now) for row in found.rows],
+        "found": found,
+        "total": len(states),
+        "choices": _choices(found, path, params, status),
+        "columns": [_column(sort, name, query, path, params) for sort, name in COLUMNS],
+        "accounts": sorted(queries.accounts()),
+        "sources": tuple(Source),
+        "sort": params["sort"],
+        "by_problem": "" if usual_order else link(path, params, sort=""),
+        **_pager(path, params, found.page, found.pages),
+        "api": link(_path(request, "/api/v1/tasks"), params),
+    }
+    return render(request, language, "tasks.html", context)
+
+
+def _path(request: Request, path: str) -> str:
+    """A path of this site behind the prefix of --web.external-url."""
+    return f"{request.app.state.prefix}{path}"
+
+
+def _pager(path: str, params: Mapping[str, str | int], number: int, pages: int) -> dict[str, Any]:
+    return {
+        "number": number,
+        "pages": pages,
+        "before": link(path, params, page=number - 1) if number > 1 else "",
+        "after": link(path, params, page=number + 1) if number < pages else "",
+    }
+
+
+def _choices(found: Selection, path: str, params: Mapping[str, str | int], status: str) -> list[Choice]:
+    """All tasks, those with problems, and each status that occurs or is chosen."""
+    chosen = frozenset(status.split(","))
+    choices = [
+        Choice("all", link(path, params, status=""), not status, sum(found.counts.values())),
+        Choice(WRONG, link(path, params, status=WRONG), WRONG in chosen, found.wrong),
+    ]
+    occurring = [each for each in (*DisplayStatus, PAST) if found.counts.get(each) or each in chosen]
+    choices += [
+        Choice(each, link(path, params, status=each), each in chosen, found.counts.get(each, 0)) for each in occurring
+    ]
+    return choices
+
+
+def _column(
+    sort: Sort, name: str, query: TaskQuery, path: str, params: Mapping[str, str | int]
+) -> tuple[str, str, str]:
+    """A heading, the link that sorts by it, and its order now (empty for none)."""
+    sorted_by = query.sort is sort
+    reversed_sort = f"-{sort}" if sorted_by and not query.backwards else sort
+    order = ("descending" if query.backwards else "ascending") if sorted_by else ""
+    return name, link(path, params, sort=reversed_sort), order
+
+
+def _stopped_runs(request: Request, language: Language) -> Response:
+    queries = exporter_of(request).queries
+    found = find_runs(request, queries, SIZES)
+    names = ("q", "since", "until", "app_id", "status", "reason", "size")
+    filters: dict[str, str | int] = {name: value for name in names if (value := request.query_params.get(name, ""))}
+    params = {"show": "stopped", **filters}
+    api = _path(request, "/api/v1/runs")
+    context = {
+        "now": queries.now,
+        "query": {name: filters.get(name, "") for name in names},
+        "runs": found.found.runs,
+        "total": found.found.total,
+        "statuses": (Status.ENDED, Status.FAILED),
+        "reasons": tuple(StopReason),
+        "history": format_duration(queries.config.lifecycle.history),
+        **_pager(_path(request, "/tasks"), params, found.number, found.pages),
+        "api": link(api, filters),
+        "csv": link(api, filters, format="csv"),
+    }
+    return render(request, language, "stopped.html", context)
+
+
+def _task(request: Request, language: Language) -> Response:
+    queries = exporter_of(request).queries
+    try:
+        target = target_of(request)
+    except ValueError as error:
+        return message_page(request, N_("Task"), f"{error}.", 404)
+    runs, history = _runs_of(queries, target), queries.history(target)
+    context: dict[str, Any] = {"now": queries.now, "target": target, "runs": runs.runs, "history": history}
+    state = queries.task_state(target)
+    if state is None:
+        context |= {"row": None, "series": explain_no_target(target, queries, language)}
+        return render(request, language, "task.html", context, 200 if runs.runs else 404)
+    row = TaskRow(state, trouble(state, queries.now, queries.lifetimes))
+    context |= {
+        "row": task_facts(row, queries.now),
+        "series": explain_series(state, queries, language),
+        "next": explain_next_read(queries.next_read(state), queries.now, language),
+    }
+    return render(request, language, "task.html", context)
+
+
+def _runs_of(queries: ExporterQueries, target: TargetId) -> Found:
+    with suppress(StateError):  # a page without them is better than none
+        oldest = queries.now - queries.config.lifecycle.history
+        return queries.stopped_runs(Wanted(oldest, target=target, limit=MAX_RUNS_OF_TASK))
+    return Found(0, (), ())
+
+
+def _status(request: Request, language: Language) -> Response:
+    exporter = exporter_of(request)
+    queries, callbacks = exporter.queries, exporter.callbacks
+    context = {
+        "now": queries.now,
+        "uptime": exporter.uptime,
+        "reload": queries.reload,
+        "state": _state_place(queries.config.state),
+        "not_ready": exporter.not_ready,
+        "alive": exporter.alive,
+        "flags": exporter.flags,
+        "versions": {"webcast-exporter": __version__, "Python": platform.python_version(), **_library_versions()},
+        "callbacks_on": callbacks.on,
+        "callbacks": callbacks.recent(),
+    }
+    return render(request, language, "status.html", context)
+
+
+@cache
+def _library_versions() -> dict[str, str]:
+    return {library: version(library) for library in LIBRARIES}
+
+
+def _state_place(state: State) -> str:
+    return str(state.path or state.url) if state.path or state.url.is_shared else ""
+
+
+def _configuration(request: Request, language: Language) -> Response:
+    queries = exporter_of(request).queries
+    context = {"now": queries.now, "text": shown(queries.config), "reload": queries.reload}
+    return render(request, language, "config.html", context)
+
+
+@cache
+def _bundled() -> Mapping[str, str]:
+    return bundle()
+
+
+def _downloads(request: Request, language: Language) -> Response:
+    inside = [PurePosixPath(name) for name in _bundled() if "/" in name]
+    folders = {folder: [*names] for folder, names in groupby(inside, lambda name: name.parts[0])}
+    context = {"folders": [(folder, purpose, folders.get(folder, [])) for folder, purpose in DOWNLOADS.items()]}
+    return render(request, language, "downloads.html", context)
+
+
+async def download(request: Request) -> Response:
+    """One bundled file."""
+    text = _bundled().get(request.path_params["name"])
+    if text is None:
+        return PlainTextResponse("no such file: see /dashboards/\n", status_code=404)
+    name = PurePosixPath(request.path_params["name"]).name
+    return PlainTextResponse(text, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+landing = page(_landing)
+task_list = page(_tasks, lambda request: pools_of(request).fleet)
+stopped_runs = page(_stopped_runs, lambda request: pools_of(request).state)
+task = page(_task, lambda request: pools_of(request).state)
+status = page(_status)
+configuration = page(_configuration)
+downloads = page(_downloads)
+
+
+async def tasks(request: Request) -> Response:
+    """`GET /tasks`; `?show=stopped` is the page of stopped runs."""
+    chosen = stopped_runs if request.query_params.get("show") == "stopped" else task_list
+    response: Response = await chosen(request)
+    return response

@@ -1,0 +1,234 @@
+"""Queries of URLs for tasks: reading their parameters, finding the tasks, and linking to other queries."""
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+
+from exporter.config.durations import parse_duration
+from exporter.config.times import parse_time
+from exporter.discovery.merge import WEAKEST_FIRST
+from exporter.enums import Source
+from exporter.model.task_state import DisplayStatus, Lifetimes, TaskState
+from exporter.model.trouble import Rank, Trouble, elapsed, trouble
+
+WRONG = "wrong"
+"""As a status: every task that needs attention."""
+
+PAST = "past"
+"""As a status: every stopped task whose linger is over."""
+
+MAX_TEXT = 400
+MAX_PAGE = 1_000_000
+
+
+class QueryError(ValueError):
+    """A query that cannot be answered; the text says what it could be."""
+
+
+class Sort(StrEnum):
+    """The order of tasks; with `-` before it, reversed."""
+
+    WRONG = "wrong"
+    TASK = "task"
+    STATUS = "status"
+    SINCE = "since"
+    ELAPSED = "elapsed"
+    PAGE_EVENT = "page_event"
+    LAST_READ = "last_read"
+    SOURCE = "source"
+
+
+class TaskQuery(NamedTuple):
+    """Which tasks, in which order, and which page of them."""
+
+    text: str = ""
+    statuses: frozenset[str] = frozenset()
+    wrong: bool = False
+    account: str = ""
+    app_id: str = ""
+    source: Source | None = None
+    sort: Sort = Sort.WRONG
+    backwards: bool = False
+    page: int = 1
+    size: int = 50
+
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def parse_task_query(params: QueryParams, sizes: tuple[int, int]) -> TaskQuery:
+    """Read the parameters; `sizes` are the default and the largest size of a page."""
+    words = [word for given in params.getlist("status") for word in given.split(",") if word]
+    order = params.get("sort", "") or Sort.WRONG
+    return TaskQuery(
+        text=parse_text(params),
+        statuses=frozenset(_status(word) for word in words if word != WRONG),
+        wrong=WRONG in words,
+        account=params.get("account", "")[:MAX_TEXT],
+        app_id=params.get("app_id", "")[:MAX_TEXT],
+        source=parse_word(Source, params["source"], "source") if params.get("source") else None,
+        sort=parse_word(Sort, order.removeprefix("-"), "sort"),
+        backwards=order.startswith("-"),
+        page=parse_number(params, "page", 1, MAX_PAGE),
+        size=parse_number(params, "size", *sizes),
+    )
+
+
+def _status(word: str) -> str:
+    return word if word == PAST else parse_word(DisplayStatus, word, "status", (WRONG, PAST))
+
+
+def parse_text(params: QueryParams) -> str:
+    """The text filter `q`, without NUL, which no database takes."""
+    return params.get("q", "").replace("\0", "").strip()[:MAX_TEXT]
+
+
+def parse_word(words: type[Word], word: str, name: str, more: Iterable[str] = ()) -> Word:
+    """One word of a set; QueryError lists the set."""
+    try:
+        return words(word)
+    except ValueError:
+        raise QueryError(f"{name} must be one of: {', '.join((*words, *more))}") from None
+
+
+def parse_number(params: QueryParams, name: str, default: int, largest: int) -> int:
+    """A whole number from 1 to `largest`."""
+    given = params.get(name, "")
+    if not given:
+        return default
+    if given.isascii() and given.isdecimal() and len(given) <= len(str(largest)) and 1 <= int(given) <= largest:
+        return int(given)
+    raise QueryError(f"{name} must be a whole number from 1 to {largest}")
+
+
+def parse_moment(params: QueryParams, name: str, now: float) -> float | None:
+    """A time: RFC 3339, Unix seconds, or a duration such as 24h for so long ago; None when it is not given."""
+    given = params.get(name, "").strip()
+    if not given:
+        return None
+    for read in (parse_time, lambda text: now - parse_duration(text)):
+        try:
+            return float(read(given))
+        except ValueError:
+            continue
+    raise QueryError(f"{name} must be a time as in 2026-01-15T08:30:00Z, Unix seconds, or a duration such as 24h")
+
+
+def link(path: str, params: Mapping[str, str | int], **changes: str | int) -> str:
+    """A link to `path` with changed parameters, empty ones left out; all but a change of page begin at page 1."""
+    merged = {**params, **changes}
+    if "page" not in changes:
+        merged.pop("page", None)
+    given = urlencode({name: value for name, value in merged.items() if value not in ("", None)})
+    return f"{path}?{given}" if given else path
+
+
+def params_of(query: TaskQuery, status: str) -> dict[str, str | int]:
+    """The parameters of a query; `status` as it was written."""
+    order = ("-" if query.backwards else "") + query.sort
+    return {
+        "q": query.text,
+        "status": status,
+        "account": query.account,
+        "app_id": query.app_id,
+        "source": query.source or "",
+        "sort": "" if order == Sort.WRONG else order,
+        "page": query.page if query.page > 1 else "",
+        "size": query.size if query.size != TaskQuery().size else "",
+    }
+
+
+class TaskRow(NamedTuple):
+    """A task, and what is wrong with it."""
+
+    state: TaskState
+    trouble: Trouble
+
+    @property
+    def status(self) -> str:
+        """Its status in `webcast_tasks`; `past` once its linger is over."""
+        return PAST if self.trouble.rank is Rank.PAST else self.state.display_status
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it needs attention."""
+        return self.trouble.rank < Rank.QUIET
+
+
+class Selection(NamedTuple):
+    """One page of the matching tasks. `counts` and `wrong` are of the tasks that match whatever their status is."""
+
+    rows: list[TaskRow]
+    matching: int
+    counts: Mapping[str, int]
+    wrong: int
+    page: int
+    pages: int
+
+
+def select(states: Iterable[TaskState], query: TaskQuery, now: float, lifetimes: Lifetimes) -> Selection:
+    """Find the tasks of a query."""
+    rows = [TaskRow(state, trouble(state, now, lifetimes)) for state in states if _matches(state, query)]
+    counts = Counter(row.status for row in rows)
+    wrong = sum(row.wrong for row in rows)
+    if query.statuses or query.wrong:
+        rows = [row for row in rows if row.status in query.statuses or (query.wrong and row.wrong)]
+    pages = number_of_pages(len(rows), query.size)
+    page = min(query.page, pages)
+    return Selection(_page(rows, query, page, now), len(rows), counts, wrong, page, pages)
+
+
+def number_of_pages(total: int, size: int) -> int:
+    """At least one."""
+    return max(1, math.ceil(total / size))
+
+
+def _page(rows: list[TaskRow], query: TaskQuery, page: int, now: float) -> list[TaskRow]:
+    """Sort as far as the page needs: an early page of many tasks needs little."""
+    key = _SORT_KEYS[query.sort]
+    first = heapq.nlargest if query.backwards else heapq.nsmallest
+    begin, end = (page - 1) * query.size, page * query.size
+    return first(end, rows, key=lambda row: (key(row, now), row.state.target.id))[begin:]
+
+
+def _matches(state: TaskState, query: TaskQuery) -> bool:
+    target = state.target
+    if query.app_id and target.id.app_id != query.app_id:
+        return False
+    if query.account and target.account != query.account:
+        return False
+    if query.source is not None and query.source not in target.sources:
+        return False
+    return not query.text or all(word in _searchable(state) for word in query.text.casefold().split())
+
+
+def _searchable(state: TaskState) -> str:
+    target = state.target
+    return " ".join((str(target.id), state.user_id, state.source_host, *target.labels.values())).casefold()
+
+
+def _latest_page_event(state: TaskState) -> float:
+    return max((event.at for event in state.pages.latest), default=-math.inf)
+
+
+_STATUS_ORDER = {status: order for order, status in enumerate(DisplayStatus)}
+
+_SORT_KEYS: Mapping[Sort, Callable[[TaskRow, float], Any]] = {
+    Sort.WRONG: lambda row, _: (
+        int(row.trouble.rank),
+        -(row.state.status_since or row.state.not_found_since or 0.0),  # the newest of a rank first
+    ),
+    Sort.TASK: lambda *_: 0,
+    Sort.STATUS: lambda row, _: _STATUS_ORDER[row.state.display_status],
+    Sort.SINCE: lambda row, _: -(row.state.status_since or 0.0),
+    Sort.ELAPSED: lambda row, now: -(elapsed(row.state, now) or -1.0),
+    Sort.PAGE_EVENT: lambda row, _: -_latest_page_event(row.state),
+    Sort.LAST_READ: lambda row, _: -(row.state.last_read or 0.0),
+    Sort.SOURCE: lambda row, _: min((WEAKEST_FIRST[source] for source in row.state.target.sources), default=-1),
+}
