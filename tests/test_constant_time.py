@@ -20,7 +20,7 @@ SECRET = "a-secret-of-the-tests"
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What compare_digest says, wherever it is used; it is what a test makes of the list's only element."""
     said = [True]
-    for place in ("config.secret_lines", "volcengine.envelope", "web.passwords"):
+    for place in ("config.secret_lines", "volcengine.envelope", "web.auth"):
         monkeypatch.setattr(f"exporter.{place}.compare_digest", lambda _given, _known: said[0])
     return said
 

@@ -10,7 +10,7 @@ from exporter.service.signals import SignalAction, Signals
 BROKEN = (
     "exporter.volcengine.signing.signing_key",
     "exporter.service.callbacks.verify_callback",
-    "exporter.service.push.PushDesk.admits",
+    "exporter.service.push.PushApi.admits",
     "exporter.web.auth.PasswordChecker._matches",
 )
 
