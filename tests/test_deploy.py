@@ -18,6 +18,7 @@ from tests.names import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
 RULES, *FOLDERS = [ROOT / "deploy" / "kubernetes" / name for name in ("rules", "single", "standby")]
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 OPERATOR = "monitoring.coreos.com/v1"
 FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.yaml"))]
 
@@ -83,13 +84,13 @@ def test_the_flags_are_serve_s(manifests: Manifests) -> None:
     )
     assert (named["containerPort"], service["port"]) == (port, port)
     assert manifests["network-policy"]["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": port}]
-    probes = [manifests.container[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")]
-    assert [service["targetPort"], endpoint["port"], *probes] == [named["name"]] * 4
+    probes = [manifests.container[probe]["httpGet"]["port"] for probe in PROBES]
+    assert [service["targetPort"], endpoint["port"], *probes] == [named["name"]] * 5
 
 
 def test_the_probes_need_no_password(manifests: Manifests) -> None:
     """Whatever a web config file asks of others."""
-    assert {manifests.container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} < OPEN_PATHS
+    assert {manifests.container[probe]["httpGet"]["path"] for probe in PROBES} < OPEN_PATHS
 
 
 def test_it_runs_as_the_image_does(manifests: Manifests) -> None:
