@@ -1,6 +1,7 @@
 """Every fenced block of the documents is what it says: read by the code that is to read it, or listed here."""
 
 import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from exporter.discovery.sd_format import groups_of_json
 from tests.docs.reading import ROOT, Block, blocks, blocks_of, documents
 from tests.rules.promql import faults
 
-CHECKED = {"yaml", "json", "promql", "console", "text", "java"}
+CHECKED = {"yaml", "json", "promql", "console", "text", "java", "bash"}
 """Kinds for which there is a test: here, in test_console.py, test_promtool.py and test_programs.py."""
 
 PROMETHEUS = {"global", "rule_files", "scrape_configs", "alerting", "storage"}
@@ -41,6 +42,7 @@ def kind_of_yaml(document: object) -> str:
         "adapter": ADAPTER_S,
         "kubernetes": {"apiVersion", "kind", "metadata", "spec", "data", "stringData"},
         "compose": {"name", "services", "volumes"},
+        "chart": set(yaml.safe_load((ROOT / "deploy/helm/webcast-exporter/values.yaml").read_text())),
     }
     return next((owner for owner, known in owners.items() if keys and keys <= known), "unknown")
 
@@ -90,3 +92,10 @@ def test_the_rules_themselves(tmp_path: Path) -> None:
         (7, "", "plain\n"),
     ]
     assert ROOT.joinpath("README.md") in documents()
+
+
+@pytest.mark.parametrize("block", blocks("bash"), ids=name_of)
+def test_bash(block: Block) -> None:
+    """A shell can read it; what it does to a host is not tried here."""
+    done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

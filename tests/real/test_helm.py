@@ -13,10 +13,10 @@ from exporter.config.load import parse_config
 from tests.real.conftest import ROOT, real_part
 
 CHART = ROOT / "deploy" / "helm" / "webcast-exporter"
-POSTGRESQL = {"kind": "postgresql", "postgresql": {"url": "postgresql+psycopg://webcast@postgresql/webcast"}}
+URL = "postgresql+psycopg://webcast@postgresql/webcast"
 ALL = {
     "existingSecret": "keys",
-    "state": {**POSTGRESQL, "postgresql": {**POSTGRESQL["postgresql"], "passwordSecret": {"name": "database"}}},
+    "state": {"kind": "postgresql", "postgresql": {"url": URL, "passwordSecret": {"name": "database"}}},
     "standby": {"enabled": True},
     "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
@@ -61,7 +61,7 @@ def rendered(folder: Path, values: dict[str, Any]) -> dict[str, list[dict[str, A
     return found
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES)
+@pytest.fixture(params=list(CASES.values()), ids=list(CASES))
 def documents(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, list[dict[str, Any]]]:
     """Each case, rendered."""
     return rendered(tmp_path, request.param)
