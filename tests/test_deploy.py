@@ -144,7 +144,7 @@ def test_a_new_pod_goes_on_with_the_series_of_the_old_one() -> None:
 
 
 def test_two_leaders_never_share_a_series() -> None:
-    """With a standby the pod stays a label: two pods under one name would seem to reset their counters at each scrape."""
+    """With a standby the pod stays a label: under one name, the counters of two pods would seem to be reset."""
     (endpoint,) = Manifests(FOLDERS[1])["pod-monitor"]["spec"]["podMetricsEndpoints"]
     assert "relabelings" not in endpoint
     assert "metricRelabelings" not in endpoint
