@@ -73,7 +73,7 @@ CALLBACKS = {
         "secret_file: keys/callback-secrets",
     ),
     "event_types": (
-        "The EventTypes that count. The default is a guess, the vendor's page does not name it.",
+        "The EventTypes that count, in any case. `Webcast` is a guess; the room events are documented.",
         "event_types: [Webcast, WebcastTask]",
     ),
     "max_age": ("An event whose time is further from now than this, either way, is stale.", "max_age: 5m"),

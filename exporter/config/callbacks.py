@@ -28,6 +28,6 @@ class Callbacks(Section):
     secret_file: FilePath | None = None
     event_types: Annotated[
         tuple[Annotated[str, BeforeValidator(text)], ...], LIST, AfterValidator(_some), AfterValidator(unique())
-    ] = ("Webcast",)
+    ] = ("Webcast", "UserJoinRoom", "UserLeaveRoom", "InvisibleUserLeaveRoom")
     max_age: PositiveDuration = 900.0
     listen_address: Annotated[str, BeforeValidator(_address)] | None = None

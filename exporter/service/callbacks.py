@@ -1,8 +1,10 @@
-"""Callbacks at work: judged, remembered, counted, and their tasks read again."""
+"""Applies the vendor's callbacks: they are verified, remembered and counted, and their tasks are read again."""
 
-import logging
+import math
 from collections.abc import Sequence
 from threading import Lock
+
+import structlog
 
 from exporter.config.callbacks import Callbacks as CallbackConfig
 from exporter.config.schema import Config
@@ -12,40 +14,44 @@ from exporter.discovery.sd_format import TargetEntry
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import StateError
 from exporter.model.callback import Callback
+from exporter.model.target import TargetId
 from exporter.service.components import Components
 from exporter.service.kept import CarryOut, Secrets
-from exporter.volcengine.callbacks import CallbackResult, CallbackRules, verify_callback
+from exporter.volcengine.callbacks import CallbackResult, CallbackRules, RoomEvent, verify_callback
 from exporter.web.interfaces import CallbackLog, CallbackRecord
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
-HEARD_FOR = 72 * 3600.0
+REMEMBERED_FOR = 72 * 3600.0
 """Seconds for which a callback is remembered, or twice `max_age` if that is longer: a later copy is stale."""
-
-UNSIGNED = (
-    "the signature of one fits no secret of callbacks.secret_file, so that it is refused, as are all like it; is the "
-    "console's secret in the file, and is the body forwarded byte for byte? check --callback judges a captured one"
+UNSIGNED_ADVICE = (
+    "the callback is refused, as are all like it; is the console's secret in callbacks.secret_file, and is the body "
+    "forwarded byte for byte? check --callback judges a captured one"
 )
-MOST_NAMES = 100
-"""Event types and apps of ignored callbacks that are told in the log, each once."""
+MAX_LOGGED_NAMES = 100
+"""Event types and apps of ignored callbacks that are logged, each once."""
+ROOM_INDEX_SECONDS = 1.0
+"""How long the index of live tasks by room is used before it is made anew; rooms may report hundreds of events."""
 
 
 def terms_of(config: CallbackConfig, secrets: Secrets) -> CallbackRules:
-    """By what callbacks are measured now."""
+    """What callbacks are verified against now."""
     lines = secrets[Source.CALLBACK].current() if Source.CALLBACK in secrets else ()
     return CallbackRules(tuple(line.get_secret_value() for line in lines), config.event_types, config.max_age)
 
 
 class CallbackIntake:
-    """What the vendor calls back, done. Safe for threads: one callback is taken in at a time."""
+    """Takes in verified callbacks and applies them. Safe for threads: one callback is applied at a time."""
 
     def __init__(self, parts: Components, carry_out: CarryOut) -> None:
         self._parts = parts
         self._carry_out = carry_out
-        self._taking = Lock()
-        self._told: set[str] = set()
-        self._told_unsigned = False
+        self._applying = Lock()
+        self._logged_names: set[str] = set()
+        self._logged_unsigned = False
         self._recent = CallbackLog(parts.clock)
+        self._rooms: dict[RoomEvent, list[TargetId]] = {}
+        self._rooms_made_at = -math.inf
         self.config = CallbackConfig()
 
     @property
@@ -55,57 +61,87 @@ class CallbackIntake:
 
     @property
     def apart(self) -> bool:
-        """Whether they come to a listener of their own."""
+        """Whether callbacks come to a listener of their own."""
         return self.config.listen_address is not None
 
     def take(self, body: bytes) -> CallbackOutcome:
-        """Take one body in; once it comes back, what it says is in the state.
+        """Take one body in; once this returns, what it says is in the state.
 
-        StateError or StartError: it is not, and is to be sent again.
+        Raises StateError or StartError when it is not, and is to be sent again.
         """
-        verdict = verify_callback(body, terms_of(self.config, self._parts.kept.secrets), self._parts.clock.unix())
-        good = verdict.callback if verdict.outcome is CallbackOutcome.ACCEPTED else None
-        outcome = verdict.outcome if good is None else self._take_in(good, verdict.unexpected)
-        self._tell(outcome, verdict)
+        result = self._verify(body, self._parts.clock.unix())
+        outcome = self._apply(result)
+        self._log(outcome, result)
         self._parts.self_metrics.called_back(outcome)
-        self._recent.add(verdict.shape, outcome)
+        self._recent.add(result.shape, outcome)
         return outcome
 
     def take_over(self, body: bytes, at: float) -> None:
-        """Take in what a standby accepted at that moment (Unix seconds), and counted.
+        """Take in what a standby accepted and counted at that moment (Unix seconds).
 
-        StateError or StartError: it is not in the state.
+        Raises StateError or StartError when it is not in the state.
         """
-        verdict = verify_callback(body, terms_of(self.config, self._parts.kept.secrets), at)
-        if verdict.outcome is CallbackOutcome.ACCEPTED and verdict.callback:
-            self._take_in(verdict.callback, verdict.unexpected)
+        self._apply(self._verify(body, at))
 
     def recent(self) -> list[CallbackRecord]:
-        """The last ones, the latest first."""
+        """The last callbacks, the latest first."""
         return self._recent.latest_first()
 
     def forget(self) -> None:
         """Drop what is remembered of callbacks that would be stale by now."""
-        self._parts.store.forget_heard_before(self._parts.clock.unix() - max(HEARD_FOR, 2 * self.config.max_age))
+        self._parts.store.forget_heard_before(self._parts.clock.unix() - max(REMEMBERED_FOR, 2 * self.config.max_age))
 
-    def _take_in(self, callback: Callback, unexpected: tuple[str, ...]) -> CallbackOutcome:
-        with self._taking:
+    def _verify(self, body: bytes, at: float) -> CallbackResult:
+        return verify_callback(body, terms_of(self.config, self._parts.kept.secrets), at)
+
+    def _apply(self, result: CallbackResult) -> CallbackOutcome:
+        outcome = result.outcome
+        if outcome is not CallbackOutcome.ACCEPTED:
+            return outcome
+        if result.callback is not None:
+            outcome = self._apply_callback(result.callback)
+        elif result.room_event is not None:
+            outcome = self._apply_room_event(result.room_event)
+        if outcome is CallbackOutcome.ACCEPTED:
+            for field in result.unexpected:
+                self._parts.self_metrics.unexpected(field)
+        return outcome
+
+    def _apply_callback(self, callback: Callback) -> CallbackOutcome:
+        with self._applying:
             if self._parts.store.has_heard(callback):
                 self._parts.store.flush()
                 self._require_written(callback)
                 return CallbackOutcome.DUPLICATE
-            if not self._carry_out(lambda config: self._named(callback, config)):
+            if not self._carry_out(lambda config: self._listing_change(callback, config)):
                 return CallbackOutcome.IGNORED
-            known = self._parts.registry.apply_callback(callback)
+            state = self._parts.registry.apply_callback(callback)
         self._require_written(callback)
-        for field in unexpected:
-            self._parts.self_metrics.unexpected(field)
-        if known is not None:
-            self._parts.desks.ask(known)
+        if state is not None:
+            self._parts.desks.ask(state)
         return CallbackOutcome.ACCEPTED
 
-    def _named(self, callback: Callback, config: Config) -> Sequence[Change]:
-        """A target from now on, if there is an account to read it."""
+    def _apply_room_event(self, event: RoomEvent) -> CallbackOutcome:
+        """Have live tasks whose robot is this user read at once; nothing is stored of the event."""
+        states = [state for target in self._targets_of(event) if (state := self._parts.registry.get(target))]
+        for state in states:
+            self._parts.desks.ask(state)
+        return CallbackOutcome.ACCEPTED if states else CallbackOutcome.IGNORED
+
+    def _targets_of(self, event: RoomEvent) -> list[TargetId]:
+        """The live tasks of the event's room and user."""
+        now = self._parts.clock.monotonic()
+        if now - self._rooms_made_at >= ROOM_INDEX_SECONDS:
+            rooms: dict[RoomEvent, list[TargetId]] = {}
+            for state in self._parts.registry.all():
+                if state.live and state.user_id:
+                    target = state.target.id
+                    rooms.setdefault(RoomEvent(target.app_id, target.room_id, state.user_id), []).append(target)
+            self._rooms, self._rooms_made_at = rooms, now
+        return self._rooms.get(event, [])
+
+    def _listing_change(self, callback: Callback, config: Config) -> Sequence[Change]:
+        """List the callback's target, if there is an account to read it."""
         if AccountOf(config.accounts)(callback.target.app_id) is None:
             return ()
         return [self._parts.kept[Source.CALLBACK].added({callback.target: TargetEntry({})}, self._parts.clock.unix())]
@@ -114,17 +150,22 @@ class CallbackIntake:
         if not self._parts.store.has_written(callback):
             raise StateError("the state cannot be written")
 
-    def _tell(self, outcome: CallbackOutcome, verdict: CallbackResult) -> None:
-        """An ignored one once by its name, so that a wrong `event_types` is found out; an unsigned one once."""
-        if outcome is CallbackOutcome.BAD_SIGNATURE and not self._told_unsigned:
-            log.warning("callbacks: %s", UNSIGNED)
-        self._told_unsigned = outcome is CallbackOutcome.BAD_SIGNATURE or (
-            self._told_unsigned and outcome is not CallbackOutcome.ACCEPTED
+    def _log(self, outcome: CallbackOutcome, result: CallbackResult) -> None:
+        """Log each malformed callback, and each kind of ignored or unsigned ones once."""
+        if outcome is CallbackOutcome.BAD_SIGNATURE and not self._logged_unsigned:
+            log.warning("callback not signed", reason=result.problem, advice=UNSIGNED_ADVICE)
+        self._logged_unsigned = outcome is CallbackOutcome.BAD_SIGNATURE or (
+            self._logged_unsigned and outcome is not CallbackOutcome.ACCEPTED
         )
-        if outcome is not CallbackOutcome.IGNORED:
+        if outcome is CallbackOutcome.MALFORMED:
+            log.warning(
+                "callback malformed", event_type=result.shape.event_type, field=result.field, reason=result.problem
+            )
+        if outcome is not CallbackOutcome.IGNORED or result.room_event is not None:
             return
-        app = verdict.callback.target.app_id if verdict.callback else ""
-        name = f"app {app}, which is no account's" if app else f"EventType {verdict.shape.event_type!r}"
-        if name not in self._told and len(self._told) < MOST_NAMES:
-            self._told.add(name)
-            log.warning("callbacks: one of %s is ignored, and so are all like it", name)
+        app_id = result.callback.target.app_id if result.callback else ""
+        reason = "no account reads its app" if app_id else result.problem
+        name = app_id or result.shape.event_type
+        if name not in self._logged_names and len(self._logged_names) < MAX_LOGGED_NAMES:
+            self._logged_names.add(name)
+            log.warning("callback ignored", event_type=result.shape.event_type, app_id=app_id, reason=reason)

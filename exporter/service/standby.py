@@ -167,5 +167,7 @@ class CallbacksForLeader:
                 outcome = CallbackOutcome.DUPLICATE
             else:
                 self._standby.inbox.put(Kind.CALLBACK, text, at)
+        elif verdict.room_event:  # only who reads the room's tasks can use it
+            outcome = CallbackOutcome.IGNORED
         self._standby.self_metrics.called_back(outcome)
         return outcome

@@ -30,7 +30,8 @@ def test_callbacks_are_off_without_a_file(read: Callable[[str], Config]) -> None
     """By default nobody can call back; the event type is a guess, a quarter of an hour is the age."""
     section = read("callbacks:").callbacks
     assert (section.secret_file, section.listen_address) == (None, None)
-    assert (section.event_types, section.max_age) == (("Webcast",), 900.0)
+    room_events = ("UserJoinRoom", "UserLeaveRoom", "InvisibleUserLeaveRoom")
+    assert (section.event_types, section.max_age) == (("Webcast", *room_events), 900.0)
     text = "callbacks: {secret_file: keys/s, event_types: [A, B], max_age: 1s, listen_address: ':10961'}"
     section = read(text).callbacks
     assert (section.secret_file, section.event_types) == (Path("/etc/webcast/keys/s"), ("A", "B"))

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,6 +16,7 @@ from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
 from exporter.simulator.lives import Plan
 from exporter.simulator.notices import Notice, envelope
+from exporter.volcengine.signing import event_signature
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
 
@@ -27,6 +29,16 @@ APP = "661e0000000000000000543c"
 SECRET, NEXT = "canary-in-the-callback-secret", "canary-in-the-next-secret"
 EVENTS = "webcast_callback_events_total"
 STARTED, REFRESHED, RESCHEDULED, ENDED = 1, 4, 5, 3
+
+
+def fields_of(notice: Notice) -> dict[str, str]:
+    """The signed fields of an event's body."""
+    return {name: value for name, value in json.loads(envelope(notice, SECRET, "4821")).items() if name != "Signature"}
+
+
+def signed(fields: dict[str, str]) -> bytes:
+    """A body with these fields, signed as the vendor signs."""
+    return json.dumps({**fields, "Signature": event_signature(fields.values(), SECRET)}).encode()
 
 
 class Vendor:
@@ -187,9 +199,10 @@ def test_an_ignored_event_is_told_once_by_its_name(vendor: Vendor, caplog: pytes
     for event_type in ("RecordStarted", "RecordStarted", "Odd\nName"):
         vendor.deliver(vendor.notice(task, STARTED), event_type=event_type)
     told = [message for message in caplog.messages if "ignored" in message]
+    reason = "reason=its EventType is none of callbacks.event_types"
     assert told == [
-        "callbacks: one of EventType 'RecordStarted' is ignored, and so are all like it",
-        "callbacks: one of EventType 'Odd\\nName' is ignored, and so are all like it",
+        f"callback ignored event_type=RecordStarted app_id= {reason}",
+        f"callback ignored event_type=Odd\nName app_id= {reason}",
     ]
 
 
@@ -199,7 +212,58 @@ def test_an_app_that_no_account_reads_is_ignored(vendor: Vendor, caplog: pytest.
     vendor.exporter.reload()
     vendor.call(TargetId("another", "Room", "task"), RESCHEDULED, "PageCrash")
     assert (vendor.outcomes(), vendor.pages(), vendor.sources()) == ({"ignored": 1}, {}, {})
-    assert "callbacks: one of app another, which is no account's is ignored, and so are all like it" in caplog.messages
+    event = "callback ignored event_type=Webcast app_id=another reason=no account reads its app"
+    assert event in caplog.messages
+
+
+def test_each_malformed_callback_is_logged_with_its_field(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
+    """A person who sets callbacks up sees which field is wrong; no value is repeated."""
+    target = vendor.world.task("task")
+    bad_ids = vendor.notice(TargetId(APP, "Room", "canary/b"), STARTED)
+    assert [vendor.deliver(bad_ids), vendor.deliver(bad_ids), vendor.post(b"{}canary")] == [400, 400, 400]
+    assert vendor.deliver(replace(vendor.notice(target, STARTED), event_id="")) == 400
+    logged = [message for message in caplog.messages if message.startswith("callback malformed")]
+    fields = [message.partition(" field=")[2].partition(" ")[0] for message in logged]
+    assert fields == ["EventData", "EventData", "body", "EventId"]
+    assert "canary" not in "".join(logged)
+
+
+def test_a_callback_with_a_bad_time_counts_at_its_arrival(vendor: Vendor) -> None:
+    """The event is not lost for its time; the field is named."""
+    task = vendor.world.task("task")
+    vendor.post(signed({**fields_of(vendor.notice(task, RESCHEDULED, "PageCrash")), "EventTime": "soon"}))
+    assert vendor.outcomes() == {"accepted": 1}
+    assert vendor.pages() == {("reschedules", APP, "PageCrash"): 1}
+    assert vendor.shown("webcast_api_unexpected_values_total")["EventTime",] == 1
+
+
+def test_the_event_type_is_compared_without_case(vendor: Vendor) -> None:
+    """The vendor itself writes both WebCast and Webcast."""
+    for event_type in ("WebCast", "webcast", "WEBCAST"):
+        vendor.deliver(vendor.notice(vendor.world.task(event_type), STARTED), event_type=event_type)
+    assert vendor.outcomes() == {"accepted": 3}
+
+
+def test_a_room_event_of_its_robot_has_a_live_task_read_at_once(vendor: Vendor) -> None:
+    """The end is seen long before the interval is over, even where WebCast's own EventType is not known."""
+    vendor.world.write(polling={"interval": "1h", "fast_interval": "1s"})
+    vendor.exporter.reload()
+    task = vendor.world.task("task")
+    vendor.call(task, STARTED)
+    vendor.until("task", "running")
+    user_id = next(state.user_id for state in vendor.exporter._parts.registry.all())
+    vendor.world.shift.seconds += 2
+    vendor.world.simulation.fleet.stop(task)
+    left = {**fields_of(vendor.notice(task, STARTED)), "EventType": "invisibleUserLeaveRoom"}
+    for room_id, user, outcome in (("Room", "a-student", "ignored"), ("Elsewhere", user_id, "ignored")):
+        data = json.dumps({"RoomId": room_id, "UserId": user, "Timestamp": 1, "Reason": "userLeave"})
+        vendor.post(signed({**left, "EventData": data}))
+        assert outcome in vendor.outcomes()
+    assert vendor.of("webcast_task_status", "task")["running",] == 1
+    vendor.post(signed({**left, "EventData": json.dumps({"RoomId": "Room", "UserId": user_id})}))
+    vendor.until("task", "ended")
+    assert vendor.outcomes() == {"accepted": 2, "ignored": 2}
+    assert vendor.post(signed({**left, "EventData": json.dumps({"RoomId": "Room"})})) == 400
 
 
 def test_values_that_nobody_documents_are_counted(vendor: Vendor) -> None:
