@@ -82,7 +82,9 @@ def test_constraints_pin_exact_versions_without_hosts() -> None:
 
 def test_constraints_pin_every_declared_dependency() -> None:
     """Nothing pyproject.toml asks for is left to the day of the installation."""
-    declared = re.findall(r'^    "([A-Za-z0-9._-]+)[><=]=', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    declared = re.findall(
+        r'^    "([A-Za-z0-9._-]+)(?:\[[a-z]+\])?[><=]=', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
     pinned = {
         line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()
     }
