@@ -60,7 +60,7 @@ parts: ## Fetch Prometheus, Alertmanager and Pushgateway for tests and benchmark
 docs: $(VENV) ## Write docs/metrics.md and docs/configuration.md anew from the code
 	$(BIN)/webcast-exporter metrics > docs/metrics.md.new
 	mv docs/metrics.md.new docs/metrics.md
-	$(BIN)/python -m docs.source
+	$(BIN)/python -m docs.source.configuration
 
 dashboards: $(VENV) ## Normalise dashboards/grafana after an edit, and write the rules of deploy/kubernetes anew
 	$(BIN)/python -m dashboards.normalise

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from exporter.config.load import load
+from exporter.config.loader import load
 from exporter.model.clock import Clock
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId

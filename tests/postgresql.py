@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from exporter.config.state import StateUrl
+from exporter.config.fields import StateUrl
 
 ROOT = Path(__file__).parent.parent
 ROOT_USER = 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.secret_lines import Key, SecretLines
+from exporter.config.credentials import TokenFile, TokenKey
 from exporter.enums import CallbackOutcome
 from exporter.model.target import TargetId
 from exporter.simulator.notices import Notice, envelope
@@ -20,7 +20,7 @@ SECRET = "a-secret-of-the-tests"
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What compare_digest says, wherever it is used; it is what a test makes of the list's only element."""
     said = [True]
-    for place in ("config.secret_lines", "volcengine.envelope", "web.auth"):
+    for place in ("config.credentials", "volcengine.callbacks", "web.auth"):
         monkeypatch.setattr(f"exporter.{place}.compare_digest", lambda _given, _known: said[0])
     return said
 
@@ -30,7 +30,7 @@ def test_tokens(tmp_path: Path, answers: list[bool], equal: bool) -> None:  # no
     """Of pushes."""
     (tmp_path / "tokens").write_text(SECRET)
     answers[:] = [equal]
-    assert SecretLines(Key("push.token_file", "token"), tmp_path / "tokens", lambda: 0.0).hold(SECRET) == equal
+    assert TokenFile(TokenKey("push.token_file", "token"), tmp_path / "tokens", lambda: 0.0).matches(SECRET) == equal
 
 
 @pytest.mark.parametrize("equal", [True, False])

@@ -11,7 +11,7 @@ import yaml
 from exporter.bundle.files import bundle
 from exporter.cli.group import main
 from exporter.cli.serve import serve
-from exporter.config.load import load
+from exporter.config.loader import load
 from exporter.web.auth import OPEN_PATHS
 
 ROOT = Path(__file__).parent.parent

@@ -14,7 +14,7 @@ import yaml
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
-from exporter.config.load import load
+from exporter.config.loader import load
 from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import ReadError

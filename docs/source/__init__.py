@@ -1,1 +1,1 @@
-"""What makes docs/configuration.md: the models of the configuration, and the words that they have not."""
+"""What makes docs/configuration.md from the models of the configuration."""

@@ -1,7 +1,6 @@
 """Which configured account answers for a task that a person names."""
 
-from exporter.config.accounts import Account
-from exporter.config.schema import Config
+from exporter.config.schema import Account, Config
 from exporter.discovery.merge import AccountOf
 from exporter.errors import ConfigError, Problem
 from exporter.model.target import TargetId

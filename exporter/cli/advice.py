@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from exporter.config.accounts import Account
 from exporter.config.credentials import ENVIRONMENT, PAIR, TOKEN, given
-from exporter.config.durations import format_duration
+from exporter.config.schema import Account
+from exporter.config.times import format_duration
 from exporter.errors import AppRefused, CredentialsRefused, NoAnswer, NotFound, ReadError
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId

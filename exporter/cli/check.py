@@ -8,8 +8,8 @@ import click
 from exporter.cli.check_callback import check_callback
 from exporter.cli.check_probe import ANY, check_probe
 from exporter.cli.options import BAD_USAGE, coloured, config_file, counted, guide, web_config_file
-from exporter.config.load import load
-from exporter.config.rules import warnings
+from exporter.config.checks import warnings
+from exporter.config.loader import load
 from exporter.discovery.sources import Sources
 from exporter.model.target import TargetId
 from exporter.service.file_watcher import load_both
@@ -73,7 +73,7 @@ def check(
     problems = [f"{feed.place}: {problem}" for feed in sources if (problem := feed.refresh().problem)]
     accepted, remarks = take_lists(sources.listings(), config)
     sources.close()
-    for warning in (*warnings(config), *watched.exposed(config), *problems, *remarks):
+    for warning in (*warnings(config), *watched.readable_by_all(config), *problems, *remarks):
         click.echo(f"{coloured('warning', 'yellow')}: {warning}")
     accounts, targets = counted(len(config.accounts), "account"), counted(len(accepted.targets), "target")
     click.echo(f"{config_file}: good, {accounts}, {targets}")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from exporter.config.durations import format_duration
+from exporter.config.credentials import CALLBACK_SECRETS, read_tokens
 from exporter.config.schema import Config
-from exporter.config.secret_lines import CALLBACK_SECRETS, lines_in
+from exporter.config.times import format_duration
 from exporter.discovery.merge import AccountOf
 from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, Problem, StartError
@@ -71,7 +71,7 @@ def _body(file: Path) -> bytes:
 def _terms(config: Config) -> CallbackRules:
     if config.callbacks.secret_file is None:
         raise ConfigError([Problem(CALLBACK_SECRETS.place, "is needed to check a callback")])
-    secrets = lines_in(config.callbacks.secret_file, CALLBACK_SECRETS.noun)
+    secrets = read_tokens(config.callbacks.secret_file, CALLBACK_SECRETS.noun)
     return CallbackRules(
         tuple(secret.get_secret_value() for secret in secrets), config.callbacks.event_types, config.callbacks.max_age
     )

@@ -9,8 +9,7 @@ import click
 from exporter.cli.accounts import account_for
 from exporter.cli.advice import swapped, told
 from exporter.cli.options import coloured
-from exporter.config.accounts import Account
-from exporter.config.schema import Config
+from exporter.config.schema import Account, Config
 from exporter.discovery.merge import Accepted
 from exporter.errors import AppRefused, NotFound, Rejected
 from exporter.model.read_result import ReadResult

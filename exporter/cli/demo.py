@@ -10,7 +10,7 @@ import click
 from exporter.cli import logs
 from exporter.cli.options import address, guide, logging_options
 from exporter.cli.simulate import described
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
 from exporter.service import serve as app
 from exporter.service.exporter import Exporter
 from exporter.simulator.manner import DEMO

@@ -11,7 +11,7 @@ import click
 from exporter.cli.accounts import account_for
 from exporter.cli.advice import told
 from exporter.cli.options import BAD_USAGE, coloured, config_file, guide
-from exporter.config.load import load
+from exporter.config.loader import load
 from exporter.config.schema import Config
 from exporter.enums import Status
 from exporter.metrics.catalog.task import task_families

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from exporter.cli import logs
-from exporter.config.listening import parse_address
+from exporter.config.fields import parse_listen_address
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -100,7 +100,7 @@ def logging_options(default_level: str = "info") -> Decorator:
 
 def _address(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     try:
-        parse_address(value)
+        parse_listen_address(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return value

@@ -6,10 +6,9 @@ from pathlib import Path
 import click
 
 from exporter.cli.options import BAD_USAGE, config_file, guide
-from exporter.config.accounts import VENDOR_MAX_QPS
-from exporter.config.durations import format_duration
-from exporter.config.load import load
-from exporter.config.schema import Config, Polling
+from exporter.config.loader import load
+from exporter.config.schema import VENDOR_MAX_QPS, Config, Polling
+from exporter.config.times import format_duration
 from exporter.scheduler.intervals import SURE_SHARE
 from exporter.service.plan import (
     ENDING,

@@ -11,9 +11,8 @@ import click
 
 from exporter.cli.asking import ask, data_of, url_option
 from exporter.cli.options import BAD_USAGE, config_file, guide
-from exporter.config.durations import parse_duration
-from exporter.config.load import load
-from exporter.config.times import parse_time
+from exporter.config.loader import load
+from exporter.config.times import parse_duration, parse_time
 from exporter.enums import Status, StopReason
 from exporter.service.offline import runs_in_state
 from exporter.store.stopped import Wanted

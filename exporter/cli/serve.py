@@ -8,7 +8,7 @@ import click
 
 from exporter.cli import logs
 from exporter.cli.options import BAD_USAGE, address, config_file, guide, logging_options, web_config_file
-from exporter.config.load import load
+from exporter.config.loader import load
 from exporter.service import serve as app
 
 

@@ -7,9 +7,8 @@ from tempfile import TemporaryDirectory
 import click
 
 from exporter.cli.options import address, guide
-from exporter.config.files import read_text
-from exporter.config.listening import parse_address
-from exporter.config.texts import one_line
+from exporter.config.documents import read_text
+from exporter.config.fields import one_line, parse_listen_address
 from exporter.service.signals import Signals
 from exporter.simulator.certificates import Certificates, make_certificates
 from exporter.simulator.line import check_url
@@ -86,7 +85,7 @@ def simulate(*, address: str, tasks: int, speed: float, url: str, secret: str, t
         raise click.BadParameter(f"{fault} needs --tls", param_hint="--fault")
     signals = Signals()
     signals.listen()
-    host, port = parse_address(address)
+    host, port = parse_listen_address(address)
     with ExitStack() as stack:
         scene = Scene(
             tasks=tasks,

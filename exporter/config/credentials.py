@@ -1,18 +1,25 @@
-"""Where an account's credentials come from: the file, a file of their own, or the environment."""
+"""Secrets: where they come from, and how they are read again when their files change."""
 
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from hashlib import sha256
+from hmac import compare_digest
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+import structlog
 from pydantic import SecretStr
 
-from exporter.config.accounts import Account
-from exporter.config.files import FileFault, read_text
-from exporter.config.paths import step
-from exporter.config.schema import Config
-from exporter.config.texts import one_line
+from exporter.config.documents import FileFault, Fingerprints, fingerprints, read_text, step
+from exporter.config.fields import no_template, one_line
+from exporter.config.schema import Account, Config, HttpSdConfig
 from exporter.errors import ConfigError, Problem
 from exporter.model.credentials import Credentials
+
+log = structlog.stdlib.get_logger(__name__)
 
 ENVIRONMENT: Final = {
     "access_key_id": "VOLC_ACCESSKEY",
@@ -22,10 +29,12 @@ ENVIRONMENT: Final = {
 PAIR: Final = ("access_key_id", "secret_access_key")
 TOKEN: Final = "session_token"  # noqa: S105 -- the name of a key, not a secret
 
-LARGEST_FILE: Final = 64 * 1024
-LARGEST_CA_FILE: Final = 10 * 1024 * 1024
+MAX_SECRET_FILE: Final = 64 * 1024
+MAX_CERTIFICATE_FILE: Final = 10 * 1024 * 1024
+FILE_CHECK_SECONDS: Final = 1.0
+"""Between two looks at the files."""
 
-NONE_AT_ALL: Final = (
+NO_CREDENTIALS: Final = (
     "has no credentials: give access_key_id and secret_access_key, or access_key_id_file and secret_access_key_file, "
     "or set $VOLC_ACCESSKEY and $VOLC_SECRETKEY"
 )
@@ -33,8 +42,11 @@ NONE_AT_ALL: Final = (
 Given = tuple[SecretStr | None, Path | None]
 
 
+# Accounts
+
+
 def given(account: Account) -> dict[str, Given]:
-    """Each value's two forms in the configuration: itself, and its file."""
+    """Return each credential's two forms in the configuration: itself, and its file."""
     return {
         "access_key_id": (account.access_key_id, account.access_key_id_file),
         "secret_access_key": (account.secret_access_key, account.secret_access_key_file),
@@ -42,13 +54,8 @@ def given(account: Account) -> dict[str, Given]:
     }
 
 
-def credential_files(account: Account) -> tuple[Path, ...]:
-    """The files of the set, which change together."""
-    return tuple(file for _, file in given(account).values() if file)
-
-
 def resolve(account: Account, environ: Mapping[str, str], place: str = "") -> Credentials:
-    """What the account signs with now. ConfigError tells all that is wrong, below `place` (`accounts[0]`).
+    """Return what the account signs with now. ConfigError tells all that is wrong, below `place` (`accounts[0]`).
 
     The environment counts only when neither key of the pair is configured, and its session token only with its keys.
     """
@@ -75,13 +82,13 @@ def _configured(configured: Mapping[str, Given], place: str) -> tuple[dict[str, 
     problems: list[Problem] = []
     for key, (inline, file) in configured.items():
         try:
-            values[key] = one_line(read_text(file, LARGEST_FILE)) if file else _shown(inline)
+            values[key] = one_line(read_text(file, MAX_SECRET_FILE)) if file else _value(inline)
         except ValueError as fault:
             problems.append(Problem(step(place, f"{key}_file"), f"the file {fault}"))
     return values, problems
 
 
-def _shown(inline: SecretStr | None) -> str:
+def _value(inline: SecretStr | None) -> str:
     return inline.get_secret_value() if inline else ""
 
 
@@ -89,7 +96,7 @@ def _environment(environ: Mapping[str, str], place: str) -> tuple[dict[str, str]
     present = {key: environ[name] for key, name in ENVIRONMENT.items() if environ.get(name)}
     missing = [key for key in PAIR if key not in present]
     if len(missing) == len(PAIR):
-        return {}, [Problem(place, NONE_AT_ALL)]
+        return {}, [Problem(place, NO_CREDENTIALS)]
     problems = [Problem(place, f"${ENVIRONMENT[key]} is not set, the other key's variable is") for key in missing]
     values: dict[str, str] = {}
     for key, raw in present.items():
@@ -100,22 +107,191 @@ def _environment(environ: Mapping[str, str], place: str) -> tuple[dict[str, str]
     return values, problems
 
 
-def check_credentials(config: Config, environ: Mapping[str, str]) -> list[Problem]:
-    """What keeps any account from calling: credentials that do not resolve, an authority's file that cannot be read."""
-    return [
-        problem
-        for index, account in enumerate(config.accounts)
-        for problem in _of_account(account, environ, f"accounts[{index}]")
-    ]
+class CredentialSource:
+    """One account's credentials, read again when one of its files changes.
+
+    `generation` is 1 for the first set and grows with each set that differs; `changed_at` is when, by `clock`.
+    `problems` says what is wrong with files that have changed and cannot be used; the last good set then stays.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        environ: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+        place: str = "",
+    ) -> None:
+        self.account = account.name
+        self.generation = 0
+        self.changed_at = 0.0
+        self.problems: tuple[Problem, ...] = ()
+        self._resolve = partial(resolve, account, environ, place)
+        self._files = tuple(file for _, file in given(account).values() if file)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._checked_at = float("-inf")
+        self._fingerprints: Fingerprints | None = None
+        self._good: Credentials | None = None
+
+    def __repr__(self) -> str:
+        """The account's name and how often its set changed, and no more."""
+        return f"CredentialSource(account={self.account!r}, generation={self.generation})"
+
+    def current(self) -> Credentials:
+        """Return the set in force, looking at the disk once a second; ConfigError while there was never a good one."""
+        with self._lock:
+            if self._clock() - self._checked_at >= FILE_CHECK_SECONDS:
+                self._checked_at = self._clock()
+                self._reload()
+            if self._good is None:
+                raise ConfigError(self.problems)
+            return self._good
+
+    def _reload(self) -> None:
+        before = fingerprints(self._files)
+        if before == self._fingerprints and not self.problems:
+            return
+        try:
+            found = self._resolve()
+        except ConfigError as error:
+            self.problems = error.problems
+            return
+        # A set that changed while it was being read is read once more.
+        if fingerprints(self._files) == before or self._good is None:
+            self._adopt(found, before)
+
+    def _adopt(self, found: Credentials, read_from: Fingerprints) -> None:
+        self._fingerprints = read_from
+        self.problems = ()
+        if found != self._good:
+            self._good = found
+            self.generation += 1
+            self.changed_at = self._clock()
 
 
-def _of_account(account: Account, environ: Mapping[str, str], place: str) -> Iterator[Problem]:
+# Files with a secret on each line
+
+
+class TokenKey(NamedTuple):
+    """The key of the configuration that names the file, and what one line of it is called."""
+
+    place: str
+    noun: str
+
+
+PUSH_TOKENS: Final = TokenKey("push.token_file", "token")
+CALLBACK_SECRETS: Final = TokenKey("callbacks.secret_file", "secret")
+
+
+def token_files(config: Config) -> Mapping[TokenKey, Path]:
+    """Return the files that hold a secret a line, by the key that names each."""
+    named = {PUSH_TOKENS: config.push.token_file, CALLBACK_SECRETS: config.callbacks.secret_file}
+    return {key: file for key, file in named.items() if file}
+
+
+def read_tokens(file: Path, noun: str) -> tuple[SecretStr, ...]:
+    """Read a secret from each line; FileFault when there is none, or a line cannot be one."""
+    tokens = []
+    for number, line in enumerate(read_text(file, MAX_SECRET_FILE).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            tokens.append(SecretStr(one_line(line)))
+        except ValueError as fault:
+            raise FileFault(f"cannot be used: line {number} {fault}") from None
+    if not tokens:
+        raise FileFault(f"holds no {noun}")
+    return tuple(tokens)
+
+
+class TokenFile:
+    """The secrets of one file, each of which is good. Read again when it changes; the last good ones stay.
+
+    `clock` is in seconds. ConfigError when the file cannot be used to begin with.
+    """
+
+    def __init__(self, key: TokenKey, file: Path, clock: Callable[[], float]) -> None:
+        self.key = key
+        self.file = file
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._checked_at = clock()
+        self._fingerprints: Fingerprints | None = fingerprints((file,))
+        self._fault = ""
+        try:
+            self._tokens = read_tokens(file, key.noun)
+        except FileFault as fault:
+            raise ConfigError([Problem(key.place, f"the file {fault}")]) from None
+
+    def __repr__(self) -> str:
+        """How many there are, and no more."""
+        return f"TokenFile({len(self._tokens)} {self.key.noun}s)"
+
+    def current(self) -> tuple[SecretStr, ...]:
+        """Return the secrets in force, looking at the disk once a second at most."""
+        with self._lock:
+            if self._clock() - self._checked_at >= FILE_CHECK_SECONDS:
+                self._checked_at = self._clock()
+                self._reload()
+            return self._tokens
+
+    def matches(self, presented: str) -> bool:
+        """Whether `presented` is one of them, in a time that does not tell how much of it is right."""
+        digest = sha256(presented.encode()).digest()
+        found = [compare_digest(digest, sha256(_value(token).encode()).digest()) for token in self.current()]
+        return any(found)
+
+    def _reload(self) -> None:
+        before = fingerprints((self.file,))
+        if before == self._fingerprints and not self._fault:
+            return
+        try:
+            found = read_tokens(self.file, self.key.noun)
+        except FileFault as fault:
+            if str(fault) != self._fault:
+                self._fault = str(fault)
+                log.warning("secret file not reloaded", source=self.key.place, path=str(self.file), error=self._fault)
+            return
+        self._fault = ""
+        self._fingerprints = before if fingerprints((self.file,)) == before else None
+        self._tokens = found
+
+
+# http_sd_configs
+
+
+def authorization_header(client: HttpSdConfig) -> str | None:
+    """Return the Authorization header with what the files hold now, None when there is to be none; or ConfigError."""
+    if client.authorization:
+        login = client.authorization
+        place = "authorization.credentials_file"
+        return f"{login.type} {_inline_or_file(login.credentials, login.credentials_file, place, one_line)}"
+    if client.basic_auth:
+        basic = client.basic_auth
+        place = "basic_auth.password_file"
+        password = _inline_or_file(basic.password, basic.password_file, place, lambda text: no_template(text.strip()))
+        return "Basic " + b64encode(f"{basic.username}:{password}".encode()).decode("ascii")
+    return None
+
+
+def unusable_files(client: HttpSdConfig) -> Iterator[Problem]:
+    """Yield what is wrong now with the files that the section names; paths start from the section."""
     try:
-        resolve(account, environ, place)
+        authorization_header(client)
     except ConfigError as error:
         yield from error.problems
-    if account.tls_config.ca_file:
+    for key, file in client.tls_config.files.items():
         try:
-            read_text(account.tls_config.ca_file, LARGEST_CA_FILE)
+            read_text(file, MAX_CERTIFICATE_FILE)
         except FileFault as fault:
-            yield Problem(f"{place}.tls_config.ca_file", f"the file {fault}")
+            yield Problem(f"tls_config.{key}", f"the file {fault}")
+
+
+def _inline_or_file(inline: SecretStr | None, file: Path | None, place: str, clean: Callable[[str], str]) -> str:
+    """Return the one that is given; `clean` takes white space away from what the file holds."""
+    if file is None:
+        return _value(inline)
+    try:
+        return clean(read_text(file, MAX_SECRET_FILE))
+    except ValueError as fault:
+        raise ConfigError([Problem(place, f"the file {fault}")]) from None

@@ -1,16 +1,35 @@
-"""What the sections are made of: their base, and the field types that several of them share."""
+"""What the sections of the configuration are made of: their base class and the types of their values.
 
-from collections.abc import Callable, Hashable, Sequence
+Every check raises ValueError with a sentence that follows the key's path, and repeats no value: it may be a secret.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, model_validator
 
-from exporter.config.addresses import proxy_with_password
-from exporter.config.texts import one_line, text
+from exporter.config.documents import typed
+from exporter.config.times import parse_duration
 
-FOLDER = "folder"
+FOLDER: Final = "folder"
 """The key of the validation context that holds the folder relative paths start from."""
+
+HOST: Final = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?")
+LISTEN_ADDRESS: Final = re.compile(
+    r"(?:\[(?P<ipv6>[0-9a-fA-F:.]{2,45}(?:%[\w.-]{1,32})?)\]|(?P<host>[\w.-]{1,253}))?:(?P<port>[0-9]{1,5})", re.ASCII
+)
+LARGEST_PORT: Final = 65_535
+RESERVED_PREFIX: Final = "__"
+"""Labels that speak to the exporter, and are never shown."""
+
+VARIABLE: Final = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)")
+PLACEHOLDER: Final = re.compile(r"<[^<>]*>")
+ASSIGNMENT: Final = re.compile(r"(export\s+)?VOLC_[A-Z_]+\s*=.*", re.DOTALL)
 
 Items = TypeVar("Items", bound=Sequence[Hashable])
 
@@ -26,24 +45,76 @@ class Section(BaseModel):
         return {} if raw is None else raw
 
 
-def _secret(raw: object) -> SecretStr:
-    return SecretStr(one_line(text(raw)))
+def key(default: Any, description: str, example: str = "") -> Any:
+    """Declare a key of a section with what docs/configuration.md says of it; `...` for a key that is required.
+
+    `example` is a value as the file would have it, of a nested section the section's.
+    """
+    return Field(default, description=description, examples=[example])
 
 
-def _proxy(raw: object) -> SecretStr:
-    return SecretStr(proxy_with_password(raw))
+def string(raw: object) -> str:
+    """Return a string as it is written; YAML's numbers, dates and booleans are texts here."""
+    if isinstance(raw, str):
+        return str(raw)
+    raise ValueError("must be a string")
 
 
-def _path(raw: object, info: ValidationInfo) -> Path:
-    name = text(raw)
-    if "\0" in name:
-        raise ValueError("must be a file name")
-    folder: Path = (info.context or {}).get(FOLDER, Path())
-    return folder / name
+def text(raw: object) -> str:
+    """Return a string that is not empty."""
+    value = string(raw)
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def one_line(raw: str) -> str:
+    """Return a credential without the white space around it: it travels in a header, so one line of ASCII."""
+    value = raw.strip()
+    if not value:
+        raise ValueError("is empty")
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("must be one line of plain ASCII text")
+    return no_template(value)
+
+
+def no_template(value: str) -> str:
+    """Refuse what stands for a secret and is none: quotes around it, a variable, `<a placeholder>`."""
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
+        raise ValueError("is in quotes: write the value alone, quotes are not taken off here")
+    if VARIABLE.search(value):
+        raise ValueError("holds ${...}: variables are not replaced here, write the value itself")
+    if PLACEHOLDER.fullmatch(value):
+        raise ValueError("is a placeholder in <...>: write the value itself")
+    if ASSIGNMENT.fullmatch(value):
+        raise ValueError("is NAME=value: write the value alone")
+    return value
+
+
+def matching(pattern: str, sentence: str) -> Callable[[object], str]:
+    """Make a check for strings that match `pattern` as a whole; `sentence` says what they must be."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def read(raw: object) -> str:
+        value = string(raw)
+        if not compiled.fullmatch(value):
+            raise ValueError(sentence)
+        return value
+
+    return read
+
+
+label_name = matching("[a-zA-Z_][a-zA-Z0-9_]*", "must be a label name: letters, digits and _, no digit first")
+"""Check a label name of Prometheus's data model."""
+
+
+def own_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels without `__*`."""
+    return {name: value for name, value in labels.items() if not name.startswith(RESERVED_PREFIX)}
 
 
 def unique(write: Callable[[Hashable], str] = str) -> Callable[[Items], Items]:
-    """A check that a list names nothing twice; `write` is how its sentence writes an element."""
+    """Make a check that a list names nothing twice; `write` is how its sentence writes an element."""
 
     def check(values: Items) -> Items:
         seen: set[Hashable] = set()
@@ -56,8 +127,19 @@ def unique(write: Callable[[Hashable], str] = str) -> Callable[[Items], Items]:
     return check
 
 
+def not_empty(sentence: str) -> Callable[[Items], Items]:
+    """Make a check that a list has an element; `sentence` says what is missing."""
+
+    def check(values: Items) -> Items:
+        if not values:
+            raise ValueError(sentence)
+        return values
+
+    return check
+
+
 def one_of_two(file: object, info: ValidationInfo) -> object:
-    """A check that a `*_file` key does not stand beside the key that gives the same inline."""
+    """Check that a `*_file` key does not stand beside the key that gives the same inline."""
     inline = (info.field_name or "").removesuffix("_file")
     if file is not None and info.data.get(inline) is not None:
         raise ValueError(f"excludes {inline}: give one of the two")
@@ -65,18 +147,282 @@ def one_of_two(file: object, info: ValidationInfo) -> object:
 
 
 def nothing_means_none(raw: object) -> object:
-    """A list's key with nothing after it is an empty list, as it is to Prometheus."""
+    """Take a list's key with nothing after it for an empty list, as Prometheus does."""
     return () if raw is None else raw
 
 
-Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+# Addresses
+
+
+def endpoint_url(raw: object) -> str:
+    """Return the API's `scheme://host[:port]` without a final slash.
+
+    Plain http is for a simulator on this machine: a signature in the clear can be replayed for 15 minutes.
+    """
+    url = _http_url(raw)
+    if url.username is not None or url.password is not None:
+        raise ValueError("must hold no user name or password")
+    if url.path not in {"", "/"} or url.query or url.fragment or "?" in text(raw) or "#" in text(raw):
+        raise ValueError("must be https://host or https://host:port, with nothing after it")
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        raise ValueError("must be https; plain http is only for a loopback host (localhost, 127.0.0.1, ::1)")
+    return f"{url.scheme}://{url.netloc}"
+
+
+def proxy_url(raw: object) -> SecretStr:
+    """Return a proxy's URL as it is, user name and password included."""
+    url = _http_url(raw)
+    if url.path not in {"", "/"} or url.query or url.fragment:
+        raise ValueError("must be http://host:port or https://host:port, with nothing after it")
+    return SecretStr(text(raw))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SDUrl:
+    """The URL of a list of targets. Its query may hold a secret: `whole` is for sending, `str()` is for people."""
+
+    whole: str
+
+    def __str__(self) -> str:
+        """The URL as far as it may be shown."""
+        address, has_query, _ = self.whole.partition("?")
+        return f"{address}?<secret>" if has_query else address
+
+    def __repr__(self) -> str:
+        """The same, as all of a configuration may end up in a log."""
+        return f"SDUrl({str(self)!r})"
+
+
+def sd_url(raw: object) -> SDUrl:
+    """Read the whole URL of a list of targets, path and query included."""
+    url = _http_url(raw)
+    if url.username is not None or url.password is not None:
+        raise ValueError("must hold no user name or password: they are secrets, give them in basic_auth")
+    if "#" in text(raw):
+        raise ValueError("must have nothing after a #: it is never sent")
+    return SDUrl(text(raw))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine by its very name: localhost, 127.0.0.0/8 or ::1."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_listen_address(value: str) -> tuple[str, int]:
+    """Split `HOST:PORT`, `:PORT` (every interface) or `[IPV6]:PORT` into host and port."""
+    found = LISTEN_ADDRESS.fullmatch(value)
+    if found is None or int(found["port"]) > LARGEST_PORT:
+        bare_ipv6 = value.count(":") > 1 and "[" not in value
+        hint = "put an IPv6 address in brackets, [::1]:10960" if bare_ipv6 else "write HOST:PORT or :PORT"
+        raise ValueError(f"{value[:200]!r} is no address to listen on: {hint}")
+    return found["ipv6"] or found["host"] or "", int(found["port"])
+
+
+def _http_url(raw: object) -> SplitResult:
+    """Split an http or https URL with a usable host and port."""
+    value = text(raw)
+    if VARIABLE.search(value):
+        raise ValueError("holds ${...}: variables are not replaced here, write the value itself")
+    if not value.isascii() or not value.isprintable() or " " in value or "\\" in value:
+        raise ValueError("must be a URL without spaces or special characters")
+    try:
+        url = urlsplit(value)
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        raise ValueError("must be a URL with a valid host and port") from None
+    if url.scheme not in {"http", "https"}:
+        raise ValueError("must start with https:// or http://")
+    if port == 0 or url.netloc.endswith(":") or not (HOST.fullmatch(host) or _is_ip(host)):
+        raise ValueError("must be a URL with a valid host and port")
+    return url
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+# The state's URL
+
+MEMORY_URL: Final = "sqlite://"
+SQLITE_PREFIX: Final = "sqlite:///"
+POSTGRESQL_PREFIX: Final = "postgresql+psycopg://"
+STATE_FORMS: Final = (
+    "must be sqlite:///FILE, sqlite:////ABSOLUTE/FILE, sqlite:// to keep it in memory only, "
+    "or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+)
+SERVER: Final = re.compile(
+    r"(?:(?P<username>[^:@/?#]+)(?::(?P<password>[^@/?#]*))?@)?"
+    r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[\w.,-]+))(?::(?P<port>[0-9]{1,5}))?"
+    r"/(?P<database>[^@/?#]+)(?:\?(?P<query>[^?#]*))?",
+    re.ASCII,
+)
+"""What follows the prefix. Nothing that another parser could cut elsewhere: an @ or / in a password is refused."""
+HALF_ENCODED: Final = re.compile(r"%(?![0-9a-fA-F]{2})")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StateUrl:
+    """A state's URL, taken apart here alone. `whole` may hold a password, `str()` is for people."""
+
+    whole: str
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file, relative to the working directory; None for another engine, and for memory only."""
+        path = self.whole.removeprefix(SQLITE_PREFIX)
+        return Path(path) if path != self.whole else None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines can reach it."""
+        return self.whole.startswith(POSTGRESQL_PREFIX)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """A server's URL as the arguments of SQLAlchemy's `URL.create`, decoded."""
+        found = SERVER.fullmatch(self.whole.removeprefix(POSTGRESQL_PREFIX))
+        if found is None:
+            raise ValueError(STATE_FORMS)
+        query: dict[str, tuple[str, ...]] = {}
+        for name, value in parse_qsl(found["query"] or "", keep_blank_values=True):
+            query[name] = (*query.get(name, ()), value)
+        return {
+            "drivername": POSTGRESQL_PREFIX.removesuffix("://"),
+            "username": _decoded(found["username"]),
+            "password": _decoded(found["password"]),
+            "host": found["ipv6"] or found["host"],
+            "port": int(found["port"]) if found["port"] else None,
+            "database": _decoded(found["database"]),
+            "query": query,
+        }
+
+    def hide_in(self, sentence: str) -> str:
+        """Cut the password and what the query holds out of a sentence that somebody else wrote."""
+        if not self.is_shared:
+            return sentence
+        parts = self.parts
+        values = [parts["password"], *(each for values in parts["query"].values() for each in values)]
+        written = self.whole.rpartition("@")[0].removeprefix(POSTGRESQL_PREFIX).partition(":")[2]
+        return hide(hide(sentence, [self.whole], str(self)), [written, *values])
+
+    def __str__(self) -> str:
+        """The URL as far as it may be shown: without a password, and without what stands after a question mark."""
+        if not self.is_shared:
+            return self.whole
+        address = self.whole.partition("?")[0].removeprefix(POSTGRESQL_PREFIX)
+        user, at, place = address.rpartition("@")
+        name, colon, _ = user.partition(":")
+        return f"{POSTGRESQL_PREFIX}{name}{':<secret>' if colon else ''}{at}{place}"
+
+    def __repr__(self) -> str:
+        """The same, as all of a configuration may end up in a log."""
+        return f"StateUrl({str(self)!r})"
+
+
+def state_url(raw: object) -> StateUrl:
+    """Check a state's URL."""
+    if isinstance(raw, StateUrl):
+        return raw
+    url = text(raw)
+    if VARIABLE.search(url):
+        raise ValueError("holds ${...}: variables are not replaced here, write the value itself")
+    if not url.isprintable():
+        raise ValueError(STATE_FORMS)
+    if url.startswith(POSTGRESQL_PREFIX):
+        _check_server(url.removeprefix(POSTGRESQL_PREFIX))
+        return StateUrl(url)
+    path = url.removeprefix(SQLITE_PREFIX)
+    if url == MEMORY_URL or (path not in {url, "", ":memory:"} and not set(path) & set("?#")):
+        return StateUrl(url)
+    raise ValueError(STATE_FORMS)
+
+
+def _check_server(rest: str) -> None:
+    found = SERVER.fullmatch(rest)
+    if found is None and rest.partition("?")[0].count("@") > 0:
+        raise ValueError(
+            f"{STATE_FORMS}; in a user name or password write %40 for @, %2F for /, %3A for :, %3F for ?, %23 for #"
+        )
+    if found is None or not 0 < int(found["port"] or 1) <= LARGEST_PORT:
+        raise ValueError(STATE_FORMS)
+    if HALF_ENCODED.search(rest):
+        raise ValueError("has a % that begins no code such as %40: write %25 for the character itself")
+
+
+def _decoded(part: str | None) -> str | None:
+    return None if part is None else unquote(part)
+
+
+def hide(sentence: str, secrets: Sequence[str | None], instead: str = "<secret>") -> str:
+    """Replace every secret that stands in the sentence; longer ones first, as one may hold another."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        sentence = sentence.replace(secret, instead)
+    return sentence
+
+
+# Types of values
+
+
+def _duration(raw: object) -> float:
+    """Return seconds. A number without a unit is refused: guessing its unit would be a trap."""
+    if isinstance(raw, int | float) and not isinstance(raw, bool):
+        return parse_duration(str(raw))
+    return parse_duration(raw if isinstance(raw, str) else "")
+
+
+def _positive_duration(raw: object) -> float:
+    seconds = _duration(raw)
+    if seconds == 0:
+        raise ValueError("must not be zero")
+    return seconds
+
+
+def _path(raw: object, info: ValidationInfo) -> Path:
+    name = text(raw)
+    if "\0" in name:
+        raise ValueError("must be a file name")
+    if VARIABLE.search(name):
+        raise ValueError("holds ${...}: variables are not replaced here, write the path itself")
+    folder: Path = (info.context or {}).get(FOLDER, Path())
+    return folder / name
+
+
+def _listen_address(raw: object) -> str:
+    address = text(raw)
+    parse_listen_address(address)
+    return address
+
+
+Bool = Annotated[bool, BeforeValidator(typed)]
+Int = Annotated[int, BeforeValidator(typed)]
+Float = Annotated[float, BeforeValidator(typed)]
+Text = Annotated[str, BeforeValidator(text)]
+
+Duration = Annotated[float, BeforeValidator(_duration)]
+"""Seconds, zero allowed."""
+
+PositiveDuration = Annotated[float, BeforeValidator(_positive_duration)]
+"""Seconds, more than zero."""
+
+Secret = Annotated[SecretStr, BeforeValidator(lambda raw: SecretStr(one_line(text(raw))))]
 """One line that no repr shows."""
 
-ProxyUrl = Annotated[SecretStr, BeforeValidator(_proxy)]
+ProxyUrl = Annotated[SecretStr, BeforeValidator(proxy_url)]
 """A proxy's URL, which may hold a password."""
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
 """A file; a relative one is taken from the folder of the file that names it."""
+
+ListenAddress = Annotated[str, BeforeValidator(_listen_address)]
 
 LIST = Field(strict=False)
 """Marks a tuple that is a list in the file."""

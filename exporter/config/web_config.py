@@ -1,7 +1,8 @@
 """The web config file: TLS, passwords, headers and a rate, in the form of Prometheus's exporter-toolkit."""
 
 import re
-from collections.abc import Iterator, Mapping
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,25 +12,162 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from exporter.config.document import parse
-from exporter.config.durations import Duration
-from exporter.config.fields import FOLDER, Section
-from exporter.config.files import FileFault, read_text
-from exporter.config.problems import NOT_A_MAPPING, translated
-from exporter.config.texts import string
-from exporter.config.web_tls import TlsServer, contradictions
+from exporter.config.documents import FileFault, parse_yaml, read_text
+from exporter.config.fields import (
+    FOLDER,
+    LIST,
+    Bool,
+    FilePath,
+    Int,
+    Section,
+    Text,
+    nothing_means_none,
+    one_of_two,
+    string,
+    text,
+)
+from exporter.config.loader import NOT_A_MAPPING, REDACTED, format_errors
+from exporter.config.times import parse_go_duration
 from exporter.errors import ConfigError, Problem
 
-LARGEST_FILE: Final = 1024 * 1024
+VERSIONS: Final[Mapping[str, ssl.TLSVersion]] = {
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+OLD_VERSIONS: Final = ("TLS10", "TLS11")
+
+CLIENT_AUTH: Final[Mapping[str, ssl.VerifyMode]] = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+UNVERIFIED: Final[Mapping[str, str]] = {
+    "RequestClientCert": "NoClientCert",
+    "RequireAnyClientCert": "RequireAndVerifyClientCert",
+    "RequireClientCert": "RequireAndVerifyClientCert",
+}
+"""Python verifies every certificate that it asks for; by what each of these is to be replaced."""
+
+SUITES: Final[Mapping[str, str]] = {
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
+}
+"""Go's names of the suites for TLS 1.2 that it deems secure, and OpenSSL's."""
+SUITES_OF_TLS13: Final = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+"""They may be named, and are always offered: the list is for TLS 1.2, here as in Go."""
+
+CURVES: Final[Mapping[str, str]] = {
+    "CurveP256": "prime256v1",
+    "CurveP384": "secp384r1",
+    "CurveP521": "secp521r1",
+    "X25519": "X25519",
+}
+
+
+def _one_of(known: Mapping[str, object] | tuple[str, ...], others: Mapping[str, str]) -> Callable[[object], str]:
+    """A reader of one of the `known` words; `others` are refused with a sentence of their own."""
+
+    def read(raw: object) -> str:
+        word = string(raw)
+        if word in others:
+            raise ValueError(others[word])
+        if word not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return word
+
+    return read
+
+
+def _pem(raw: object) -> SecretStr:
+    return SecretStr(text(raw))
+
+
+def _one_curve(curves: tuple[str, ...]) -> tuple[str, ...]:
+    if len(curves) > 1:
+        raise ValueError("must name one curve: Python cannot put several in an order")
+    return curves
+
+
+_TOO_OLD = "is not offered: OpenSSL takes TLS before 1.2 for unsafe; write TLS12 or TLS13"
+
+Version = Annotated[str, BeforeValidator(_one_of(VERSIONS, dict.fromkeys(OLD_VERSIONS, _TOO_OLD)))]
+ClientAuth = Annotated[
+    str,
+    BeforeValidator(
+        _one_of(
+            CLIENT_AUTH,
+            {
+                word: f"cannot be {word}: Python verifies each client certificate that it asks for; write {instead}"
+                for word, instead in UNVERIFIED.items()
+            },
+        )
+    ),
+]
+Suite = Annotated[str, BeforeValidator(_one_of((*SUITES, *SUITES_OF_TLS13), {}))]
+Curve = Annotated[str, BeforeValidator(_one_of(CURVES, {}))]
+Pem = Annotated[SecretStr, BeforeValidator(_pem)]
+
+
+class TlsServer(Section):
+    """`tls_server_config`. Certificate, key and authority are PEM: text in the file itself, or a file of their own."""
+
+    cert: Pem | None = None
+    cert_file: FilePath | None = None
+    key: Pem | None = None
+    key_file: FilePath | None = None
+    client_ca: Pem | None = None
+    client_ca_file: FilePath | None = None
+    client_auth_type: ClientAuth = "NoClientCert"
+    client_allowed_sans: Annotated[tuple[Text, ...], LIST] | None = None
+    min_version: Version = "TLS12"
+    max_version: Version = "TLS13"
+    cipher_suites: Annotated[tuple[Suite, ...], LIST, BeforeValidator(nothing_means_none)] = ()
+    prefer_server_cipher_suites: Bool = True
+    curve_preferences: Annotated[tuple[Curve, ...], LIST, BeforeValidator(nothing_means_none)] = ()
+
+    @field_validator("cert_file", "key_file", "client_ca_file")
+    @classmethod
+    def _one_of_two(cls, file: object, info: ValidationInfo) -> object:
+        return one_of_two(file, info)
+
+    @field_validator("curve_preferences")
+    @classmethod
+    def _no_order(cls, curves: tuple[str, ...]) -> tuple[str, ...]:
+        return _one_curve(curves)
+
+
+def contradictions(tls: TlsServer) -> Iterator[Problem]:
+    """What is wrong between the keys; paths start from the section."""
+    for key in ("cert", "key"):
+        if getattr(tls, key) is None and getattr(tls, f"{key}_file") is None:
+            yield Problem(f"{key}_file", f"is required, or {key} with the PEM text itself")
+    if VERSIONS[tls.min_version] > VERSIONS[tls.max_version]:
+        yield Problem("min_version", "is newer than max_version")
+    if tls.max_version == "TLS12" and tls.cipher_suites and not set(tls.cipher_suites) & SUITES.keys():
+        yield Problem("cipher_suites", "names none for TLS 1.2, and max_version allows no other")
+    if tls.client_auth_type == "NoClientCert" and (tls.client_ca or tls.client_ca_file):
+        yield Problem("client_ca", "has no effect without client_auth_type")
+    if tls.client_allowed_sans is not None and tls.client_auth_type != "RequireAndVerifyClientCert":
+        yield Problem("client_allowed_sans", "needs client_auth_type: RequireAndVerifyClientCert")
+
+
+MAX_FILE: Final = 1024 * 1024
 
 BCRYPT: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 """Version, cost from 4 to 31, salt and hash."""
-
-HIDDEN: Final = "<secret>"
 
 HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
     "Content-Security-Policy": (),
@@ -67,10 +205,16 @@ def _hash(raw: object) -> SecretStr:
     return SecretStr(string(raw))
 
 
+def _go_duration(raw: object) -> float:
+    return parse_go_duration(raw if isinstance(raw, str) else "")
+
+
 def _nothing_means_empty(raw: object) -> object:
     return {} if raw is None else raw
 
 
+GoDuration = Annotated[float, BeforeValidator(_go_duration)]
+"""Seconds."""
 Headers = Annotated[
     Mapping[Annotated[str, BeforeValidator(_header_name)], Annotated[str, BeforeValidator(_header_value)]],
     BeforeValidator(_nothing_means_empty),
@@ -84,7 +228,7 @@ Users = Annotated[
 class HttpServer(Section):
     """`http_server_config`. A header that is blank is not sent."""
 
-    http2: bool = False
+    http2: Bool = False
     headers: Headers = Field(default_factory=dict)
 
     @field_validator("http2")
@@ -106,8 +250,8 @@ class HttpServer(Section):
 class RateLimit(Section):
     """`rate_limit`: one request every `interval` seconds, and `burst` at once; 0 for no limit."""
 
-    interval: Duration = 0.0
-    burst: Annotated[int, Field(ge=0)] = 0
+    interval: GoDuration = 0.0
+    burst: Annotated[Int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _some(self) -> "RateLimit":
@@ -142,23 +286,29 @@ class WebConfig(Section):
         return bool(self.basic_auth_users or (self.tls_server_config and self.tls_server_config.key))
 
 
+def secret_files_of_web_config(file: Path, config: WebConfig) -> dict[str, Path]:
+    """Return the web config file itself, if it holds secrets, and the key of its certificate."""
+    own = {str(file): file} if config.holds_secrets else {}
+    return own | {place: key for place, key in config.files.items() if place.endswith(".key_file")}
+
+
 def load_web_config(path: Path) -> WebConfig:
     """Read and check one file, the files that it names left aside; ConfigError holds all that is wrong."""
     try:
-        return parse_web_config(read_text(path, LARGEST_FILE), path.parent)
+        return parse_web_config(read_text(path, MAX_FILE), path.parent)
     except FileFault as fault:
         raise ConfigError([Problem("", f"the file {fault}")]) from None
 
 
 def parse_web_config(text: str, folder: Path) -> WebConfig:
     """The same for the text of a file; an empty one asks for nothing."""
-    document, repeated = parse(text)
+    document, repeated = parse_yaml(text)
     if not isinstance(document, dict | None):
         raise ConfigError([Problem("", f"the file {NOT_A_MAPPING}")])
     try:
         config = WebConfig.model_validate(document, context={FOLDER: folder})
     except ValidationError as error:
-        raise ConfigError([*repeated, *_hidden(translated(error, WebConfig))]) from None
+        raise ConfigError([*repeated, *_hidden(format_errors(error, WebConfig))]) from None
     problems = [*repeated, *_contradictions(config)]
     if problems:
         raise ConfigError(problems)
@@ -168,7 +318,7 @@ def parse_web_config(text: str, folder: Path) -> WebConfig:
 def _hidden(problems: list[Problem]) -> Iterator[Problem]:
     """Without the hash that somebody wrote in the place of a name."""
     for problem in problems:
-        yield Problem(BCRYPT.sub(HIDDEN, problem.path), problem.sentence)
+        yield Problem(BCRYPT.sub(REDACTED, problem.path), problem.sentence)
 
 
 def _contradictions(config: WebConfig) -> Iterator[Problem]:

@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.config.discovery import GLOB, FileSdConfig
-from exporter.config.files import FileFault, fault_of, read_text
+from exporter.config.documents import FileFault, fault_of, read_text
+from exporter.config.schema import GLOB, FileSdConfig
 from exporter.discovery.sd_format import (
     LARGEST_DOCUMENT,
     READER_OF_SUFFIX,

@@ -15,8 +15,8 @@ from requests.adapters import BaseAdapter
 from urllib3.exceptions import HTTPError
 
 from exporter import __version__
-from exporter.config.discovery import HttpSdConfig
-from exporter.config.http_client import authorization_header, unusable_files
+from exporter.config.credentials import authorization_header, unusable_files
+from exporter.config.schema import HttpSdConfig
 from exporter.discovery.sd_format import (
     LARGEST_DOCUMENT,
     Listing,

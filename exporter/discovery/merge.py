@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from exporter.config.accounts import Account
+from exporter.config.schema import Account
 from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.enums import Rejection, Source
 from exporter.model.target import Target, TargetId
@@ -47,7 +47,8 @@ def accept(listings: Iterable[Listing], accounts: Sequence[Account]) -> Accepted
     orphans: set[TargetId] = set()
     rejected = Counter(dict.fromkeys(Rejection, 0))
     for listing in sorted(listings, key=lambda listing: WEAKEST_FIRST[listing.source]):
-        rejected.update(entry.reason for entry in listing.rejected)
+        for entry in listing.rejected:
+            rejected[entry.reason] += entry.targets
         alone = frozenset({listing.source})
         for target, listed in listing.targets.items():
             account = account_of(target.app_id)

@@ -1,15 +1,14 @@
 """Prometheus's service discovery format: groups of targets with labels, read from YAML, JSON or the configuration."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from exporter.config.document import parse
-from exporter.config.fields import Section
-from exporter.config.labels import label_name, label_value, own_labels
-from exporter.config.paths import step
-from exporter.config.schema import Config
+from exporter.config.documents import MAX_VALUES, parse_yaml, step
+from exporter.config.fields import Section, label_name, own_labels
+from exporter.config.schema import Config, label_value
 from exporter.config.times import expected_times
 from exporter.enums import Rejection, Source
 from exporter.errors import ConfigError, Problem
@@ -17,6 +16,13 @@ from exporter.model.target import TargetId
 
 LARGEST_DOCUMENT = 64 * 1024 * 1024
 """Bytes; 30,000 targets are some 2 MiB."""
+
+
+MAX_PROBLEMS = 100
+"""Rejected entries of one list that are told; the others are a number."""
+MAX_LABEL_VALUE = 4_096
+MAX_LABEL_CHARACTERS = 32 * 1024 * 1024
+"""Of all targets of one list: each target has the labels of its group, in the state and in answers."""
 
 
 class SDSourceError(Exception):
@@ -54,11 +60,12 @@ class TargetEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """An entry of a list that is no target, with its place and a sentence for a person."""
+class RejectedEntry:
+    """Something of a list that is not accepted, with its place and a sentence; `targets` that are lost by it."""
 
     reason: Rejection
     problem: Problem
+    targets: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,32 @@ class Listing:
 
     source: Source
     targets: Mapping[TargetId, TargetEntry] = field(default_factory=dict)
-    rejected: tuple[Rejected, ...] = ()
+    rejected: tuple[RejectedEntry, ...] = ()
+
+
+class _Rejections:
+    """What is not accepted of one list: MAX_PROBLEMS entries, and how many more there are."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._entries: list[RejectedEntry] = []
+        self._more: Counter[Rejection] = Counter()
+
+    def add(self, reason: Rejection, place: str, sentence: str, targets: int = 1) -> None:
+        """Keep one entry, or count it."""
+        if len(self._entries) < MAX_PROBLEMS:
+            self._entries.append(RejectedEntry(reason, Problem(place, sentence), targets))
+        else:
+            self._more[reason] += targets
+
+    def all(self) -> tuple[RejectedEntry, ...]:
+        """Return what is kept, and an entry for the others of each reason."""
+        more = (
+            RejectedEntry(reason, Problem(self._place, f"{number:,} more targets are not accepted: {reason}"), number)
+            for reason, number in self._more.items()
+            if number
+        )
+        return (*self._entries, *more)
 
 
 def read_groups(source: Source, groups: Iterable[TargetGroup], place: str = "") -> Listing:
@@ -76,16 +108,38 @@ def read_groups(source: Source, groups: Iterable[TargetGroup], place: str = "") 
     `place` is where the list stands (`static_configs`), for the problems' paths.
     """
     targets: dict[TargetId, TargetEntry] = {}
-    rejected: list[Rejected] = []
+    rejections = _Rejections(place)
+    label_characters = 0
     for index, group in enumerate(groups):
-        for where, found in _entries(group, f"{place}[{index}]"):
-            if isinstance(found, str):
-                rejected.append(Rejected(Rejection.INVALID, Problem(where, found)))
-            elif found[0] in targets:
-                rejected.append(Rejected(Rejection.DUPLICATE, Problem(where, f"{found[0]} is in this list already")))
+        where = f"{place}[{index}]"
+        entry, problems = _shared(group.labels, f"{where}.labels")
+        if entry is not None:
+            characters = len(group.targets) * sum(map(len, (*entry.labels, *entry.labels.values())))
+            if label_characters + characters <= MAX_LABEL_CHARACTERS:
+                label_characters += characters
             else:
-                targets[found[0]] = found[1]
-    return Listing(source, targets, tuple(rejected))
+                sentence = f"are more than {MAX_LABEL_CHARACTERS:,} characters over all targets of this list"
+                entry, problems = None, [Problem(f"{where}.labels", sentence)]
+        for position, problem in enumerate(problems):
+            rejections.add(Rejection.INVALID, problem.path, problem.sentence, 0 if position else len(group.targets))
+        if entry is not None:
+            for number, name in enumerate(group.targets):
+                _add(targets, rejections, f"{where}.targets[{number}]", name, entry)
+    return Listing(source, targets, rejections.all())
+
+
+def _add(
+    targets: dict[TargetId, TargetEntry], rejections: _Rejections, place: str, name: object, entry: TargetEntry
+) -> None:
+    try:
+        target = _target(name)
+    except ValueError as error:
+        rejections.add(Rejection.INVALID, place, str(error))
+        return
+    if target in targets:
+        rejections.add(Rejection.DUPLICATE, place, f"{target} is in this list already")
+    else:
+        targets[target] = entry
 
 
 def one_list(source: Source, documents: Iterable[tuple[str, Listing]]) -> Listing:
@@ -94,33 +148,19 @@ def one_list(source: Source, documents: Iterable[tuple[str, Listing]]) -> Listin
     A document comes with its place (`file_sd_configs[0] (a.yml)`), which goes before its problems' paths.
     """
     targets: dict[TargetId, TargetEntry] = {}
-    rejected: list[Rejected] = []
+    rejected: list[RejectedEntry] = []
     for place, listing in documents:
-        rejected += [_below(place, entry) for entry in listing.rejected]
+        for each in listing.rejected:
+            problem = Problem(place + each.problem.path, each.problem.sentence)
+            rejected.append(replace(each, problem=problem))
+        duplicates = _Rejections(place)
         for target, listed in listing.targets.items():
             if target in targets:
-                rejected.append(Rejected(Rejection.DUPLICATE, Problem(place, f"{target} is in this list already")))
+                duplicates.add(Rejection.DUPLICATE, place, f"{target} is in this list already")
             else:
                 targets[target] = listed
+        rejected += duplicates.all()
     return Listing(source, targets, tuple(rejected))
-
-
-def _below(place: str, entry: Rejected) -> Rejected:
-    return Rejected(entry.reason, Problem(place + entry.problem.path, entry.problem.sentence))
-
-
-def _entries(group: TargetGroup, place: str) -> Iterator[tuple[str, tuple[TargetId, TargetEntry] | str]]:
-    """Each entry's place, with the target or the sentence that says why it is none."""
-    shared = _shared(group.labels)
-    for index, name in enumerate(group.targets):
-        where = f"{place}.targets[{index}]"
-        if isinstance(shared, str):
-            yield where, shared
-            continue
-        try:
-            yield where, (_target(name), shared)
-        except ValueError as error:
-            yield where, str(error)
 
 
 def _target(name: object) -> TargetId:
@@ -129,25 +169,33 @@ def _target(name: object) -> TargetId:
     return TargetId.parse(name)
 
 
-def _shared(labels: Mapping[str, object]) -> TargetEntry | str:
-    """What the group's labels say of each of its targets, or the sentence that says what is wrong with them."""
-    try:
-        texts = {label_name(name): _text(name, value) for name, value in labels.items()}
-        start, end = expected_times(texts)
-    except ValueError as error:
-        return f"labels: {error}"
-    return TargetEntry(own_labels(texts), start, end)
+def _shared(labels: Mapping[str, object], place: str) -> tuple[TargetEntry | None, list[Problem]]:
+    """Return what the group's labels say of each of its targets, or everything that is wrong with them."""
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name, value in labels.items():
+        try:
+            texts[label_name(name)] = _label_text(name, value)
+        except ValueError as error:
+            problems.append(Problem(step(place, name), str(error)))
+    if not problems:
+        try:
+            start, end = expected_times(texts)
+            return TargetEntry(own_labels(texts), start, end), []
+        except ValueError as error:
+            problems.append(Problem(place, str(error)))
+    return None, problems
 
 
-def _text(name: str, value: object) -> str:
-    """A label's text. JSON can write half a character (a lone surrogate), which no page could show."""
+def _label_text(name: str, value: object) -> str:
+    """Return a label's text. JSON can write half a character (a lone surrogate), which no page could show."""
+    text = label_value(name, str(value).lower() if isinstance(value, bool) else value)
+    if len(text) > MAX_LABEL_VALUE:
+        raise ValueError(f"has more than {MAX_LABEL_VALUE:,} characters")
     try:
-        text = label_value(name, value)
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{name} must be whole characters of Unicode") from None
-    except ValueError as error:
-        raise ValueError(f"{name} {error}") from None
+        raise ValueError("must be whole characters of Unicode") from None
     return text
 
 
@@ -155,27 +203,30 @@ KEYS = ("targets", "labels")
 
 
 def groups_of_yaml(text: str) -> list[TargetGroup]:
-    """The groups of a YAML document, none when it is empty or null; FeedFault when it is no such list."""
+    """The groups of a YAML document, none when it is empty or null; SDSourceError when it is no such list."""
     try:
-        document, repeated = parse(text)
+        document, repeated = parse_yaml(text)
     except ConfigError as error:
         raise SDSourceError(str(error.problems[0]).removeprefix("the file ")) from None
     if repeated:
         raise SDSourceError(str(repeated[0]))
-    return _groups(document)
+    return _groups(document, str)
 
 
 def groups_of_json(text: str) -> list[TargetGroup]:
-    """The groups of a JSON document, none when it is null (Go's empty list); FeedFault when it is no such list."""
+    """Return the groups of a JSON document, none when it is null; SDSourceError when it is no such list.
+
+    As Go reads it: keys in any case, null for nothing. Numbers stay the text that is written.
+    """
+    if sum(map(text.count, ",[{")) > MAX_VALUES:
+        raise SDSourceError(f"has more than {MAX_VALUES:,} values")
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
     except json.JSONDecodeError as error:
         raise SDSourceError(f"is not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except ValueError:
-        raise SDSourceError("is not JSON that can be read: a number in it is too long") from None
     except RecursionError:
         raise SDSourceError("is not JSON that can be read: it is nested too deep") from None
-    return _groups(document)
+    return _groups(document, str.lower)
 
 
 READER_OF_SUFFIX: Mapping[str, Callable[[str], list[TargetGroup]]] = {
@@ -185,21 +236,22 @@ READER_OF_SUFFIX: Mapping[str, Callable[[str], list[TargetGroup]]] = {
 }
 
 
-def _groups(document: object) -> list[TargetGroup]:
+def _groups(document: object, spelled: Callable[[str], str]) -> list[TargetGroup]:
     if document is None:
         return []
     if not isinstance(document, list):
         raise SDSourceError("must be a list of groups, each with targets and labels")
-    return [_group(raw, f"[{index}]") for index, raw in enumerate(document)]
+    return [_group(raw, f"[{index}]", spelled) for index, raw in enumerate(document)]
 
 
-def _group(raw: object, place: str) -> TargetGroup:
+def _group(raw: object, place: str, spelled: Callable[[str], str]) -> TargetGroup:
     if not isinstance(raw, dict):
         raise SDSourceError(f"{place} must be a mapping with targets and labels")
-    unknown = next((key for key in raw if key not in KEYS), None)
+    unknown = next((key for key in raw if spelled(key) not in KEYS), None)
     if unknown is not None:
         raise SDSourceError(f"{step(place, unknown)} is not a known key: a group has targets and labels")
-    targets, labels = raw.get("targets"), raw.get("labels")
+    group = {spelled(key): value for key, value in raw.items()}
+    targets, labels = group.get("targets"), group.get("labels")
     if not isinstance(targets, list | None):
         raise SDSourceError(f"{place}.targets must be a list")
     if not isinstance(labels, dict | None):

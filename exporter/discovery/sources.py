@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Self
 
-from exporter.config.discovery import FileSdConfig, HttpSdConfig
-from exporter.config.schema import Config
+from exporter.config.schema import Config, FileSdConfig, HttpSdConfig
 from exporter.discovery.file_sd import FileSource
 from exporter.discovery.http_sd import HttpSource
 from exporter.discovery.sd_format import Listing, Refreshed, SDSource, static_listing

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from exporter.config.accounts import Account as AccountConfig
+from exporter.config.schema import Account as AccountConfig
 from exporter.config.schema import Config
 from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
 from exporter.model.clock import Clock

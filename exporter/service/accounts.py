@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from functools import partial
 
-from exporter.config.accounts import Account as AccountConfig
-from exporter.config.rotation import CredentialSource
+from exporter.config.credentials import CredentialSource
+from exporter.config.schema import Account as AccountConfig
 from exporter.config.schema import Config
 from exporter.model.clock import Clock
 from exporter.scheduler.intervals import PollIntervals

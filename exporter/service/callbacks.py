@@ -6,7 +6,7 @@ from threading import Lock
 
 import structlog
 
-from exporter.config.callbacks import Callbacks as CallbackConfig
+from exporter.config.schema import Callbacks as CallbackConfig
 from exporter.config.schema import Config
 from exporter.discovery.kept import Change
 from exporter.discovery.merge import AccountOf

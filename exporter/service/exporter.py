@@ -7,7 +7,7 @@ from threading import Event
 
 from sqlalchemy.engine import Engine
 
-from exporter.config.rules import warnings
+from exporter.config.checks import warnings
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem, StartError
 from exporter.metrics.series_cache import TaskCountKey

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from exporter.config.exposed import exposed, files_of_secrets, files_of_web_config, holds_secrets
-from exporter.config.rotation import Traces, traces
+from exporter.config.checks import holds_secrets, readable_by_all, secret_files
+from exporter.config.documents import Fingerprints, fingerprints
 from exporter.config.schema import Config
-from exporter.config.web_config import WebConfig, load_web_config
+from exporter.config.web_config import WebConfig, load_web_config, secret_files_of_web_config
 from exporter.errors import ConfigError, Problem
 from exporter.web.auth import WebPolicy, make_policy, open_policy
 
@@ -42,7 +42,7 @@ class WebFile:
     @property
     def secret_files(self) -> Mapping[str, Path]:
         """The files with secrets: this one, if it holds any, and those that it names."""
-        return files_of_web_config(self._file, self._config)
+        return secret_files_of_web_config(self._file, self._config)
 
     def look(self) -> None:
         """Take the file again if it has changed, and has come to rest."""
@@ -61,20 +61,20 @@ class WebFile:
             log.info("the web config file %s is read again", self._file)
 
     def _take(self) -> None:
-        # Traces come before what they are of: what changes while it is read is a change at the next look.
-        of_file = traces((self._file,))
+        # Fingerprints come before what they are of: what changes while it is read is a change at the next look.
+        of_file = fingerprints((self._file,))
         config = load_web_config(self._file)
         if config == NOTHING != self._config:
             raise ConfigError([EMPTIED])
-        of_named = traces(tuple(config.files.values()))
+        of_named = fingerprints(tuple(config.files.values()))
         policy = make_policy(config)
         if config.basic_auth_users and config.basic_auth_users == self._config.basic_auth_users:
             policy = replace(policy, passwords=self._policy.passwords)  # with what it knows to be good
         self._policy, self._config = policy, config
         self._taken = of_file + of_named
 
-    def _traces(self) -> Traces:
-        return traces((self._file, *self._config.files.values()))
+    def _traces(self) -> Fingerprints:
+        return fingerprints((self._file, *self._config.files.values()))
 
     def _tell(self, sentence: str) -> None:
         """A sentence once, until it is another or all is well."""
@@ -93,7 +93,7 @@ class FileWatcher:
     def __init__(self, config_file: Path | None, web_file: Path | None) -> None:
         self._config_file = config_file
         self._web_file = WebFile(web_file) if web_file else None
-        self._told: dict[Path, tuple[str, Traces]] = {}
+        self._told: dict[Path, tuple[str, Fingerprints]] = {}
 
     def policy(self) -> WebPolicy:
         """The policy in force."""
@@ -104,16 +104,16 @@ class FileWatcher:
         if self._web_file:
             self._web_file.look()
         files = self._files(config)
-        for problem in exposed(files):
+        for problem in readable_by_all(files):
             self._warn(problem, files[problem.path])
 
-    def exposed(self, config: Config) -> list[Problem]:
+    def readable_by_all(self, config: Config) -> list[Problem]:
         """The files of secrets that everybody can read now."""
-        return exposed(self._files(config))
+        return readable_by_all(self._files(config))
 
     def _files(self, config: Config) -> dict[str, Path]:
         """All that hold secrets, by the places that name them."""
-        files = files_of_secrets(config)
+        files = secret_files(config)
         if self._config_file and holds_secrets(config):
             files[str(self._config_file)] = self._config_file
         if self._web_file:
@@ -122,7 +122,7 @@ class FileWatcher:
 
     def _warn(self, problem: Problem, file: Path) -> None:
         """Once for each version of a file."""
-        version = problem.sentence, traces((file,))
+        version = problem.sentence, fingerprints((file,))
         if self._told.get(file) != version:
             self._told[file] = version
             log.warning("%s", problem)

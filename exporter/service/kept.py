@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from exporter.config.credentials import CALLBACK_SECRETS, PUSH_TOKENS, TokenFile, token_files
 from exporter.config.schema import Config
-from exporter.config.secret_lines import CALLBACK_SECRETS, PUSH_TOKENS, SecretLines, secret_files
 from exporter.discovery.kept import Change, KeptList
 from exporter.discovery.sd_format import Listing
 from exporter.enums import Source
@@ -15,7 +15,7 @@ from exporter.store.store import Store
 
 KEY_OF_SOURCE = {Source.PUSH: PUSH_TOKENS, Source.CALLBACK: CALLBACK_SECRETS}
 
-Secrets = Mapping[Source, SecretLines]
+Secrets = Mapping[Source, TokenFile]
 """Whose word is taken, by the source that is on."""
 
 CarryOut = Callable[[Callable[[Config], Sequence[Change]]], bool]
@@ -27,9 +27,9 @@ StartError or StateError when the state cannot be used; then nothing has changed
 
 def secrets_of(config: Config, clock: Clock) -> Secrets:
     """The secrets that a configuration asks for; ConfigError when a file of them cannot be used."""
-    files = secret_files(config)
+    files = token_files(config)
     return {
-        source: SecretLines(key, files[key], clock.monotonic) for source, key in KEY_OF_SOURCE.items() if key in files
+        source: TokenFile(key, files[key], clock.monotonic) for source, key in KEY_OF_SOURCE.items() if key in files
     }
 
 

@@ -8,9 +8,7 @@ from threading import Event, Thread
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from exporter.config.accounts import VENDOR_MAX_QPS
-from exporter.config.schema import Config
-from exporter.config.state import State
+from exporter.config.schema import VENDOR_MAX_QPS, Config, State
 from exporter.errors import ConfigError, StartError
 from exporter.model.clock import Clock
 from exporter.service.exporter import Exporter

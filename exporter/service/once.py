@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import closing
 
-from exporter.config.accounts import Account
+from exporter.config.schema import Account
 from exporter.model.clock import Clock
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from exporter.config.accounts import VENDOR_MAX_QPS, Account
-from exporter.config.schema import Config
+from exporter.config.schema import VENDOR_MAX_QPS, Account, Config
 from exporter.discovery.merge import accept
 from exporter.discovery.sd_format import static_listing
 from exporter.enums import Status

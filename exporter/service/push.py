@@ -18,7 +18,7 @@ from exporter.service.kept import CarryOut, Secrets
 def admits(secrets: Secrets, token: str) -> bool:
     """Whether it is one of the tokens."""
     tokens = secrets.get(Source.PUSH)
-    return tokens is not None and tokens.hold(token)
+    return tokens is not None and tokens.matches(token)
 
 
 class PushApi:

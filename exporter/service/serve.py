@@ -7,8 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from exporter import __version__
-from exporter.config.schema import Config
-from exporter.config.state import State
+from exporter.config.schema import Config, State
 from exporter.errors import StartError
 from exporter.model.clock import Clock
 from exporter.service.exporter import Exporter

@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from exporter.config.state import StateUrl
+from exporter.config.fields import StateUrl
 from exporter.errors import StateError
 from exporter.model.callback import Callback, EventKey
 from exporter.model.target import TargetId
@@ -56,7 +56,7 @@ class Inbox:
 
     def __init__(self, url: StateUrl) -> None:
         self._engine = sa.create_engine(
-            make_url(url.whole), connect_args=dict(BOUNDS), pool_pre_ping=True, pool_size=4, max_overflow=4
+            sa.URL.create(**url.parts), connect_args=dict(BOUNDS), pool_pre_ping=True, pool_size=4, max_overflow=4
         )
 
     def put(self, kind: Kind, body: str, at: float) -> None:

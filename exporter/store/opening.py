@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sqlalchemy.engine import Engine
 
-from exporter.config.state import StateUrl
+from exporter.config.fields import StateUrl
 from exporter.errors import StartError
 from exporter.store.lock import StateLock
 from exporter.store.sqlite import open_file

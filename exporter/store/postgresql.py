@@ -13,11 +13,11 @@ from typing import Any, Final
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from exporter.config.state import StateUrl
+from exporter.config.fields import StateUrl
 from exporter.errors import StartError
 from exporter.store.bounds import BOUNDS, LEASE
 from exporter.store.preparing import prepare
@@ -40,7 +40,7 @@ class Session:
     """
 
     def __init__(self, url: StateUrl, clock: Callable[[], float] = monotonic) -> None:
-        self._url = make_url(url.whole)
+        self._url = sa.URL.create(**url.parts)
         self._name = f"state {url}"
         self._clock = clock
         self._connection: psycopg.Connection[Any] | None = None

@@ -26,7 +26,7 @@ from urllib3 import PoolManager, Timeout
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import ConnectionPool
 
-from exporter.config.addresses import is_loopback
+from exporter.config.fields import is_loopback
 
 MAX_IDLE = 2.0
 """Seconds without a request after which a connection is not reused: a NAT on the way may have forgotten it."""

@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from exporter import __version__
 from exporter.bundle.files import bundle
-from exporter.config.durations import format_duration
-from exporter.config.shown import shown
-from exporter.config.state import State
+from exporter.config.loader import redacted
+from exporter.config.schema import State
+from exporter.config.times import format_duration
 from exporter.enums import Source, Status, StopReason
 from exporter.errors import StateError
 from exporter.metrics.self_metrics import AccountNumbers
@@ -356,7 +356,7 @@ def _state_place(state: State) -> str:
 
 def _configuration(request: Request, language: Language) -> Response:
     queries = exporter_of(request).queries
-    context = {"now": queries.now, "text": shown(queries.config), "reload": queries.reload}
+    context = {"now": queries.now, "text": redacted(queries.config), "reload": queries.reload}
     return render(request, language, "config.html", context)
 
 

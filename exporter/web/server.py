@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from exporter.config.listening import parse_address
+from exporter.config.fields import parse_listen_address
 from exporter.errors import StartError
 from exporter.web.interfaces import ReportError
 from exporter.web.tls import Tls
@@ -408,7 +408,7 @@ class Listener:
 
 def bind(address: str, option: str = DEFAULT_OPTION) -> socket.socket:
     """Bind one address without listening yet; StartError, which names `option`, when it cannot be had."""
-    host, port = parse_address(address)
+    host, port = parse_listen_address(address)
     try:
         return _bind_host(host, port) if host else _bind_all_interfaces(port)
     except (OSError, UnicodeError) as error:

@@ -10,8 +10,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from exporter.config.durations import parse_duration
-from exporter.config.times import parse_time
+from exporter.config.times import parse_duration, parse_time
 from exporter.discovery.merge import WEAKEST_FIRST
 from exporter.enums import Source
 from exporter.model.task_state import DisplayStatus, Lifetimes, TaskState

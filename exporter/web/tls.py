@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, NamedTuple
 
-from exporter.config.files import FileFault, read_text
-from exporter.config.web_tls import CLIENT_AUTH, CURVES, SUITES, VERSIONS, TlsServer
+from exporter.config.documents import FileFault, read_text
+from exporter.config.web_config import CLIENT_AUTH, CURVES, SUITES, VERSIONS, TlsServer
 from exporter.errors import ConfigError, Problem
 
 MAX_PEM_BYTES: Final = 1024 * 1024

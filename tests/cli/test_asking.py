@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
 from exporter.enums import Status, StopReason
 from exporter.model.run import Run as TaskRun
 from exporter.model.run import StateChange

@@ -7,7 +7,7 @@ from click.testing import Result
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.cli import get
-from exporter.config.accounts import Account
+from exporter.config.schema import Account
 from exporter.errors import TimedOut
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId

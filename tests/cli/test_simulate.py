@@ -63,7 +63,7 @@ def test_without_a_url_nothing_is_called_back(run: Run, scenes: list[Scene]) -> 
     [
         ("--callback.url", "localhost:10960", "'localhost:10960' is no http:// or https:// URL"),
         ("--callback.secret-file", "nowhere", "the file does not exist"),
-        ("--callback.secret-file", "/dev/null", "the file is empty"),
+        ("--callback.secret-file", "/dev/null", "the file is a device, not a file"),
     ],
 )
 def test_what_cannot_be_called_back(run: Run, option: str, value: str, sentence: str) -> None:

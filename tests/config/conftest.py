@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 

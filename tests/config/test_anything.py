@@ -7,9 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config.load import parse_config
-from exporter.config.problems import keys_at
-from exporter.config.rules import warnings
+from exporter.config.checks import warnings
+from exporter.config.loader import keys_at, parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 

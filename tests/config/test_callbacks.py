@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.load import load
-from exporter.config.rules import warnings
+from exporter.config.checks import warnings
+from exporter.config.loader import load
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 
@@ -49,9 +49,7 @@ def test_problems_of_the_section(problems: Callable[[str], list[str]]) -> None:
         "callbacks.secret: is not a known key; did you mean secret_file?",
     ]
     assert problems("callbacks: {event_types: [Webcast, Webcast]}") == ["callbacks.event_types: names Webcast twice"]
-    assert problems("callbacks: {event_types: [1]}") == [
-        "callbacks.event_types[0]: must be a string, put quotes around it"
-    ]
+    assert problems("callbacks: {event_types: [[1]]}") == ["callbacks.event_types[0]: must be a string"]
 
 
 @pytest.mark.parametrize("name", ["nothing", "."])

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.credentials import check_credentials, resolve
-from exporter.config.load import parse_config
+from exporter.config.checks import file_problems
+from exporter.config.credentials import resolve
+from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 from exporter.model.credentials import Credentials
@@ -59,21 +60,21 @@ def test_a_bad_file(tmp_path: Path, content: bytes | None, sentence: str) -> Non
     if content is not None:
         (tmp_path / "sk").write_bytes(content)
     config = parse_config("accounts: [{access_key_id: AK, secret_access_key_file: sk}]", tmp_path)
-    problems = check_credentials(config, ENVIRON)
+    problems = file_problems(config, ENVIRON)
     assert [f"accounts[0].secret_access_key_file: {sentence}"] == [str(problem) for problem in problems]
 
 
 def test_a_directory(tmp_path: Path) -> None:
     """A directory, as a mount that went wrong leaves it, is said to be one."""
     config = parse_config("accounts: [{access_key_id_file: ., secret_access_key: SK}]", tmp_path)
-    assert [str(problem) for problem in check_credentials(config, {})] == [
+    assert [str(problem) for problem in file_problems(config, {})] == [
         "accounts[0].access_key_id_file: the file is a directory, not a file"
     ]
 
 
 def test_no_credentials_at_all(read: Read) -> None:
     """The sentence names all three ways to give them."""
-    (problem,) = check_credentials(read("{}"), {"VOLC_ACCESSKEY": ""})
+    (problem,) = file_problems(read("{}"), {"VOLC_ACCESSKEY": ""})
     assert problem.path == "accounts[0]"
     for way in ("access_key_id and secret_access_key,", "secret_access_key_file", "$VOLC_SECRETKEY"):
         assert way in problem.sentence
@@ -82,17 +83,17 @@ def test_no_credentials_at_all(read: Read) -> None:
 def test_half_a_pair(read: Read) -> None:
     """One configured key is not completed from the environment: that would pair keys of two owners."""
     config = read("accounts: [{secret_access_key: SK}]")
-    assert [str(problem) for problem in check_credentials(config, ENVIRON)] == [
+    assert [str(problem) for problem in file_problems(config, ENVIRON)] == [
         "accounts[0].access_key_id: is required beside the other key of the pair, itself or as a file"
     ]
 
 
 def test_half_an_environment(read: Read) -> None:
     """The missing variable is named, and a bad one too, without its value."""
-    assert [str(problem) for problem in check_credentials(read("{}"), {"VOLC_ACCESSKEY": "AK"})] == [
+    assert [str(problem) for problem in file_problems(read("{}"), {"VOLC_ACCESSKEY": "AK"})] == [
         "accounts[0]: $VOLC_SECRETKEY is not set, the other key's variable is"
     ]
-    assert [str(problem) for problem in check_credentials(read("{}"), ENVIRON | {"VOLC_SECRETKEY": "hunter\n2"})] == [
+    assert [str(problem) for problem in file_problems(read("{}"), ENVIRON | {"VOLC_SECRETKEY": "hunter\n2"})] == [
         "accounts[0]: $VOLC_SECRETKEY must be one line of plain ASCII text"
     ]
 
@@ -104,7 +105,7 @@ def test_all_accounts_at_once(tmp_path: Path) -> None:
       - {name: a, app_ids: [x], access_key_id_file: a, secret_access_key_file: b, tls_config: {ca_file: c}}
       - {name: b, app_ids: [y], access_key_id: AK}
     """
-    assert [problem.path for problem in check_credentials(parse_config(text, tmp_path), {})] == [
+    assert [problem.path for problem in file_problems(parse_config(text, tmp_path), {})] == [
         "accounts[0].access_key_id_file",
         "accounts[0].secret_access_key_file",
         "accounts[0].tls_config.ca_file",

@@ -4,11 +4,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from exporter.config.discovery import FeedUrl
-from exporter.config.http_client import Authorization, BasicAuth, FeedTls
-from exporter.config.load import load
-from exporter.config.rules import warnings
-from exporter.config.schema import Config
+from exporter.config.checks import warnings
+from exporter.config.fields import SDUrl
+from exporter.config.loader import load
+from exporter.config.schema import Authorization, BasicAuth, Config, SDTlsConfig
 from exporter.errors import ConfigError
 
 Read = Callable[[str], Config]
@@ -26,8 +25,8 @@ def test_files(read: Read) -> None:
 def test_a_url_alone(read: Read) -> None:
     """All but the URL has Prometheus's default: no credentials, redirects followed, certificates checked."""
     (section,) = read("http_sd_configs: [{url: 'http://10.0.0.1:8080/t?a=b'}]").http_sd_configs
-    assert FeedUrl("http://10.0.0.1:8080/t?a=b") == section.url
-    assert (section.refresh_interval, section.follow_redirects, section.tls_config) == (30.0, True, FeedTls())
+    assert SDUrl("http://10.0.0.1:8080/t?a=b") == section.url
+    assert (section.refresh_interval, section.follow_redirects, section.tls_config) == (30.0, True, SDTlsConfig())
     assert (section.authorization, section.basic_auth, section.proxy_url) == (None, None, None)
 
 
@@ -58,10 +57,10 @@ def test_everything_given(read: Read) -> None:
 
 def test_a_url_is_shown_without_its_query() -> None:
     """A query may hold a secret, so no text of the URL has it."""
-    for told in (str(FeedUrl("https://h/t?key=s3cret")), repr(FeedUrl("https://h/t?key=s3cret"))):
+    for told in (str(SDUrl("https://h/t?key=s3cret")), repr(SDUrl("https://h/t?key=s3cret"))):
         assert "https://h/t?<secret>" in told
         assert "s3cret" not in told
-    assert str(FeedUrl("https://h/t")) == "https://h/t"
+    assert str(SDUrl("https://h/t")) == "https://h/t"
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:

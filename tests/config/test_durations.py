@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config.durations import LONGEST_MILLISECONDS, format_duration, parse_duration
+from exporter.config.times import MAX_DURATION_SECONDS, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_how_it_is_written(seconds: float, text: str) -> None:
     assert text == format_duration(seconds)
 
 
-@given(st.integers(min_value=0, max_value=LONGEST_MILLISECONDS - 1))
+@given(st.integers(min_value=0, max_value=int(MAX_DURATION_SECONDS * 1000) - 1))
 def test_round_trip(milliseconds: int) -> None:
     """What is written is read back as the same seconds."""
     assert milliseconds / 1000 == parse_duration(format_duration(milliseconds / 1000))

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.exposed import exposed, files_of_secrets, files_of_web_config, holds_secrets
-from exporter.config.load import parse_config
-from exporter.config.web_config import parse_web_config
+from exporter.config.checks import holds_secrets, readable_by_all, secret_files
+from exporter.config.loader import parse_config
+from exporter.config.web_config import parse_web_config, secret_files_of_web_config
 from tests.certificates import HASH
 
 FOLDER = Path("/etc/webcast")
@@ -27,7 +27,7 @@ callbacks: {secret_file: secrets}
 """,
         FOLDER,
     )
-    assert files_of_secrets(config) == {
+    assert secret_files(config) == {
         place: FOLDER / name
         for place, name in {
             "accounts[0].access_key_id_file": "ak",
@@ -76,7 +76,7 @@ def test_whether_the_configuration_holds_a_secret(text: str, secret: bool) -> No
 )
 def test_what_is_secret_of_a_web_config(text: str, places: list[str]) -> None:
     """The file with keys or hashes in it, and a key's own file."""
-    assert list(files_of_web_config(Path("web.yml"), parse_web_config(text, FOLDER))) == places
+    assert list(secret_files_of_web_config(Path("web.yml"), parse_web_config(text, FOLDER))) == places
 
 
 @pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
@@ -85,6 +85,6 @@ def test_who_can_read_a_file(tmp_path: Path, mode: int, told: bool) -> None:  # 
     file = tmp_path / "secret"
     file.touch()
     file.chmod(mode)
-    sentence = f"here: its mode {mode:04o} lets every user of this machine read the file; chmod o-r ends that"
+    sentence = f"here: its mode {mode:04o} lets every user of this machine read the file; chmod o-r it"
     files = {"here": file, "there": tmp_path / "nothing", "nowhere": Path("\0")}
-    assert [str(problem) for problem in exposed(files)] == ([sentence] if told else [])
+    assert [str(problem) for problem in readable_by_all(files)] == ([sentence] if told else [])

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.http_client import HttpClient, authorization_header
-from exporter.config.load import parse_config
+from exporter.config.credentials import authorization_header
+from exporter.config.loader import parse_config
+from exporter.config.schema import HttpSdConfig
 from exporter.errors import ConfigError
 
-Client = Callable[[str], HttpClient]
+Client = Callable[[str], HttpSdConfig]
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.load import LARGEST_FILE, load
-from exporter.config.rules import warnings
+from exporter.config.checks import warnings
+from exporter.config.loader import MAX_CONFIG_FILE, load
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 
@@ -38,7 +38,7 @@ def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def forbidden(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setattr(Path, "stat", forbidden)
     assert f"{tmp_path} may not be read by this user" == refused(tmp_path)
 
 
@@ -65,7 +65,7 @@ def test_a_byte_order_mark(tmp_path: Path) -> None:
 def test_too_large(tmp_path: Path) -> None:
     """A file over 10 MiB is not even parsed."""
     file = tmp_path / "c.yml"
-    file.write_bytes(b"#" * (LARGEST_FILE + 1))
+    file.write_bytes(b"#" * (MAX_CONFIG_FILE + 1))
     assert f"{file} has more than 10,485,760 bytes" == refused(file)
 
 

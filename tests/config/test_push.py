@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.load import load
-from exporter.config.rules import warnings
+from exporter.config.checks import warnings
+from exporter.config.credentials import PUSH_TOKENS, TokenFile, read_tokens
+from exporter.config.loader import load
 from exporter.config.schema import Config
-from exporter.config.secret_lines import PUSH_TOKENS, SecretLines, lines_in
 from exporter.errors import ConfigError
 
 CANARY = "canary-in-the-token-file"
@@ -27,9 +27,9 @@ class Folder:
         self.file.write_text(text)
         os.utime(self.file, ns=(self._version, self._version))
 
-    def open(self) -> SecretLines:
+    def open(self) -> TokenFile:
         """The file at work."""
-        return SecretLines(PUSH_TOKENS, self.file, lambda: self.now)
+        return TokenFile(PUSH_TOKENS, self.file, lambda: self.now)
 
     def config(self, push: str = "{token_file: tokens}") -> Config:
         """A configuration beside it, loaded as for `serve`."""
@@ -65,17 +65,21 @@ def test_problems_of_the_section(problems: Callable[[str], list[str]]) -> None:
 def test_one_token_a_line(folder: Folder) -> None:
     """Blank lines and white space around a token are no part of it; every line is one."""
     folder.write("\n  first-token \r\n\n\tsecond token\n")
-    assert [line.get_secret_value() for line in lines_in(folder.file, "token")] == ["first-token", "second token"]
+    assert [line.get_secret_value() for line in read_tokens(folder.file, "token")] == ["first-token", "second token"]
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         (b" \n\n", "the file holds no token"),
-        (b"good-token\nt\xc3\xb6ken\n", "the file must have plain ASCII text in line 2"),
-        (b"a\x00b\n", "the file must have plain ASCII text in line 1"),
+        (b"good-token\nt\xc3\xb6ken\n", "the file cannot be used: line 2 must be one line of plain ASCII text"),
+        (b"a\x00b\n", "the file cannot be used: line 1 must be one line of plain ASCII text"),
         (b"\xff\n", "the file is not UTF-8 text (at byte 0)"),
         (b"x" * 70_000, "the file has more than 65,536 bytes"),
+        (
+            b"good-token\n'quoted-token'\n",
+            "the file cannot be used: line 2 is in quotes: write the value alone, quotes are not taken off here",
+        ),
         (None, "the file does not exist"),
     ],
 )
@@ -108,8 +112,8 @@ def test_each_token_is_accepted_and_no_part_of_one(folder: Folder) -> None:
     folder.write("first-token\nsecond-token")
     tokens = folder.open()
     others = ("", "first", "first-token ", "FIRST-TOKEN", "first-token\nsecond-token", "t\xf6ken")
-    assert [tokens.hold(token) for token in ("first-token", "second-token")] == [True, True]
-    assert [token for token in others if tokens.hold(token)] == []
+    assert [tokens.matches(token) for token in ("first-token", "second-token")] == [True, True]
+    assert [token for token in others if tokens.matches(token)] == []
 
 
 def test_tokens_rotate(folder: Folder) -> None:
@@ -117,9 +121,9 @@ def test_tokens_rotate(folder: Folder) -> None:
     tokens = folder.open()
     folder.write("another-token")
     folder.now = 0.9
-    assert (tokens.hold(CANARY), tokens.hold("another-token")) == (True, False)
+    assert (tokens.matches(CANARY), tokens.matches("another-token")) == (True, False)
     folder.now = 1.0
-    assert (tokens.hold(CANARY), tokens.hold("another-token")) == (False, True)
+    assert (tokens.matches(CANARY), tokens.matches("another-token")) == (False, True)
 
 
 def test_a_bad_change_keeps_the_tokens(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
@@ -128,17 +132,19 @@ def test_a_bad_change_keeps_the_tokens(folder: Folder, caplog: pytest.LogCapture
     for second in range(1, 4):
         folder.write("\n")
         folder.now = second
-        assert tokens.hold(CANARY)
-    assert caplog.messages == ["push.token_file: the file holds no token; the tokens it had stay"]
+        assert tokens.matches(CANARY)
+    assert caplog.messages == [
+        f"secret file not reloaded source=push.token_file path={folder.file} error=holds no token"
+    ]
     folder.write("another-token")
     folder.now = 5.0
-    assert (tokens.hold(CANARY), tokens.hold("another-token")) == (False, True)
+    assert (tokens.matches(CANARY), tokens.matches("another-token")) == (False, True)
 
 
 def test_no_token_is_told(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     """Neither a repr, however deep, nor the log holds one."""
     caplog.set_level("DEBUG")
     tokens = folder.open()
-    tokens.hold(CANARY)
-    assert repr(tokens) == "SecretLines(1 tokens)"
+    tokens.matches(CANARY)
+    assert repr(tokens) == "TokenFile(1 tokens)"
     assert CANARY not in caplog.text + repr(vars(tokens)) + repr(folder.config())

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.load import parse_config
-from exporter.config.rotation import CredentialSource
+from exporter.config import credentials
+from exporter.config.credentials import CredentialSource
+from exporter.config.documents import read_text
+from exporter.config.loader import parse_config
 from exporter.errors import ConfigError
 from exporter.model.credentials import Credentials
 
@@ -100,15 +102,14 @@ def test_files_that_move_while_they_are_read(folder: Folder, monkeypatch: pytest
     """A set whose files changed between the first and the last of them is not used; the next look reads it whole."""
     folder.source.current()
     folder.write(ak="AK2")
-    original = Path.open
 
-    def slowly(path: Path, mode: str = "r") -> object:
+    def slowly(path: Path, limit: int) -> str:
         if path.name == "sk":
             monkeypatch.undo()
             folder.write(sk="SK3", ak="AK3")
-        return original(path, mode)
+        return read_text(path, limit)
 
-    monkeypatch.setattr(Path, "open", slowly)
+    monkeypatch.setattr(credentials, "read_text", slowly)
     assert Credentials("AK1", "SK1") == folder.later()
     assert Credentials("AK3", "SK3") == folder.later()
     assert folder.source.generation == 2
@@ -116,15 +117,14 @@ def test_files_that_move_while_they_are_read(folder: Folder, monkeypatch: pytest
 
 def test_the_first_set_is_used_even_if_it_moves(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the start a set that is being written is better than none; the next look reads it again."""
-    original = Path.open
 
-    def slowly(path: Path, mode: str = "r") -> object:
+    def slowly(path: Path, limit: int) -> str:
         if path.name == "sk":
             monkeypatch.undo()
             folder.write(ak="AK2")
-        return original(path, mode)
+        return read_text(path, limit)
 
-    monkeypatch.setattr(Path, "open", slowly)
+    monkeypatch.setattr(credentials, "read_text", slowly)
     assert folder.source.current() == Credentials("AK1", "SK1")
     assert folder.later() == Credentials("AK2", "SK1")
 
@@ -133,7 +133,7 @@ def test_files_that_did_not_change_are_not_read(folder: Folder, monkeypatch: pyt
     """A look at files that are as they were opens none of them."""
     folder.source.current()
     opened: list[Path] = []
-    monkeypatch.setattr(Path, "open", lambda path, *_: opened.append(path))
+    monkeypatch.setattr(credentials, "read_text", lambda path, *_: opened.append(path))
     assert folder.later() == Credentials("AK1", "SK1")
     assert opened == []
 

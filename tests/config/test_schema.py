@@ -4,10 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from exporter.config.accounts import Account, TlsConfig
-from exporter.config.groups import StaticConfig
-from exporter.config.schema import Config, Lifecycle, Metrics, Polling
-from exporter.config.state import State, StateUrl
+from exporter.config.fields import StateUrl
+from exporter.config.schema import Account, Config, Lifecycle, Metrics, Polling, State, StaticConfig, TlsConfig
 from exporter.model.target import TargetId
 
 CONTRACT = """
@@ -135,7 +133,7 @@ def test_everything_given(read: Read) -> None:
     assert SecretStr("http://user:pw@proxy:3128") == account.proxy_url
     assert Path("/etc/webcast/ca.pem") == account.tls_config.ca_file
     assert config.static_configs[0].labels == {
-        "__expected_start__": "1768465800",
+        "__expected_start__": "2026-01-15T08:30:00Z",
         "__expected_end__": "1768469400",
         "__other__": "x",
         "team": "7",
@@ -165,7 +163,7 @@ def test_the_state_s_file(read: Read, url: str, path: Path | None) -> None:
     [
         ("sqlite:///w.db", "sqlite:///w.db"),
         ("postgresql+psycopg://u:hunter2@db:5433/x", "postgresql+psycopg://u:<secret>@db:5433/x"),
-        ("postgresql+psycopg://u:hun@ter2@db/x?password=hunter3", "postgresql+psycopg://u:<secret>@db/x"),
+        ("postgresql+psycopg://u:hun%40ter2@db/x?password=hunter3", "postgresql+psycopg://u:<secret>@db/x"),
         ("postgresql+psycopg://u@db/x", "postgresql+psycopg://u@db/x"),
         ("postgresql+psycopg://[::1]/x", "postgresql+psycopg://[::1]/x"),
     ],

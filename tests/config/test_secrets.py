@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from exporter.config.credentials import resolve
-from exporter.config.load import load, parse_config
+from exporter.config.loader import load, parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 

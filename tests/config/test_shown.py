@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.config.load import parse_config
+from exporter.config.loader import REDACTED, parse_config, redacted
 from exporter.config.schema import Config
-from exporter.config.shown import SECRET, shown
 
 CANARIES = [f"canary-{what}" for what in ("key", "secret", "token", "proxy", "query", "login", "bearer")]
 TEXT = """
@@ -35,19 +34,19 @@ def config() -> Config:
     return parse_config(TEXT, Path("/etc/webcast"))
 
 
-def test_no_secret_is_shown(config: Config) -> None:
+def test_no_secret_is_redacted(config: Config) -> None:
     """Each stands as `<secret>`, a query of a URL too."""
-    text = shown(config)
+    text = redacted(config)
     assert [canary for canary in CANARIES if canary in text] == []
     said = yaml.safe_load(text)
-    assert said["accounts"][0]["access_key_id"] == SECRET
+    assert said["accounts"][0]["access_key_id"] == REDACTED
     assert said["http_sd_configs"][0]["url"] == "https://backend.example/targets?<secret>"
-    assert said["http_sd_configs"][0]["basic_auth"] == {"username": "me", "password": SECRET, "password_file": None}
+    assert said["http_sd_configs"][0]["basic_auth"] == {"username": "me", "password": REDACTED, "password_file": None}
 
 
 def test_it_reads_as_it_would_be_written(config: Config) -> None:
     """Durations with their units, targets by their triples, numbers as numbers, labels in their script."""
-    text = shown(config)
+    text = redacted(config)
     said = yaml.safe_load(text)
     assert (said["polling"]["interval"], said["polling"]["fast_interval"]) == ("1h30m", "5s")
     assert said["accounts"][0]["timeout"] == "5s"
@@ -58,4 +57,4 @@ def test_it_reads_as_it_would_be_written(config: Config) -> None:
 
 def test_the_defaults_are_a_configuration() -> None:
     """What is shown without secrets is accepted as a file."""
-    assert parse_config(shown(Config()), Path()) == Config()
+    assert parse_config(redacted(Config()), Path()) == Config()

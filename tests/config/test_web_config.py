@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config.web_config import WebConfig, load_web_config, parse_web_config
-from exporter.config.web_tls import SUITES, SUITES_OF_TLS13
+from exporter.config.web_config import SUITES, SUITES_OF_TLS13, WebConfig, load_web_config, parse_web_config
 from exporter.errors import ConfigError
 from tests.certificates import HASH
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.discovery import HttpSdConfig
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
+from exporter.config.schema import HttpSdConfig
 
 JSON = "application/json"
 

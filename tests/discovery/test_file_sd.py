@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.files import FileFault, read_text
-from exporter.config.load import parse_config
+from exporter.config.documents import FileFault, read_text
+from exporter.config.loader import parse_config
 from exporter.discovery.file_sd import FileSource
 from exporter.discovery.sd_format import LARGEST_DOCUMENT, Refreshed
 from exporter.enums import Rejection, Source

@@ -11,8 +11,8 @@ T1, T2 = TargetId("app", "room", "t1"), TargetId("app", "room", "t2")
 
 def test_groups_share_their_labels() -> None:
     """Each target of a group has the group's labels without `__*`, and its expected times."""
-    group = TargetGroup([str(T1), str(T2)], {"team": "edu", "__expected_start__": "100", "__meta_x": "y"})
-    expected = TargetEntry({"team": "edu"}, expected_start=100.0)
+    group = TargetGroup([str(T1), str(T2)], {"team": "edu", "__expected_start__": "1700000100", "__meta_x": "y"})
+    expected = TargetEntry({"team": "edu"}, expected_start=1_700_000_100.0)
     assert {T1: expected, T2: expected} == read_groups(Source.STATIC, [group]).targets
 
 
@@ -31,12 +31,12 @@ def test_bad_labels_cost_their_group() -> None:
     """Targets whose labels cannot be read are invalid, each of them, and other groups stay."""
     for labels in (
         {"__expected_start__": "soon"},
-        {"__expected_start__": "2", "__expected_end__": "1"},
+        {"__expected_start__": "1700000002", "__expected_end__": "1700000001"},
         {"a-b": "c"},
     ):
         listing = read_groups(Source.STATIC, [TargetGroup([str(T1), str(T1)], labels), TargetGroup([str(T2)])])
         assert list(listing.targets) == [T2]
-        assert [rejected.reason for rejected in listing.rejected] == [Rejection.INVALID] * 2
+        assert [(rejected.reason, rejected.targets) for rejected in listing.rejected] == [(Rejection.INVALID, 2)]
 
 
 def test_twice_in_one_list() -> None:
@@ -61,18 +61,20 @@ def test_twice_in_one_list() -> None:
 def test_nothing_is_lost(groups: list[TargetGroup]) -> None:
     """Every entry of any list is a target or a rejection, and nothing raises."""
     listing = read_groups(Source.STATIC, groups)
-    assert sum(len(group.targets) for group in groups) == len(listing.targets) + len(listing.rejected)
+    lost = sum(entry.targets for entry in listing.rejected)
+    assert sum(len(group.targets) for group in groups) == len(listing.targets) + lost
 
 
 @pytest.mark.parametrize(
     ("labels", "sentence"),
     [
-        ({"team": 7}, "labels: team must be a string, put quotes around it"),
-        ({"team": None}, "labels: team must be a string"),
-        ({"team": ["a"]}, "labels: team must be a string"),
-        ({"team": "\ud800"}, "labels: team must be whole characters of Unicode"),
-        ({"__expected_start__": True}, "labels: __expected_start__ must be a time as in 2026-01-15T08:30:00Z"),
-        ({"__expected_end__": 1e300}, "labels: __expected_end__ must be Unix seconds; this looks like milliseconds"),
+        ({"team": ["a"]}, "[0].labels.team: must be a string"),
+        ({"team": "\ud800"}, "[0].labels.team: must be whole characters of Unicode"),
+        ({"team": "x" * 5_000}, "[0].labels.team: has more than 4,096 characters"),
+        ({"1x": "a"}, "[0].labels.1x: must be a label name: letters, digits and _, no digit first"),
+        ({"__expected_start__": "8:30"}, "[0].labels.__expected_start__: needs a date, a time of day and a time zone"),
+        ({"__expected_end__": "1768465800000"}, "[0].labels.__expected_end__: must be Unix seconds; this looks like"),
+        ({"__expected_start__": "1700000002", "__expected_end__": "1700000001"}, "[0].labels: __expected_end__ is"),
     ],
 )
 def test_a_label_s_value_is_text(labels: dict[str, object], sentence: str) -> None:
@@ -80,13 +82,37 @@ def test_a_label_s_value_is_text(labels: dict[str, object], sentence: str) -> No
     listing = read_groups(Source.FILE, [TargetGroup([str(T1)], labels), TargetGroup([str(T2)])])
     assert list(listing.targets) == [T2]
     (rejected,) = listing.rejected
-    assert rejected.problem.sentence.startswith(sentence)
+    assert str(rejected.problem).startswith(sentence)
 
 
-def test_expected_times_may_be_numbers() -> None:
-    """The two labels that are times may be numbers, as YAML and JSON write Unix seconds."""
-    group = TargetGroup([str(T1)], {"__expected_start__": 100, "__expected_end__": 200.5, "team": "edu"})
-    assert {T1: TargetEntry({"team": "edu"}, 100.0, 200.5)} == read_groups(Source.FILE, [group]).targets
+def test_every_bad_label_is_named() -> None:
+    """All of a group are told at once; its targets count once."""
+    labels = {"a-b": "x", "good": "x", "2nd": "x", "__expected_end__": "soon"}
+    listing = read_groups(Source.FILE, [TargetGroup([str(T1), str(T2)], labels)])
+    assert [(entry.problem.path, entry.targets) for entry in listing.rejected] == [
+        ("[0].labels.a-b", 2),
+        ("[0].labels.2nd", 0),
+        ("[0].labels.__expected_end__", 0),
+    ]
+
+
+def test_problems_are_bounded() -> None:
+    """The first hundred are told, the others are a number."""
+    listing = read_groups(Source.PUSH, [TargetGroup([f"bad{number}" for number in range(5_000)])], "list")
+    assert len(listing.rejected) == 101
+    assert str(listing.rejected[-1].problem) == "list: 4,900 more targets are not accepted: invalid"
+    assert sum(entry.targets for entry in listing.rejected) == 5_000
+
+
+def test_labels_of_all_targets_are_bounded() -> None:
+    """A group's labels are written once for each of its targets, in the state and in answers."""
+    labels: dict[str, object] = {f"label{number}": "x" * 4_000 for number in range(50)}
+    groups = [TargetGroup([f"app/room/{number}" for number in range(2_000)], labels), TargetGroup([str(T1)])]
+    listing = read_groups(Source.PUSH, groups)
+    assert list(listing.targets) == [T1]
+    (rejected,) = listing.rejected
+    assert (rejected.problem.path, rejected.targets) == ("[0].labels", 2_000)
+    assert "33,554,432 characters over all targets" in rejected.problem.sentence
 
 
 def test_a_target_that_is_no_text() -> None:

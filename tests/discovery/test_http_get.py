@@ -13,7 +13,7 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.util import connection
 
-from exporter.config.discovery import HttpSdConfig
+from exporter.config.schema import HttpSdConfig
 from exporter.discovery import http_sd as http_get
 from exporter.discovery.http_sd import Getter
 from exporter.discovery.sd_format import SDSourceError

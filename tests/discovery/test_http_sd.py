@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exporter import __version__
-from exporter.config.discovery import HttpSdConfig
+from exporter.config.schema import HttpSdConfig
 from exporter.discovery.http_sd import MOST_REDIRECTS, HttpSource
 from exporter.discovery.sd_format import LARGEST_DOCUMENT, Refreshed
 from exporter.enums import Source

@@ -1,8 +1,8 @@
 import pytest
 
-from exporter.config.accounts import Account
+from exporter.config.schema import Account
 from exporter.discovery.merge import accept
-from exporter.discovery.sd_format import Listing, Rejected, TargetEntry
+from exporter.discovery.sd_format import Listing, RejectedEntry, TargetEntry
 from exporter.enums import Rejection, Source
 from exporter.errors import Problem
 from exporter.model.target import Target, TargetId
@@ -86,7 +86,7 @@ def test_several_accounts() -> None:
 
 def test_what_lists_rejected_is_summed() -> None:
     """Rejections of all lists add up by reason, and a target without account counts once however often it is listed."""
-    bad = tuple(Rejected(reason, Problem("", "x")) for reason in (Rejection.INVALID, Rejection.DUPLICATE))
+    bad = tuple(RejectedEntry(reason, Problem("", "x")) for reason in (Rejection.INVALID, Rejection.DUPLICATE))
     listings = [Listing(STATIC, {T2: TargetEntry({})}, bad), Listing(STATIC, {T2: TargetEntry({})}, bad[:1])]
     accepted = accept(listings, (Account(app_ids=("app",)),))
     assert accepted.rejected == {Rejection.INVALID: 2, Rejection.DUPLICATE: 1, Rejection.NO_ACCOUNT: 1}

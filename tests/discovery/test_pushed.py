@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.config.accounts import Account
+from exporter.config.schema import Account
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.pushed import read_push
 from exporter.discovery.sd_format import TargetEntry, TargetGroup
@@ -16,7 +16,7 @@ EVERY_APP = AccountOf([Account()])
 
 def test_a_body_names_targets() -> None:
     """Labels and expected times as in every other list."""
-    group = TargetGroup([str(ONE)], {"team": "edu", "__expected_start__": 1_768_465_805})
+    group = TargetGroup([str(ONE)], {"team": "edu", "__expected_start__": "1768465805"})
     expected = {ONE: TargetEntry({"team": "edu"}, 1_768_465_805.0), TWO: BARE}
     assert expected == read_push([group, TargetGroup([str(TWO)])], EVERY_APP)
     assert read_push([], EVERY_APP) == {}
@@ -37,7 +37,7 @@ def test_all_or_nothing() -> None:
         "[0].targets[1]",
         "[0].targets[2]",
         "[1].targets[1]",
-        "[2].targets[0]",
+        "[2].labels.1",
         "[0].targets[3]",
     ]
     told = str(caught.value)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config.accounts import Account
+from exporter.config.schema import Account
 from exporter.discovery.merge import Difference, TargetIndex, accept, merged
 from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.enums import Rejection, Source

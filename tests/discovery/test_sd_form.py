@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.discovery.sd_format import SDSourceError, TargetGroup, groups_of_json, groups_of_yaml
+from exporter.discovery.sd_format import SDSourceError, TargetGroup, groups_of_json, groups_of_yaml, read_groups
+from exporter.enums import Source
+from exporter.model.target import TargetId
 
 Reader = Callable[[str], list[TargetGroup]]
 BOTH = pytest.mark.parametrize("read", [groups_of_json, groups_of_yaml])
@@ -16,7 +18,7 @@ BOTH = pytest.mark.parametrize("read", [groups_of_json, groups_of_yaml])
 def test_the_form(read: Reader) -> None:
     """Prometheus's own form is read from both formats: JSON is YAML too."""
     text = '[{"targets": ["a/b/c", "a/b/d"], "labels": {"team": "edu", "__expected_start__": 100}}, {"targets": []}]'
-    expected = [TargetGroup(["a/b/c", "a/b/d"], {"team": "edu", "__expected_start__": 100}), TargetGroup([], {})]
+    expected = [TargetGroup(["a/b/c", "a/b/d"], {"team": "edu", "__expected_start__": "100"}), TargetGroup([], {})]
     assert expected == read(text)
 
 
@@ -32,6 +34,39 @@ def test_an_empty_list(read: Reader, text: str) -> None:
 def test_an_empty_group(read: Reader, text: str) -> None:
     """A group may leave out its targets and its labels."""
     assert [TargetGroup([], {})] == read(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["7", "007", "1.50", "1_000", "0x1f", "1e3", "yes", "no", "On", "true", "2026-01-15", "2026-13-45", "8:30", ".inf"],
+)
+def test_a_label_of_yaml_is_the_text_that_stands_there(value: str) -> None:
+    """Prometheus keeps numbers, booleans, dates and times as they are written, and so it is done here."""
+    (group,) = groups_of_yaml(f"- targets: [a/b/c]\n  labels: {{x: {value}, {value}: y}}")
+    listing = read_groups(Source.FILE, [TargetGroup(group.targets, {"x": group.labels["x"]})])
+    assert listing.targets[TargetId("a", "b", "c")].labels == {"x": value}
+    assert value in group.labels
+
+
+@pytest.mark.parametrize("value", ["", "~", "null", '""'])
+def test_a_label_of_yaml_may_be_empty(value: str) -> None:
+    """Nothing is the empty text, as to Prometheus."""
+    listing = read_groups(Source.FILE, groups_of_yaml(f"- targets: [a/b/c]\n  labels: {{x: {value}}}"))
+    assert listing.targets[TargetId("a", "b", "c")].labels == {"x": ""}
+
+
+def test_targets_of_yaml_are_text() -> None:
+    """An id may look like a number or a date."""
+    (group,) = groups_of_yaml("- targets: [123/456/789, 1/2/2026-01-15]")
+    assert group.targets == ["123/456/789", "1/2/2026-01-15"]
+
+
+def test_json_as_go_reads_it() -> None:
+    """Keys in any case, null for nothing, and numbers as they are written."""
+    text = '[{"Targets": ["a/b/c"], "LABELS": {"a": null, "b": 1.50, "c": true, "d": "x"}}, {"tArGeTs": null}]'
+    listing = read_groups(Source.HTTP, groups_of_json(text))
+    assert listing.targets[TargetId("a", "b", "c")].labels == {"a": "", "b": "1.50", "c": "true", "d": "x"}
+    assert listing.rejected == ()
 
 
 def test_an_empty_file() -> None:
@@ -71,7 +106,9 @@ def test_another_shape(read: Reader, text: str, sentence: str) -> None:
         (groups_of_yaml, "- targets: [!secret x]", "[0].targets[0]: no tags"),
         (groups_of_json, '[{"targets": ["a/b', "is not JSON at line 1, column 15: Unterminated string"),
         (groups_of_json, "[" * 100_000, "is not JSON that can be read: it is nested too deep"),
-        (groups_of_json, "[" + "9" * 10_000 + "]", "is not JSON that can be read: a number in it is too long"),
+        (groups_of_json, "[" + "9" * 10_000 + "]", "[0] must be a mapping"),
+        (groups_of_json, "[" + "[],[]," * 200_000 + "[]]", "has more than 300,000 values"),
+        (groups_of_yaml, "[" + "[],[]," * 200_000 + "[]]", "has more than 300,000 values"),
     ],
 )
 def test_half_a_document(read: Reader, text: str, start: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.config.fields import Section
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.discovery.sd_format import Listing, Refreshed, SDSource, TargetEntry
 from exporter.discovery.sources import Sources

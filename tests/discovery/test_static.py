@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
 from exporter.discovery.sd_format import TargetEntry, static_listing
 from exporter.enums import Rejection, Source
 from exporter.model.target import TargetId

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.config.web_config import WebConfig, parse_web_config
 from exporter.discovery.sd_format import groups_of_json

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 import sqlalchemy as sa
 
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
 from exporter.discovery.http_sd import HttpSource
 from exporter.discovery.sd_format import groups_of_json
 from exporter.store.opening import open_engine

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from exporter.config.web_config import LARGEST_FILE
+from exporter.config.web_config import MAX_FILE
 from exporter.web import api, auth, endpoints, server
 from tests.docs.reading import ROOT
 
@@ -15,7 +15,7 @@ BOUNDS = (
     f"| a head, a TLS handshake, a body | {server.STALL_TIMEOUTS[server.Waiting.HEAD]:g} s each",
     f"| an answer that is not taken | {server.STALL_TIMEOUTS[server.Waiting.ANSWER]:g} s",
     f"| an idle connection | {server.KEEP_ALIVE} s",
-    f"| {endpoints.MAX_CALLBACK_BYTES >> 10} KiB, {api.MAX_BODY_BYTES >> 20} MiB, {LARGEST_FILE >> 20} MiB |",
+    f"| {endpoints.MAX_CALLBACK_BYTES >> 10} KiB, {api.MAX_BODY_BYTES >> 20} MiB, {MAX_FILE >> 20} MiB |",
     f"| {endpoints.UNSIGNED_BURST:g} at once, {endpoints.UNSIGNED_PER_SECOND:g} a second",
     f"| passwords that wait to be checked | {auth.MAX_WAITING} |",
 )

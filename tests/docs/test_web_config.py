@@ -7,8 +7,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from exporter.config.web_config import HttpServer, RateLimit, WebConfig, parse_web_config
-from exporter.config.web_tls import TlsServer
+from exporter.config.web_config import HttpServer, RateLimit, TlsServer, WebConfig, parse_web_config
 from tests.docs.reading import ROOT
 
 ROW = re.compile(r"^\| `([a-z_.0-9]+)` \| .* \| `(\{.*\})` \|$", re.MULTILINE)

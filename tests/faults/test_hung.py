@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from exporter.config.load import load
+from exporter.config.loader import load
 from exporter.model.clock import Clock
 from exporter.scheduler.poller import Poller
 from exporter.service.exporter import Exporter

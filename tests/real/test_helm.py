@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from exporter import __version__
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
 from tests.real.conftest import ROOT, real_part
 
 CHART = ROOT / "deploy" / "helm" / "webcast-exporter"

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.config.load import load
+from exporter.config.loader import load
 from exporter.config.schema import Config
 from exporter.metrics.negotiate import Format
 from exporter.model.clock import Clock

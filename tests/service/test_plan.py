@@ -5,7 +5,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.negotiate import Format

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.config.accounts import Account
+from exporter.config.schema import Account
 from exporter.errors import ConfigError, NotFound
 from exporter.service.accounts import endpoint, in_flight
 from exporter.service.exporter import Exporter

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.config.state import State, StateUrl
+from exporter.config.fields import StateUrl
+from exporter.config.schema import State
 from exporter.service.serve import hold_state, serve
 from exporter.service.signals import SignalAction, Signals
 from exporter.store.lock import StateLock

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from exporter.config.load import parse_config
+from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 from exporter.service import leading

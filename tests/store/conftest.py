@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from exporter.config.state import StateUrl
+from exporter.config.fields import StateUrl
 from exporter.enums import Status, StopReason
 from exporter.model.run import Run, RunStopped, StateChange, StatusEntered
 from exporter.model.target import TargetId

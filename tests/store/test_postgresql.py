@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from exporter.config.state import StateUrl
+from exporter.config.fields import StateUrl
 from exporter.errors import StartError, StateError
 from exporter.model.run import StateChange
 from exporter.store.inbox import first_of

@@ -7,7 +7,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exporter.config.listening import parse_address
+from exporter.config.fields import parse_listen_address
 from exporter.errors import StartError
 from exporter.web import server as listening
 from exporter.web.app import RequestGuard
@@ -58,7 +58,7 @@ def ask(listener: Listener) -> str:
 )
 def test_addresses(text: str, address: tuple[str, int]) -> None:
     """HOST:PORT, :PORT and [IPV6]:PORT are addresses, port 0 included."""
-    assert parse_address(text) == address
+    assert parse_listen_address(text) == address
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_addresses(text: str, address: tuple[str, int]) -> None:
 def test_bad_addresses(text: str) -> None:
     """Anything else is a short sentence, never another kind of error."""
     with pytest.raises(ValueError, match="is no address to listen on") as caught:
-        parse_address(text)
+        parse_listen_address(text)
     assert len(str(caught.value)) < 400
 
 
@@ -79,7 +79,7 @@ def test_bad_addresses(text: str) -> None:
 def test_a_bare_ipv6_address_gets_a_hint(text: str) -> None:
     """Without brackets the last group would be the port, so they are asked for."""
     with pytest.raises(ValueError, match="brackets"):
-        parse_address(text)
+        parse_listen_address(text)
 
 
 @pytest.mark.parametrize(("address", "start"), [("127.0.0.1:0", "http://127.0.0.1:"), (":0", "http://127.0.0.1:")])
