@@ -34,6 +34,10 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CE
 """Environment variables of requests, curl and OpenSSL that name trusted authorities; the first one set counts."""
 
 
+SUSPECT_IDLE = 0.5
+"""Seconds of idle time after which silence on a reused connection is taken for a NAT that drops its packets."""
+
+
 class StaleConnection(requests.ConnectionError):
     """A reused connection failed before any byte of the answer; the call may be repeated on a fresh one."""
 
@@ -96,10 +100,12 @@ def _in_ipv6_no_proxy(host: str) -> bool:
 class _Call(threading.local):
     """What is known of the call that a thread makes at this moment."""
 
-    fresh = False
-    reused = False
-    answered = False
     deadline = 0.0
+    fresh = False
+    """Whether no connection may be reused."""
+    idle: float | None = None
+    """Seconds for which the connection was idle; None for a new one."""
+    answered = False
 
 
 class Transport(HTTPAdapter):
@@ -144,25 +150,29 @@ class Transport(HTTPAdapter):
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """Send a request. Raises StaleConnection when the thread's next call should be a repetition of this one."""
         call, seconds = self._call, kwargs["timeout"]
-        call.reused = call.answered = False
+        call.idle, call.answered = None, False
         call.deadline = monotonic() + seconds
         kwargs["timeout"] = Timeout(total=seconds)
         try:
             response = super().send(request, *args, **kwargs)
-        except requests.ConnectionError as error:
-            if call.reused and not call.answered and not isinstance(error, requests.Timeout):
-                call.fresh = True
+        except (requests.ConnectionError, requests.ReadTimeout) as error:
+            call.fresh = self._is_stale(error)
+            if call.fresh:
                 raise StaleConnection(error) from error
             raise
-        finally:
-            if not call.reused:
-                call.fresh = False
+        call.fresh = False
         return response
 
     def close(self) -> None:
         """Close idle connections and shut down those in use, so that their calls end with an error; waits for none."""
         super().close()
         self._sockets.shut_down()
+
+    def _is_stale(self, error: requests.RequestException) -> bool:
+        idle = self._call.idle
+        if idle is None or self._call.answered:
+            return False
+        return not isinstance(error, requests.Timeout) or idle >= SUSPECT_IDLE
 
     def _bound(self, manager: PoolManager) -> None:
         """Have a pool manager use bounded connections; a SOCKS manager has classes of its own."""
@@ -230,7 +240,7 @@ class _BoundedConnection(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is None:
             self.connect()
-        self.call.reused = self.used_at > 0
+        self.call.idle = monotonic() - self.used_at if self.used_at else None
         self.before_send()
         self.used_at = monotonic()
         super().request(*args, **kwargs)

@@ -1,0 +1,372 @@
+"""Connections as networks treat them: forgotten while idle, proxied, hanging, and trusted by the environment."""
+
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import TimedOut, TlsFailed, Unreachable
+from exporter.model.credentials import Credentials
+from exporter.model.read_result import ReadResult
+from exporter.model.target import TargetId
+from exporter.simulator.certificates import Certificates
+from exporter.volcengine import transport
+from exporter.volcengine.client import Client, Endpoint
+from exporter.volcengine.rate_limiter import RateLimiter
+from exporter.volcengine.transport import CA_VARIABLES, proxies_for, trusted_authorities
+
+TARGET = TargetId("app", "room", "task")
+BODY = b'{"Result": {"WebCastTask": {"Status": 2, "StartTime": 1768465000000}}}'
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+LIMIT = 60
+"""Seconds that a test waits for a condition at most."""
+
+Serve = Callable[[socket.socket], None]
+
+
+class Server:
+    """A loopback server that runs one function for each connection."""
+
+    def __init__(self, serve: Serve) -> None:
+        self.serve = serve
+        self.accepted = threading.Event()
+        self.connections: list[socket.socket] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections.append(connection)
+                self.accepted.set()
+                threading.Thread(target=self._run, args=(connection,), daemon=True).start()
+
+    def _run(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            self.serve(connection)
+
+    def close(self) -> None:
+        """End everything."""
+        for end in (self.listener, *self.connections):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[[Serve], Server]]:
+    """Starts servers that are closed in the end."""
+    made: list[Server] = []
+
+    def start(serve: Serve) -> Server:
+        made.append(Server(serve))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.close()
+
+
+def request_of(connection: socket.socket) -> bytes:
+    """The next request's head; empty when the connection ends."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        received = connection.recv(65536)
+        if not received:
+            return b""
+        data += received
+    return data
+
+
+def client_of(url: str, timeout: float = 0.5, **keys: str) -> Client:
+    """A client that does not wait for its budget."""
+    return Client(Endpoint(url=url, timeout=timeout, **keys), lambda: Credentials("AK", "SK"), RateLimiter(1000))
+
+
+def reset(connection: socket.socket) -> None:
+    """Answer with a TCP reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def swallow(connection: socket.socket) -> None:
+    """Take every byte and answer none."""
+    while connection.recv(65536):
+        pass
+
+
+def end(connection: socket.socket) -> None:
+    """Close without an answer."""
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("forget", [reset, swallow, end])
+def test_a_nat_that_forgets_idle_connections_fails_no_read(
+    server: Callable[[Serve], Server], forget: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each connection answers one request and forgets the next: the call is repeated on a fresh connection."""
+    monkeypatch.setattr(transport, "SUSPECT_IDLE", 0.0)
+
+    def serve(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(REPLY)
+        request_of(connection)
+        forget(connection)
+
+    nat = server(serve)
+    client = client_of(f"http://127.0.0.1:{nat.port}")
+    assert [client.read(TARGET).error for _ in range(4)] == [None] * 4
+
+
+def test_a_repeated_call_takes_a_permit_and_a_signature_of_its_own(server: Callable[[Serve], Server]) -> None:
+    """Three requests on the wire for two reads are three calls of the budget, each signed when it is sent."""
+    heads: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        heads.append(request_of(connection))
+        connection.sendall(REPLY)
+        heads.append(request_of(connection))
+        reset(connection)
+
+    at = server(serve)
+    rate_limiter = RateLimiter(1000)
+    client = Client(
+        Endpoint(url=f"http://127.0.0.1:{at.port}", timeout=5),
+        lambda: Credentials("AK", "SK"),
+        rate_limiter,
+        clock=map(float, count(1_768_465_805)).__next__,
+    )
+    assert [client.read(TARGET).error for _ in range(2)] == [None] * 2
+    signatures = [head.partition(b"Signature=")[2].partition(b"\r\n")[0] for head in heads if head]
+    assert (len(signatures), len(set(signatures)), len(rate_limiter._sent)) == (3, 3, 3)
+
+
+def test_a_call_is_repeated_once(server: Callable[[Serve], Server]) -> None:
+    """A fresh connection that fails is a failed read; a connection that never answered is no stale one."""
+    requests = [0]
+
+    def serve(connection: socket.socket) -> None:
+        request_of(connection)
+        requests[0] += 1
+        if requests[0] == 1:
+            connection.sendall(REPLY)
+            request_of(connection)
+            requests[0] += 1
+        reset(connection)
+
+    client = client_of(f"http://127.0.0.1:{server(serve).port}")
+    assert client.read(TARGET).error is None
+    assert isinstance(client.read(TARGET).error, Unreachable)
+    assert requests == [3]
+
+
+def test_an_answer_that_breaks_off_is_not_repeated(server: Callable[[Serve], Server]) -> None:
+    """Its request was received: one byte of the answer is enough to know."""
+    requests = [0]
+
+    def serve(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(REPLY)
+        while request_of(connection):
+            requests[0] += 1
+            connection.sendall(b"HTTP/1.1 2")
+            reset(connection)
+
+    client = client_of(f"http://127.0.0.1:{server(serve).port}")
+    assert client.read(TARGET).error is None
+    assert isinstance(client.read(TARGET).error, Unreachable)
+    assert requests == [1]
+
+
+def test_a_connection_idle_for_too_long_is_not_reused(
+    server: Callable[[Serve], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A NAT that swallows costs no timeout: the idle connection is closed before it is used."""
+
+    def serve(connection: socket.socket) -> None:
+        while request_of(connection):
+            connection.sendall(REPLY)
+
+    peer = server(serve)
+    client = client_of(f"http://127.0.0.1:{peer.port}", timeout=5)
+    used = []
+    for idle in (60.0, 60.0, 0.0, 0.0):
+        monkeypatch.setattr(transport, "MAX_IDLE", idle)
+        assert client.read(TARGET).error is None
+        used.append(len(peer.connections))
+    assert used == [1, 1, 2, 3]
+
+
+def hang_in_handshake(connection: socket.socket) -> None:
+    """Take the client's hello and say nothing."""
+    swallow(connection)
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+@pytest.mark.parametrize("proxied", [True, False])
+def test_close_does_not_wait_for_what_hangs(server: Callable[[Serve], Server], scheme: str, *, proxied: bool) -> None:
+    """TLS handshake, proxy and answer may hang for the whole timeout; close returns, and no call is made after it."""
+    peer = server(hang_in_handshake)
+    url = f"http://127.0.0.1:{peer.port}"
+    endpoint = {"url": f"{scheme}://rtc.example", "proxy_url": url} if proxied else {"url": f"{scheme}{url[4:]}"}
+    client = client_of(timeout=LIMIT * 10, **endpoint)
+    results: list[ReadResult] = []
+    caller = threading.Thread(target=lambda: results.append(client.read(TARGET)), daemon=True)
+    caller.start()
+    assert peer.accepted.wait(LIMIT)
+    client.close()  # returns: the timeout of the call is ten times the limit of this test
+    assert isinstance(client.read(TARGET).error, Unreachable)
+    peer.close()
+    caller.join(LIMIT)
+    assert [type(result.error) for result in results] in ([Unreachable], [TlsFailed])
+
+
+def test_close_does_not_wait_for_name_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that hangs holds its own thread only."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def resolve(*_: object, **__: object) -> list[object]:
+        asked.set()
+        answer.wait(LIMIT)
+        raise socket.gaierror(-2, "no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    client = client_of("https://rtc.example")
+    caller = threading.Thread(target=client.read, args=(TARGET,), daemon=True)
+    caller.start()
+    assert asked.wait(LIMIT)
+    client.close()
+    assert caller.is_alive()
+    answer.set()
+    caller.join(LIMIT)
+
+
+def test_a_socks_proxy_of_the_environment_is_used(
+    server: Callable[[Serve], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTPS_PROXY=socks5h://: the proxy is asked for the host by name, and the call is made through it."""
+    asked: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"\x05\x00")  # no authentication
+        asked.append(connection.recv(65536))
+        connection.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+        while request_of(connection):
+            connection.sendall(REPLY)
+
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", f"socks5h://127.0.0.1:{server(serve).port}")
+    monkeypatch.setenv("http_proxy", f"socks5h://127.0.0.1:{server(serve).port}")
+    client = client_of("http://rtc.example", timeout=5)
+    assert [client.read(TARGET).error for _ in range(2)] == [None, None]
+    assert [b"rtc.example" in each for each in asked] == [True]
+
+
+def test_a_socks_proxy_that_hangs_is_a_timeout(server: Callable[[Serve], Server]) -> None:
+    """Its greeting is bounded by the call's timeout."""
+    url = f"socks5h://127.0.0.1:{server(swallow).port}"
+    assert isinstance(client_of("http://rtc.example", proxy_url=url).read(TARGET).error, TimedOut)
+
+
+def test_a_proxy_of_an_unknown_kind_says_what_will_do() -> None:
+    """The sentence names the variables, and not the password in them."""
+    error = client_of("http://rtc.example", proxy_url="gopher://u:s3cret@127.0.0.1:1").read(TARGET).error
+    assert "look at proxy_url, HTTPS_PROXY and HTTP_PROXY; http, https and socks5 will do" in str(error)
+    assert "s3cret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "goes_through"),
+    [
+        ("https://[2001:db8::7]:8443", "2001:db8::/32", False),
+        ("https://[2001:db8::7]", "10.0.0.0/8, [2001:db8::]/32", False),
+        ("https://[2001:db8::7]", "2001:db8::7", False),
+        ("https://[2001:db8::7]", "[2001:db8::7]", False),
+        ("https://[2001:db9::7]", "2001:db8::/32", True),
+        ("https://[2001:db8::7]", "10.0.0.0/8,not an address", True),
+        ("https://10.1.2.3", "10.0.0.0/8", False),
+        ("https://rtc.example", "2001:db8::/32", True),
+        ("https://rtc.example", ".example", False),
+    ],
+)
+def test_no_proxy_takes_networks(
+    monkeypatch: pytest.MonkeyPatch, url: str, no_proxy: str, *, goes_through: bool
+) -> None:
+    """IPv4 networks as in requests, IPv6 ones as in curl."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert (proxies_for(url, None) != {}) == goes_through
+
+
+@pytest.mark.parametrize(
+    ("environ", "url", "proxy_url", "expected"),
+    [
+        ({"ALL_PROXY": "http://p:1"}, "https://h", None, {"https": "http://p:1"}),
+        ({"ALL_PROXY": "http://p:1", "HTTPS_PROXY": "http://q:1"}, "https://h", None, {"https": "http://q:1"}),
+        ({"HTTPS_PROXY": "http://q:1"}, "https://localhost:1", None, {}),
+        ({"HTTPS_PROXY": "http://q:1"}, "https://h", "", {}),
+        ({"HTTPS_PROXY": "http://q:1"}, "https://h", "http://own:1", {"https": "http://own:1"}),
+        ({"HTTP_PROXY": "http://q:1"}, "https://h", None, {}),
+    ],
+)
+def test_the_proxy_of_a_url(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy_url: str | None, expected: dict[str, str]
+) -> None:
+    """The configuration's, else the environment's by the URL's scheme, else ALL_PROXY; loopback has none."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert proxies_for(url, proxy_url) == expected
+
+
+def tls_server(server: Callable[[Serve], Server], certificates: Certificates) -> Server:
+    """A server that speaks TLS and answers."""
+    context = certificates.context(stranger=False)
+
+    def serve(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as wrapped:
+            while request_of(wrapped):
+                wrapped.sendall(REPLY)
+
+    return server(serve)
+
+
+@pytest.mark.parametrize("name", CA_VARIABLES[:3])
+def test_the_environment_names_trusted_authorities(
+    server: Callable[[Serve], Server], certificates: Certificates, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """As in requests and curl; tls_config.ca_file counts before it, and an untrusted certificate's advice names it."""
+    for each in CA_VARIABLES:
+        monkeypatch.delenv(each, raising=False)
+    url = f"https://127.0.0.1:{tls_server(server, certificates).port}"
+    error = client_of(url, timeout=5).read(TARGET).error
+    assert isinstance(error, TlsFailed)
+    assert error.advice.endswith("name its certificate in tls_config.ca_file")
+    monkeypatch.setenv(name, str(certificates.authority))
+    assert client_of(url, timeout=5).read(TARGET).error is None
+    monkeypatch.setenv(name, "/nowhere.pem")
+    assert "the CA file cannot be read" in str(client_of(url, timeout=5).read(TARGET).error)
+    assert client_of(url, timeout=5, ca_file=str(certificates.authority)).read(TARGET).error is None
+    assert trusted_authorities("own.pem") == "own.pem"
+
+
+def test_a_ca_file_without_a_certificate_is_named(
+    server: Callable[[Serve], Server], certificates: Certificates, tmp_path: Path
+) -> None:
+    """An empty bundle, or a key in its place."""
+    url = f"https://127.0.0.1:{tls_server(server, certificates).port}"
+    (tmp_path / "ca.pem").write_text("nothing\n")
+    error = client_of(url, timeout=5, ca_file=str(tmp_path / "ca.pem")).read(TARGET).error
+    assert "the CA file holds no certificate; it is named by tls_config.ca_file" in str(error)
