@@ -56,7 +56,7 @@ def demo(address: str, tasks: int, speed: float, log_level: str, log_format: str
             click.echo(described(simulation))
             click.echo(f"The exporter serves on {listener.url}: look at /metrics. Ctrl-C ends it.")
 
-        app.serve(lambda: config, address, {}, started=say, end_process=partial(os._exit, 0))
+        app.serve(lambda: config, [address], {}, started=say, end_process=partial(os._exit, 0))
 
 
 def _config(simulation: Simulation, folder: Path) -> str:

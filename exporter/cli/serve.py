@@ -43,7 +43,7 @@ def serve(config_file: Path, address: str, web_config_file: Path | None, log_lev
         flags["--web.config.file"] = str(web_config_file)
     app.serve(
         partial(load, config_file, os.environ),
-        address,
+        [address],
         os.environ,
         flags=flags,
         config_file=config_file,

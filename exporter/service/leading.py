@@ -16,6 +16,7 @@ from exporter.service.file_watcher import FileWatcher
 from exporter.service.signals import SignalAction, Signals
 from exporter.service.standby import Standby
 from exporter.store.opening import Hold
+from exporter.web.app import DEFAULT_OPTIONS, WebOptions
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class ServeOptions:
     clock: Clock
     flags: Mapping[str, str]
     watched: FileWatcher
+    web: WebOptions = DEFAULT_OPTIONS
 
 
 @contextmanager

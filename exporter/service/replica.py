@@ -3,6 +3,7 @@
 import gc
 import logging
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -25,14 +26,14 @@ TRIES_A_LOOK = 4
 """So many tries between two looks at the web config file."""
 
 
-def replicate(setup: ServeOptions, bound: socket.socket, signals: Signals) -> None:
+def replicate(setup: ServeOptions, sockets: Sequence[socket.socket], signals: Signals) -> None:
     """Serve until a stop is wished for. ConfigError and StartError as `serve`."""
     standby = _standby(setup)
     stage = RoleSwitch()
-    listener = Listener(stage, bound, standby.failed, tls=lambda: setup.watched.policy().tls)
+    listener = Listener(stage, sockets, standby.failed, tls=lambda: setup.watched.policy().tls)
     _play(stage, standby, setup)
     listener.start()
-    log.info("webcast-exporter %s stands by on %s", __version__, listener.url)
+    log.info("webcast-exporter %s stands by on %s", __version__, ", ".join(listener.urls))
     try:
         while (hold := _elected(standby, signals, setup)) is not None:
             config = _lead(replace(setup, config=standby.config), hold, stage, standby, signals)
@@ -53,7 +54,7 @@ def _standby(setup: ServeOptions) -> Standby:
 
 
 def _play(stage: RoleSwitch, standby: Standby, setup: ServeOptions) -> None:
-    stage.app = create_standby_app(standby, standby.failed, setup.watched.policy)
+    stage.app = create_standby_app(standby, standby.failed, setup.watched.policy, setup.web)
 
 
 def _elected(standby: Standby, signals: Signals, setup: ServeOptions) -> Hold | None:
@@ -88,7 +89,7 @@ def _lead(setup: ServeOptions, hold: Hold, stage: RoleSwitch, standby: Standby, 
             return None
         standby.make_way()
         exporter.start()
-        stage.app = create_app(exporter, exporter.failed, setup.watched.policy)
+        stage.app = create_app(exporter, exporter.failed, setup.watched.policy, setup.web)
         standby.close()
         log.info("this process leads: it reads the tasks")
         gc.collect()

@@ -2,7 +2,7 @@
 
 import gc
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from exporter.service.leading import ServeOptions, follow, leading
 from exporter.service.replica import replicate
 from exporter.service.signals import SignalAction, Signals
 from exporter.store.opening import Hold, hold_of
-from exporter.web.app import create_app
-from exporter.web.server import Listener, bind
+from exporter.web.app import DEFAULT_OPTIONS, WebOptions, create_app
+from exporter.web.server import Listener, bind_all, systemd_sockets
 
 log = logging.getLogger(__name__)
 
@@ -27,44 +27,49 @@ WATCH = 1.0
 
 def serve(
     load_config: Callable[[], Config],
-    address: str,
+    addresses: Sequence[str],
     environ: Mapping[str, str],
     *,
     clock: Clock | None = None,
     flags: Mapping[str, str] | None = None,
     config_file: Path | None = None,
     web_file: Path | None = None,
+    web: WebOptions = DEFAULT_OPTIONS,
+    systemd_socket: bool = False,
     started: Callable[[Exporter, Listener], None] = lambda _exporter, _listener: None,
     end_process: Callable[[], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. ConfigError and StartError say why it cannot begin; `started` is told once it did.
 
-    `config_file` is where `load_config` reads, to be looked after; `web_file` is the web config file. `flags` are the
+    `config_file` is where `load_config` reads, to be looked after; `web_file` is the web config file, `web` what
+    flags say of paths and links. `systemd_socket` takes systemd's sockets in place of `addresses`. `flags` are the
     command line's, to be shown. `end_process` is called when a stop takes too long.
     Must be called on the main thread, where signals arrive.
     """
     signals = Signals()
     signals.listen(end_process)
     config, watched = load_both(load_config, config_file, web_file)
-    setup = ServeOptions(config, load_config, environ, clock or Clock(), flags or {}, watched)
+    setup = ServeOptions(config, load_config, environ, clock or Clock(), flags or {}, watched, web)
     with ExitStack() as undo:
-        bound = undo.enter_context(bind(address))
+        sockets = systemd_sockets(environ) if systemd_socket else bind_all(addresses)
+        for each in sockets:
+            undo.enter_context(each)
         if config.ha.enabled:
-            replicate(setup, bound, signals)
+            replicate(setup, sockets, signals)
             return
         lock = hold_state(config.state, signals)
         if lock is None:
             return
         undo.callback(lock.release)
         exporter = undo.enter_context(leading(setup, lock))
-        site = create_app(exporter, exporter.failed, watched.policy)
-        listener = Listener(site, bound, exporter.failed, tls=lambda: watched.policy().tls)
+        site = create_app(exporter, exporter.failed, watched.policy, web)
+        listener = Listener(site, sockets, exporter.failed, tls=lambda: watched.policy().tls)
         undo.callback(listener.stop)
         if signals.stops_within(lock.patience):
             return
         exporter.start()
         listener.start()
-        log.info("webcast-exporter %s serves on %s", __version__, listener.url)
+        log.info("webcast-exporter %s serves on %s", __version__, ", ".join(listener.urls))
         started(exporter, listener)
         gc.collect()
         gc.freeze()  # what stands by now stays: no collection looks through it again, 40 ms in which nothing moves

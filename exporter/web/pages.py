@@ -2,7 +2,7 @@
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -125,10 +125,23 @@ def render(
 ) -> Response:
     """A page from its template; it is not to be cached, as it shows the present."""
     here = request.url.path + ("?show=stopped" if request.query_params.get("show") == "stopped" else "")
-    shared = {"version": __version__, "navigation": NAVIGATION, "here": here, "root": request.app.state.prefix}
+    shared = {
+        "version": __version__,
+        "navigation": _at_paths(request, NAVIGATION),
+        "here": here,
+        "root": request.app.state.prefix,
+    }
     text = _environment(language).get_template(template).render(shared | dict(context))
     headers = {"Cache-Control": "no-store", "Vary": "Accept-Language", "Content-Language": language.tag}
     return HTMLResponse(text, status, headers)
+
+
+def _at_paths(request: Request, links: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Links with `/metrics` replaced by --web.telemetry-path."""
+    telemetry = request.app.state.telemetry_path
+    return [
+        (telemetry + href.removeprefix("/metrics") if href.startswith("/metrics") else href, *r) for href, *r in links
+    ]
 
 
 def message_page(request: Request, heading: str, sentence: str, status: int, **headers: str) -> Response:
@@ -185,7 +198,7 @@ def _landing(request: Request, language: Language) -> Response:
         "reload": queries.reload,
         "not_ready": exporter.not_ready,
         "alive": exporter.alive,
-        "links": LINKS,
+        "links": _at_paths(request, LINKS),
     }
     return render(request, language, "landing.html", context)
 

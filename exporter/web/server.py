@@ -98,6 +98,7 @@ class Connection(H11Protocol):
         since: float,
     ) -> None:
         super().__init__(config, server_state, app_state={}, _loop=asyncio.get_running_loop())
+        self.access_log = False  # uvicorn turns it on with the first handler of the root logger
         self.number = number
         self.since = since
         self.tls = tls

@@ -86,7 +86,9 @@ def test_demo_serves_a_fleet(run: Run, monkeypatch: pytest.MonkeyPatch, meanwhil
     configs: list[Config] = []
     begun = threading.Event()
 
-    def watched(load: Callable[[], Config], address: str, environ: Mapping[str, str], started: Any, **_: Any) -> None:
+    def watched(
+        load: Callable[[], Config], addresses: list[str], environ: Mapping[str, str], started: Any, **_: Any
+    ) -> None:
         configs.append(load())
 
         def then(running: Exporter, listener: Listener) -> None:
@@ -94,7 +96,7 @@ def test_demo_serves_a_fleet(run: Run, monkeypatch: pytest.MonkeyPatch, meanwhil
             at.append(listener.url)
             begun.set()
 
-        serve(load, address, environ, started=then)
+        serve(load, addresses, environ, started=then)
 
     def look() -> None:
         assert begun.wait(20)
@@ -123,7 +125,7 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
 
     def served(
         load: Callable[[], Config],
-        address: str,
+        addresses: list[str],
         environ: Mapping[str, str],
         *,
         flags: Mapping[str, str],
@@ -131,7 +133,7 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
         web_file: Path,
         **_: object,
     ) -> None:
-        assert address == "127.0.0.1:0"
+        assert addresses == ["127.0.0.1:0"]
         assert (flags["--config.file"], flags["--log.format"]) == (str(file), "json")
         assert (flags["--web.config.file"], web_file, config_file) == ("web.yml", Path("web.yml"), file)
         assert environ is os.environ

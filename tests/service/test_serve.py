@@ -46,7 +46,7 @@ def serve_while(world: "World", at_sigterm: Callable[[], None]) -> Serve:
         def started(exporter: Exporter, listener: Listener) -> None:
             threading.Thread(target=act, args=(exporter, listener)).start()
 
-        serve(world.load, "127.0.0.1:0", {}, started=started)
+        serve(world.load, ["127.0.0.1:0"], {}, started=started)
         for error in errors:
             raise error
 
@@ -183,7 +183,7 @@ def test_a_stop_that_comes_during_the_start(world: "World", at_sigterm: Callable
         at_sigterm()
         return world.load()
 
-    serve(load, "127.0.0.1:0", {})  # type: ignore[arg-type]  # it does give a Config
+    serve(load, ["127.0.0.1:0"], {})  # type: ignore[arg-type]  # it does give a Config
 
 
 def test_a_start_that_fails_leaves_nothing_behind(
@@ -198,7 +198,7 @@ def test_a_start_that_fails_leaves_nothing_behind(
 
     monkeypatch.setattr(Listener, "start", taken)
     with pytest.raises(StartError, match="cannot listen"):
-        serve(world.load, "127.0.0.1:0", {})
+        serve(world.load, ["127.0.0.1:0"], {})
     lock = StateLock(world.folder / "state.db")
     assert lock.acquire(lambda: False)
     lock.release()
@@ -209,7 +209,7 @@ def test_a_port_in_use(world: "World", at_sigterm: Callable[[], None]) -> None:
     """It is said before the state is touched."""
     assert at_sigterm is not None
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(StartError, match="address already in use"):
-        serve(world.load, f"127.0.0.1:{other.getsockname()[1]}", {})
+        serve(world.load, [f"127.0.0.1:{other.getsockname()[1]}"], {})
     assert [path.name for path in world.folder.iterdir()] == ["webcast-exporter.yml"]
 
 
@@ -218,7 +218,7 @@ def test_bad_configuration(world: "World", at_sigterm: Callable[[], None]) -> No
     assert at_sigterm is not None
     world.write(pollng={})
     with pytest.raises(ConfigError):
-        serve(world.load, "127.0.0.1:0", {})
+        serve(world.load, ["127.0.0.1:0"], {})
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_a_state_that_is_no_database(world: "World", at_sigterm: Callable[[], No
     state = world.folder / "state.db"
     state.write_bytes(content)
     with pytest.raises(StartError, match=rf"state {state}"):
-        serve(world.load, "127.0.0.1:0", {})
+        serve(world.load, ["127.0.0.1:0"], {})
     assert content == state.read_bytes()
 
 
@@ -245,7 +245,7 @@ def test_a_state_that_breaks_while_it_is_read(
 
     monkeypatch.setattr(serving, "Exporter", damaged)
     with pytest.raises(StartError, match="cannot be read: database disk image is malformed"):
-        serve(world.load, "127.0.0.1:0", {})
+        serve(world.load, ["127.0.0.1:0"], {})
 
 
 def test_a_folder_that_does_not_exist(world: "World", at_sigterm: Callable[[], None]) -> None:
@@ -253,7 +253,7 @@ def test_a_folder_that_does_not_exist(world: "World", at_sigterm: Callable[[], N
     assert at_sigterm is not None
     world.write(state={"url": f"sqlite:///{world.folder}/nowhere/state.db"})
     with pytest.raises(StartError, match=r"nowhere/state\.db: no such file or directory"):
-        serve(world.load, "127.0.0.1:0", {})
+        serve(world.load, ["127.0.0.1:0"], {})
 
 
 def test_health_follows_the_dispatcher(world: "World") -> None:
@@ -276,5 +276,5 @@ def test_the_clock_can_be_given(world: "World", at_sigterm: Callable[[], None]) 
         times.append(exporter.started_at)
         at_sigterm()
 
-    serve(world.load, "127.0.0.1:0", {}, clock=Clock(unix=lambda: 5.0), started=started)
+    serve(world.load, ["127.0.0.1:0"], {}, clock=Clock(unix=lambda: 5.0), started=started)
     assert times == [5.0]

@@ -145,6 +145,27 @@ def test_guesses_do_not_queue_without_end(checks: Checks) -> None:
     assert not known._waiting
 
 
+def test_made_up_names_delay_no_known_user(checks: Checks) -> None:
+    """However slow their checks are: at cost 18 one takes some ten seconds."""
+
+    async def scene() -> tuple[bool, list[object]]:
+        known = passwords(alice=HASH, bob=HASH)
+        checks.go.clear()
+        strangers = [asyncio.create_task(known.check(Login(f"made-up{n}", b"guess"))) for n in range(MAX_WAITING + 4)]
+        guesses = [asyncio.create_task(known.check(Login("bob", b"%d" % n))) for n in range(MAX_WAITING)]
+        user = asyncio.create_task(known.check(GOOD))
+        while sum(hashed == HASH.encode() for _, hashed in checks.made) < 3:
+            await asyncio.sleep(0)
+        admitted = (PASSWORD.encode(), HASH.encode()) in checks.made  # beside one stranger and one of bob's
+        checks.go.set()
+        await user
+        return admitted, await asyncio.gather(*strangers, *guesses, return_exceptions=True)
+
+    admitted, others = run(scene())
+    assert admitted
+    assert sum(isinstance(other, TooManyLogins) for other in others) == 4
+
+
 def test_one_who_leaves_takes_nobody_along(checks: Checks) -> None:
     """A client that goes away while its password is checked does not spoil the verdict for the others."""
 
