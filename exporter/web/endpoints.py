@@ -150,7 +150,7 @@ class ChunkedResponse(Response):
 async def metrics(request: Request) -> Response:
     """`GET /metrics` in the format and encoding that the client asks for.
 
-    Scrapes that arrive together share one exposition, so that many of them cost as much as two.
+    Scrapes that arrive together share one exposition, so that many cost as much as three.
     """
     query, pools = request.query_params, pools_of(request)
     fmt = choose_format(request.headers.get("accept", ""))
