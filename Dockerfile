@@ -23,6 +23,7 @@ RUN mkdir -p /etc/webcast-exporter /state && chown 65532:65532 /state
 ENV PATH=/opt/webcast-exporter/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    WEBCAST_EXPORTER_REVISION=${REVISION} \
     HEALTH_URL=http://127.0.0.1:10960/-/healthy
 USER 65532:65532
 # The default state file is relative to the working directory: the one place that is written.

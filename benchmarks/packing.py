@@ -12,7 +12,7 @@ from types import ModuleType
 
 from benchmarks.fleet import read_fleet
 from benchmarks.result import interleaved
-from exporter.metrics.negotiate import Format
+from exporter.metrics.exposition import Format
 from exporter.web.endpoints import GZIP_WINDOW, chunks
 
 TASKS = 3_600
@@ -21,7 +21,7 @@ LEVELS = {"zlib": (1, 6), "isal.isal_zlib": (0, 1, 2), "zlib_ng.zlib_ng": (1, 2)
 
 def main() -> None:
     """Print milliseconds and MB, the standard library's level 1 first."""
-    pieces = read_fleet(TASKS).exposition.pieces(Format.TEXT)
+    pieces = list(read_fleet(TASKS).exposition.pieces(Format.TEXT))
     ways = [(name, level, library) for name, levels in LEVELS.items() if (library := _found(name)) for level in levels]
     times = interleaved(9, *[_timed(pieces, library, level) for _, level, library in ways])
     for (name, level, library), seconds in zip(ways, times, strict=True):

@@ -10,8 +10,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from benchmarks.fleet import read_fleet
+from exporter.metrics.catalog import Group, Kind
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import Group, Kind
 from exporter.model.task_state import TaskState
 from exporter.service.exporter import Exporter
 from exporter.web.app import create_app

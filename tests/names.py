@@ -15,17 +15,17 @@ from exporter.enums import (
     Status,
     StopReason,
 )
+from exporter.metrics.catalog import Family, Group, Kind
+from exporter.metrics.catalog.exporter import EXPORTER
 from exporter.metrics.catalog.fleet import FLEET
-from exporter.metrics.catalog.self import SELF
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import Family, Group, Kind
 from exporter.metrics.self_metrics import CALL_FAILURES, SCHEDULER_EVENTS
 from exporter.model.task_state import DisplayStatus
 
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) ?\(([^)]*)\)")
 
-CATALOGUE = (*FLEET, *SELF, *(row.family for row in task_families(Group)))
+CATALOGUE = (*FLEET, *EXPORTER, *(row.family for row in task_families(Group)))
 PROMETHEUS_S_OWN = (
     Family("up", Kind.GAUGE, "1 if the latest scrape succeeded."),
     Family("scrape_duration_seconds", Kind.GAUGE, "How long the scrape took."),

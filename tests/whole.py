@@ -18,7 +18,7 @@ from exporter.config.loader import load
 from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import ReadError
-from exporter.metrics.negotiate import Format
+from exporter.metrics.exposition import Format
 from exporter.model.clock import Clock
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId

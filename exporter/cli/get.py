@@ -14,9 +14,9 @@ from exporter.cli.options import BAD_USAGE, coloured, config_file, guide
 from exporter.config.loader import load
 from exporter.config.schema import Config
 from exporter.enums import Status
+from exporter.metrics.catalog import Group
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import Group
-from exporter.metrics.render import heading, render
+from exporter.metrics.series_cache import render
 from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
@@ -85,7 +85,7 @@ def _known(reading: ReadResult) -> TaskState:
 def _metrics(known: TaskState) -> str:
     families = [row for row in task_families(Group) if row.family.name != "webcast_task_info"]
     texts = zip(families, render(known, families), strict=True)
-    return "".join((heading(row.family, openmetrics=False) + text).decode() for row, text in texts if text)
+    return "".join((row.family.heading(openmetrics=False) + text).decode() for row, text in texts if text)
 
 
 def _as_json(task: Task) -> str:

@@ -1,11 +1,11 @@
-"""The metric reference as Markdown, made from the tables: docs/metrics.md is its output."""
+"""The metric reference as Markdown, made from the catalog: docs/metrics.md is its output."""
 
 from collections.abc import Iterable, Iterator
 
+from exporter.metrics.catalog import Family, Group
+from exporter.metrics.catalog.exporter import EXPORTER
 from exporter.metrics.catalog.fleet import FLEET
-from exporter.metrics.catalog.self import SELF
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import Family, Group
 
 INTRODUCTION = """\
 # Metrics
@@ -25,7 +25,7 @@ def reference() -> str:
         INTRODUCTION,
         *_section("Per task", "Group", task_rows),
         *_section("Fleet", "", ((family, "") for family in FLEET)),
-        *_section("API, polling, targets, the exporter itself", "", ((family, "") for family in SELF)),
+        *_section("API, polling, targets, the exporter itself", "", ((family, "") for family in EXPORTER)),
         "Besides these: `process_*` and `python_*` of the Prometheus client library.",
     ]
     return "\n".join(lines) + "\n"

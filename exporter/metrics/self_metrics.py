@@ -1,5 +1,6 @@
-"""The exporter's own counters and gauges, as prometheus_client instruments made from the rows of catalog/self.py."""
+"""The exporter's own counters and gauges, as prometheus_client instruments of the rows in catalog/exporter.py."""
 
+import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -13,18 +14,20 @@ from exporter import __version__
 from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source
 from exporter.errors import BadSchema
 from exporter.log_queue import dropped_lines
-from exporter.metrics.catalog import self as rows
-from exporter.metrics.family import Family
+from exporter.metrics.catalog import Family
+from exporter.metrics.catalog import exporter as rows
 from exporter.model.read_result import ReadResult
 from exporter.volcengine.callbacks import CALLBACK_FIELDS
 from exporter.volcengine.replies import FIELDS
 
 CALL_FAILURES = tuple(failure for failure in ReadFailure if failure is not ReadFailure.NOT_FOUND)
 SCHEDULER_EVENTS = ("error", "max_instances", "missed")
+REVISION_VARIABLE = "WEBCAST_EXPORTER_REVISION"
+"""Set in the image to the commit that it was built from."""
 
 
 class AccountNumbers(NamedTuple):
-    """What an account's polling says of itself at a scrape; None = there is nothing to say."""
+    """The state of an account's polling at a scrape; None = no such series."""
 
     configured_rate: float
     effective_rate: float
@@ -35,7 +38,7 @@ class AccountNumbers(NamedTuple):
 
 
 class SelfMetrics:
-    """Every instrument, on one registry; the public attributes are those that others set or count."""
+    """Every instrument, on one registry; others set or count the public attributes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = _counter(rows.API_REQUESTS, registry)
@@ -59,7 +62,7 @@ class SelfMetrics:
         self.reload_timestamp = _gauge(rows.CONFIG_RELOAD_TIMESTAMP, registry)
         self.leader = _gauge(rows.LEADER, registry)
         self.scheduler_events = _counter(rows.SCHEDULER_EVENTS, registry)
-        self.internal_errors = _counter(rows.FAULTS, registry)
+        self.internal_errors = _counter(rows.INTERNAL_ERRORS, registry)
         registry.register(LogCollector())
         for field in (*FIELDS, *CALLBACK_FIELDS):
             self._unexpected.labels(field)
@@ -68,29 +71,37 @@ class SelfMetrics:
         for event in SCHEDULER_EVENTS:
             self.scheduler_events.labels(event)
         self.listed({}, {})
-        _gauge(rows.BUILD_INFO, registry).labels(__version__, platform.python_version()).set(1)
+        revision = os.environ.get(REVISION_VARIABLE) or "unknown"
+        _gauge(rows.BUILD_INFO, registry).labels(__version__, revision, platform.python_version()).set(1)
 
     def open_account(self, account: str) -> None:
-        """Let the account's counters exist, at zero."""
+        """Create the account's counters, at zero."""
         self._requests.labels(account)
         self._durations.labels(account)
         self._throttle_wait.labels(account)
         for failure in CALL_FAILURES:
             self._failures.labels(account, failure)
 
-    def observe(self, account: str, reading: ReadResult) -> None:
+    def close_account(self, account: str) -> None:
+        """Remove the series of an account that the configuration no longer has."""
+        for instrument in (self._requests, self._durations, self._throttle_wait):
+            instrument.remove(account)
+        for failure in CALL_FAILURES:
+            self._failures.remove(account, failure)
+
+    def observe(self, account: str, result: ReadResult) -> None:
         """Count one attempt."""
         self._requests.labels(account).inc()
-        self._throttle_wait.labels(account).inc(reading.waited)
-        self._durations.labels(account).observe(reading.elapsed)
-        error = reading.error
+        self._throttle_wait.labels(account).inc(result.waited)
+        self._durations.labels(account).observe(result.elapsed)
+        error = result.error
         if error is not None and error.failure is not ReadFailure.NOT_FOUND:
             self._failures.labels(account, error.failure).inc()
-        for field in error.unexpected if isinstance(error, BadSchema) else reading.unexpected:
+        for field in error.unexpected if isinstance(error, BadSchema) else result.unexpected:
             self.unexpected(field)
 
     def unexpected(self, field: str) -> None:
-        """Count a value that the vendor does not document."""
+        """Count an undocumented value of a field."""
         self._unexpected.labels(field).inc()
 
     def called_back(self, outcome: CallbackOutcome) -> None:
@@ -98,52 +109,52 @@ class SelfMetrics:
         self._callbacks.labels(outcome).inc()
 
     def listed(self, by_source: Mapping[Source, int], rejected: Mapping[Rejection, int]) -> None:
-        """Say how many targets the sources list now, and how many of them are not accepted."""
+        """Set how many targets the sources list now, and how many of them are not accepted."""
         for source in Source:
             self._targets.labels(source).set(by_source.get(source, 0))
         for rejection in Rejection:
             self._rejected.labels(rejection).set(rejected.get(rejection, 0))
 
     def open_feed(self, source: Source, place: str) -> None:
-        """Let a feed's counter and gauge exist, at zero; `place` is where it stands in the configuration."""
+        """Create the counter and gauge of a list, at zero; `place` is its path in the configuration."""
         self._discovery_failures.labels(source, place)
         self._discovery_last_success.labels(source, place)
 
     def close_feed(self, source: Source, place: str) -> None:
-        """The configuration has no such feed any more."""
+        """Remove the series of a list that the configuration no longer has."""
         self._discovery_failures.remove(source, place)
         self._discovery_last_success.remove(source, place)
 
     def refreshed(self, source: Source, place: str, failures: int, at: float) -> None:
-        """Count one refresh; `at` is Unix seconds."""
+        """Count one refresh of a list; `at` is Unix seconds."""
         self._discovery_failures.labels(source, place).inc(failures)
         if not failures:
             self._discovery_last_success.labels(source, place).set(at)
 
 
 class AccountCollector(Collector):
-    """The accounts' gauges, asked of their polling at each scrape: a handful of numbers, no task is looked at."""
+    """Makes the accounts' gauges at each scrape; `numbers` returns them by account."""
 
     def __init__(self, numbers: Callable[[], Mapping[str, AccountNumbers]]) -> None:
         self._numbers = numbers
 
     def collect(self) -> Iterator[Metric]:
-        """One family a row, with a sample for each account that has something to say."""
+        """Every family, with a sample for each account that has a number."""
         numbers = self._numbers()
         rate = GaugeMetricFamily(rows.API_RATE_LIMIT.name, rows.API_RATE_LIMIT.help, labels=rows.API_RATE_LIMIT.labels)
-        for account, said in numbers.items():
-            rate.add_metric((account, "configured"), said.configured_rate)
-            rate.add_metric((account, "effective"), said.effective_rate)
+        for account, each in numbers.items():
+            rate.add_metric((account, "configured"), each.configured_rate)
+            rate.add_metric((account, "effective"), each.effective_rate)
         yield rate
         for family, value in _ACCOUNT_GAUGES.items():
             metric = GaugeMetricFamily(family.name, family.help, labels=family.labels)
-            for account, said in numbers.items():
-                if (number := value(said)) is not None:
+            for account, each in numbers.items():
+                if (number := value(each)) is not None:
                     metric.add_metric((account,), float(number))
             yield metric
 
     def describe(self) -> Iterator[Metric]:
-        """The same names, for the registry."""
+        """The names alone, for the registry."""
         for family in (rows.API_RATE_LIMIT, *_ACCOUNT_GAUGES):
             yield GaugeMetricFamily(family.name, family.help)
 
@@ -161,10 +172,10 @@ class LogCollector(Collector):
 
 
 _ACCOUNT_GAUGES: Mapping[Family, Callable[[AccountNumbers], float | None]] = {
-    rows.API_UP: lambda said: said.up,
-    rows.API_CLOCK_SKEW: lambda said: said.clock_skew,
-    rows.POLL_DEMAND: lambda said: said.demand,
-    rows.POLL_OLDEST_DUE: lambda said: said.oldest_due,
+    rows.API_UP: lambda numbers: numbers.up,
+    rows.API_CLOCK_SKEW: lambda numbers: numbers.clock_skew,
+    rows.POLL_DEMAND: lambda numbers: numbers.demand,
+    rows.POLL_OLDEST_DUE: lambda numbers: numbers.oldest_due,
 }
 
 

@@ -1,20 +1,22 @@
-"""The board: the rendered series of every task, and how many tasks there are of each kind.
+"""The rendered series of every task, and how many tasks count under which labels.
 
-A read puts up what it has changed of a task's text; a scrape takes all texts down at once. Both hold one lock, so that
-no scrape can see half of one read and half of another.
+A read renders the families that it changed; a scrape takes a snapshot of all texts. Both hold one lock, so that no
+scrape mixes two reads of one task.
 """
 
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from exporter.metrics.family import TaskFamily
-from exporter.metrics.render import render, render_changed
-from exporter.metrics.series_limit import SeriesLimit
-from exporter.metrics.shelves import Shelves
+from exporter.enums import Severity
+from exporter.metrics.catalog import TaskFamily, escaped
 from exporter.model.target import TargetId
-from exporter.model.task_state import TaskState
+from exporter.model.task_state import DisplayStatus, TaskState, ended_at
+
+Texts = tuple[bytes, ...]
+"""One task's lines, a text per family, empty where it has no sample."""
 
 
 class TaskCountKey(NamedTuple):
@@ -34,9 +36,9 @@ class ProblemCountKey(NamedTuple):
 
 
 class SeriesCache:
-    """The tasks as they are shown. Safe for threads.
+    """Every task as it is shown. Thread-safe.
 
-    `lookup` gives what is known of a target now, for one that gets its series later than its read (`max_tasks`).
+    `lookup` returns the current state of a target that gets its series later than its read (`max_tasks`).
     """
 
     def __init__(
@@ -45,46 +47,45 @@ class SeriesCache:
         self._families = tuple(families)
         self._lookup = lookup
         self._lock = Lock()
-        self._seats = SeriesLimit(max_tasks)
-        self._shelves = Shelves(len(self._families))
-        self._drawn: dict[TargetId, TaskState] = {}  # what each task's texts were made from
-        self._places: dict[TargetId, tuple[TaskCountKey, tuple[ProblemCountKey, ...]]] = {}
+        self._limit = SeriesLimit(max_tasks)
+        self._texts: dict[TargetId, Texts] = {}
+        self._rendered: dict[TargetId, TaskState] = {}  # what each task's texts were made from
+        self._counted: dict[TargetId, tuple[TaskCountKey, tuple[ProblemCountKey, ...]]] = {}
         self._counts: Counter[TaskCountKey] = Counter()
         self._problem_counts: Counter[ProblemCountKey] = Counter()
 
-    def show(self, known: TaskState) -> None:
-        """Put up what is known of a task."""
-        target = known.target.id
+    def show(self, state: TaskState) -> None:
+        """Show a task in its current state."""
+        target = state.target.id
         with self._lock:
-            self._count(target, known)
-            moved = self._seats.take(known)
-            self._draw(target, known)
-            self._redraw(moved)
+            self._count(target, state)
+            moved = self._limit.put(state)
+            self._render(target, state)
+            self._render_all(moved)
 
     def hide(self, target: TargetId) -> None:
-        """Take a task down; it is in no later scrape."""
+        """Remove a task's series and counts."""
         with self._lock:
             self._count(target, None)
-            moved = self._seats.leave(target)
-            self._draw(target, None)
-            self._redraw(moved)
+            moved = self._limit.remove(target)
+            self._render(target, None)
+            self._render_all(moved)
 
     def reconfigure(self, families: Sequence[TaskFamily], max_tasks: int) -> None:
-        """Draw every task anew, after a reload has changed which families or how many tasks are shown."""
+        """Render every task again, after a reload has changed which families or how many tasks are shown."""
         with self._lock:
             self._families = tuple(families)
-            self._shelves = Shelves(len(self._families))
-            self._drawn = {}
-            self._seats.limit = max_tasks
-            self._redraw(self._places)
+            self._texts, self._rendered = {}, {}
+            self._limit.limit = max_tasks
+            self._render_all(self._counted)
 
-    def columns(self) -> tuple[Sequence[TaskFamily], list[list[bytes]]]:
-        """The families, and for each of them all tasks' texts at this moment, in pieces."""
+    def snapshot(self) -> tuple[Sequence[TaskFamily], list[Texts]]:
+        """The families, and every task's texts at this moment."""
         with self._lock:
-            return self._families, self._shelves.columns()
+            return self._families, list(self._texts.values())
 
     def counts(self) -> Mapping[TaskCountKey, int]:
-        """How many tasks count where; a place that was once used stays, at zero."""
+        """How many tasks count under which labels; labels that were once used stay, at zero."""
         with self._lock:
             return dict(self._counts)
 
@@ -96,39 +97,134 @@ class SeriesCache:
     def without_series(self) -> int:
         """Tasks beyond `max_tasks`."""
         with self._lock:
-            return self._seats.waiting
+            return self._limit.without_series
 
     def has_series(self, target: TargetId) -> bool:
         """Whether the next scrape shows the target."""
         with self._lock:
-            return target in self._drawn
+            return target in self._rendered
 
-    def _count(self, target: TargetId, known: TaskState | None) -> None:
-        if target in self._places:
-            status, problems = self._places.pop(target)
+    def _count(self, target: TargetId, state: TaskState | None) -> None:
+        if target in self._counted:
+            status, problems = self._counted.pop(target)
             self._counts[status] -= 1
             self._problem_counts.subtract(problems)
-        if known is not None:
-            account, app_id = known.target.account, target.app_id
-            status = TaskCountKey(account, app_id, known.display_status)
-            problems = tuple([ProblemCountKey(account, app_id, active.problem) for active in known.problems])
+        if state is not None:
+            account, app_id = state.target.account, target.app_id
+            status = TaskCountKey(account, app_id, state.display_status)
+            problems = tuple([ProblemCountKey(account, app_id, active.problem) for active in state.problems])
             self._counts[status] += 1
             self._problem_counts.update(problems)
-            self._places[target] = status, problems
+            self._counted[target] = status, problems
 
-    def _redraw(self, targets: Iterable[TargetId]) -> None:
+    def _render_all(self, targets: Iterable[TargetId]) -> None:
         for target in targets:
-            self._draw(target, self._lookup(target))
+            self._render(target, self._lookup(target))
 
-    def _draw(self, target: TargetId, known: TaskState | None) -> None:
-        before = self._drawn.get(target)
-        if known is None or not self._seats.has(target):
-            self._shelves.remove(target)
-            self._drawn.pop(target, None)
+    def _render(self, target: TargetId, state: TaskState | None) -> None:
+        if state is None or not self._limit.allows(target):
+            self._texts.pop(target, None)
+            self._rendered.pop(target, None)
             return
+        before = self._rendered.get(target)
         if before is None:
-            texts = dict(enumerate(render(known, self._families)))
+            self._texts[target] = render(state, self._families)
         else:
-            texts = render_changed(known, before, self._families)
-        self._shelves.put(target, texts)
-        self._drawn[target] = known
+            self._texts[target] = render_changed(state, before, self._texts[target], self._families)
+        self._rendered[target] = state
+
+
+def render(state: TaskState, families: Sequence[TaskFamily]) -> Texts:
+    """One text per family, all from the same state of the same target."""
+    target = [escaped(value) for value in state.target.id]
+    return tuple([row.text(state, target) for row in families])
+
+
+def render_changed(state: TaskState, before: TaskState, texts: Texts, families: Sequence[TaskFamily]) -> Texts:
+    """The same, where only what differs from the state `before` and its `texts` is rendered."""
+    dependencies = {row.depends_on for row in families}
+    changed = {depends_on: depends_on(state) != depends_on(before) for depends_on in dependencies}
+    if not any(changed.values()):
+        return texts
+    target = [escaped(value) for value in state.target.id]
+    rows = zip(families, texts, strict=True)
+    return tuple([row.text(state, target) if changed[row.depends_on] else text for row, text in rows])
+
+
+class _Position(NamedTuple):
+    """The place of a task in the order; the smallest come first.
+
+    `order` of an ended task is minus its end's time. Any other keeps its position while its rank stays: a task that is
+    new in a rank or rises to it comes last, one that falls to it comes first, so that equals never push each other out.
+    """
+
+    rank: int
+    order: float
+    target: TargetId
+
+
+class SeriesLimit:
+    """Which tasks have series when there are more than `metrics.max_tasks`; all are read and counted all the same.
+
+    All tasks are kept in one order, and the first `limit` have series: first the failed, the running and those with a
+    critical problem, then those that may still run, then the ended ones, the longest ended last.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._order: list[_Position] = []
+        self._positions: dict[TargetId, _Position] = {}
+        self._arrivals = 0
+
+    @property
+    def without_series(self) -> int:
+        """How many tasks are beyond the limit."""
+        return max(0, len(self._order) - self.limit)
+
+    def allows(self, target: TargetId) -> bool:
+        """Whether the target has series."""
+        position = self._positions.get(target)
+        return position is not None and bisect_left(self._order, position) < self.limit
+
+    def put(self, state: TaskState) -> list[TargetId]:
+        """Move the task to where it now belongs; returns the other whose series come or go with that, if any."""
+        return self._move(state.target.id, self._position(state))
+
+    def remove(self, target: TargetId) -> list[TargetId]:
+        """Drop the target; returns the task that gets series in its place, if any."""
+        return self._move(target, None)
+
+    def _position(self, state: TaskState) -> _Position:
+        target, rank = state.target.id, _rank(state)
+        before = self._positions.get(target)
+        if rank == _ENDED_RANK:
+            return _Position(rank, -ended_at(state), target)
+        if before is not None and before.rank == rank:
+            return before
+        self._arrivals += 1
+        falls = before is not None and before.rank < rank
+        return _Position(rank, -self._arrivals if falls else self._arrivals, target)
+
+    def _move(self, target: TargetId, to: _Position | None) -> list[TargetId]:
+        before = self._positions.get(target)
+        if to == before:
+            return []
+        had = self.allows(target)
+        if before is not None:
+            del self._order[bisect_left(self._order, self._positions.pop(target))]
+        if to is not None:
+            insort(self._order, to)
+            self._positions[target] = to
+        has = self.allows(target)
+        edge = self.limit if has else self.limit - 1
+        return [] if had == has else [position.target for position in self._order[edge : edge + 1]]
+
+
+_ENDED_RANK = 2
+_FIRST = (DisplayStatus.FAILED, DisplayStatus.RUNNING)
+
+
+def _rank(state: TaskState) -> int:
+    if state.display_status in _FIRST or (state.problems and state.problems[0].severity is Severity.CRITICAL):
+        return 0
+    return _ENDED_RANK if state.display_status is DisplayStatus.ENDED else 1

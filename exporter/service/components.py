@@ -15,11 +15,11 @@ from prometheus_client import (
 from sqlalchemy.engine import Engine
 
 from exporter.config.schema import Config
-from exporter.metrics.fleet import FleetCollector
-from exporter.metrics.history import History
-from exporter.metrics.scrape import Exposition
+from exporter.metrics.catalog.fleet import FleetCollector
+from exporter.metrics.exposition import Exposition
 from exporter.metrics.self_metrics import AccountCollector, SelfMetrics
 from exporter.metrics.series_cache import SeriesCache
+from exporter.metrics.task_history import HistoryLog
 from exporter.model.clock import Clock
 from exporter.model.read_result import ReadResult
 from exporter.model.task_state import TaskState
@@ -55,7 +55,7 @@ class Components:
     board: SeriesCache
     desks: AccountPollers
     exposition: Exposition
-    history: History
+    history: HistoryLog
 
     def failed(self, what: str, error: Exception) -> None:
         """Count and log an error that nobody foresaw, at the edge where it was caught."""
@@ -78,7 +78,7 @@ def make_parts(
     def fresh_for(known: TaskState) -> float:
         return FRESH_FOR_INTERVALS * desks.in_force(known)
 
-    history = History()
+    history = HistoryLog()
     task_registry = TaskRegistry(
         store,
         lifetimes(config),
@@ -86,13 +86,13 @@ def make_parts(
         fresh_for,
         kept.named,
         thresholds=problem_thresholds(config),
-        changed=history.changed,
+        changed=history.add_change,
     )
 
     def apply_read(reading: ReadResult) -> TaskState | None:
         known = task_registry.apply_read(reading)
         if known is not None:
-            history.read(reading)
+            history.add_read(reading)
             if task_registry.get(reading.target) is None:  # forgotten meanwhile
                 history.forget([reading.target])
         return known

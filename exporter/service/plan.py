@@ -11,7 +11,7 @@ from exporter.discovery.merge import accept
 from exporter.discovery.sd_format import static_listing
 from exporter.enums import Status
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.render import heading, render
+from exporter.metrics.series_cache import render
 from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
@@ -210,7 +210,7 @@ def scrape_size(config: Config, plans: list[AccountPlan]) -> ScrapeSize:
         tasks=min(tracked, config.metrics.max_tasks),
         series_per_task=text.count(b"\n"),
         bytes_per_task=len(text),
-        bytes_of_headings=sum(len(heading(row.family, openmetrics=False)) for row in families),
+        bytes_of_headings=sum(len(row.family.heading(openmetrics=False)) for row in families),
     )
 
 

@@ -6,8 +6,8 @@ from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
 from exporter.enums import Rejection, Source
 from exporter.errors import StateError
-from exporter.metrics.history import TaskHistory
 from exporter.metrics.self_metrics import AccountNumbers
+from exporter.metrics.task_history import TaskHistory
 from exporter.model.target import TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.service.components import Components

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem
+from exporter.metrics.catalog import TaskFamily
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import TaskFamily
 from exporter.model.problem import ProblemThresholds
 from exporter.model.target import TargetId
 from exporter.model.task_state import Lifetimes, TaskState

@@ -12,8 +12,7 @@ from exporter.discovery.pushed import read_push
 from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import ConfigError
-from exporter.metrics.prefix_filter import PrefixFilter
-from exporter.metrics.scrape import Exposition
+from exporter.metrics.exposition import Exposition, PrefixFilter
 from exporter.metrics.self_metrics import SelfMetrics
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.clock import Clock

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, StartError, StateError
-from exporter.metrics.negotiate import accepts_gzip, choose_format
+from exporter.metrics.exposition import accepts_gzip, choose_format
 from exporter.web.interfaces import ReplicaApi
 from exporter.web.limits import Busy, TokenBucket, WorkerPool
 
@@ -160,7 +160,7 @@ async def metrics(request: Request) -> Response:
 
     def expose() -> list[bytes]:
         pieces = api_of(request).exposition.pieces(fmt, names, per_task=per_task)
-        return gzipped(chunks(pieces)) if gzip else pieces
+        return gzipped(chunks(pieces)) if gzip else list(pieces)
 
     if names:
         try:

@@ -7,10 +7,10 @@ from typing import NamedTuple, Protocol
 from exporter.config.schema import Config
 from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import CallbackOutcome, Rejection, Source
-from exporter.metrics.history import TaskHistory
-from exporter.metrics.scrape import Exposition
+from exporter.metrics.exposition import Exposition
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.series_cache import TaskCountKey
+from exporter.metrics.task_history import TaskHistory
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState

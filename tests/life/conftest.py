@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.errors import StateError
+from exporter.metrics.catalog import Group
+from exporter.metrics.catalog.fleet import FleetCollector
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import Group
-from exporter.metrics.fleet import FleetCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import Callback
 from exporter.model.target import Target, TargetId
@@ -21,7 +21,7 @@ from exporter.store.store import RETRY_AFTER, Store
 from tests.whole import World
 
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
-GAUGES = ("webcast_tasks", "webcast_tasks_without_series")
+GAUGES = ("webcast_tasks", "webcast_problem_tasks", "webcast_tasks_without_series")
 
 Shown = dict[tuple[str, ...], float]
 """A sample's name and label values, to its value."""

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import pytest
 
+from exporter.metrics.catalog import Family, Group
+from exporter.metrics.catalog.exporter import EXPORTER
 from exporter.metrics.catalog.fleet import FLEET
-from exporter.metrics.catalog.self import SELF
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import Family, Group
 
 
 class Promise(NamedTuple):
@@ -32,6 +32,8 @@ PER_TASK = {
         "webcast_task_duration_seconds": T,
         "webcast_task_max_running_time_seconds": T,
         "webcast_task_stop_reason": f"{T} reason",
+        "webcast_task_problem": f"{T} problem cause",
+        "webcast_task_problem_since_timestamp_seconds": f"{T} problem",
         "webcast_task_expected_start_timestamp_seconds": T,
         "webcast_task_expected_end_timestamp_seconds": T,
         "webcast_task_info": f"{T} account user_id source_host",
@@ -52,6 +54,7 @@ PER_TASK = {
 # Section 4, "Fleet".
 FLEET_PROMISES = {
     "webcast_tasks": Promise("gauge", "account app_id status"),
+    "webcast_problem_tasks": Promise("gauge", "account app_id problem"),
     "webcast_tasks_without_series": Promise("gauge", ""),
     "webcast_run_stops_total": Promise("counter", "app_id reason"),
     "webcast_run_ends_unseen_total": Promise("counter", "app_id"),
@@ -65,7 +68,7 @@ FLEET_PROMISES = {
 }
 
 # Section 4, "API, polling, targets, self".
-SELF_PROMISES = {
+EXPORTER_PROMISES = {
     "webcast_api_up": Promise("gauge", "account"),
     "webcast_api_requests_total": Promise("counter", "account"),
     "webcast_api_request_failures_total": Promise("counter", "account reason"),
@@ -82,7 +85,7 @@ SELF_PROMISES = {
     "webcast_exporter_config_last_reload_successful": Promise("gauge", ""),
     "webcast_exporter_config_last_reload_success_timestamp_seconds": Promise("gauge", ""),
     "webcast_exporter_leader": Promise("gauge", ""),
-    "webcast_exporter_build_info": Promise("gauge", "version python_version"),
+    "webcast_exporter_build_info": Promise("gauge", "version revision python_version"),
 }
 
 
@@ -100,7 +103,9 @@ def test_every_promise_of_a_task_is_kept() -> None:
     assert promised.items() <= rows.items()
 
 
-@pytest.mark.parametrize(("promised", "rows"), [(FLEET_PROMISES, FLEET), (SELF_PROMISES, SELF)], ids=["fleet", "self"])
+@pytest.mark.parametrize(
+    ("promised", "rows"), [(FLEET_PROMISES, FLEET), (EXPORTER_PROMISES, EXPORTER)], ids=["fleet", "self"]
+)
 def test_every_other_promise_is_kept(promised: dict[str, Promise], rows: tuple[Family, ...]) -> None:
     """Type, labels and buckets of each promised family are the contract's; there may be more families."""
     assert promised.items() <= {family.name: promise(family) for family in rows}.items()

@@ -6,9 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from exporter.enums import Status, StopReason
-from exporter.metrics.catalog.fleet import OF_TOTAL
-from exporter.metrics.family import Kind
-from exporter.metrics.fleet import FleetCollector
+from exporter.metrics.catalog import Kind
+from exporter.metrics.catalog.fleet import OF_TOTAL, FleetCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.run import RunEvent, RunStopped
 from exporter.model.task_state import DisplayStatus, TaskState

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.metrics.negotiate import Format, accepts_gzip, choose_format
+from exporter.metrics.exposition import Format, accepts_gzip, choose_format
 
 PROMETHEUS_2_20 = "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 PROMETHEUS_2_45 = (

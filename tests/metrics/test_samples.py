@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.enums import ReadFailure, Severity, Status, StopReason, TaskProblem
 from exporter.errors import NotFound, TimedOut
+from exporter.metrics.catalog import Group, TaskFamily
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import Group, TaskFamily
-from exporter.metrics.render import render
+from exporter.metrics.series_cache import render
 from exporter.model.read_result import ReadResult
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from exporter.metrics.catalog import Group
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import Group
 from tests.names import MATCHER, NAMES, WORDS, grouped
 from tests.rules.bundle import RECORDED, rules
 

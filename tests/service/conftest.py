@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config.loader import load
 from exporter.config.schema import Config
-from exporter.metrics.negotiate import Format
+from exporter.metrics.exposition import Format
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter

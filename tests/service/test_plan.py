@@ -8,8 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.negotiate import Format
-from exporter.metrics.scrape import Exposition
+from exporter.metrics.exposition import Exposition, Format
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.read_result import ReadResult
 from exporter.model.target import Target

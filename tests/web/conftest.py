@@ -15,10 +15,10 @@ from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import CallbackOutcome, Rejection, Source
 from exporter.errors import ConfigError, Problem
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.history import History, TaskHistory
-from exporter.metrics.scrape import Exposition
+from exporter.metrics.exposition import Exposition
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.series_cache import SeriesCache, TaskCountKey
+from exporter.metrics.task_history import HistoryLog, TaskHistory
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
@@ -108,7 +108,7 @@ class FakeQueries:
     lifetimes: Lifetimes = LIFETIMES
     reload: Reload | None = None
     turns: dict[TargetId, NextRead] = field(default_factory=dict)
-    remembered: History = field(default_factory=History)
+    remembered: HistoryLog = field(default_factory=HistoryLog)
     without_series: set[TargetId] = field(default_factory=set)
     runs: list[Run] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)

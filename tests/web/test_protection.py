@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from structlog.testing import capture_logs
 
 from exporter.config.web_config import parse_web_config
-from exporter.metrics.negotiate import Format, choose_format
+from exporter.metrics.exposition import Format, choose_format
 from exporter.web import endpoints
 from exporter.web.app import WebOptions, create_app
 from exporter.web.auth import make_policy

@@ -45,9 +45,9 @@ def test_the_page_tells_all_that_is_known(site: "Site") -> None:
     site.exporter.known = [RUNNING]
     insight = site.exporter.queries
     insight.turns = {ID: NextRead("normal", NOW + 25)}
-    insight.remembered.read(ReadResult(ID, NOW - 65, NOW - 65, 5.0, TimedOut("no answer within 5 s")))
-    insight.remembered.read(ReadResult(ID, NOW - 5, NOW - 5, 0.025, TASK))
-    insight.remembered.changed(replace(RUNNING, task=replace(TASK, status=Status.NOT_STARTED)), RUNNING, NOW - 590)
+    insight.remembered.add_read(ReadResult(ID, NOW - 65, NOW - 65, 5.0, TimedOut("no answer within 5 s")))
+    insight.remembered.add_read(ReadResult(ID, NOW - 5, NOW - 5, 0.025, TASK))
+    insight.remembered.add_change(replace(RUNNING, task=replace(TASK, status=Status.NOT_STARTED)), RUNNING, NOW - 590)
     page = site.get(PATH).text
     for expected in (
         "10m of 2h",

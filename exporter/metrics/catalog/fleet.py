@@ -1,12 +1,24 @@
-"""Fleet families: the tasks there are, and the counters and histograms that go on over restarts."""
+"""Fleet families: counts of tasks, and the counters and histograms that go on over restarts."""
 
-from exporter.metrics.family import Family, Kind
-from exporter.store.totals import DELAY_BUCKETS, DURATION_BUCKETS, Total
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate, product
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from exporter.enums import TaskProblem
+from exporter.metrics.catalog import Family, Kind
+from exporter.metrics.series_cache import SeriesCache
+from exporter.model.task_state import DisplayStatus
+from exporter.store.totals import DELAY_BUCKETS, DURATION_BUCKETS, INFINITE, SUM, Series, Total, bound_text
 
 TASKS = Family(
     "webcast_tasks",
     Kind.GAUGE,
-    "Tracked tasks by last known fresh state; a stopped one counts until its linger is over.",
+    "Tracked tasks by last known fresh state; a stopped one counts as long as it has series.",
     ("account", "app_id", "status"),
 )
 PROBLEM_TASKS = Family(
@@ -44,13 +56,13 @@ RUN_END_DETECTION_DELAY = Family(
 PAGE_REFRESHES = Family(
     "webcast_page_refreshes_total",
     Kind.COUNTER,
-    "Pages that the vendor refreshed because they were in trouble; told by callbacks alone.",
+    "Page refreshes by the vendor, by what was wrong with the page; from callbacks.",
     ("app_id", "reason"),
 )
 PAGE_RESCHEDULES = Family(
     "webcast_page_reschedules_total",
     Kind.COUNTER,
-    "Tasks that the vendor rescheduled because their page was in trouble; told by callbacks alone.",
+    "Task reschedules by the vendor, by what was wrong with the page; from callbacks.",
     ("app_id", "reason"),
 )
 
@@ -63,6 +75,69 @@ OF_TOTAL = {
     Total.PAGE_REFRESHES: PAGE_REFRESHES,
     Total.PAGE_RESCHEDULES: PAGE_RESCHEDULES,
 }
-"""The family that shows each total of the ledger."""
+"""The family of each counter that the state keeps."""
 
 FLEET = (TASKS, PROBLEM_TASKS, TASKS_WITHOUT_SERIES, *OF_TOTAL.values())
+
+
+class FleetCollector(Collector):
+    """Makes the Fleet families at each scrape: a few hundred samples. `totals` returns the committed counters."""
+
+    def __init__(self, series_cache: SeriesCache, totals: Callable[[], Mapping[Series, float]]) -> None:
+        self._series_cache = series_cache
+        self._totals = totals
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, also without samples."""
+        counts = self._series_cache.counts()
+        apps = sorted({(key.account, key.app_id) for key in counts})
+        yield _tasks(TASKS, DisplayStatus, apps, counts)
+        yield _tasks(PROBLEM_TASKS, TaskProblem, apps, self._series_cache.problem_counts())
+        yield GaugeMetricFamily(
+            TASKS_WITHOUT_SERIES.name, TASKS_WITHOUT_SERIES.help, value=self._series_cache.without_series()
+        )
+        by_total: defaultdict[Total, dict[Series, float]] = defaultdict(dict)
+        for series, value in sorted(self._totals().items()):
+            by_total[series.total][series] = value
+        for total, family in OF_TOTAL.items():
+            make = _histogram if family.kind is Kind.HISTOGRAM else _counter
+            yield make(family, by_total[total])
+
+    def describe(self) -> Iterator[Metric]:
+        """The names alone, for the registry."""
+        yield GaugeMetricFamily(TASKS.name, TASKS.help)
+        yield GaugeMetricFamily(PROBLEM_TASKS.name, PROBLEM_TASKS.help)
+        yield GaugeMetricFamily(TASKS_WITHOUT_SERIES.name, TASKS_WITHOUT_SERIES.help)
+        for family in OF_TOTAL.values():
+            yield (_histogram if family.kind is Kind.HISTOGRAM else _counter)(family, {})
+
+
+def _tasks(family: Family, values: Iterable[str], apps: Iterable[tuple[str, str]], counts: Mapping[Any, int]) -> Metric:
+    """Counts by account, app and one of `values`; zeros too."""
+    metric = GaugeMetricFamily(family.name, family.help, labels=family.labels)
+    for labels in ((*app, value) for app, value in product(apps, values)):
+        metric.add_metric(labels, counts.get(labels, 0))
+    return metric
+
+
+def _counter(family: Family, values: Mapping[Series, float]) -> Metric:
+    metric = CounterMetricFamily(family.name, family.help, labels=family.labels)
+    for series, value in values.items():
+        metric.add_metric(_labels(family, series), value)
+    return metric
+
+
+def _histogram(family: Family, values: Mapping[Series, float]) -> Metric:
+    metric = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+    bounds = (*map(bound_text, family.buckets), INFINITE)
+    for series in sorted({series._replace(bucket="") for series in values}):
+        found = [values.get(series._replace(bucket=bound), 0.0) for bound in bounds]
+        cumulative = list(zip(bounds, accumulate(found), strict=True))
+        metric.add_metric(
+            _labels(family, series), buckets=cumulative, sum_value=values.get(series._replace(bucket=SUM), 0.0)
+        )
+    return metric
+
+
+def _labels(family: Family, series: Series) -> tuple[str, ...]:
+    return (series.app_id, series.label)[: len(family.labels)]

@@ -1,4 +1,4 @@
-"""The board: which series there are at this moment, and how many tasks of each kind."""
+"""The cache: which series there are at this moment, and how many tasks of each kind."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,10 +9,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.enums import Status
+from exporter.metrics.catalog import Group, Sample
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import Group, Sample
-from exporter.metrics.negotiate import Format
-from exporter.metrics.scrape import Exposition
+from exporter.metrics.exposition import Exposition, Format
 from exporter.metrics.series_cache import SeriesCache, TaskCountKey
 from exporter.model.target import TargetId
 from exporter.model.task import Task
@@ -23,32 +22,32 @@ ROWS = task_families(Group)
 
 
 class World(dict[TargetId, TaskState]):
-    """What is known of each task, as the tracker holds it, and the board that shows it."""
+    """What is known of each task, as the tracker holds it, and the cache that shows it."""
 
     def __init__(self, max_tasks: int = 100) -> None:
         super().__init__()
-        self.board = SeriesCache(ROWS, max_tasks, self.get)
+        self.cache = SeriesCache(ROWS, max_tasks, self.get)
 
     def show(self, known: TaskState) -> None:
         """Know, then show."""
         self[known.target.id] = known
-        self.board.show(known)
+        self.cache.show(known)
 
     def hide(self, known: TaskState) -> None:
         """Forget, then hide."""
         self.pop(known.target.id, None)
-        self.board.hide(known.target.id)
+        self.cache.hide(known.target.id)
 
     def shown(self) -> dict[str, int]:
         """The tasks with series, and how many each has."""
-        text = Exposition(CollectorRegistry(), self.board).scrape(Format.TEXT).decode()
+        text = Exposition(CollectorRegistry(), self.cache).scrape(Format.TEXT).decode()
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         tasks = [sample.labels["task_id"] for sample in samples]
         return {task: tasks.count(task) for task in sorted(set(tasks))}
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """The places where somebody counts."""
-        return {(*place,): count for place, count in self.board.counts().items() if count}
+        return {(*place,): count for place, count in self.cache.counts().items() if count}
 
 
 def test_a_hidden_task_is_in_no_later_scrape(display_status: Callable[..., TaskState]) -> None:
@@ -87,7 +86,7 @@ def test_a_task_counts_once_wherever_it_stands(display_status: Callable[..., Tas
     for state in (*DisplayStatus, *reversed(DisplayStatus)):
         world.show(display_status(state, end=NOW))
         assert {("default", "App1", state.value): 1} == world.counts()
-    assert {state.value for state in DisplayStatus} == {place.display_status for place in world.board.counts()}
+    assert {state.value for state in DisplayStatus} == {place.display_status for place in world.cache.counts()}
 
 
 def test_a_task_that_changes_its_account_changes_its_count(display_status: Callable[..., TaskState]) -> None:
@@ -96,7 +95,7 @@ def test_a_task_that_changes_its_account_changes_its_count(display_status: Calla
     world.show(display_status(DisplayStatus.RUNNING, account="old"))
     world.show(display_status(DisplayStatus.RUNNING, account="new"))
     assert world.counts() == {("new", "App1", "running"): 1}
-    assert world.board.counts()[TaskCountKey("old", "App1", DisplayStatus.RUNNING)] == 0
+    assert world.cache.counts()[TaskCountKey("old", "App1", DisplayStatus.RUNNING)] == 0
 
 
 def test_a_task_beyond_the_limit_counts_but_has_no_series(display_status: Callable[..., TaskState]) -> None:
@@ -105,7 +104,7 @@ def test_a_task_beyond_the_limit_counts_but_has_no_series(display_status: Callab
     world.show(display_status(DisplayStatus.RUNNING, "Task1"))
     world.show(display_status(DisplayStatus.RUNNING, "Task2"))
     assert {"Task1"} == world.shown().keys()
-    assert world.board.without_series() == 1
+    assert world.cache.without_series() == 1
     assert world.counts() == {("default", "App1", "running"): 2}
 
 
@@ -113,7 +112,7 @@ def test_no_task_has_series_when_none_may(display_status: Callable[..., TaskStat
     """`max_tasks: 0` leaves the fleet's families."""
     world = World(max_tasks=0)
     world.show(display_status(DisplayStatus.FAILED))
-    assert (world.shown(), world.board.without_series()) == ({}, 1)
+    assert (world.shown(), world.cache.without_series()) == ({}, 1)
     assert world.counts() == {("default", "App1", "failed"): 1}
 
 
@@ -129,7 +128,7 @@ def test_who_gets_a_seat_is_shown_as_it_is_now(
     world.hide(display_status(DisplayStatus.RUNNING, "Task1"))
     assert {"Task2"} == world.shown().keys()
     assert world.shown()["Task2"] > 1
-    assert world.board.without_series() == 0
+    assert world.cache.without_series() == 0
 
 
 def test_who_loses_the_seat_loses_all_series_at_once(display_status: Callable[..., TaskState]) -> None:
@@ -146,21 +145,21 @@ def test_a_reload_draws_everybody_anew(display_status: Callable[..., TaskState])
     for number in range(4):
         world.show(display_status(DisplayStatus.RUNNING, f"Task{number}"))
     world.show(display_status(DisplayStatus.RUNNING, "Task0"))
-    world.board.reconfigure(ROWS, 3)
+    world.cache.reconfigure(ROWS, 3)
     assert {"Task0", "Task1", "Task2"} == world.shown().keys()
-    world.board.reconfigure(task_families([]), 1)
+    world.cache.reconfigure(task_families([]), 1)
     assert {"Task0"} == world.shown().keys()
-    assert {row.family.name for row in task_families([])} == {row.family.name for row in world.board.columns()[0]}
-    world.board.reconfigure(ROWS, 0)
-    assert (world.shown(), world.board.without_series()) == ({}, 4)
+    assert {row.family.name for row in task_families([])} == {row.family.name for row in world.cache.snapshot()[0]}
+    world.cache.reconfigure(ROWS, 0)
+    assert (world.shown(), world.cache.without_series()) == ({}, 4)
 
 
 def test_a_task_that_is_forgotten_meanwhile_is_not_drawn(display_status: Callable[..., TaskState]) -> None:
-    """Between the tracker's forgetting and the hiding the board finds nothing to draw, and shows nothing old."""
+    """Between the tracker's forgetting and the hiding the cache finds nothing to draw, and shows nothing old."""
     world = World()
     world.show(display_status(DisplayStatus.RUNNING))
     world.clear()
-    world.board.reconfigure(ROWS, 100)
+    world.cache.reconfigure(ROWS, 100)
     assert world.shown() == {}
 
 
@@ -173,9 +172,9 @@ def test_a_reload_that_breaks_off_leaves_nothing_half_drawn(display_status: Call
     world = World()
     world.show(display_status(DisplayStatus.RUNNING))
     with pytest.raises(ZeroDivisionError):
-        world.board.reconfigure([replace(ROWS[0], samples=broken)], 100)
+        world.cache.reconfigure([replace(ROWS[0], samples=broken)], 100)
     assert world.shown() == {}
-    world.board.reconfigure(ROWS, 100)
+    world.cache.reconfigure(ROWS, 100)
     assert world.shown().keys() == {"Task1"}
 
 
@@ -186,7 +185,7 @@ def test_each_tasks_values_in_a_scrape_belong_to_one_read(
     """However reads and scrapes overlap, nobody sees half of one read and half of another."""
     world = World(max_tasks=3)
     names = ("webcast_task_last_successful_read_timestamp_seconds", "webcast_task_duration_seconds")
-    exposition = Exposition(CollectorRegistry(), world.board)
+    exposition = Exposition(CollectorRegistry(), world.cache)
     fresh = {number: display_status(DisplayStatus.RUNNING, f"Task{number}") for number in range(5)}
     torn: list[tuple[float, float]] = []
 
@@ -196,7 +195,7 @@ def test_each_tasks_values_in_a_scrape_belong_to_one_read(
                 world.hide(fresh[number])
             world.show(after(fresh[number], Task(Status.RUNNING, start=NOW - 60), at=NOW + second))
             if second % 50 == 49:
-                world.board.reconfigure(ROWS if second % 100 == 49 else ROWS[:-3], 3)
+                world.cache.reconfigure(ROWS if second % 100 == 49 else ROWS[:-3], 3)
 
     readers = [Thread(target=read, args=(number,)) for number in fresh]
     for reader in readers:
@@ -207,7 +206,7 @@ def test_each_tasks_values_in_a_scrape_belong_to_one_read(
         reader.join()
     assert torn == []
     assert world.counts() == {("default", "App1", "running"): 5}
-    assert (len(world.shown()), world.board.without_series()) == (3, 2)
+    assert (len(world.shown()), world.cache.without_series()) == (3, 2)
 
 
 def _torn(text: str) -> list[tuple[float, float]]:

@@ -1,20 +1,20 @@
-"""The last reads and changes: bounded for each task and over all, failures apart from successes."""
+"""The latest reads and status changes: bounded for each task and over all, failures apart from successes."""
 
 from dataclasses import replace
 
 from exporter.enums import ReadFailure, Status, StopReason
 from exporter.errors import TimedOut
-from exporter.metrics.history import (
+from exporter.metrics.task_history import (
     CHANGES_EACH,
     FAILURES_EACH,
-    FEW,
-    LONGEST_SENTENCE,
-    MOST_FAILURES,
+    MAX_ERROR_LENGTH,
+    MAX_FAILURES,
+    MAX_OUTDATED,
     SUCCESSES_EACH,
-    Change,
-    History,
-    Log,
-    Read,
+    BoundedLog,
+    HistoryLog,
+    ReadRecord,
+    StatusRecord,
 )
 from exporter.model.read_result import ReadResult
 from exporter.model.run import Run
@@ -35,67 +35,68 @@ def reading(at: float, outcome: Task | TimedOut, target: TargetId = ID) -> ReadR
 
 def test_the_latest_reads_come_first_and_failures_stay_longer() -> None:
     """Good reads never push out a failure."""
-    history = History()
-    history.read(reading(1.0, TimedOut("no answer within 5 s")))
+    history = HistoryLog()
+    history.add_read(reading(1.0, TimedOut("no answer within 5 s")))
     for at in range(2, 100):
-        history.read(reading(float(at), Task(Status.RUNNING)))
+        history.add_read(reading(float(at), Task(Status.RUNNING)))
     reads = history.of(ID).reads
-    assert reads[0] == Read(99.0, 0.25)
-    assert reads[-1] == Read(1.0, 0.25, ReadFailure.TIMEOUT, "no answer within 5 s")
+    assert reads[0] == ReadRecord(99.0, 0.25)
+    assert reads[-1] == ReadRecord(1.0, 0.25, ReadFailure.TIMEOUT, "no answer within 5 s")
     assert len(reads) == SUCCESSES_EACH + 1
     assert history.of(OTHER) == ((), ())
 
 
 def test_failures_are_few_for_each_task_and_bounded_over_all() -> None:
     """The oldest of all goes first; a sentence has a length."""
-    history = History()
-    for task in range(MOST_FAILURES + 10):
+    history = HistoryLog()
+    for task in range(MAX_FAILURES + 10):
         target = TargetId("app", "room", str(task))
-        history.read(reading(float(task), TimedOut("x" * 1000), target))
+        history.add_read(reading(float(task), TimedOut("x" * 1000), target))
     assert history.of(TargetId("app", "room", "9")).reads == ()
-    assert [len(read.sentence) for read in history.of(TargetId("app", "room", "10")).reads] == [LONGEST_SENTENCE]
+    assert [len(read.error) for read in history.of(TargetId("app", "room", "10")).reads] == [MAX_ERROR_LENGTH]
     for at in range(100):
-        history.read(reading(float(at), TimedOut("late")))
+        history.add_read(reading(float(at), TimedOut("late")))
     assert len(history.of(ID).reads) == FAILURES_EACH
 
 
 def test_a_task_that_fails_all_the_time_pushes_out_only_its_own() -> None:
     """Its entries have its own bound before that of all."""
-    log: Log[int] = Log(2, 4)
+    log: BoundedLog[int] = BoundedLog(2, 4)
     log.add(OTHER, 1)
     for number in range(100):
         log.add(ID, number)
     assert (log.latest_first(ID), log.latest_first(OTHER), len(log)) == ([99, 98], [1], 3)
-    assert len(log._order) <= 2 * len(log) + FEW
+    assert len(log._order) <= 2 * len(log) + MAX_OUTDATED
 
 
 def test_changes_of_what_a_task_counts_as() -> None:
     """With the reason of a stop; its first read is no change, nor is one that says the same."""
-    history = History()
-    history.changed(replace(RUNNING, task=None, last_read=None), RUNNING, 1.0)
-    history.changed(RUNNING, RUNNING, 2.0)
+    history = HistoryLog()
+    history.add_change(replace(RUNNING, task=None, last_read=None), RUNNING, 1.0)
+    history.add_change(RUNNING, RUNNING, 2.0)
     assert history.of(ID).changes == ()
     run = Run(ID, 1.0, stopped=StopReason.UNKNOWN, end_seen=3.0, last=FAILED.task)
-    history.changed(RUNNING, replace(FAILED, run=run), 3.0)
-    assert history.of(ID).changes == (Change(3.0, DisplayStatus.RUNNING, DisplayStatus.FAILED, StopReason.UNKNOWN),)
+    history.add_change(RUNNING, replace(FAILED, run=run), 3.0)
+    changed = StatusRecord(3.0, DisplayStatus.RUNNING, DisplayStatus.FAILED, StopReason.UNKNOWN)
+    assert history.of(ID).changes == (changed,)
     for at in range(100):
-        history.changed(FAILED, RUNNING, float(at))
+        history.add_change(FAILED, RUNNING, float(at))
     assert len(history.of(ID).changes) == CHANGES_EACH
 
 
 def test_of_what_is_forgotten_nothing_is_left() -> None:
     """Neither reads nor changes, nor a mark of where they stood; others keep theirs."""
-    history = History()
-    history.read(reading(1.0, Task(Status.RUNNING)))
-    history.read(reading(2.0, TimedOut("late")))
-    history.changed(RUNNING, FAILED, 3.0)
-    history.read(reading(4.0, TimedOut("late"), OTHER))
+    history = HistoryLog()
+    history.add_read(reading(1.0, Task(Status.RUNNING)))
+    history.add_read(reading(2.0, TimedOut("late")))
+    history.add_change(RUNNING, FAILED, 3.0)
+    history.add_read(reading(4.0, TimedOut("late"), OTHER))
     history.forget([ID, TargetId("app", "room", "nobody")])
     assert history.of(ID) == ((), ())
     assert [read.at for read in history.of(OTHER).reads] == [4.0]
     for number in range(10_000):
         target = TargetId("app", "room", str(number))
-        history.read(reading(5.0, TimedOut("late"), target))
+        history.add_read(reading(5.0, TimedOut("late"), target))
         history.forget([target])
     assert (len(history._failures), len(history._changes)) == (1, 0)
-    assert len(history._failures._order) <= FEW + 3
+    assert len(history._failures._order) <= MAX_OUTDATED + 3

@@ -9,13 +9,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.metrics.catalog.fleet import FLEET
-from exporter.metrics.catalog.self import SELF
+from exporter.metrics.catalog import Group
+from exporter.metrics.catalog.exporter import EXPORTER
+from exporter.metrics.catalog.fleet import FLEET, FleetCollector
 from exporter.metrics.catalog.task import task_families
-from exporter.metrics.family import Group
-from exporter.metrics.fleet import FleetCollector
-from exporter.metrics.negotiate import Format
-from exporter.metrics.scrape import Exposition
+from exporter.metrics.exposition import Exposition, Format
 from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.task_state import DisplayStatus, TaskState
@@ -74,7 +72,7 @@ def test_the_scrape_holds_every_row_with_its_type(whole: Exposition, fmt: Format
     """The tables say what is served; besides them there are only the client library's own."""
     types = {metric.name: metric.type for metric in families(whole.scrape(fmt), fmt).values()}
     ours = {name: kind for name, kind in types.items() if name.startswith("webcast_")}
-    rows = (*(row.family for row in ROWS), *FLEET, *SELF)
+    rows = (*(row.family for row in ROWS), *FLEET, *EXPORTER)
     assert ours == {row.name.removesuffix("_total"): row.kind.value for row in rows}
     assert {name.partition("_")[0] for name in types.keys() - ours.keys()} == {"process", "python"}
 

@@ -11,18 +11,16 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
 from exporter.enums import Source
-from exporter.metrics.catalog import fleet, self, task
-from exporter.metrics.family import TARGET_LABELS, Family, Group, Kind, TaskFamily
-from exporter.metrics.fleet import FleetCollector
+from exporter.metrics.catalog import TARGET_LABELS, Family, Group, Kind, TaskFamily, exporter, fleet, task
+from exporter.metrics.catalog.fleet import FleetCollector
 from exporter.metrics.reference import reference
-from exporter.metrics.render import heading
 from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.task_state import TaskState
 from exporter.store.totals import zeros
 
 TASK_ROWS = task.task_families(Group)
-ROWS: tuple[Family, ...] = (*(row.family for row in TASK_ROWS), *fleet.FLEET, *self.SELF)
+ROWS: tuple[Family, ...] = (*(row.family for row in TASK_ROWS), *fleet.FLEET, *exporter.EXPORTER)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 BASE_UNITS = {"seconds", "bytes", "pixels", "frames", "requests", "ratio"}
@@ -109,7 +107,9 @@ def test_a_per_task_family_begins_with_the_targets_labels(row: TaskFamily) -> No
     assert row.family.labels[:3] == TARGET_LABELS
 
 
-@pytest.mark.parametrize(("module", "listed"), [(fleet, fleet.FLEET), (self, self.SELF)], ids=["fleet", "self"])
+@pytest.mark.parametrize(
+    ("module", "listed"), [(fleet, fleet.FLEET), (exporter, exporter.EXPORTER)], ids=["fleet", "exporter"]
+)
 def test_no_row_is_left_out_of_its_table(module: ModuleType, listed: tuple[Family, ...]) -> None:
     """A row that stands in the module is in its table, once."""
     rows = [value for value in vars(module).values() if isinstance(value, Family)]
@@ -130,8 +130,8 @@ def test_what_the_registry_serves_is_what_the_tables_say(
     registry.register(FleetCollector(board, lambda: totals))
     registry.register(AccountCollector(lambda: {"default": numbers}))
     served = {_name(metric): metric for metric in registry.collect()}
-    assert {row.name for row in (*fleet.FLEET, *self.SELF)} == set(served)
-    for row in (*fleet.FLEET, *self.SELF):
+    assert {row.name for row in (*fleet.FLEET, *exporter.EXPORTER)} == set(served)
+    for row in (*fleet.FLEET, *exporter.EXPORTER):
         assert (row.kind, row.help) == (served[row.name].type, served[row.name].documentation)
         assert {row.labels} == _labels(served[row.name].samples)
 
@@ -164,4 +164,4 @@ def test_openmetrics_names_a_counter_without_total(openmetrics: bool) -> None:  
     """HELP and TYPE carry the family's name, which is the samples' but for OpenMetrics counters."""
     name = "webcast_run_stops" if openmetrics else "webcast_run_stops_total"
     expected = f"# HELP {name} {fleet.RUN_STOPS.help}\n# TYPE {name} counter\n".encode()
-    assert expected == heading(fleet.RUN_STOPS, openmetrics=openmetrics)
+    assert expected == fleet.RUN_STOPS.heading(openmetrics=openmetrics)

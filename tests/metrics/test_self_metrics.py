@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from exporter import __version__
 from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source, Status
 from exporter.errors import AppRefused, BadSchema, CredentialsRefused, NotFound, ReadError, Throttled, TimedOut
-from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
+from exporter.metrics.self_metrics import REVISION_VARIABLE, AccountCollector, AccountNumbers, SelfMetrics
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task import Task
@@ -129,11 +129,14 @@ def test_lists_say_what_they_hold_now(self_metrics: SelfMetrics, values: Callabl
     assert values("webcast_targets_rejected") == {("invalid",): 1.0, ("duplicate",): 0.0, ("no_account",): 0.0}
 
 
-def test_the_build_says_its_version(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
-    """Always 1, so that it can be joined."""
-    assert isinstance(self_metrics, SelfMetrics)
-    ((version, python),) = values("webcast_exporter_build_info")
-    assert version == __version__
+def test_the_build_says_its_version(
+    registry: CollectorRegistry, values: Callable[..., Values], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Always 1, so that it can be joined; the image knows the commit that it was built from."""
+    monkeypatch.setenv(REVISION_VARIABLE, "abc123")
+    SelfMetrics(registry)
+    ((version, revision, python),) = values("webcast_exporter_build_info")
+    assert (version, revision) == (__version__, "abc123")
     assert python.startswith("3.")
 
 
@@ -155,3 +158,16 @@ def test_an_accounts_gauges_are_asked_at_each_scrape(
     assert (rates["a", "configured"], rates["a", "effective"]) == (48.0, 24.0)
     del said["b"]
     assert values("webcast_api_up") == {("c",): 1.0}
+
+
+def test_an_account_that_is_gone_takes_its_series_with_it(
+    self_metrics: SelfMetrics, values: Callable[..., Values]
+) -> None:
+    """A renamed account would otherwise be shown twice."""
+    for account in ("old", "new"):
+        self_metrics.open_account(account)
+        self_metrics.observe(account, reading(TimedOut("too slow")))
+    self_metrics.close_account("old")
+    names = "requests_total request_failures_total request_duration_seconds_count throttle_wait_seconds_total"
+    for name in names.split():
+        assert {labels[0] for labels in values(f"webcast_api_{name}")} == {"new"}

@@ -1,6 +1,6 @@
 """Families of the exporter itself: the API calls it makes, its polling, its targets, its state."""
 
-from exporter.metrics.family import Family, Kind
+from exporter.metrics.catalog import Family, Kind
 
 LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -69,13 +69,13 @@ TARGETS_REJECTED = Family(
 DISCOVERY_FAILURES = Family(
     "webcast_discovery_failures_total",
     Kind.COUNTER,
-    "Lists of targets that could not be had; each keeps what it said last.",
+    "Refreshes of a list of targets that failed; the list keeps its last content.",
     ("source", "config"),
 )
 DISCOVERY_LAST_SUCCESS = Family(
     "webcast_discovery_last_success_timestamp_seconds",
     Kind.GAUGE,
-    "When the lists of a section were last all had, Unix seconds; 0 until then.",
+    "When all lists of a section were last refreshed successfully, Unix seconds; 0 until then.",
     ("source", "config"),
 )
 CALLBACK_EVENTS = Family(
@@ -104,9 +104,7 @@ SCHEDULER_EVENTS = Family(
     "Runs of scheduled jobs that did not go as planned.",
     ("event",),
 )
-FAULTS = Family(
-    "webcast_exporter_internal_errors_total", Kind.COUNTER, "Errors that the program did not foresee; each is logged."
-)
+INTERNAL_ERRORS = Family("webcast_exporter_internal_errors_total", Kind.COUNTER, "Unexpected errors; each is logged.")
 LOG_LINES_DROPPED = Family(
     "webcast_exporter_log_lines_dropped_total",
     Kind.COUNTER,
@@ -114,10 +112,13 @@ LOG_LINES_DROPPED = Family(
     ("reason",),
 )
 BUILD_INFO = Family(
-    "webcast_exporter_build_info", Kind.GAUGE, "Always 1. The version that runs.", ("version", "python_version")
+    "webcast_exporter_build_info",
+    Kind.GAUGE,
+    "Always 1. The version that runs.",
+    ("version", "revision", "python_version"),
 )
 
-SELF = (
+EXPORTER = (
     API_UP,
     API_REQUESTS,
     API_REQUEST_FAILURES,
@@ -138,7 +139,7 @@ SELF = (
     CONFIG_RELOAD_TIMESTAMP,
     LEADER,
     SCHEDULER_EVENTS,
-    FAULTS,
+    INTERNAL_ERRORS,
     LOG_LINES_DROPPED,
     BUILD_INFO,
 )

@@ -1,0 +1,127 @@
+"""What `/metrics` serves: which format a scrape asks for, and the text in it."""
+
+from collections.abc import Collection, Iterator
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
+
+from exporter.metrics.series_cache import SeriesCache
+
+OPENMETRICS_END = b"# EOF\n"
+
+
+class Format(StrEnum):
+    """The formats served, by their Content-Type."""
+
+    TEXT = "text/plain; version=0.0.4; charset=utf-8"
+    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+_OPENMETRICS_VERSIONS = ("", "0.0.1", "1.0.0")
+_FORMATS = {"text/plain": Format.TEXT, "text/*": Format.TEXT, "*/*": Format.TEXT}
+
+
+class Exposition:
+    """The text of a scrape: the registry's by prometheus_client, then every task's as the reads rendered it.
+
+    It never calls the API and never waits for a read.
+    """
+
+    def __init__(self, registry: CollectorRegistry, series_cache: SeriesCache) -> None:
+        self._registry = registry
+        self._series_cache = series_cache
+
+    def scrape(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> bytes:
+        """The whole text. `names` (sample names, as `name[]` has them) restricts it; empty means everything."""
+        return b"".join(self.pieces(fmt, names, per_task=per_task))
+
+    def pieces(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> Iterator[bytes]:
+        """Yield the same text as at this moment, family by family, so that only one family is joined at a time."""
+        openmetrics = fmt is Format.OPENMETRICS
+        wanted = frozenset(filter(None, names))
+        tasks = self._task_pieces(wanted, openmetrics=openmetrics) if per_task else iter(())
+        return self._chained(self._registry_text(wanted, openmetrics=openmetrics), tasks, openmetrics=openmetrics)
+
+    @staticmethod
+    def _chained(registry_text: bytes, tasks: Iterator[bytes], *, openmetrics: bool) -> Iterator[bytes]:
+        yield registry_text
+        yield from tasks
+        if openmetrics:
+            yield OPENMETRICS_END
+
+    def _registry_text(self, wanted: Collection[str], *, openmetrics: bool) -> bytes:
+        registry = self._registry.restricted_registry(wanted) if wanted else self._registry
+        if openmetrics:
+            text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]  # untyped in the library
+            return text.removesuffix(OPENMETRICS_END)
+        return generate_latest(registry)
+
+    def _task_pieces(self, wanted: Collection[str], *, openmetrics: bool) -> Iterator[bytes]:
+        families, texts = self._series_cache.snapshot()
+        columns = zip(*texts, strict=True) if texts else ((),) * len(families)
+
+        def pieces() -> Iterator[bytes]:
+            for row, column in zip(families, columns, strict=True):
+                if wanted and row.family.name not in wanted:
+                    continue
+                text = b"".join(column)
+                if text or not wanted:
+                    yield row.family.heading(openmetrics=openmetrics)
+                    yield text
+
+        return pieces()
+
+
+class PrefixFilter(Collector):
+    """The families of a registry whose names begin with one of the prefixes."""
+
+    def __init__(self, registry: CollectorRegistry, prefixes: tuple[str, ...]) -> None:
+        self._registry = registry
+        self._prefixes = prefixes
+
+    def describe(self) -> Iterator[Metric]:
+        """The same, so that they can be asked for by name."""
+        return self.collect()
+
+    def collect(self) -> Iterator[Metric]:
+        """The families as the registry has them now."""
+        return (metric for metric in self._registry.collect() if metric.name.startswith(self._prefixes))
+
+
+def choose_format(accept: str) -> Format:
+    """Return the format that an `Accept` header prefers; the text format if it names neither."""
+    best, best_quality = Format.TEXT, 0.0
+    for media, parameters, quality in _parts(accept):
+        found = _FORMATS.get(media)
+        if media == "application/openmetrics-text" and parameters.get("version", "") in _OPENMETRICS_VERSIONS:
+            found = Format.OPENMETRICS
+        if found is not None and quality > best_quality:
+            best, best_quality = found, quality
+    return best
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an `Accept-Encoding` header names gzip (or `*`), not with q=0, and not below the plain text."""
+    qualities = {coding: quality for coding, _, quality in _parts(accept_encoding)}
+    gzip = qualities.get("gzip", qualities.get("*", 0.0))
+    return gzip > 0.0 and gzip >= qualities.get("identity", 0.0)
+
+
+def _parts(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    for part in header.split(","):
+        value, *rest = part.split(";")
+        parameters = {
+            name.strip().lower(): text.strip().strip('"') for name, _, text in (field.partition("=") for field in rest)
+        }
+        if value.strip():
+            yield value.strip().lower(), parameters, _quality(parameters.pop("q", "1"))
+
+
+def _quality(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 0.0
