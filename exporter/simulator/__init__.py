@@ -1,1 +1,1 @@
-"""The vendor's side of WebCast tasks: signed, paced and faithful, so that everything else can be tried without it."""
+"""A simulated vendor API: signed, rate-limited, with tasks that run and callbacks; for the demo and the tests."""

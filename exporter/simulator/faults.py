@@ -1,23 +1,251 @@
-"""Faults on demand: the mode in force, for whom and how long."""
+"""Faults on demand: what each makes of the reply to a call that is in order, and which one is in force."""
 
+import json
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from enum import StrEnum
+from typing import Any
 
-from exporter.model.target import TargetId
-from exporter.simulator.mishaps import FAULTS, Fault, Incident
-from exporter.simulator.modes import AT_THE_DOOR, FaultMode
-from exporter.simulator.replies import Metadata, Reply, Style
+from exporter.model.target import ID_PATTERN, TargetId
+from exporter.simulator import replies
+from exporter.simulator.replies import (
+    CallMetadata,
+    NotFoundForm,
+    Outcome,
+    ReplyStyle,
+    Sending,
+    VendorError,
+    VendorReply,
+    failure,
+    not_found,
+)
 
-__all__ = ["FAULTS", "Fault", "FaultMode", "Faults", "Incident"]
+CANARY = "canary-vendor-message"
+"""Part of vendor texts that echo a request; it must appear nowhere behind the exporter."""
+HTML_PAGE = (
+    f"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><p>{CANARY}</p></body></html>\n".encode()
+)
+PADDING = b', "Padding": "' + b"x" * (8 * 1024 * 1024) + b'"}'
+MAX_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A call in order: the reply it would have had, and what another one is made of. `at` is in Unix seconds."""
+
+    reply: VendorReply
+    metadata: CallMetadata
+    style: ReplyStyle
+    target: TargetId
+    at: float
+    latency: float
+    retry_after: int
+
+
+Fault = Callable[[Incident], VendorReply]
+
+
+def _none(incident: Incident) -> VendorReply:
+    return incident.reply
+
+
+def _late(incident: Incident) -> VendorReply:
+    return replace(incident.reply, delay=incident.reply.delay + incident.latency)
+
+
+def _refusal(error: VendorError) -> Fault:
+    return lambda incident: failure(incident.metadata, error, f"Refused: {CANARY}")
+
+
+def _over_qps(incident: Incident) -> VendorReply:
+    error = replies.OVER_QPS._replace(http_status=incident.style.throttle_http_status)
+    return failure(incident.metadata, error, f"The request exceeds the limit. {CANARY}")
+
+
+def _plain(status: int, *headers: tuple[str, str], outcome: Outcome = Outcome.REFUSED) -> Fault:
+    """An answer of what stands before the vendor's gateway."""
+    body = f"{status} {CANARY}\n".encode()
+    return lambda _: VendorReply(status, None, outcome, headers, body=body, content_type="text/plain")
+
+
+def _too_many(retry_after: Callable[[Incident], str]) -> Fault:
+    return lambda incident: _plain(429, ("Retry-After", retry_after(incident)), outcome=Outcome.THROTTLED)(incident)
+
+
+def _not_found(form: NotFoundForm) -> Fault:
+    return lambda incident: not_found(incident.metadata, replace(incident.style, not_found=form), incident.target)
+
+
+def _document(change: Callable[[Any], Any]) -> Fault:
+    """Another document; that the vendor has answered is true all the same."""
+    return lambda incident: replace(incident.reply, document=change(incident.reply.document))
+
+
+def _body(make: Callable[[Any], bytes], content_type: str = "application/json") -> Fault:
+    def fault(incident: Incident) -> VendorReply:
+        body = make(incident.reply.document)
+        return replace(incident.reply, outcome=Outcome.FAILED, body=body, content_type=content_type)
+
+    return fault
+
+
+def _sent(sending: Sending) -> Fault:
+    return lambda incident: replace(incident.reply, outcome=Outcome.FAILED, sending=sending)
+
+
+def _cut(document: Any) -> bytes:
+    whole = json.dumps(document).encode()
+    return whole[: len(whole) // 2]
+
+
+def _fields(change: Callable[[str, Any], Any]) -> Fault:
+    """With `change` for each field of the task; an answer without one stays as it is."""
+
+    def changed(document: Any) -> Any:
+        result = document.get("Result")
+        if not isinstance(result, dict):
+            return document
+        tasks = {key: {name: change(name, value) for name, value in task.items()} for key, task in result.items()}
+        return {**document, "Result": tasks}
+
+    return _document(changed)
+
+
+def _of_another_type(_name: str, value: Any) -> Any:
+    if isinstance(value, (str, bool)):
+        return 7
+    return "none of these" if isinstance(value, (int, float, list)) else [value]
+
+
+def _as_text(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_text(key, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_text(name, item) for item in value]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class FaultMode(StrEnum):
+    """A fault: `says` explains what it does to a call that is in order, `apply` does it."""
+
+    says: str
+    apply: Fault
+
+    def __new__(cls, value: str, says: str, apply: Fault = _none) -> "FaultMode":  # noqa: D102 - as any enum's
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.says = says
+        member.apply = apply  # type: ignore[method-assign]  # a function of its own, not a method
+        return member
+
+    NONE = "none", "no fault"
+    LATENCY = "latency", "the right answer, late", _late
+
+    THROTTLE = "throttle", "FlowLimitExceeded.QPSOverLimit, on HTTP 200 unless the style says otherwise", _over_qps
+    THROTTLE_SECONDS = (
+        "throttle_seconds",
+        "HTTP 429 without an envelope, Retry-After in seconds",
+        _too_many(lambda incident: str(incident.retry_after)),
+    )
+    THROTTLE_DATE = (
+        "throttle_date",
+        "HTTP 429 without an envelope, Retry-After as a date",
+        _too_many(lambda incident: formatdate(incident.at + incident.retry_after, usegmt=True)),
+    )
+    SERVER_ERROR = "server_error", "InternalError, HTTP 500", _refusal(replies.INTERNAL_ERROR)
+
+    INVALID_ACCESS_KEY = "invalid_access_key", "InvalidAccessKey", _refusal(replies.INVALID_ACCESS_KEY)
+    INVALID_SIGNATURE = "invalid_signature", "SignatureDoesNotMatch", _refusal(replies.SIGNATURE_MISMATCH)
+    INVALID_AUTHORIZATION = "invalid_authorization", "InvalidAuthorization", _refusal(replies.INVALID_AUTHORIZATION)
+    INVALID_CREDENTIAL = "invalid_credential", "InvalidCredential", _refusal(replies.INVALID_CREDENTIAL)
+    NO_SIGNATURE = (
+        "no_signature",
+        "MissingAuthenticationToken, as behind a proxy that drops headers",
+        _refusal(replies.MISSING_TOKEN),
+    )
+    EXPIRED_TOKEN = "expired_token", "InvalidSecretToken", _refusal(replies.INVALID_SECRET_TOKEN)
+    LACK_POLICY = "lack_policy", "LackPolicy", _refusal(replies.LACK_POLICY)
+    CLOCK = "clock", "the simulator's clock is an hour ahead: InvalidTimestamp, and its Date says why"
+
+    APP_DENIED = "app_denied", "AccessDenied.NoPermissionForApp", _refusal(replies.NO_PERMISSION_FOR_APP)
+    APP_OF_ANOTHER_PROJECT = "app_of_another_project", "LackProjectPolicy", _refusal(replies.LACK_PROJECT_POLICY)
+    APP_OF_ANOTHER_ACCOUNT = (
+        "app_of_another_account",
+        "InvalidParameter.AccountIdMismatch",
+        _refusal(replies.WRONG_OWNER),
+    )
+    APP_UNKNOWN = "app_unknown", "InvalidParameter.NotExistAppId", _refusal(replies.UNKNOWN_APP)
+
+    NOT_FOUND_ERROR = "not_found_error", "no such task: an error of its own", _not_found(NotFoundForm.ERROR)
+    NOT_FOUND_BARE_ERROR = "not_found_bare_error", "no such task: an error", _not_found(NotFoundForm.BARE_ERROR)
+    NOT_FOUND_NULL = "not_found_null", "no such task: a null result", _not_found(NotFoundForm.NULL_RESULT)
+    NOT_FOUND_EMPTY = "not_found_empty", "no such task: an empty task", _not_found(NotFoundForm.EMPTY_TASK)
+    NOT_FOUND_ZERO = "not_found_zero", "no such task: an all-zero task", _not_found(NotFoundForm.ALL_ZERO)
+
+    HTTP_400 = "http_400", "a plain 400", _plain(400)
+    HTTP_403 = "http_403", "a plain 403, as a firewall's", _plain(403)
+    HTTP_404 = "http_404", "a plain 404", _plain(404)
+    HTTP_500 = "http_500", "a plain 500", _plain(500, outcome=Outcome.FAILED)
+    HTTP_502 = "http_502", "a plain 502", _plain(502, outcome=Outcome.FAILED)
+    HTTP_503 = (
+        "http_503",
+        "a plain 503 with Retry-After",
+        _plain(503, ("Retry-After", "1"), outcome=Outcome.FAILED),
+    )
+    REDIRECT = "redirect", "a 302 to another path", _plain(302, ("Location", "/elsewhere"))
+
+    HTML = "html", "a page in place of JSON, as a captive portal's", _body(lambda _: HTML_PAGE, "text/html")
+    EMPTY = "empty", "no body", _body(lambda _: b"")
+    CUT_JSON = "cut_json", "half a document with the right length", _body(_cut)
+    LIST = "list", "the document in a list", _document(lambda document: [document])
+    STRANGE_JSON = (
+        "strange_json",
+        "JSON of another API",
+        _document(lambda _: {"status": "ok", "message": CANARY}),
+    )
+    WRONG_TYPES = "wrong_types", "no field of the right type", _fields(_of_another_type)
+    ODD_FIELDS = (
+        "odd_fields",
+        "no field of the right type, except Status",
+        _fields(lambda name, value: value if name == "Status" else _of_another_type(name, value)),
+    )
+    NUMBERS_AS_TEXT = "numbers_as_text", "every number written as text", _fields(_as_text)
+    HUGE = "huge", "8 MiB", _body(lambda document: json.dumps(document).encode()[:-1] + PADDING)
+
+    STALL = "stall", "no answer, on a connection that stays", _sent(Sending.NEVER)
+    TRICKLE = "trickle", "a byte now and then", _sent(Sending.DRIPPING)
+    CLOSE = "close", "the connection is closed before an answer", _sent(Sending.CLOSED)
+    RESET = "reset", "the connection is reset before an answer", _sent(Sending.RESET)
+    RESET_HALFWAY = (
+        "reset_halfway",
+        "the connection is reset in the middle of an answer",
+        _sent(Sending.RESET_HALFWAY),
+    )
+
+    CONNECTION_REFUSED = "connection_refused", "no process listens (Linux)"
+    NO_TLS = "no_tls", "a plain answer on the port of an https endpoint"
+    UNKNOWN_CA = "unknown_ca", "an https endpoint shows a certificate of another authority"
+
+
+CONNECTION_FAULTS = frozenset({FaultMode.CONNECTION_REFUSED, FaultMode.NO_TLS, FaultMode.UNKNOWN_CA})
+"""Faults that a caller meets before its request is read, whatever it asks for."""
+TLS_FAULTS = frozenset({FaultMode.NO_TLS, FaultMode.UNKNOWN_CA})
+
+
+def describe_faults() -> str:
+    """All faults, one a line."""
+    width = max(len(mode) for mode in FaultMode)
+    return "\n".join(f"{mode:{width}}  {mode.says}" for mode in FaultMode)
 
 
 @dataclass(slots=True)
 class Faults:
-    """The mode in force, which a test, a command or a page may change at any time.
+    """The fault in force, which may be changed at any time.
 
-    `only` names an app, or a task as `APP/ROOM/TASK`: others meet no fault, unless it is at the door. Seconds:
-    `latency` of late answers, `retry_after` of throttled ones, `ahead` of the clock. It ends by itself at `until`
-    (Unix seconds).
+    `only` names an app, or a task as `APP/ROOM/TASK`; others meet no fault, unless it is of the connection. Seconds:
+    `latency` of late answers, `retry_after` of throttled ones, `ahead` of the clock. It ends at `until` (Unix seconds).
     """
 
     mode: FaultMode = FaultMode.NONE
@@ -27,28 +255,70 @@ class Faults:
     only: str = ""
     until: float = math.inf
 
-    def apply(self, reply: Reply, metadata: Metadata, style: Style, target: TargetId, at: float) -> Reply:
-        """What is sent in place of `reply`, to a call for `target` that arrived at `at` (Unix seconds)."""
+    def apply(
+        self, reply: VendorReply, metadata: CallMetadata, style: ReplyStyle, target: TargetId, at: float
+    ) -> VendorReply:
+        """The answer to a call for `target` that arrived at `at` (Unix seconds) and would have had `reply`."""
         if self.only not in ("", target.app_id, str(target)):
             return reply
-        return FAULTS[self.mode](Incident(reply, metadata, style, at, self.latency, self.retry_after))
+        return self.mode.apply(Incident(reply, metadata, style, target, at, self.latency, self.retry_after))
 
     @property
     def clock_ahead(self) -> float:
-        """By how many seconds the clock of whoever checks a signature is wrong now."""
+        """By how many seconds the clock of the signature check is wrong now."""
         return self.ahead if self.mode is FaultMode.CLOCK else 0.0
 
     @property
-    def at_the_door(self) -> FaultMode:
-        """The mode, if it is one that is met before a request is read."""
+    def of_connection(self) -> FaultMode:
+        """The fault in force if it is one of the connection, else none."""
         mode = self.mode
-        return mode if mode in AT_THE_DOOR else FaultMode.NONE
+        return mode if mode in CONNECTION_FAULTS else FaultMode.NONE
 
     def begin(self, mode: FaultMode, *, only: str = "", until: float = math.inf) -> None:
-        """Put a mode in force."""
+        """Put a fault in force."""
         self.only, self.until, self.mode = only, until, mode
 
-    def look(self, now: float) -> None:
-        """End what has lasted long enough."""
+    def expire(self, now: float) -> None:
+        """End the fault when its time is over."""
         if now >= self.until:
             self.begin(FaultMode.NONE)
+
+    def configure(self, query: Mapping[str, str], at: float, *, tls: bool) -> None:
+        """Put the fault of a `POST /fault` in force; ValueError with a sentence, and nothing is changed."""
+        names = {"mode", "only", "seconds", "latency", "retry_after", "ahead"}
+        if unknown := query.keys() - names:
+            raise ValueError(f"{min(unknown)} is none of {', '.join(sorted(names))}")
+        if query.get("mode") not in list(FaultMode):
+            raise ValueError("mode is none of those that GET /fault lists")
+        mode, only = next(mode for mode in FaultMode if mode == query["mode"]), query.get("only", "")
+        seconds = _seconds(query, "seconds", math.inf)
+        if mode in CONNECTION_FAULTS and (only or seconds == math.inf):
+            raise ValueError(f"{mode} takes `seconds`, because HTTP cannot end it, and no `only`: it is for all callers")
+        if mode in TLS_FAULTS and not tls:
+            raise ValueError(f"{mode} needs an https endpoint: start it with --tls")
+        if only and not all(ID_PATTERN.fullmatch(part) for part in only.split("/")):
+            raise ValueError("only names an app, or a task as APP/ROOM/TASK")
+        latency = _seconds(query, "latency", self.latency)
+        retry_after = int(_seconds(query, "retry_after", self.retry_after))
+        self.ahead = _seconds(query, "ahead", self.ahead, least=-MAX_SECONDS)
+        self.latency, self.retry_after = latency, retry_after
+        self.begin(mode, only=only, until=at + seconds)
+
+    def document(self, at: float) -> dict[str, Any]:
+        """The fault in force and those there are, for `GET /fault`."""
+        return {
+            "mode": self.mode,
+            "only": self.only,
+            "seconds_left": None if self.until == math.inf else max(0.0, self.until - at),
+            "modes": {mode.value: mode.says for mode in FaultMode},
+        }
+
+
+def _seconds(query: Mapping[str, str], name: str, default: float, least: float = 0.0) -> float:
+    try:
+        value = float(query[name]) if name in query else default
+    except ValueError:
+        value = math.nan
+    if name in query and not least <= value <= MAX_SECONDS:
+        raise ValueError(f"{name} must be a number of seconds from {least:g} to {MAX_SECONDS:g}")
+    return value

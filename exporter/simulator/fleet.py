@@ -1,133 +1,347 @@
-"""The tasks there are: what was started, what was stopped, and in a demo fleet what lives on by itself."""
+"""The simulated tasks: started and stopped by calls, by a plan, by hand in a rehearsal, and what is true of them."""
 
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from random import Random
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from heapq import heappop, heappush
 from threading import Lock
+from typing import Any
 
+from exporter.enums import VENDOR_STOP_REASONS, PageReason, Status, StopReason
 from exporter.model.target import TargetId
-from exporter.simulator.agenda import Agenda
-from exporter.simulator.lives import Life, Plan, begin
-from exporter.simulator.member import Member, Successor
-from exporter.simulator.notices import Notice
-from exporter.simulator.scenery import HABITS, TEAMS, demo_target, next_life, opening_life
+from exporter.simulator.lifecycle import (
+    CHECKS,
+    CallbackEvent,
+    Ending,
+    PageRemedy,
+    RunPlan,
+    RunState,
+    SimulatedRun,
+    begin_run,
+    callback_events,
+    end_run,
+    run_state,
+)
+
+MAX_RUNS = 1000
+"""Runs kept of one task; older ones are forgotten."""
+LONGEST_RUN = 86_400
+REHEARSAL_INTERVAL = 5
+"""Seconds between two checks of a page whose task has that check switched off."""
+REHEARSAL_CYCLES = 60
+
+Successor = Callable[[int, int], SimulatedRun]
+"""From the number of a run and the end of the one before to that run, which is created after that end."""
+
+
+class Action(StrEnum):
+    """What a person does to a task in a rehearsal; `says` is the explanation."""
+
+    says: str
+
+    def __new__(cls, value: str, says: str) -> "Action":  # noqa: D102 - as any enum's
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.says = says
+        return member
+
+    START = "start", "heal it, or start a new run"
+    FAIL = "fail", "Status 4: StartTaskFailed before its start, UnknownStopReason after it"
+    FREEZE = "freeze", "the page freezes: refresh and reschedule callbacks until start"
+    BLANK = "blank", "the page is blank: refresh and reschedule callbacks until start"
+    CRASH = "crash", "the page crashes: reschedule callbacks until start"
+    END = "end", "stopped by StopByAPI"
+    CUT = "cut", "stopped by ExceedMaxRunningTime"
+    HANG = "hang", "a new run that hangs in not_started"
+    UNKNOWN = "unknown", "Status 0 until start"
+
+
+PAGE_ACTIONS = {Action.FREEZE: PageReason.FREEZE, Action.BLANK: PageReason.BLANK, Action.CRASH: PageReason.CRASH}
+
+
+@dataclass(slots=True)
+class FleetTask:
+    """One task: its runs, oldest first, and the one that `successor` makes after the latest."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    successor: Successor | None = None
+    runs: deque[SimulatedRun] = field(default_factory=lambda: deque(maxlen=MAX_RUNS))
+    number: int = 0
+    upcoming: SimulatedRun | None = None
+
+    def add(self, run: SimulatedRun) -> None:
+        """Make a run the latest."""
+        self.runs.append(run)
+        self.number += 1
+        self.replace_latest(run)
+
+    def replace_latest(self, run: SimulatedRun) -> None:
+        """Change the latest run, and with it the one that follows."""
+        self.runs[-1] = run
+        following = self.successor(self.number, run.end) if self.successor and run.end is not None else None
+        self.upcoming = following if following and following.created > (run.end or 0) else None
+
+    def catch_up(self, at: int) -> None:
+        """Add every run that is created until `at`."""
+        while self.upcoming is not None and self.upcoming.created <= at:
+            self.add(self.upcoming)
+
+    def is_live(self, at: int) -> bool:
+        """Whether the latest run goes on at `at`."""
+        self.catch_up(at)
+        end = self.runs[-1].end
+        return end is None or end > at
 
 
 class Fleet:
-    """All tasks of a simulation, safe to use from several threads. `clock` gives Unix seconds."""
+    """All tasks of a simulation, safe to use from several threads. `clock` gives Unix seconds.
+
+    While it is followed, `due_events` gives the callback events that have come due since it was last asked.
+    """
 
     def __init__(self, clock: Callable[[], float], speed: float = 1.0) -> None:
         self.clock = clock
         self.speed = speed
-        self._members: dict[TargetId, Member] = {}
-        self._agenda = Agenda()
+        self._tasks: dict[TargetId, FleetTask] = {}
+        self._told_until: int | None = None
+        self._wakeups: list[tuple[int, TargetId]] = []
         self._lock = Lock()
-
-    @classmethod
-    def demo(cls, tasks: int, speed: float, seed: int, clock: Callable[[], float]) -> "Fleet":
-        """A fleet met in the middle of its day: all states at once, each task beginning anew after its end."""
-        fleet = cls(clock, speed)
-        for index in range(tasks):
-            target = demo_target(index)
-            habit = HABITS[index % len(HABITS)]
-
-            def following(number: int, end: int, target: TargetId = target, index: int = index) -> Life:
-                dice = Random(f"{seed}/{target}/{number}")
-                return next_life(HABITS[index % len(HABITS)], dice, end, speed)
-
-            opening = opening_life(habit, Random(f"{seed}/{target}/0"), clock(), speed)
-            fleet.add(target, opening, labels={"team": TEAMS[index % len(TEAMS)]}, successor=following)
-        return fleet
 
     def add(
         self,
         target: TargetId,
-        life: Life,
+        run: SimulatedRun,
         *,
         labels: Mapping[str, str] | None = None,
         successor: Successor | None = None,
     ) -> None:
-        """Put a life under an id; lives already there stay in its past, and so do labels when none are given."""
+        """Add a run of a task; earlier runs stay, and so do labels when none are given."""
         with self._lock:
-            self._put(target, life, labels, successor)
+            self._add(target, run, labels, successor)
 
-    def begin(self, target: TargetId, plan: Plan, *, age: float = 0.0) -> Life:
-        """Let a plan come true at the fleet's speed; it was created `age` seconds ago."""
-        life = begin(plan, self.clock() - age, self.speed)
-        self.add(target, life)
-        return life
+    def begin(self, target: TargetId, plan: RunPlan, *, age: float = 0.0) -> SimulatedRun:
+        """Add a run by a plan at the fleet's speed, created `age` seconds ago."""
+        run = begin_run(plan, self.clock() - age, self.speed)
+        self.add(target, run)
+        return run
 
-    def start(self, target: TargetId, life: Life) -> bool:
-        """What StartWebcast does; False when the task's last life goes on, and nothing begins."""
+    def start(self, target: TargetId, run: SimulatedRun) -> bool:
+        """StartWebcast; False when the task's latest run goes on, and nothing begins."""
         with self._lock:
-            member = self._members.get(target)
-            if member is not None and member.goes_on(life.created):
+            task = self._tasks.get(target)
+            if task is not None and task.is_live(run.created):
                 return False
-            self._put(target, life)
+            self._add(target, run)
             return True
 
     def stop(self, target: TargetId) -> bool:
-        """What StopWebcast does; False when there is nothing live to stop."""
+        """StopWebcast; False when there is no live run."""
         with self._lock:
-            at = self._now()  # within the lock: what `due` has given is past, and a stop must not undo it
-            member = self._members.get(target)
-            if member is None or not member.goes_on(at):
+            at, task = self._now(), self._tasks.get(target)
+            if task is None or not task.is_live(at):
                 return False
-            member.stop(at)
+            task.replace_latest(end_run(task.runs[-1], at, Ending.STOPPED_BY_API))
+            self._expect(target, task)
             return True
 
-    def follow(self) -> None:
-        """From now on have `due` give what happens; for one listener at a time."""
+    def act(self, target: TargetId, action: Action) -> RunState | None:
+        """Do something to a task by hand; it then stays as it is until the next action. None: there is no such task."""
         with self._lock:
-            self._agenda.open(self._now())
-            for member in self._members.values():
-                member.tell_all()
+            task = self._tasks.get(target)
+            if task is None:
+                return None
+            task.catch_up(self._now())
+            at = max(self._now(), task.runs[-1].created + 1)
+            task.successor = None
+            changed, *new = _acted(action, task.runs[-1], at)
+            task.replace_latest(changed)
+            for run in new:
+                task.add(run)
+            self._expect(target, task)
+            return run_state(task.runs[-1], at)
+
+    def follow(self) -> None:
+        """Have `due_events` give what happens from now on; for one listener at a time."""
+        with self._lock:
+            self._told_until = self._now()
+            self._wakeups.clear()
+            for target, task in self._tasks.items():
+                self._expect(target, task)
 
     def unfollow(self) -> None:
-        """Have `due` give nothing more."""
+        """Have `due_events` give nothing more."""
         with self._lock:
-            self._agenda.close()
+            self._told_until = None
+            self._wakeups.clear()
 
-    def due(self) -> list[Notice]:
-        """Every notice that came due since it was last asked; cheap, however many tasks there are."""
+    def due_events(self) -> list[CallbackEvent]:
+        """Every event since it was last asked, but for this very millisecond; cheap, however many tasks there are."""
         with self._lock:
-            at = self._now()
-            for target in self._agenda.births(at):
-                self._members[target].catch_up(at)
-            return self._agenda.take(at)
+            if self._told_until is None:
+                return []
+            since, self._told_until = self._told_until, max(self._now(), self._told_until)
+            until, targets = self._told_until, set()
+            while self._wakeups and self._wakeups[0][0] < until:
+                targets.add(heappop(self._wakeups)[1])
+            for target in targets:
+                self._tasks[target].catch_up(until)
+                self._expect(target, self._tasks[target])
+            events = [event for target in targets for event in self._events(target, since) if event.at < until]
+            return sorted(events, key=lambda event: event.at)
 
-    def life(self, target: TargetId, at: int) -> Life | None:
-        """The latest life of a task at `at` (Unix milliseconds, not before an earlier question's)."""
+    def run(self, target: TargetId, at: int) -> SimulatedRun | None:
+        """The latest run of a task at `at`, which is not before an earlier question's."""
         with self._lock:
-            member = self._members.get(target)
-            if member is None:
+            if (task := self._tasks.get(target)) is None:
                 return None
-            member.catch_up(at)
-            return member.lives[-1]
+            task.catch_up(at)
+            return task.runs[-1]
 
-    def lives(self, at: int) -> dict[TargetId, tuple[Life, ...]]:
-        """Every life of every task that was created until `at` (Unix milliseconds), oldest first."""
+    def runs(self, at: int) -> dict[TargetId, tuple[SimulatedRun, ...]]:
+        """Every run of every task that was created until `at`, oldest first."""
         with self._lock:
-            for member in self._members.values():
-                member.catch_up(at)
-            return {target: tuple(member.lives) for target, member in self._members.items()}
+            for task in self._tasks.values():
+                task.catch_up(at)
+            return {target: tuple(task.runs) for target, task in self._tasks.items()}
 
     def targets(self) -> dict[TargetId, Mapping[str, str]]:
         """Every task's labels."""
         with self._lock:
-            return {target: dict(member.labels) for target, member in self._members.items()}
+            return {target: dict(task.labels) for target, task in self._tasks.items()}
 
     def _now(self) -> int:
-        """Unix milliseconds."""
         return round(self.clock() * 1000)
 
-    def _put(
+    def _add(
         self,
         target: TargetId,
-        life: Life,
+        run: SimulatedRun,
         labels: Mapping[str, str] | None = None,
         successor: Successor | None = None,
     ) -> None:
-        member = self._members.setdefault(target, Member(target, self._agenda))
-        member.labels = member.labels if labels is None else labels
-        member.successor = successor
-        member.receive(life)
+        task = self._tasks.setdefault(target, FleetTask())
+        task.labels = task.labels if labels is None else labels
+        task.successor = successor
+        task.add(run)
+        self._expect(target, task)
+
+    def _expect(self, target: TargetId, task: FleetTask) -> None:
+        """Look at a task again when something is due; one look too many does no harm."""
+        if self._told_until is None:
+            return
+        times = {event.at for event in self._events(target, self._told_until)}
+        if task.upcoming is not None:
+            times.add(task.upcoming.created)
+        if times:
+            heappush(self._wakeups, (min(times), target))
+
+    def _events(self, target: TargetId, since: int) -> list[CallbackEvent]:
+        runs = (run for run in self._tasks[target].runs if run.end is None or run.end >= since)
+        return [event for run in runs for event in callback_events(target, run) if event.at >= since]
+
+
+def _acted(action: Action, run: SimulatedRun, at: int) -> tuple[SimulatedRun, ...]:
+    """The latest run as an action leaves it, and the new run if there is one."""
+    live = run.end is None or run.end > at
+    new = SimulatedRun(run.settings, at, None, None, Ending.TIMED_OUT)
+    if action is Action.HANG:
+        return end_run(run, at, Ending.STOPPED_BY_API) if live else run, new
+    if action is Action.FAIL and live and (run.start is None or run.start > at):
+        return (end_run(run, at, Ending.START_FAILED),)
+    begun = _running(run if live else new, at)
+    changed = {
+        Action.FAIL: lambda: end_run(begun, at, Ending.BROKE),
+        Action.END: lambda: end_run(begun, at, Ending.STOPPED_BY_API),
+        Action.CUT: lambda: end_run(begun, at, Ending.TIMED_OUT),
+        Action.UNKNOWN: lambda: replace(begun, unknown=(*begun.unknown, (at, begun.end or at))),
+        Action.START: lambda: begun,
+    }.get(action, lambda: _troubled(begun, PAGE_ACTIONS[action], at))()
+    return (changed,) if live else (run, changed)
+
+
+def _running(run: SimulatedRun, at: int) -> SimulatedRun:
+    """The run in good order from `at` on: started, and without an end before it has run for a day."""
+    start = run.start if run.start is not None and run.start <= at else at
+    return SimulatedRun(
+        replace(run.settings, max_running_time=LONGEST_RUN),
+        run.created,
+        start,
+        start + LONGEST_RUN * 1000,
+        Ending.TIMED_OUT,
+        tuple((since, min(until, at)) for since, until in run.unknown if since < at),
+        tuple(remedy for remedy in run.remedies if remedy.at < at),
+    )
+
+
+def _troubled(run: SimulatedRun, reason: PageReason, at: int) -> SimulatedRun:
+    """The run with a page that stays in trouble: the vendor's remedies come again and again."""
+    setting, steps = CHECKS[reason]
+    settings = replace(run.settings, **{setting: getattr(run.settings, setting) or REHEARSAL_INTERVAL})
+    interval = 1000 * getattr(settings, setting)
+    cycle = interval * max(checks for _, checks in steps)
+    remedies = tuple(
+        PageRemedy(at + cycle * number + interval * checks, status, reason)
+        for number in range(REHEARSAL_CYCLES)
+        for status, checks in steps
+    )
+    return replace(run, settings=settings, remedies=(*run.remedies, *remedies))
+
+
+def states(fleet: Fleet, at: int) -> dict[TargetId, RunState]:
+    """The state of each task at `at`."""
+    return {target: run_state(runs[-1], at) for target, runs in fleet.runs(at).items()}
+
+
+def status_counts(fleet: Fleet, at: int) -> dict[Status, int]:
+    """How many tasks are in each status; every status is there."""
+    counts = Counter(state.status for state in states(fleet, at).values())
+    return {status: counts[status] for status in Status}
+
+
+def stopped_runs(fleet: Fleet, at: int) -> list[tuple[TargetId, SimulatedRun]]:
+    """Every run that is over at `at`."""
+    return [
+        (target, run)
+        for target, runs in fleet.runs(at).items()
+        for run in runs
+        if run.end is not None and run.end <= at
+    ]
+
+
+def stop_reason(run: SimulatedRun) -> StopReason:
+    """Why a run ends, as the exporter labels it."""
+    return VENDOR_STOP_REASONS.get(run.ending.reason, StopReason.UNSPECIFIED)
+
+
+def stop_counts(fleet: Fleet, at: int) -> dict[StopReason, int]:
+    """How many runs are over, by reason; every reason that a reply can show is there."""
+    counts = Counter(stop_reason(run) for _, run in stopped_runs(fleet, at))
+    return {reason: counts[reason] for reason in (*VENDOR_STOP_REASONS.values(), StopReason.UNSPECIFIED)}
+
+
+def page_event_counts(fleet: Fleet, at: int) -> Counter[tuple[int, str]]:
+    """How many page events there were until `at`, by the callback's Status and Reason."""
+    every = (remedy for runs in fleet.runs(at).values() for run in runs for remedy in run.remedies)
+    return Counter((remedy.status, remedy.reason.value) for remedy in every if remedy.at <= at)
+
+
+def truth_document(fleet: Fleet, at: float) -> dict[str, Any]:
+    """All of it as JSON for `GET /truth`; times are Unix seconds, null = not yet."""
+    now = int(at * 1000)
+    return {
+        "now": at,
+        "tasks": {str(target): state_document(state) for target, state in states(fleet, now).items()},
+        "statuses": {status.value: count for status, count in status_counts(fleet, now).items()},
+        "stops": {reason.value: count for reason, count in stop_counts(fleet, now).items()},
+        "page_events": [
+            {"status": status, "reason": reason, "count": count}
+            for (status, reason), count in sorted(page_event_counts(fleet, now).items())
+        ],
+    }
+
+
+def state_document(state: RunState) -> dict[str, Any]:
+    """One task's state as JSON."""
+    times = {"start": state.start / 1000 if state.start else None, "end": state.end / 1000 if state.end else None}
+    return {"status": state.status.value, "reason": state.reason, **times}

@@ -1,10 +1,11 @@
-"""The vendor's envelope: a result or an error, and the errors there are (docs 6369/68677 and 6348/70426)."""
+"""The vendor's replies: envelope, errors (docs 6369/68677, 6348/70426) and the forms that its pages leave open."""
 
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any, NamedTuple
 
-from exporter.simulator.sending import Sending
+from exporter.model.target import TargetId
+from exporter.simulator.lifecycle import TaskSettings
 from exporter.volcengine.signing import SERVICE
 
 
@@ -42,6 +43,14 @@ WRONG_OWNER = VendorError("InvalidParameter.AccountIdMismatch")
 TASK_NOT_FOUND = VendorError("InvalidParameter.ErrorActiveTaskNotFound")
 OVER_QPS = VendorError("FlowLimitExceeded.QPSOverLimit", 200)
 
+ALL_ZERO = {
+    "StartTime": 0,
+    "EndTime": 0,
+    "Status": 0,
+    "StopReason": "",
+    **TaskSettings(user_id="", source_url="", video=(), max_running_time=0).document(),
+}
+
 
 class Refusal(Exception):
     """A call the vendor answers with an error; the message is the error's Message and may echo the request."""
@@ -52,7 +61,7 @@ class Refusal(Exception):
 
 
 class Outcome(StrEnum):
-    """What became of a call; a task that is not found has been answered."""
+    """How a call ended; a task that is not found has been answered."""
 
     ANSWERED = "answered"
     THROTTLED = "throttled"
@@ -61,16 +70,44 @@ class Outcome(StrEnum):
 
 
 class NotFoundForm(StrEnum):
-    """How a task that cannot be found is told; the vendor does not document which."""
+    """How a task that cannot be found is answered; the vendor does not document which. `says` is the explanation."""
 
-    ERROR = "error"
-    NULL_RESULT = "null"
-    ALL_ZERO = "zero"
+    says: str
+
+    def __new__(cls, value: str, says: str) -> "NotFoundForm":  # noqa: D102 - as any enum's
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.says = says
+        return member
+
+    ERROR = "error", "InvalidParameter.ErrorActiveTaskNotFound"
+    BARE_ERROR = "bare_error", "InvalidParameter, whose Message alone says it"
+    NULL_RESULT = "null", "a null Result"
+    EMPTY = "empty", "an empty Result"
+    MISSING = "missing", "no Result"
+    TEXT = "text", 'the Result ""'
+    NULL_TASK = "null_task", "a null task"
+    EMPTY_TASK = "empty_task", "an empty task"
+    ALL_ZERO = "zero", "an all-zero task"
+    ECHO = "echo", "a task that echoes the ids, and no more"
+    UNKNOWN_REASON = "unknown_reason", "a task of Status 0 with UnknownStopReason"
+    DEFAULTS = "defaults", "a task with the default MaxRunningTime, and no more"
+
+
+class Sending(Enum):
+    """What happens to an answer on its way."""
+
+    WHOLE = "whole"
+    NEVER = "never"
+    DRIPPING = "dripping"
+    CLOSED = "closed"
+    RESET = "reset"
+    RESET_HALFWAY = "reset halfway"
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
-    """Where the vendor's pages contradict each other or are silent, what this one does.
+class ReplyStyle:
+    """What the simulator does where the vendor's pages contradict each other or are silent.
 
     `task_key`: the table of the seed page writes WebCastTask, its sample WebcastTask. `omit_zero`: as Go's omitempty,
     a zero Status included. `throttle_http_status`: 200 or 429.
@@ -81,10 +118,14 @@ class Style:
     omit_zero: bool = False
     throttle_http_status: int = 200
 
+    def result(self, task: Any) -> dict[str, Any]:
+        """The Result with a task."""
+        return {self.task_key: without_zeros(task) if self.omit_zero else task}
+
 
 @dataclass(frozen=True, slots=True)
-class Metadata:
-    """What ResponseMetadata tells of the call."""
+class CallMetadata:
+    """What ResponseMetadata says of the call."""
 
     request_id: str
     action: str
@@ -92,22 +133,14 @@ class Metadata:
     region: str
 
     def document(self) -> dict[str, Any]:
-        """As the envelope has it."""
-        return {
-            "RequestId": self.request_id,
-            "Action": self.action,
-            "Version": self.version,
-            "Service": SERVICE,
-            "Region": self.region,
-        }
+        """The element of the envelope."""
+        names = {"RequestId": self.request_id, "Action": self.action, "Version": self.version}
+        return {**names, "Service": SERVICE, "Region": self.region}
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What goes back: the HTTP status, the JSON document and more headers, after `delay` seconds.
-
-    A `body` takes the place of the document; it is a page, or what was to be JSON.
-    """
+class VendorReply:
+    """An HTTP answer, sent after `delay` seconds; a `body` takes the place of the JSON document."""
 
     status: int
     document: Any = field(repr=False)
@@ -119,22 +152,22 @@ class Reply:
     sending: Sending = Sending.WHOLE
 
 
-def success(metadata: Metadata, result: object) -> Reply:
+def success(metadata: CallMetadata, result: object) -> VendorReply:
     """A result in its envelope."""
-    return Reply(200, {"Result": result, "ResponseMetadata": metadata.document()})
+    return VendorReply(200, {"Result": result, "ResponseMetadata": metadata.document()})
 
 
-def failure(metadata: Metadata, error: VendorError, message: str) -> Reply:
+def failure(metadata: CallMetadata, error: VendorError, message: str) -> VendorReply:
     """An error in its envelope: the gateway's has a CodeN, the product's a null Result."""
     told = {"Code": error.code, "Message": message}
     by_gateway = {"CodeN": error.code_n, **told}
     envelope = {"ResponseMetadata": {**metadata.document(), "Error": by_gateway if error.code_n else told}}
     document = envelope if error.code_n else {"Result": None, **envelope}
-    return Reply(error.http_status, document, outcome_of(error))
+    return VendorReply(error.http_status, document, outcome_of(error))
 
 
 def outcome_of(error: VendorError) -> Outcome:
-    """What an error means to the account of calls."""
+    """How a call ends that is answered with this error."""
     if error == TASK_NOT_FOUND:
         return Outcome.ANSWERED
     if error.code == OVER_QPS.code:
@@ -142,9 +175,27 @@ def outcome_of(error: VendorError) -> Outcome:
     return Outcome.FAILED if error.http_status >= INTERNAL_ERROR.http_status else Outcome.REFUSED
 
 
-def over_qps(style: Style) -> VendorError:
-    """The rate error, with the HTTP status of choice."""
-    return OVER_QPS._replace(http_status=style.throttle_http_status)
+def not_found(metadata: CallMetadata, style: ReplyStyle, target: TargetId) -> VendorReply:
+    """The answer about a task that does not exist, or started more than 72 hours ago, in the form of the style."""
+    message = f"The task {target} doesn't exist or has been stopped."
+    if style.not_found in (NotFoundForm.ERROR, NotFoundForm.BARE_ERROR):
+        error = TASK_NOT_FOUND if style.not_found is NotFoundForm.ERROR else INVALID_PARAMETER
+        return replace(failure(metadata, error, message), outcome=Outcome.ANSWERED)
+    if style.not_found is NotFoundForm.MISSING:
+        return VendorReply(200, {"ResponseMetadata": metadata.document()})
+    app_id, room_id, task_id = target
+    results: dict[NotFoundForm, object] = {
+        NotFoundForm.NULL_RESULT: None,
+        NotFoundForm.EMPTY: {},
+        NotFoundForm.TEXT: "",
+        NotFoundForm.NULL_TASK: {style.task_key: None},
+        NotFoundForm.EMPTY_TASK: {style.task_key: {}},
+        NotFoundForm.ALL_ZERO: style.result(ALL_ZERO),
+        NotFoundForm.ECHO: {style.task_key: {"AppId": app_id, "RoomId": room_id, "TaskId": task_id}},
+        NotFoundForm.UNKNOWN_REASON: {style.task_key: {**ALL_ZERO, "StopReason": "UnknownStopReason"}},
+        NotFoundForm.DEFAULTS: {style.task_key: {"MaxRunningTime": TaskSettings().max_running_time}},
+    }
+    return success(metadata, results[style.not_found])
 
 
 def without_zeros(value: Any) -> Any:
@@ -153,8 +204,3 @@ def without_zeros(value: Any) -> Any:
         kept = {name: without_zeros(item) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item or isinstance(item, dict)}
     return [without_zeros(item) for item in value] if isinstance(value, list) else value
-
-
-def delayed(reply: Reply, seconds: float) -> Reply:
-    """The same reply, later."""
-    return replace(reply, delay=reply.delay + seconds)

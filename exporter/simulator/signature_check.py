@@ -1,11 +1,12 @@
-"""Who is calling: the accounts there are, and the check of a signature over what arrived (docs 6369/1121980)."""
+"""Check of a request's signature as the vendor's gateway does it (docs 6369/1121980), and who may read which app."""
 
 import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
 from exporter.model.credentials import Credentials
 from exporter.simulator.replies import (
@@ -20,10 +21,10 @@ from exporter.simulator.replies import (
     SIGNATURE_MISMATCH,
     Refusal,
 )
-from exporter.simulator.wire import Request, canonical
 from exporter.volcengine.signing import (
     ALGORITHM,
     cached_signing_key,
+    canonical_query,
     canonical_request,
     credential_scope,
     signature,
@@ -37,46 +38,60 @@ X_DATE = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """One account: the key pairs it accepts and the apps it owns (none named: those that no other account names)."""
+class ApiRequest:
+    """A request as it arrived. Header names are lower-case, `query` is as on the wire."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The query, decoded."""
+        return parse_qsl(self.query, keep_blank_values=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedAccount:
+    """An account: the key pairs it accepts and the apps it owns (none named: those that no other account names)."""
 
     name: str
     keys: tuple[Credentials, ...]
     app_ids: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
-    """The Authorization header, taken apart."""
-
-    access_key: str
-    scope: str
-    signed_headers: tuple[str, ...]
-    signature: str
+def canonical(pairs: list[tuple[str, str]]) -> str:
+    """The canonical query of decoded pairs; a repeated name keeps its order (docs 6971/174333)."""
+    return "&".join(canonical_query({name: value}) for name, value in sorted(pairs, key=lambda pair: pair[0]))
 
 
-def verify(request: Request, accounts: tuple[Account, ...], region: str, at: float) -> Account:
-    """The account whose key signed this request; raises Refusal with the vendor's word for what is wrong."""
-    authorization = _authorization(request.headers)
+def check_signature(
+    request: ApiRequest, accounts: tuple[SimulatedAccount, ...], region: str, at: float
+) -> SimulatedAccount:
+    """The account whose key signed this request; raises Refusal with the vendor's code for what is wrong."""
+    access_key, scope, names, given = _authorization(request.headers)
     date = _date(request.headers, at)
-    account, key = _key(accounts, authorization.access_key)
-    _check_token(key, request.headers.get("x-security-token", ""))
-    if authorization.scope != credential_scope(date, region):
-        raise Refusal(INVALID_CREDENTIAL, f"The credential scope {authorization.scope} is not this service's.")
-    expected = _signature(request, authorization, key, date, region)
-    if not hmac.compare_digest(expected.encode(), authorization.signature.encode()):
+    account, key = _key(accounts, access_key)
+    if not hmac.compare_digest(key.session_token.encode(), request.headers.get("x-security-token", "").encode()):
+        raise Refusal(INVALID_SECRET_TOKEN, "The security token is invalid or expired.")
+    if scope != credential_scope(date, region):
+        raise Refusal(INVALID_CREDENTIAL, f"The credential scope {scope} is not this service's.")
+    if not hmac.compare_digest(_signature(request, names, key, date, region).encode(), given.encode()):
         raise Refusal(SIGNATURE_MISMATCH, "The request signature we calculated does not match.")
     return account
 
 
-def owns(account: Account, app_id: str, accounts: tuple[Account, ...]) -> bool:
-    """Whether an app is this account's to ask about."""
+def owns(account: SimulatedAccount, app_id: str, accounts: tuple[SimulatedAccount, ...]) -> bool:
+    """Whether an account may read an app."""
     if account.app_ids:
         return app_id in account.app_ids
     return not any(app_id in other.app_ids for other in accounts)
 
 
-def _authorization(headers: Mapping[str, str]) -> Authorization:
+def _authorization(headers: Mapping[str, str]) -> tuple[str, str, set[str], str]:
+    """Access key, scope, names of the signed headers and signature."""
     header = headers.get("authorization")
     if not header:
         raise Refusal(MISSING_TOKEN, "The Authorization header is missing.")
@@ -87,7 +102,7 @@ def _authorization(headers: Mapping[str, str]) -> Authorization:
         raise Refusal(INVALID_AUTHORIZATION, "The Authorization header is malformed.")
     if not parts.get("Signature"):
         raise Refusal(MISSING_SIGNATURE, "The Authorization header has no Signature.")
-    return Authorization(access_key, scope, tuple(parts["SignedHeaders"].split(";")), parts["Signature"])
+    return access_key, scope, set(parts["SignedHeaders"].split(";")), parts["Signature"]
 
 
 def _date(headers: Mapping[str, str], at: float) -> str:
@@ -103,7 +118,7 @@ def _date(headers: Mapping[str, str], at: float) -> str:
     return date
 
 
-def _key(accounts: tuple[Account, ...], access_key: str) -> tuple[Account, Credentials]:
+def _key(accounts: tuple[SimulatedAccount, ...], access_key: str) -> tuple[SimulatedAccount, Credentials]:
     for account in accounts:
         for key in account.keys:
             if key.access_key == access_key:
@@ -111,24 +126,14 @@ def _key(accounts: tuple[Account, ...], access_key: str) -> tuple[Account, Crede
     raise Refusal(INVALID_ACCESS_KEY, f"The access key {access_key} does not exist.")
 
 
-def _check_token(key: Credentials, token: str) -> None:
-    if not hmac.compare_digest(key.session_token.encode(), token.encode()):
-        raise Refusal(INVALID_SECRET_TOKEN, "The security token is invalid or expired.")
-
-
-def _signature(request: Request, authorization: Authorization, key: Credentials, date: str, region: str) -> str:
-    """The signature that this request should have had."""
+def _signature(request: ApiRequest, names: set[str], key: Credentials, date: str, region: str) -> str:
+    """The signature that this request should have. The official Node client does not sign the host."""
     sent = {**request.headers, "host": DEFAULT_PORT.sub("", request.headers.get("host", ""))}
-    names = set(authorization.signed_headers)
-    needed = {"host", "x-date"} | ({"x-security-token"} & sent.keys())
-    if not needed <= names <= sent.keys():
-        raise Refusal(
-            SIGNATURE_MISMATCH, "host, x-date and the security token must be signed, and what is signed sent."
-        )
+    if not {"x-date"} | ({"x-security-token"} & sent.keys()) <= names <= sent.keys():
+        raise Refusal(SIGNATURE_MISMATCH, "X-Date and the security token must be signed, and what is signed sent.")
     digest = hashlib.sha256(request.body).hexdigest()
     if sent.get("x-content-sha256", digest) != digest:
         raise Refusal(SIGNATURE_MISMATCH, "X-Content-Sha256 is not that of the body.")
     headers = {name: sent[name] for name in names}
     first = canonical_request(request.method, request.path, canonical(request.pairs), headers, digest)
-    to_sign = string_to_sign(date, region, first)
-    return signature(cached_signing_key(key.secret_key, date[:8], region), to_sign)
+    return signature(cached_signing_key(key.secret_key, date[:8], region), string_to_sign(date, region, first))
