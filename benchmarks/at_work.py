@@ -17,8 +17,8 @@ import yaml
 
 from benchmarks.fleet import CHECKED, account, target
 from benchmarks.processes import ROOT, free_port
-from exporter.simulator.lives import Plan
-from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
+from exporter.simulator.lifecycle import RunPlan
+from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class AtWork:
 @contextmanager
 def at_work(tasks: int, sections: dict[str, Any], **of_account: Any) -> Iterator[AtWork]:
     """So many running tasks, and an exporter that has them in its configuration."""
-    with Simulation(Scene(tasks=0, speed=1)) as simulation, TemporaryDirectory() as folder:
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation, TemporaryDirectory() as folder:
         for number in range(tasks):
-            simulation.fleet.begin(target(number), Plan(CHECKED), age=600)
+            simulation.fleet.begin(target(number), RunPlan(CHECKED), age=600)
         document = {
             "accounts": [account(simulation.url, **of_account)],
             "static_configs": [{"targets": [str(target(number)) for number in range(tasks)]}],

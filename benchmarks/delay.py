@@ -16,8 +16,8 @@ from benchmarks.processes import Scraper
 from benchmarks.result import Result, at_most, percentile, table
 from exporter.enums import Status
 from exporter.model.target import TargetId
-from exporter.simulator.notices import ENDED, Notice, envelope
-from exporter.simulator.simulation import CALLBACK_SECRET
+from exporter.simulator.lifecycle import ENDED, CallbackEvent, callback_payload
+from exporter.simulator.server import CALLBACK_SECRET
 
 TASKS, MAX_QPS = 480, 48
 ROUND = TASKS / MAX_QPS
@@ -78,9 +78,9 @@ def _stopped(ours: AtWork, task: TargetId) -> None:
 
 def _stopped_and_told(ours: AtWork, task: TargetId) -> None:
     ours.simulation.fleet.stop(task)
-    notice = Notice(task, int(1000 * time.time()), ENDED[Status.ENDED], "", f"end-{task.task_id}")
+    notice = CallbackEvent(task, int(1000 * time.time()), ENDED[Status.ENDED], "", f"end-{task.task_id}")
     with closing(HTTPConnection(ours.address, timeout=10)) as connection:
-        connection.request("POST", "/callback", envelope(notice, CALLBACK_SECRET, "4821"))
+        connection.request("POST", "/callback", callback_payload(notice, CALLBACK_SECRET, "4821"))
         connection.getresponse().read()
 
 

@@ -12,11 +12,11 @@ from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
 from exporter.service.plan import READ_AT, TYPICAL_TASK
-from exporter.simulator.settings import Settings
-from exporter.simulator.simulation import CREDENTIALS
+from exporter.simulator.lifecycle import TaskSettings
+from exporter.simulator.server import CREDENTIALS
 from exporter.store.opening import open_engine
 
-CHECKED = Settings(freeze_check=5, blank_check=5, crash_check=5, event_notify=True, start_timeout=10)
+CHECKED = TaskSettings(freeze_check=5, blank_check=5, crash_check=5, event_notify=True, start_timeout=10)
 APP = "661e0000000000000000543c"
 
 

@@ -11,10 +11,10 @@ from http.client import HTTPConnection
 from benchmarks.at_work import AtWork, at_work
 from benchmarks.fleet import target
 from benchmarks.result import Result, at_least, at_most, table
-from exporter.simulator.calls import busiest_second
 from exporter.simulator.faults import FaultMode
-from exporter.simulator.notices import STARTED, Notice, envelope
-from exporter.simulator.simulation import CALLBACK_SECRET
+from exporter.simulator.gateway import busiest_second
+from exporter.simulator.lifecycle import STARTED, CallbackEvent, callback_payload
+from exporter.simulator.server import CALLBACK_SECRET
 
 TASKS, MAX_QPS, LATENCY = 600, 48, 0.2
 CALLBACKS = 200
@@ -62,8 +62,8 @@ def _disturb(ours: AtWork, seconds: float) -> None:
     time.sleep(seconds / 4)
     with closing(HTTPConnection(ours.address, timeout=10)) as connection:
         for number in range(CALLBACKS):
-            notice = Notice(target(number), int(1000 * time.time()), STARTED, "", f"evt-{number}")
-            connection.request("POST", "/callback", envelope(notice, CALLBACK_SECRET, "4821"))
+            notice = CallbackEvent(target(number), int(1000 * time.time()), STARTED, "", f"evt-{number}")
+            connection.request("POST", "/callback", callback_payload(notice, CALLBACK_SECRET, "4821"))
             assert connection.getresponse().read() == b"accepted\n"
     ours.reload()
     time.sleep(seconds / 2)

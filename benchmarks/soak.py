@@ -17,8 +17,8 @@ from threading import Event
 from benchmarks.at_work import wait_for
 from benchmarks.soak_eyes import Scraper, Vitals
 from benchmarks.soak_world import BIRTHS, LONGEST_LIFE, MANNER, MAX_QPS, RELOAD_EVERY, World, again_and_again, serving
-from exporter.simulator import truth
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.fleet import page_event_counts, stop_counts
+from exporter.simulator.server import Simulation, SimulationOptions
 
 MINUTES = 3.0
 CALM = 15.0
@@ -77,13 +77,13 @@ class Soak:
     def _truth(self) -> list[Row]:
         fleet, scraper = self.world.simulation.fleet, self.scrapers[0]
         now = int(fleet.clock() * 1000)
-        stops = {reason.value: count for reason, count in truth.stop_counts(fleet, now).items() if count}
+        stops = {reason.value: count for reason, count in stop_counts(fleet, now).items() if count}
         rows = [_same("stops by reason", stops, scraper.by("webcast_run_stops_total", "reason"))]
         for status, name in PAGES.items():
-            events = truth.page_event_counts(fleet, now)
+            events = page_event_counts(fleet, now)
             happened = {reason: count for (of, reason), count in events.items() if of == status and count}
             rows.append(_same(name.removeprefix("webcast_"), happened, scraper.by(name, "reason")))
-        caller = self.world.simulation.caller
+        caller = self.world.simulation.callback_sender
         assert caller is not None
         return [*rows, _same("callbacks given up", 0, caller.counts.given_up)]
 
@@ -131,13 +131,13 @@ def _same(what: str, expected: object, found: object) -> Row:
 def soak(minutes: float, seed: int) -> list[Row]:
     """Live through it."""
     with ExitStack() as stack:
-        simulation = stack.enter_context(Simulation(Scene(tasks=0, speed=1)))
+        simulation = stack.enter_context(Simulation(SimulationOptions(tasks=0, speed=1)))
         world = World(simulation, Path(stack.enter_context(TemporaryDirectory())), Random(seed))
         world.list_targets()
         world.write()
         process = stack.enter_context(serving(world))
         wait_for(world.address, "/-/ready")
-        simulation.call_back(f"http://{world.address}/callback", manner=MANNER)
+        simulation.send_callbacks(f"http://{world.address}/callback", policy=MANNER)
         scrapers = (Scraper(world.address, *TEXT), Scraper(world.address, *OPEN_METRICS))
         run = Soak(world, scrapers, Vitals(process.pid), process.poll, began=time.monotonic())
 
@@ -165,7 +165,7 @@ def _alone(work: Callable[[], None]) -> Callable[[Event], None]:
 
 
 def _settled(simulation: Simulation) -> bool:
-    counts = simulation.caller.counts if simulation.caller else None
+    counts = simulation.callback_sender.counts if simulation.callback_sender else None
     return counts is not None and counts.delivered + counts.given_up + counts.lost == counts.due
 
 

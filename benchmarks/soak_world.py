@@ -18,12 +18,10 @@ import yaml
 from benchmarks.processes import ROOT, free_port
 from exporter.enums import PageReason
 from exporter.model.target import TargetId
-from exporter.simulator.lives import Ending, Life, Plan
-from exporter.simulator.manner import Manner
-from exporter.simulator.modes import NEED_TLS, FaultMode
-from exporter.simulator.page import Trouble
-from exporter.simulator.settings import Settings
-from exporter.simulator.simulation import CALLBACK_SECRET, Simulation
+from exporter.simulator.callback_sender import DeliveryPolicy
+from exporter.simulator.faults import TLS_FAULTS, FaultMode
+from exporter.simulator.lifecycle import Ending, PageTrouble, RunPlan, SimulatedRun, TaskSettings
+from exporter.simulator.server import CALLBACK_SECRET, Simulation
 
 APP = "661e0000000000000000543c"
 BIRTHS = 12.0
@@ -31,29 +29,29 @@ BIRTHS = 12.0
 LISTED = 45.0
 """Seconds for which a task is listed after its end: longer than all that keeps it from being read."""
 LONGEST_LIFE = 40.0
-MANNER = Manner(doubled=0.2, delayed=0.2, interval=2.0)
+MANNER = DeliveryPolicy(doubled=0.2, delayed=0.2, interval=2.0)
 MAX_QPS = 48
 RELOAD_EVERY = 15.0
 LIES = {FaultMode.ODD_FIELDS, *(mode for mode in FaultMode if mode.startswith("not_found"))}
 """A reply whose StopReason is wrong is counted by what it says; and a task that is not found, and then cannot be asked
 about for `stale_after`, as lost."""
-FAULTS = sorted(set(FaultMode) - {FaultMode.NONE} - NEED_TLS - LIES)
+FAULTS = sorted(set(FaultMode) - {FaultMode.NONE} - TLS_FAULTS - LIES)
 FAULT, CALM = (1.0, 10.0), (4.0, 8.0)
 """Seconds, at least and at most."""
 
 
-def plan_of(number: int, dice: Random) -> Plan:
+def plan_of(number: int, dice: Random) -> RunPlan:
     """A life of each ending in its turn, with a page that freezes for good and crashes."""
     ending = list(Ending)[number % len(Ending)]
     ends = dice.uniform(10.0, LONGEST_LIFE)
     if ending is Ending.START_FAILED:
-        return Plan(starts=None, ends=ends, ending=ending)
+        return RunPlan(starts=None, ends=ends, ending=ending)
     starts = dice.uniform(0.0, 5.0)
-    settings = Settings(
+    settings = TaskSettings(
         max_running_time=round(ends) if ending is Ending.TIMED_OUT else 3600, freeze_check=2, crash_check=1
     )
-    troubles = (Trouble(PageReason.FREEZE, starts, lasting=True), Trouble(PageReason.CRASH, starts))
-    return Plan(settings, starts, None if ending is Ending.TIMED_OUT else ends, ending, troubles=troubles)
+    troubles = (PageTrouble(PageReason.FREEZE, starts, lasting=True), PageTrouble(PageReason.CRASH, starts))
+    return RunPlan(settings, starts, None if ending is Ending.TIMED_OUT else ends, ending, troubles=troubles)
 
 
 @dataclass
@@ -67,7 +65,7 @@ class World:
     met: list[FaultMode] = field(default_factory=list)
     reloads: int = 0
     born: int = 0
-    _listed: dict[TargetId, Life] = field(default_factory=dict)
+    _listed: dict[TargetId, SimulatedRun] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def write(self) -> None:
@@ -114,7 +112,7 @@ class World:
         over.wait(self.dice.uniform(*CALM))
 
 
-def _listed(life: Life, now: float) -> bool:
+def _listed(life: SimulatedRun, now: float) -> bool:
     return life.end is None or life.end / 1000 + LISTED > now
 
 

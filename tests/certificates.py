@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.simulator.certificates import Certificates, make_certificates
+from exporter.simulator.server import Certificates, make_certificates
 
 PASSWORD = "a-password-of-the-tests"
 HASH = "$2b$04$1iRAaPDWwjxaPj6Kzy2h6./O49TFPfycSLQhySLmqJlVEX/VAuI.u"

@@ -8,7 +8,7 @@ import pytest
 from exporter.config.credentials import TokenFile, TokenKey
 from exporter.enums import CallbackOutcome
 from exporter.model.target import TargetId
-from exporter.simulator.notices import Notice, envelope
+from exporter.simulator.lifecycle import CallbackEvent, callback_payload
 from exporter.volcengine.callbacks import CallbackRules, verify_callback
 from exporter.web.auth import Login, PasswordChecker
 from tests.certificates import HASH, PASSWORD
@@ -37,7 +37,7 @@ def test_tokens(tmp_path: Path, answers: list[bool], equal: bool) -> None:  # no
 def test_signatures(answers: list[bool], equal: bool) -> None:  # noqa: FBT001
     """Of callbacks."""
     answers[:] = [equal]
-    body = envelope(Notice(TargetId("app", "room", "task"), 1_000, 4, "", "event"), SECRET, "4821")
+    body = callback_payload(CallbackEvent(TargetId("app", "room", "task"), 1_000, 4, "", "event"), SECRET, "4821")
     outcome = verify_callback(body, CallbackRules((SECRET,), ("Webcast",), 900.0), 1.0).outcome
     assert (outcome is CallbackOutcome.BAD_SIGNATURE) == (not equal)
 

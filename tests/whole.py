@@ -26,10 +26,9 @@ from exporter.scheduler.pool import Work
 from exporter.scheduler.scheduler import BEAT
 from exporter.service.exporter import Exporter
 from exporter.simulator.fleet import Fleet
-from exporter.simulator.lives import Plan, begin
-from exporter.simulator.notices import Notice, envelope
-from exporter.simulator.operations import GET_TASK, Ask, get_task
-from exporter.simulator.replies import INTERNAL_ERROR, Metadata, Refusal, Reply, Style, failure, success
+from exporter.simulator.gateway import GET_TASK, get_task
+from exporter.simulator.lifecycle import CallbackEvent, RunPlan, begin_run, callback_payload
+from exporter.simulator.replies import INTERNAL_ERROR, CallMetadata, ReplyStyle, VendorReply, failure
 from exporter.store.opening import open_engine
 from exporter.store.totals import Total
 from exporter.volcengine.replies import Answer, parse_answer
@@ -37,7 +36,7 @@ from exporter.volcengine.replies import Answer, parse_answer
 UNIX = 1_768_465_805.0
 SECRET = "secret-of-the-callbacks"
 BARE = TargetEntry({})
-METADATA = Metadata("request", GET_TASK, "2020-12-01", "cn-north-1")
+METADATA = CallMetadata("request", GET_TASK, "2020-12-01", "cn-north-1")
 
 
 @dataclass
@@ -46,7 +45,7 @@ class World:
 
     now: float = UNIX
     behind: float = 0.0
-    style: Style = field(default_factory=Style)
+    style: ReplyStyle = field(default_factory=ReplyStyle)
     asked: list[tuple[float, TargetId]] = field(default_factory=list)
     failing: bool = False
 
@@ -63,9 +62,9 @@ class World:
         """The vendor's clock as its replies have it."""
         return int(self.now * 1000)
 
-    def begin(self, target: TargetId, plan: Plan, age: float = 0.0) -> bool:
+    def begin(self, target: TargetId, plan: RunPlan, age: float = 0.0) -> bool:
         """StartWebcast `age` seconds ago; False when the task's last life goes on."""
-        return self.fleet.start(target, begin(plan, self.now - age))
+        return self.fleet.start(target, begin_run(plan, self.now - age))
 
     def read(self, target: TargetId) -> ReadResult:
         """One call, answered at once; what the client understands of it."""
@@ -79,15 +78,12 @@ class World:
             outcome = error
         return ReadResult(target, at=self.unix(), server_time=self.now, elapsed=0.1, outcome=outcome)
 
-    def reply(self, target: TargetId) -> Reply:
+    def reply(self, target: TargetId) -> VendorReply:
         """What the vendor sends back to a call for `target`."""
         self.asked.append((self.now, target))
         if self.failing:
             return failure(METADATA, INTERNAL_ERROR, "An internal error occurred.")
-        try:
-            return success(METADATA, get_task(self.fleet, Ask(target, {}, self.now, self.style)))
-        except Refusal as refusal:
-            return failure(METADATA, refusal.error, str(refusal))
+        return get_task(self.fleet, target, self.now, self.style, METADATA)
 
     def _answer(self, target: TargetId) -> Answer:
         reply = self.reply(target)
@@ -155,9 +151,9 @@ class Whole:
                 self._work += () if following is None else (following,)
             self.world.now = max(self.world.now, began + step)
 
-    def call_back(self, notice: Notice, nonce: str = "4821") -> CallbackOutcome:
+    def call_back(self, notice: CallbackEvent, nonce: str = "4821") -> CallbackOutcome:
         """The vendor delivers one of its events."""
-        return self.exporter.callbacks.take(envelope(notice, SECRET, nonce))
+        return self.exporter.callbacks.take(callback_payload(notice, SECRET, nonce))
 
     def scrape(self) -> str:
         """The text that /metrics serves now."""

@@ -13,8 +13,8 @@ from exporter.cli.simulate import described
 from exporter.config.loader import parse_config
 from exporter.service import serve as app
 from exporter.service.exporter import Exporter
-from exporter.simulator.manner import DEMO
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.callback_sender import DEMO_DELIVERY
+from exporter.simulator.server import Simulation, SimulationOptions
 from exporter.web.server import Listener
 
 CONFIG = """\
@@ -48,11 +48,11 @@ state: {{url: "sqlite://"}}
 def demo(address: str, tasks: int, speed: float, log_level: str, log_format: str) -> None:
     """Show the exporter at work on a simulated fleet: tasks that start, run, freeze, crash, time out and end."""
     logs.configure(log_level, log_format)
-    with TemporaryDirectory() as folder, Simulation(Scene(tasks=tasks, speed=speed)) as simulation:
+    with TemporaryDirectory() as folder, Simulation(SimulationOptions(tasks=tasks, speed=speed)) as simulation:
         config = parse_config(_config(simulation, Path(folder)), Path())
 
         def say(_exporter: Exporter, listener: Listener) -> None:
-            simulation.call_back(f"{listener.url}/callback", manner=DEMO)
+            simulation.send_callbacks(f"{listener.url}/callback", policy=DEMO_DELIVERY)
             click.echo(described(simulation))
             click.echo(f"The exporter serves on {listener.url}: look at /metrics. Ctrl-C ends it.")
 
@@ -63,7 +63,7 @@ def _config(simulation: Simulation, folder: Path) -> str:
     credentials = simulation.credentials
     secret_file = folder / "callback-secret"
     secret_file.touch(mode=0o600)
-    secret_file.write_text(simulation.scene.callback_secret)
+    secret_file.write_text(simulation.options.callback_secret)
     return CONFIG.format(
         url=simulation.url,
         access_key=credentials.access_key,

@@ -10,18 +10,16 @@ from exporter.cli.options import address, guide
 from exporter.config.documents import read_text
 from exporter.config.fields import one_line, parse_listen_address
 from exporter.service.signals import Signals
-from exporter.simulator.certificates import Certificates, make_certificates
-from exporter.simulator.line import check_url
-from exporter.simulator.manner import DEMO
-from exporter.simulator.modes import NEED_TLS, FaultMode, described_modes
-from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
+from exporter.simulator.callback_sender import DEMO_DELIVERY, check_url
+from exporter.simulator.faults import TLS_FAULTS, FaultMode, describe_faults
+from exporter.simulator.server import CALLBACK_SECRET, Certificates, Simulation, SimulationOptions, make_certificates
 
 LARGEST_FILE = 64 * 1024
 EPILOG = f"""\b
 Faults, by --fault or, while it runs, by POST /fault?mode=MODE (GET /fault tells which one is in force). More of
 its parameters: only=APP or only=APP/ROOM/TASK, seconds= until it ends; seconds also for latency=, retry_after=,
 ahead= (of the clock).
-{described_modes()}
+{describe_faults()}
 """
 END = guide(
     "simulate --listen 127.0.0.1:18080",
@@ -81,20 +79,20 @@ def simulate(*, address: str, tasks: int, speed: float, url: str, secret: str, t
 
     With --callback.url their starts, ends and page events are called back, some of them twice or out of order.
     """
-    if fault in NEED_TLS and not tls:
+    if fault in TLS_FAULTS and not tls:
         raise click.BadParameter(f"{fault} needs --tls", param_hint="--fault")
     signals = Signals()
     signals.listen()
     host, port = parse_listen_address(address)
     with ExitStack() as stack:
-        scene = Scene(
+        scene = SimulationOptions(
             tasks=tasks,
             speed=speed,
             host=host or "0.0.0.0",  # noqa: S104 - what `:PORT` means
             port=port,
             callback_url=url,
             callback_secret=secret,
-            callback_manner=DEMO,
+            delivery=DEMO_DELIVERY,
             certificates=_certificates(stack) if tls else None,
         )
         simulation = Simulation(scene)
@@ -127,13 +125,13 @@ def _certificates(stack: ExitStack) -> Certificates:
 
 def _authority(simulation: Simulation) -> tuple[str, ...]:
     """What a client must trust."""
-    certificates = simulation.scene.certificates
+    certificates = simulation.options.certificates
     return () if certificates is None else (f"  its ca_file  {certificates.authority}",)
 
 
 def _callbacks(simulation: Simulation) -> tuple[str, ...]:
     """Where they go, and the secret unless it is the user's own."""
-    caller = simulation.caller
+    caller = simulation.callback_sender
     if caller is None:
         return ()
     secret = caller.secret if caller.secret == CALLBACK_SECRET else "the one in the file"

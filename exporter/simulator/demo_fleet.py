@@ -105,7 +105,7 @@ def _plan(habit: Habit, rng: Random) -> RunPlan:
     wait = _minutes(rng, habit.waits)
     run = _minutes(rng, habit.runs) if habit.starts else 0.0
     settings = _settings(habit, run, rng)
-    troubles = ()
+    troubles: tuple[PageTrouble, ...] = ()
     if habit.trouble is not None:
         after = 0.0 if habit.trouble is PageReason.START_TIMEOUT else wait + run * rng.uniform(0.1, 0.6)
         troubles = (PageTrouble(habit.trouble, after, lasting=rng.choice((True, False))),)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from exporter.model.target import ID_PATTERN, TargetId
 from exporter.simulator import replies
@@ -24,9 +24,7 @@ from exporter.simulator.replies import (
 
 CANARY = "canary-vendor-message"
 """Part of vendor texts that echo a request; it must appear nowhere behind the exporter."""
-HTML_PAGE = (
-    f"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><p>{CANARY}</p></body></html>\n".encode()
-)
+HTML_PAGE = f"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><p>{CANARY}</p></body></html>\n".encode()
 PADDING = b', "Padding": "' + b"x" * (8 * 1024 * 1024) + b'"}'
 MAX_SECONDS = 86_400.0
 
@@ -133,11 +131,11 @@ class FaultMode(StrEnum):
     says: str
     apply: Fault
 
-    def __new__(cls, value: str, says: str, apply: Fault = _none) -> "FaultMode":  # noqa: D102 - as any enum's
+    def __new__(cls, value: str, says: str, apply: Fault = _none) -> Self:  # noqa: D102 - as any enum's
         member = str.__new__(cls, value)
         member._value_ = value
         member.says = says
-        member.apply = apply  # type: ignore[method-assign]  # a function of its own, not a method
+        member.apply = apply
         return member
 
     NONE = "none", "no fault"
@@ -293,7 +291,9 @@ class Faults:
         mode, only = next(mode for mode in FaultMode if mode == query["mode"]), query.get("only", "")
         seconds = _seconds(query, "seconds", math.inf)
         if mode in CONNECTION_FAULTS and (only or seconds == math.inf):
-            raise ValueError(f"{mode} takes `seconds`, because HTTP cannot end it, and no `only`: it is for all callers")
+            raise ValueError(
+                f"{mode} takes `seconds`, because HTTP cannot end it, and no `only`: it is for all callers"
+            )
         if mode in TLS_FAULTS and not tls:
             raise ValueError(f"{mode} needs an https endpoint: start it with --tls")
         if only and not all(ID_PATTERN.fullmatch(part) for part in only.split("/")):

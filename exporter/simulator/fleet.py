@@ -3,7 +3,6 @@
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from heapq import heappop, heappush
 from threading import Lock
 from typing import Any
@@ -23,6 +22,7 @@ from exporter.simulator.lifecycle import (
     end_run,
     run_state,
 )
+from exporter.simulator.replies import Explained
 
 MAX_RUNS = 1000
 """Runs kept of one task; older ones are forgotten."""
@@ -35,16 +35,8 @@ Successor = Callable[[int, int], SimulatedRun]
 """From the number of a run and the end of the one before to that run, which is created after that end."""
 
 
-class Action(StrEnum):
-    """What a person does to a task in a rehearsal; `says` is the explanation."""
-
-    says: str
-
-    def __new__(cls, value: str, says: str) -> "Action":  # noqa: D102 - as any enum's
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.says = says
-        return member
+class Action(Explained):
+    """What a person does to a task in a rehearsal."""
 
     START = "start", "heal it, or start a new run"
     FAIL = "fail", "Status 4: StartTaskFailed before its start, UnknownStopReason after it"
@@ -104,7 +96,9 @@ class Fleet:
         self.clock = clock
         self.speed = speed
         self._tasks: dict[TargetId, FleetTask] = {}
+        self._followed_since = 0
         self._told_until: int | None = None
+        self._late: list[CallbackEvent] = []
         self._wakeups: list[tuple[int, TargetId]] = []
         self._lock = Lock()
 
@@ -138,7 +132,7 @@ class Fleet:
     def stop(self, target: TargetId) -> bool:
         """StopWebcast; False when there is no live run."""
         with self._lock:
-            at, task = self._now(), self._tasks.get(target)
+            at, task = self._next_moment(), self._tasks.get(target)
             if task is None or not task.is_live(at):
                 return False
             task.replace_latest(end_run(task.runs[-1], at, Ending.STOPPED_BY_API))
@@ -151,8 +145,9 @@ class Fleet:
             task = self._tasks.get(target)
             if task is None:
                 return None
-            task.catch_up(self._now())
-            at = max(self._now(), task.runs[-1].created + 1)
+            at = self._next_moment()
+            task.catch_up(at)
+            at = max(at, task.runs[-1].created + 1)
             task.successor = None
             changed, *new = _acted(action, task.runs[-1], at)
             task.replace_latest(changed)
@@ -164,7 +159,8 @@ class Fleet:
     def follow(self) -> None:
         """Have `due_events` give what happens from now on; for one listener at a time."""
         with self._lock:
-            self._told_until = self._now()
+            self._followed_since = self._now()
+            self._told_until = self._followed_since - 1
             self._wakeups.clear()
             for target, task in self._tasks.items():
                 self._expect(target, task)
@@ -176,18 +172,22 @@ class Fleet:
             self._wakeups.clear()
 
     def due_events(self) -> list[CallbackEvent]:
-        """Every event since it was last asked, but for this very millisecond; cheap, however many tasks there are."""
+        """Every event since it was last asked; cheap, however many tasks there are."""
         with self._lock:
             if self._told_until is None:
                 return []
-            since, self._told_until = self._told_until, max(self._now(), self._told_until)
-            until, targets = self._told_until, set()
-            while self._wakeups and self._wakeups[0][0] < until:
+            since, until = self._told_until, max(self._now(), self._told_until)
+            targets = set()
+            while self._wakeups and self._wakeups[0][0] <= until:
                 targets.add(heappop(self._wakeups)[1])
+            targets &= self._tasks.keys()
             for target in targets:
                 self._tasks[target].catch_up(until)
+            events = [event for target in targets for event in self._events(target, since) if event.at <= until]
+            events += self._late
+            self._late, self._told_until = [], until
+            for target in targets:
                 self._expect(target, self._tasks[target])
-            events = [event for target in targets for event in self._events(target, since) if event.at < until]
             return sorted(events, key=lambda event: event.at)
 
     def run(self, target: TargetId, at: int) -> SimulatedRun | None:
@@ -210,8 +210,17 @@ class Fleet:
         with self._lock:
             return {target: dict(task.labels) for target, task in self._tasks.items()}
 
+    def forget(self, target: TargetId) -> None:
+        """Remove a task, as if it had never been started."""
+        with self._lock:
+            del self._tasks[target]
+
     def _now(self) -> int:
         return round(self.clock() * 1000)
+
+    def _next_moment(self) -> int:
+        """When a change is made: now, but after all that `due_events` has given."""
+        return self._now() if self._told_until is None else max(self._now(), self._told_until + 1)
 
     def _add(
         self,
@@ -224,6 +233,9 @@ class Fleet:
         task.labels = task.labels if labels is None else labels
         task.successor = successor
         task.add(run)
+        if self._told_until is not None:  # its clock was read some time ago
+            events = callback_events(target, run)
+            self._late += [event for event in events if self._followed_since <= event.at <= self._told_until]
         self._expect(target, task)
 
     def _expect(self, target: TargetId, task: FleetTask) -> None:
@@ -237,8 +249,9 @@ class Fleet:
             heappush(self._wakeups, (min(times), target))
 
     def _events(self, target: TargetId, since: int) -> list[CallbackEvent]:
-        runs = (run for run in self._tasks[target].runs if run.end is None or run.end >= since)
-        return [event for run in runs for event in callback_events(target, run) if event.at >= since]
+        """A task's events after `since`."""
+        runs = (run for run in self._tasks[target].runs if run.end is None or run.end > since)
+        return [event for run in runs for event in callback_events(target, run) if event.at > since]
 
 
 def _acted(action: Action, run: SimulatedRun, at: int) -> tuple[SimulatedRun, ...]:
@@ -277,15 +290,14 @@ def _running(run: SimulatedRun, at: int) -> SimulatedRun:
 def _troubled(run: SimulatedRun, reason: PageReason, at: int) -> SimulatedRun:
     """The run with a page that stays in trouble: the vendor's remedies come again and again."""
     setting, steps = CHECKS[reason]
-    settings = replace(run.settings, **{setting: getattr(run.settings, setting) or REHEARSAL_INTERVAL})
-    interval = 1000 * getattr(settings, setting)
+    interval = 1000 * (getattr(run.settings, setting) or REHEARSAL_INTERVAL)
     cycle = interval * max(checks for _, checks in steps)
     remedies = tuple(
         PageRemedy(at + cycle * number + interval * checks, status, reason)
         for number in range(REHEARSAL_CYCLES)
         for status, checks in steps
     )
-    return replace(run, settings=settings, remedies=(*run.remedies, *remedies))
+    return replace(run, remedies=(*run.remedies, *remedies))
 
 
 def states(fleet: Fleet, at: int) -> dict[TargetId, RunState]:

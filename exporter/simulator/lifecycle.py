@@ -286,7 +286,8 @@ def task_document(run: SimulatedRun, at: int) -> dict[str, Any]:
     return {**times, **status, **run.settings.document()}
 
 
-class CallbackEvent(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CallbackEvent:
     """One event as the vendor calls it back; `status` is on the callback's own scale, `reason` "" = none."""
 
     target: TargetId

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import TaskSettings
@@ -69,16 +69,20 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class NotFoundForm(StrEnum):
-    """How a task that cannot be found is answered; the vendor does not document which. `says` is the explanation."""
+class Explained(StrEnum):
+    """A choice of words, each with an explanation for a person in `says`."""
 
     says: str
 
-    def __new__(cls, value: str, says: str) -> "NotFoundForm":  # noqa: D102 - as any enum's
+    def __new__(cls, value: str, says: str = "") -> Self:  # noqa: D102 - as any enum's
         member = str.__new__(cls, value)
         member._value_ = value
         member.says = says
         return member
+
+
+class NotFoundForm(Explained):
+    """How a task that cannot be found is answered; the vendor does not document which."""
 
     ERROR = "error", "InvalidParameter.ErrorActiveTaskNotFound"
     BARE_ERROR = "bare_error", "InvalidParameter, whose Message alone says it"

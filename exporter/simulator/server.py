@@ -62,6 +62,12 @@ class Certificates:
     trusted: Path
     stranger: Path
 
+    def context(self, *, stranger: bool) -> ssl.SSLContext:
+        """A server's TLS context that shows one of them."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.stranger if stranger else self.trusted)
+        return context
+
 
 def make_certificates(folder: Path) -> Certificates:
     """Make both, valid for this host and two days; StartError without a working `openssl`."""
@@ -122,16 +128,14 @@ class Simulation:
         self.errors = 0
         """Connections that ended by a fault of the simulator itself."""
         self._socket = _bound(options.host, options.port)
+        host, port = self._socket.getsockname()[:2]
+        self.url = f"{'https' if self.gateway.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+        """The endpoint to configure, without a slash at its end."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
+        self._listening = threading.Event()
         self._sending: asyncio.Task[None] | None = None
         self._open: set[asyncio.StreamWriter] = set()
-
-    @property
-    def url(self) -> str:
-        """The endpoint to configure, without a slash at its end."""
-        host, port = self._socket.getsockname()[:2]
-        return f"{'https' if self.gateway.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
     def credentials(self) -> Credentials:
@@ -161,6 +165,7 @@ class Simulation:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._listening.wait()
         if self.options.callback_url:
             self.send_callbacks(self.options.callback_url)
         return self
@@ -184,24 +189,26 @@ class Simulation:
             await asyncio.wait([self._sending])
         self.callback_sender = sender
         self.gateway.callback_counts = lambda: asdict(sender.counts)
-        sender.fleet.follow()
         self._sending = asyncio.create_task(sender.run())
+        await asyncio.sleep(0)  # from here on it follows the fleet
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         serving = self._loop.create_task(self._serve())
         self._loop.run_forever()
-        tasks = asyncio.all_tasks(self._loop)
-        for task in tasks:
+        serving.cancel()
+        self._loop.run_until_complete(_turns())  # in which connections just accepted get their tasks
+        for task in (tasks := asyncio.all_tasks(self._loop)):
             task.cancel()
-        with suppress(TimeoutError):
-            self._loop.run_until_complete(asyncio.wait([serving, *tasks], timeout=STOP_TIMEOUT))
+        self._loop.run_until_complete(asyncio.wait([serving, *tasks], timeout=STOP_TIMEOUT))
+        self._loop.run_until_complete(_turns())  # in which sockets are closed
 
     async def _serve(self) -> None:
         """Serve, anew whenever the fault of the connection changes; old connections then end."""
         while True:
             fault = self.faults.of_connection
             server = None if fault is FaultMode.CONNECTION_REFUSED else await self._listen(fault)
+            self._listening.set()
             try:
                 while self.faults.of_connection is fault:
                     await asyncio.sleep(POLL_INTERVAL)
@@ -209,7 +216,8 @@ class Simulation:
             finally:
                 if server is not None:
                     server.close()
-                    self._socket.shutdown(socket.SHUT_RDWR)  # it keeps the port, but no longer listens (Linux)
+                    with suppress(OSError):
+                        self._socket.shutdown(socket.SHUT_RDWR)  # it keeps the port, but no longer listens (Linux)
                 for writer in self._open:
                     writer.transport.abort()
 
@@ -217,10 +225,14 @@ class Simulation:
         self._socket.listen(BACKLOG)
         certificates, context = self.options.certificates, None
         if certificates is not None and fault is not FaultMode.NO_TLS:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificates.stranger if fault is FaultMode.UNKNOWN_CA else certificates.trusted)
+            context = certificates.context(stranger=fault is FaultMode.UNKNOWN_CA)
         answer = self._refuse_tls if fault is FaultMode.NO_TLS else self._converse
-        return await asyncio.start_server(answer, sock=self._socket.dup(), ssl=context, backlog=BACKLOG)
+        duplicate = self._socket.dup()
+        try:
+            return await asyncio.start_server(answer, sock=duplicate, ssl=context, backlog=BACKLOG)
+        except BaseException:
+            duplicate.close()
+            raise
 
     async def _refuse_tls(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -243,8 +255,8 @@ class Simulation:
         except h11.RemoteProtocolError as error:
             if connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 writer.write(self._rendered(connection, refused(error.error_status_hint, f"Bad request: {error}.")))
-        except (OSError, TimeoutError) as error:
-            log.debug("connection broken", error=type(error).__name__)
+        except (OSError, asyncio.CancelledError):
+            pass  # the caller has gone, or the simulation ends
         except Exception:
             self.errors += 1
             log.exception("unexpected error", job="simulator connection")
@@ -286,6 +298,12 @@ def _bound(host: str, port: int) -> socket.socket:
     return bound
 
 
+async def _turns() -> None:
+    """Some turns of the event loop."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 async def _requests(connection: h11.Connection, reader: asyncio.StreamReader) -> AsyncIterator[ApiRequest]:
     """The requests of a connection; h11.RemoteProtocolError for what is none."""
     while True:
@@ -312,9 +330,7 @@ async def _event(connection: h11.Connection, reader: asyncio.StreamReader) -> ob
     return event
 
 
-async def _sent(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes, sending: Sending
-) -> bool:
+async def _sent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes, sending: Sending) -> bool:
     """Send an answer as a broken network does; whether another one can follow it."""
     if sending is Sending.WHOLE:
         writer.write(data)

@@ -3,7 +3,7 @@
 from click.testing import CliRunner
 
 from exporter.cli.group import COMMANDS, main
-from exporter.simulator.notices import envelope
+from exporter.simulator.lifecycle import callback_payload
 from tests.canary import given
 from tests.canary.visit import CONFIG, EVENT, WEB, Visit
 
@@ -15,7 +15,7 @@ def calls(visit: Visit) -> dict[str, list[list[str]]]:
     """The arguments of each command, one list a run."""
     config = ["--config.file", str(visit.folder / CONFIG)]
     body = visit.folder / "body.json"
-    body.write_bytes(envelope(EVENT, given.CALLBACK_SECRET, "4821"))
+    body.write_bytes(callback_payload(EVENT, given.CALLBACK_SECRET, "4821"))
     url = visit.running.url.replace("//", f"//alice:{given.PASSWORD}@")
     checks = [["--web.config.file", str(visit.folder / WEB)], ["--probe"], ["--callback", str(body)]]
     tasks = [[f"app-{name}", "Room", "Task0"] for name in ("well", *given.FAULTS)]

@@ -7,7 +7,7 @@ from typing import Any
 import bcrypt
 import yaml
 
-from exporter.simulator.certificates import Certificates
+from exporter.simulator.server import Certificates
 from tests.faults import places
 from tests.faults.cases import CASES
 from tests.faults.places import TaskCountKey, begin, open_case, open_place

@@ -13,8 +13,8 @@ import yaml
 from starlette.routing import Route
 
 from exporter.model.target import TargetId
-from exporter.simulator.certificates import Certificates, make_certificates
-from exporter.simulator.notices import Notice, envelope
+from exporter.simulator.lifecycle import CallbackEvent, callback_payload
+from exporter.simulator.server import Certificates, make_certificates
 from exporter.web.app import create_app
 from exporter.web.interfaces import ExporterApi
 from tests.canary import given
@@ -22,7 +22,7 @@ from tests.certificates import client_context
 from tests.real.conftest import Running, free_port, start, wait_until
 
 CONFIG, WEB = "webcast-exporter.yml", "web.yml"
-EVENT = Notice(TargetId("app-html", "Room", "Task0"), 1_768_465_805_000, 4, given.EVENT_DATA, "an-event")
+EVENT = CallbackEvent(TargetId("app-html", "Room", "Task0"), 1_768_465_805_000, 4, given.EVENT_DATA, "an-event")
 
 
 @dataclass
@@ -78,7 +78,7 @@ def start_visit(stack: ExitStack, folder: Path, *program: str) -> Visit:
 def knock(visit: Visit) -> None:
     """Callbacks and pushes, good ones and bad ones, and somebody who guesses."""
     for secret in (given.CALLBACK_SECRET, given.GUESSED):
-        body = envelope(EVENT, secret, "4821")
+        body = callback_payload(EVENT, secret, "4821")
         visit.ask("POST", "/callback", content=body)
         visit.ask("POST", "/callback", content=body[:-20])
     for token in (given.PUSH_TOKEN, given.GUESSED):

@@ -13,9 +13,8 @@ from click.testing import CliRunner, Result
 
 from exporter.cli.group import main
 from exporter.model.target import TargetId
-from exporter.simulator.lives import Ending, Plan
-from exporter.simulator.settings import Settings
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings
+from exporter.simulator.server import Simulation, SimulationOptions
 
 Run = Callable[..., Result]
 
@@ -50,11 +49,11 @@ class Api:
     def task(self, name: str = "Task", *, ended: bool = False) -> TargetId:
         """A task that has run for a minute, or ended half a minute ago."""
         target = TargetId("app", "Room", name)
-        settings = Settings(
+        settings = TaskSettings(
             source_url="https://classroom.example.com/live?token=canary", freeze_check=5, max_running_time=3600
         )
         ends = 30.0 if ended else None
-        plan = Plan(settings, ends=ends, ending=Ending.STOPPED_BY_API)
+        plan = RunPlan(settings, ends=ends, ending=Ending.STOPPED_BY_API)
         self.simulation.fleet.begin(target, plan, age=60)
         return target
 
@@ -83,7 +82,7 @@ def run() -> Run:
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
     """A simulated API without tasks."""
-    with Simulation(Scene(tasks=0, speed=1)) as simulation:
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation:
         yield Api(simulation, tmp_path)
 
 

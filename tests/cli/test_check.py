@@ -9,9 +9,9 @@ from exporter.errors import Rejected
 from exporter.model.credentials import Credentials
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.simulator.authority import Account
 from exporter.simulator.faults import FaultMode
-from exporter.simulator.simulation import CREDENTIALS, Scene, Simulation
+from exporter.simulator.server import CREDENTIALS, Simulation, SimulationOptions
+from exporter.simulator.signature_check import SimulatedAccount
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Api
@@ -100,8 +100,8 @@ def test_probe_when_the_api_fails(run: Run, api: "Api") -> None:
 
 def test_probe_of_several_accounts(run: Run, api: "Api") -> None:
     """Each is asked once for an app of its own; one that fails makes it exit 1, and all are told."""
-    second = Account("second", (Credentials("AKLTsecond", "another secret"),), frozenset({"b"}))
-    scene = Scene(tasks=0, accounts=(Account("first", (CREDENTIALS,), frozenset({"a"})), second))
+    second = SimulatedAccount("second", (Credentials("AKLTsecond", "another secret"),), frozenset({"b"}))
+    scene = SimulationOptions(tasks=0, accounts=(SimulatedAccount("first", (CREDENTIALS,), frozenset({"a"})), second))
     with Simulation(scene) as simulation:
         api.simulation = simulation
         good = api.account(name="first", app_ids=["a"])

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from exporter.model.target import TargetId
-from exporter.simulator.notices import Notice, envelope
+from exporter.simulator.lifecycle import CallbackEvent, callback_payload
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Api
@@ -24,8 +24,8 @@ KEYS = "AppId, BusinessId, RoomId, Status, TaskId"
 
 def body(status: int = 4, reason: str = "PageFreeze", *, age: float = 0.0, secret: str = SECRET, **more: str) -> bytes:
     """A captured body, `age` seconds old."""
-    notice = Notice(TargetId(APP, "Room1", "Task1"), round((time.time() - age) * 1000), status, reason, "evt-1")
-    return envelope(notice, secret, "4821", **more)
+    notice = CallbackEvent(TargetId(APP, "Room1", "Task1"), round((time.time() - age) * 1000), status, reason, "evt-1")
+    return callback_payload(notice, secret, "4821", **more)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from click.testing import Result
 from tests.certificates import HASH
 
 if TYPE_CHECKING:
-    from exporter.simulator.certificates import Certificates
+    from exporter.simulator.server import Certificates
     from tests.cli.conftest import Api
 
 Run = Callable[..., Result]

@@ -16,10 +16,10 @@ from click.testing import Result
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.service import serve as serving
-from exporter.simulator.authority import Account
 from exporter.simulator.faults import FaultMode
-from exporter.simulator.notices import Notice, envelope
-from exporter.simulator.simulation import CREDENTIALS
+from exporter.simulator.lifecycle import CallbackEvent, callback_payload
+from exporter.simulator.server import CREDENTIALS
+from exporter.simulator.signature_check import SimulatedAccount
 from exporter.web.server import Listener
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def test_4_no_right(ask: Callable[..., str], by: str, api: "Api") -> None:
 @pytest.mark.parametrize("by", ASKING)
 def test_5_an_app_of_another_account(ask: Callable[..., str], by: str, api: "Api") -> None:
     """The app and the account that was asked, and how several accounts are told apart."""
-    other = Account("other", (Credentials("AKLTother", "another secret"),), frozenset({"app"}))
+    other = SimulatedAccount("other", (Credentials("AKLTother", "another secret"),), frozenset({"app"}))
     api.simulation.gateway.accounts = (*api.simulation.gateway.accounts, other)
     told = ask(by)
     assert "the app belongs to another account" in told
@@ -144,7 +144,7 @@ def test_8_a_port_in_use(run: Run, api: "Api") -> None:
 
 def body_signed_with(secret: str) -> bytes:
     """What the vendor would call back now."""
-    return envelope(Notice(TASK, int(time.time() * 1000), 4, "PageFreeze", "evt-1"), secret, "4821")
+    return callback_payload(CallbackEvent(TASK, int(time.time() * 1000), 4, "PageFreeze", "evt-1"), secret, "4821")
 
 
 def callbacks(api: "Api") -> Mapping[str, Any]:

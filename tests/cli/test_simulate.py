@@ -7,7 +7,7 @@ import pytest
 from click.testing import Result
 
 from exporter.service.signals import SignalAction, Signals
-from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
+from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 
 Run = Callable[..., Result]
 SIMULATE = ("simulate", "--listen", "127.0.0.1:0", "--tasks", "1")
@@ -15,11 +15,11 @@ URL = "http://127.0.0.1:9/callback"
 
 
 @pytest.fixture
-def scenes(monkeypatch: pytest.MonkeyPatch) -> list[Scene]:
+def scenes(monkeypatch: pytest.MonkeyPatch) -> list[SimulationOptions]:
     """What was simulated; the command ends as soon as it waits."""
-    made: list[Scene] = []
+    made: list[SimulationOptions] = []
 
-    def simulation(scene: Scene) -> Simulation:
+    def simulation(scene: SimulationOptions) -> Simulation:
         made.append(scene)
         return Simulation(scene)
 
@@ -28,17 +28,17 @@ def scenes(monkeypatch: pytest.MonkeyPatch) -> list[Scene]:
     return made
 
 
-def test_callbacks_are_told(run: Run, scenes: list[Scene]) -> None:
+def test_callbacks_are_told(run: Run, scenes: list[SimulationOptions]) -> None:
     """Where they go and what signs them is said; some come twice or late, and none is lost."""
     result = run(*SIMULATE, "--callback.url", URL)
     assert result.exit_code == 0
     assert f"  callbacks to {URL}\n  their secret {CALLBACK_SECRET}\n" in result.stdout
     (scene,) = scenes
-    manner = scene.callback_manner
+    manner = scene.delivery
     assert (manner.lost, 0 < manner.doubled < 0.1, 0 < manner.delayed < 0.1) == (0, True, True)
 
 
-def test_a_secret_of_ones_own(run: Run, scenes: list[Scene], tmp_path: Path) -> None:
+def test_a_secret_of_ones_own(run: Run, scenes: list[SimulationOptions], tmp_path: Path) -> None:
     """The first line of the file signs, and is not shown."""
     file = tmp_path / "secrets"
     file.write_text("\n first-secret \nsecond-secret\n")
@@ -48,7 +48,7 @@ def test_a_secret_of_ones_own(run: Run, scenes: list[Scene], tmp_path: Path) -> 
     assert "first-secret" not in result.output
 
 
-def test_without_a_url_nothing_is_called_back(run: Run, scenes: list[Scene]) -> None:
+def test_without_a_url_nothing_is_called_back(run: Run, scenes: list[SimulationOptions]) -> None:
     """Nothing is said of callbacks either."""
     result = run(*SIMULATE)
     assert (

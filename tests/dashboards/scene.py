@@ -12,14 +12,20 @@ import httpx
 
 from exporter.enums import PageReason
 from exporter.model.target import TargetId
+from exporter.simulator.callback_sender import DeliveryPolicy
+from exporter.simulator.demo_fleet import APPS, LARGE, MIDDLE, SMALL
 from exporter.simulator.faults import FaultMode
-from exporter.simulator.lives import Ending, Plan, begin
-from exporter.simulator.manner import Manner
-from exporter.simulator.notices import STARTED, Notice, envelope
-from exporter.simulator.page import Trouble
-from exporter.simulator.scenery import APPS, LARGE, MIDDLE, SMALL
-from exporter.simulator.settings import Settings
-from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
+from exporter.simulator.lifecycle import (
+    STARTED,
+    CallbackEvent,
+    Ending,
+    PageTrouble,
+    RunPlan,
+    TaskSettings,
+    begin_run,
+    callback_payload,
+)
+from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 
 LATER = 10_000.0
 EVENING_APP = "661e0000000000000000543e"
@@ -33,31 +39,31 @@ CLOSED = "http://127.0.0.1:9/targets"
 class Lesson:
     """A class: how its task lives since `age` seconds, and from when to when it is meant to be (seconds from now)."""
 
-    plan: Plan | None
+    plan: RunPlan | None
     age: float = 0.0
     start: float | None = None
     end: float | None = None
     page: str = "slides"
 
 
-WATCHED = Settings(video=(LARGE, SMALL), freeze_check=2, blank_check=5, event_notify=True, max_running_time=3600)
-TROUBLES = (Trouble(PageReason.FREEZE, after=1805, lasting=True), Trouble(PageReason.BLANK, after=2500))
+WATCHED = TaskSettings(video=(LARGE, SMALL), freeze_check=2, blank_check=5, event_notify=True, max_running_time=3600)
+TROUBLES = (PageTrouble(PageReason.FREEZE, after=1805, lasting=True), PageTrouble(PageReason.BLANK, after=2500))
 LESSONS = {
-    "Well": Lesson(Plan(Settings(video=(MIDDLE,), blank_check=5)), 900, -900, 2700),
-    "Cut": Lesson(Plan(WATCHED, troubles=TROUBLES), 1800, -1800, 5400, "whiteboard"),
-    "Waits": Lesson(Plan(starts=LATER), 60, -600, 3000),
-    "Failed": Lesson(Plan(starts=None, ends=1, ending=Ending.START_FAILED), 300, -310, 3290, "whiteboard"),
-    "Broke": Lesson(Plan(ends=240, ending=Ending.BROKE), 270, -280, 3320),
-    "EndedEarly": Lesson(Plan(ends=300, ending=Ending.STOPPED_BY_API), 400, -400, 3200),
-    "Overrun": Lesson(Plan(), 7200, -7200, -1200, "video-wall"),
-    "Vague": Lesson(Plan(unknown=((0, LATER),)), 120),
-    "SoonOver": Lesson(Plan(Settings(max_running_time=1000)), 700),
+    "Well": Lesson(RunPlan(TaskSettings(video=(MIDDLE,), blank_check=5)), 900, -900, 2700),
+    "Cut": Lesson(RunPlan(WATCHED, troubles=TROUBLES), 1800, -1800, 5400, "whiteboard"),
+    "Waits": Lesson(RunPlan(starts=LATER), 60, -600, 3000),
+    "Failed": Lesson(RunPlan(starts=None, ends=1, ending=Ending.START_FAILED), 300, -310, 3290, "whiteboard"),
+    "Broke": Lesson(RunPlan(ends=240, ending=Ending.BROKE), 270, -280, 3320),
+    "EndedEarly": Lesson(RunPlan(ends=300, ending=Ending.STOPPED_BY_API), 400, -400, 3200),
+    "Overrun": Lesson(RunPlan(), 7200, -7200, -1200, "video-wall"),
+    "Vague": Lesson(RunPlan(unknown=((0, LATER),)), 120),
+    "SoonOver": Lesson(RunPlan(TaskSettings(max_running_time=1000)), 700),
     "Nowhere": Lesson(None, start=-200, end=3400),
     "Tomorrow": Lesson(None, start=80_000, end=90_000),
 }
 UNDER_WATCH = {
-    "Breaks": Plan(ends=6, ending=Ending.BROKE),
-    "TimesOut": Plan(Settings(max_running_time=10)),
+    "Breaks": RunPlan(ends=6, ending=Ending.BROKE),
+    "TimesOut": RunPlan(TaskSettings(max_running_time=10)),
 }
 """Lessons that begin, and end badly, once somebody looks on."""
 
@@ -103,8 +109,8 @@ class Stage:
     def play(self, url: str) -> None:
         """From now on call the exporter at `url` back, also with what it must not believe; and let lessons fail."""
         for name, plan in UNDER_WATCH.items():
-            self.day.fleet.add(lesson(name), begin(plan, time.time()))
-        self.day.call_back(f"{url}/callback", manner=Manner(doubled=0.3))
+            self.day.fleet.add(lesson(name), begin_run(plan, time.time()))
+        self.day.send_callbacks(f"{url}/callback", policy=DeliveryPolicy(doubled=0.3))
         for body in _odd_callbacks():
             httpx.post(f"{url}/callback", content=body, trust_env=False, timeout=10)
 
@@ -133,15 +139,15 @@ class Stage:
 def staged(directory: Path, *, tasks: int = 40, speed: float = 60) -> Iterator[Stage]:
     """The scene while it is set."""
     directory.mkdir(parents=True, exist_ok=True)
-    evening_scene = Scene(tasks=0, speed=1, qps=8)
-    with Simulation(Scene(tasks=tasks, speed=speed)) as day, Simulation(evening_scene) as evening:
+    evening_scene = SimulationOptions(tasks=0, speed=1, qps=8)
+    with Simulation(SimulationOptions(tasks=tasks, speed=speed)) as day, Simulation(evening_scene) as evening:
         now = time.time()
         for name, each in LESSONS.items():
             if each.plan is not None:
-                day.fleet.add(lesson(name), begin(each.plan, now - each.age))
+                day.fleet.add(lesson(name), begin_run(each.plan, now - each.age))
         for number in range(EVENING_TASKS):
             target = TargetId(EVENING_APP, f"Evening{number}", f"Task{number}")
-            evening.fleet.add(target, begin(Plan(), now - 60.0 * number))
+            evening.fleet.add(target, begin_run(RunPlan(), now - 60.0 * number))
         yield Stage(day, evening, directory)
 
 
@@ -159,9 +165,9 @@ def _account(name: str, simulation: Simulation, max_qps: int, app_ids: list[str]
 def _odd_callbacks() -> Iterator[bytes]:
     """One of each kind: malformed, badly signed, ignored, stale, and with a Status that means nothing."""
     now = int(time.time() * 1000)
-    said = Notice(lesson("Well"), now, STARTED, "", "odd")
+    said = CallbackEvent(lesson("Well"), now, STARTED, "", "odd")
     yield b"no JSON"
-    yield envelope(said, "another secret", "0001")
-    yield envelope(said, CALLBACK_SECRET, "0002", event_type="Record")
-    yield envelope(Notice(lesson("Well"), now - 3_600_000, STARTED, "", "old"), CALLBACK_SECRET, "0003")
-    yield envelope(Notice(lesson("Well"), now, 9, "", "nine"), CALLBACK_SECRET, "0004")
+    yield callback_payload(said, "another secret", "0001")
+    yield callback_payload(said, CALLBACK_SECRET, "0002", event_type="Record")
+    yield callback_payload(CallbackEvent(lesson("Well"), now - 3_600_000, STARTED, "", "old"), CALLBACK_SECRET, "0003")
+    yield callback_payload(CallbackEvent(lesson("Well"), now, 9, "", "nine"), CALLBACK_SECRET, "0004")

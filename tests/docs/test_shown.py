@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from exporter.cli.group import main
 from exporter.model.target import TargetId
-from exporter.simulator.notices import Notice, envelope
+from exporter.simulator.lifecycle import CallbackEvent, callback_payload
 from tests.docs.console import lines
 from tests.docs.reading import ROOT, Block, blocks, blocks_of
 
@@ -68,8 +68,10 @@ def test_what_is_shown_is_what_is_printed(block: Block, tmp_path: Path, monkeypa
     """A figure is that of the command above it; a captured body and a key are at hand."""
     monkeypatch.chdir(tmp_path)
     written_as_in_the_readme()
-    notice = Notice(TargetId("661e0000000000000000543c", "Room1", "Task1"), int(time() * 1000), 4, "PageFreeze", "evt")
-    Path("body.json").write_bytes(envelope(notice, SECRET, "4821"))
+    notice = CallbackEvent(
+        TargetId("661e0000000000000000543c", "Room1", "Task1"), int(time() * 1000), 4, "PageFreeze", "evt"
+    )
+    Path("body.json").write_bytes(callback_payload(notice, SECRET, "4821"))
     for shown in re.split(r"^\$ webcast-exporter ", block.text, flags=re.MULTILINE)[1:]:
         command, _, output = shown.partition("\n")
         printed = CliRunner().invoke(

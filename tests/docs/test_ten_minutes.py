@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.simulator.simulation import CREDENTIALS, Scene, Simulation
+from exporter.simulator.server import CREDENTIALS, Simulation, SimulationOptions
 from tests.docs.reading import ROOT, blocks_of
 from tests.real.conftest import CLEAN_ENVIRONMENT, Running, free_port, real_part, start, wait_until
 
@@ -68,7 +68,7 @@ class Walker:
 @pytest.fixture
 def walker(tmp_path: Path) -> Iterator[Walker]:
     """Beside a simulated vendor."""
-    with Simulation(Scene(tasks=5, speed=1)) as simulation:
+    with Simulation(SimulationOptions(tasks=5, speed=1)) as simulation:
         yield Walker(tmp_path, simulation.url)
 
 

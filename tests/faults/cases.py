@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from exporter.simulator.modes import FaultMode
+from exporter.simulator.faults import FaultMode
 from tests.faults.proxy import Manner
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from exporter.model.target import TargetId
-from exporter.simulator.authority import Account
-from exporter.simulator.modes import FaultMode
+from exporter.simulator.faults import FaultMode
 from exporter.simulator.replies import Outcome
+from exporter.simulator.signature_check import SimulatedAccount
 from tests.faults.places import KEY, TaskCountKey, open_place
 from tests.faults.process import Process, start_process
 from tests.faults.scrapes import Scrape
@@ -129,7 +129,7 @@ def _begin(places: dict[str, TaskCountKey]) -> None:
         places[name].simulation.faults.begin(mode)
     places["apps"].simulation.faults.begin(FaultMode.APP_DENIED, only="app-refused")
     places["poison"].simulation.faults.begin(FaultMode.CUT_JSON, only=str(places["poison"].tasks[0]))
-    places["key"].simulation.gateway.accounts = (Account("key", (NEW_KEY,)),)
+    places["key"].simulation.gateway.accounts = (SimulatedAccount("key", (NEW_KEY,)),)
 
 
 def _is_well(scrape: Scrape) -> bool:

@@ -7,20 +7,18 @@ from typing import Any
 
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
-from exporter.simulator.authority import Account
-from exporter.simulator.certificates import Certificates
-from exporter.simulator.distortions import CANARY as VENDOR_MESSAGE
-from exporter.simulator.lives import Plan
-from exporter.simulator.modes import FaultMode
-from exporter.simulator.settings import Settings
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.faults import CANARY as VENDOR_MESSAGE
+from exporter.simulator.faults import FaultMode
+from exporter.simulator.lifecycle import RunPlan, TaskSettings
+from exporter.simulator.server import Certificates, Simulation, SimulationOptions
+from exporter.simulator.signature_check import SimulatedAccount
 from tests.faults.cases import Case
 from tests.faults.proxy import Manner, Proxy
 
 KEY = Credentials("AKLTcanaryinaccesskey00000000001", "canary-in-the-secret-key", "canary-in-the-session-token")
 PROXY_PASSWORD = "canary-in-the-proxy-password"
 QUERY = "canary-in-the-query"
-SETTINGS = Settings(source_url=f"https://classroom.example.com/live?token={QUERY}", max_running_time=3600)
+SETTINGS = TaskSettings(source_url=f"https://classroom.example.com/live?token={QUERY}", max_running_time=3600)
 CANARIES = (KEY.secret_key, KEY.session_token, PROXY_PASSWORD, QUERY, VENDOR_MESSAGE, KEY.access_key)
 """What must be seen nowhere: secrets, the query of a SourceURL, the vendor's Message; the key is not shown either."""
 
@@ -40,7 +38,7 @@ class TaskCountKey:
         """Let so many tasks of an app begin to run, a minute ago."""
         begun = [TargetId(app, "Room", f"{prefix}{index}") for index in range(number)]
         for target in begun:
-            self.simulation.fleet.begin(target, Plan(SETTINGS), age=60)
+            self.simulation.fleet.begin(target, RunPlan(SETTINGS), age=60)
         self.tasks += begun
         return begun
 
@@ -52,7 +50,7 @@ class TaskCountKey:
             "session_token": KEY.session_token,
         }
         proxy = {"proxy_url": f"http://user:{PROXY_PASSWORD}@127.0.0.1:{self.proxy.port}"} if self.proxy else {}
-        certificates = self.simulation.scene.certificates
+        certificates = self.simulation.options.certificates
         trust = {"tls_config": {"ca_file": str(certificates.authority)}} if certificates else {}
         apps = sorted({target.app_id for target in self.tasks})
         own = {"name": self.name, "endpoint": self.simulation.url, "timeout": "1s", "app_ids": apps}
@@ -68,7 +66,7 @@ def open_place(
     stack: ExitStack, name: str, certificates: Certificates | None = None, ahead: float = 0.0, **settings: Any
 ) -> TaskCountKey:
     """A vendor that answers until the stack is closed; all its clocks are `ahead` by so many seconds."""
-    scene = Scene(tasks=0, speed=1, accounts=(Account(name, (KEY,)),), certificates=certificates)
+    scene = SimulationOptions(tasks=0, speed=1, accounts=(SimulatedAccount(name, (KEY,)),), certificates=certificates)
     simulation = stack.enter_context(Simulation(scene, lambda: time.time() + ahead))
     return TaskCountKey(name, simulation, settings=settings, ahead=ahead)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.server import Simulation, SimulationOptions
 from tests.faults.proxy import Manner, Proxy
 from tests.real.conftest import wait_until
 
@@ -24,7 +24,7 @@ def proxy() -> Iterator[Proxy]:
 @pytest.fixture
 def server() -> Iterator[str]:
     """`host:port` of a server behind it."""
-    with Simulation(Scene(tasks=1)) as simulation:
+    with Simulation(SimulationOptions(tasks=1)) as simulation:
         yield simulation.url.removeprefix("http://")
 
 

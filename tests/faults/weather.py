@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from exporter.simulator.certificates import make_certificates
+from exporter.simulator.server import make_certificates
 from tests.faults.cases import CASES, FAILING
 from tests.faults.places import TaskCountKey, begin, end, open_case, open_place
 from tests.faults.process import Process, start_process

@@ -26,12 +26,20 @@ from exporter.model.callback import Callback
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task_state import LOOK_BACK
-from exporter.simulator.lives import Ending, Life, Moment, Plan, moment
-from exporter.simulator.notices import Notice, envelope, notices
-from exporter.simulator.page import Trouble
-from exporter.simulator.replies import NotFoundForm, Style
-from exporter.simulator.settings import Settings
-from exporter.simulator.truth import stop_reason
+from exporter.simulator.fleet import stop_reason
+from exporter.simulator.lifecycle import (
+    CallbackEvent,
+    Ending,
+    PageTrouble,
+    RunPlan,
+    RunState,
+    SimulatedRun,
+    TaskSettings,
+    callback_events,
+    callback_payload,
+    run_state,
+)
+from exporter.simulator.replies import NotFoundForm, ReplyStyle
 from exporter.volcengine.callbacks import ACTION_OF_STATUS, CallbackRules, verify_callback
 
 if TYPE_CHECKING:
@@ -72,7 +80,7 @@ class Truth:
     latest: dict[TargetId, Sight] = field(default_factory=dict)
     drains: dict[TargetId, float] = field(default_factory=dict)
 
-    def saw(self, target: TargetId, life: Life, now: Moment) -> None:
+    def saw(self, target: TargetId, life: SimulatedRun, now: RunState) -> None:
         """A read succeeded; a run that another one has replaced is lost, unless its end was seen."""
         sight = self.latest.get(target)
         if sight is None or self._replaced(sight, now):
@@ -85,7 +93,7 @@ class Truth:
         if now.status.stopped:
             self.stops.setdefault(sight.key, stop_reason(life))
 
-    def heard(self, notice: Notice) -> None:
+    def heard(self, notice: CallbackEvent) -> None:
         """A callback was taken in: an event has one EventId, however often it is delivered."""
         if notice.status in ACTION_OF_STATUS:
             self.remedied[notice.event_id] = (ACTION_OF_STATUS[notice.status], notice.reason.strip())
@@ -122,7 +130,7 @@ class Truth:
         self.tick(now)
         self.list(listed, now)
 
-    def _replaced(self, sight: Sight, now: Moment) -> bool:
+    def _replaced(self, sight: Sight, now: RunState) -> bool:
         """Whether an answer is of another run than the one seen last."""
         if sight.start and now.start:
             return sight.start != now.start
@@ -134,7 +142,7 @@ class Truth:
         return now.start != 0 or now.status is Status.NOT_STARTED
 
 
-def plans(*, first: bool) -> st.SearchStrategy[Plan]:
+def plans(*, first: bool) -> st.SearchStrategy[RunPlan]:
     """A class of up to a day. Only an id's first life may end before its start.
 
     Nobody could tell such a second one, without StartTime, from the one before.
@@ -151,14 +159,17 @@ def plans(*, first: bool) -> st.SearchStrategy[Plan]:
         ending: Ending,
         longest: int,
         vague: tuple[tuple[float, float], ...],
-    ) -> Plan:
+    ) -> RunPlan:
         if starts is None:
-            return Plan(starts=None, ends=runs, ending=Ending.START_FAILED)
-        settings = Settings(max_running_time=longest, freeze_check=5, crash_check=5)
-        troubles = (Trouble(PageReason.FREEZE, starts + MINUTE, lasting=True), Trouble(PageReason.CRASH, starts + HOUR))
+            return RunPlan(starts=None, ends=runs, ending=Ending.START_FAILED)
+        settings = TaskSettings(max_running_time=longest, freeze_check=5, crash_check=5)
+        troubles = (
+            PageTrouble(PageReason.FREEZE, starts + MINUTE, lasting=True),
+            PageTrouble(PageReason.CRASH, starts + HOUR),
+        )
         unknown = tuple((starts + since, starts + until) for since, until in vague)
         ends = None if runs is None else starts + runs
-        return Plan(settings, starts, ends, ending, unknown, troubles)
+        return RunPlan(settings, starts, ends, ending, unknown, troubles)
 
     return st.builds(plan, starts, runs, endings, longest, vague)
 
@@ -183,9 +194,9 @@ class LifeStory(RuleBasedStateMachine):
         """Our wall clock."""
         return self.world.unix()
 
-    def life(self, target: TargetId) -> Life | None:
+    def life(self, target: TargetId) -> SimulatedRun | None:
         """The vendor's latest life of a task."""
-        return self.world.fleet.life(target, self.world.milliseconds)
+        return self.world.fleet.run(target, self.world.milliseconds)
 
     @initialize(data=st.data())
     def a_first_day(self, data: st.DataObject) -> None:
@@ -206,9 +217,9 @@ class LifeStory(RuleBasedStateMachine):
     @rule(task=st.sampled_from(TARGETS))
     def a_task_is_stopped(self, task: TargetId) -> None:
         """StopWebcast, for what runs, or waits for its first start."""
-        first = len(self.world.fleet.lives(self.world.milliseconds).get(task, ())) == 1
+        first = len(self.world.fleet.runs(self.world.milliseconds).get(task, ())) == 1
         life = self.life(task)
-        if life is not None and (first or moment(life, self.world.milliseconds).start):
+        if life is not None and (first or run_state(life, self.world.milliseconds).start):
             self.world.fleet.stop(task)
 
     @rule(seconds=st.sampled_from([1.0, MINUTE, STALE_AFTER, DRAIN, 3 * HOUR, 20 * HOUR]))
@@ -230,7 +241,7 @@ class LifeStory(RuleBasedStateMachine):
     )
     def a_target_is_read(self, task: TargetId, form: NotFoundForm, pauses: list[float]) -> None:
         """The vendor answers with the truth."""
-        self.world.style = Style(not_found=form)
+        self.world.style = ReplyStyle(not_found=form)
         for pause in pauses:
             self.world.now += pause
             self.apply_read(self.world.read(task))
@@ -238,8 +249,10 @@ class LifeStory(RuleBasedStateMachine):
     @rule(task=st.sampled_from(TARGETS), picks=st.lists(st.integers(0, 99), min_size=1, max_size=4))
     def the_vendor_calls_back(self, task: TargetId, picks: list[int]) -> None:
         """Of all that has happened some is delivered, in any order, late, twice or never."""
-        lives = self.world.fleet.lives(self.world.milliseconds).get(task, ())
-        due = [notice for life in lives for notice in notices(task, life) if notice.at <= self.world.milliseconds]
+        lives = self.world.fleet.runs(self.world.milliseconds).get(task, ())
+        due = [
+            notice for life in lives for notice in callback_events(task, life) if notice.at <= self.world.milliseconds
+        ]
         for pick in picks if due else ():
             notice = due[pick % len(due)]
             if self.house.apply_callback(callback_of(notice)):
@@ -307,7 +320,7 @@ class LifeStory(RuleBasedStateMachine):
         if reading.error is None:
             life = self.life(reading.target)
             assert life is not None
-            self.truth.saw(reading.target, life, moment(life, self.world.milliseconds))
+            self.truth.saw(reading.target, life, run_state(life, self.world.milliseconds))
         else:
             self.truth.missed(reading.target, reading.error, self.now)
         self.house.registry.apply_read(reading)
@@ -351,8 +364,8 @@ class LifeStory(RuleBasedStateMachine):
 
     def events_of(self, target: TargetId) -> set[str]:
         """The EventIds of all that has happened to a task."""
-        lives = self.world.fleet.lives(self.world.milliseconds).get(target, ())
-        return {notice.event_id for life in lives for notice in notices(target, life)}
+        lives = self.world.fleet.runs(self.world.milliseconds).get(target, ())
+        return {notice.event_id for life in lives for notice in callback_events(target, life)}
 
 
 OF = (
@@ -366,9 +379,9 @@ FAMILY_OF_ACTION = dict(zip(PageAction, OF[3:], strict=True))
 SECRET = "secret-of-the-callbacks"
 
 
-def callback_of(notice: Notice) -> Callback:
+def callback_of(notice: CallbackEvent) -> Callback:
     """What is understood of a signed delivery."""
-    body = envelope(notice, SECRET, "4821")
+    body = callback_payload(notice, SECRET, "4821")
     verdict = verify_callback(body, CallbackRules((SECRET,), ("Webcast",), max_age=inf), now=0.0)
     assert verdict.callback is not None, verdict
     return verdict.callback

@@ -12,8 +12,7 @@ from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
 from exporter.scheduler.registry import FEW
-from exporter.simulator.lives import Ending, Plan
-from exporter.simulator.notices import notices
+from exporter.simulator.lifecycle import Ending, RunPlan, callback_events
 from exporter.store.opening import open_engine
 from exporter.store.store import Store
 
@@ -60,7 +59,7 @@ def test_a_restart_reads_the_living_and_not_the_dead(
     alive = [TargetId(APP, "Room", f"Live{number}") for number in range(LIVE)]
     start = round(world.now) - 3600.0
     for target in alive:
-        world.begin(target, Plan(), age=world.now - start)
+        world.begin(target, RunPlan(), age=world.now - start)
     remember(
         world,
         tmp_path,
@@ -111,13 +110,13 @@ def live_through(whole: "Whole", world: "World", wave: int) -> None:
     targets = [TargetId(APP, "Room", f"Task{wave}-{number}") for number in range(IN_A_WAVE)]
     for number, target in enumerate(targets):
         if number % 10:
-            world.begin(target, Plan(starts=30.0, ends=150.0, ending=ENDINGS[number % len(ENDINGS)]))
+            world.begin(target, RunPlan(starts=30.0, ends=150.0, ending=ENDINGS[number % len(ENDINGS)]))
     whole.list(targets)
     whole.run(5)
     whole.run(240, step=0.5)
     for target in targets:
-        for life in world.fleet.lives(world.milliseconds).get(target, ()):
-            outcomes = {whole.call_back(notice) for notice in notices(target, life)}
+        for life in world.fleet.runs(world.milliseconds).get(target, ()):
+            outcomes = {whole.call_back(notice) for notice in callback_events(target, life)}
             assert outcomes == {CallbackOutcome.ACCEPTED}
     whole.list([])
     whole.run(200, step=2.0)
@@ -143,7 +142,7 @@ def test_what_has_lived_leaves_nothing(new_world: Callable[[], "World"], new_who
 
 def forget_the_vendor_and_measure(world: "World") -> int:
     """Bytes in use without what the simulation itself keeps."""
-    world.fleet._members.clear()
+    world.fleet._tasks.clear()
     world.asked.clear()
     gc.collect()
     return tracemalloc.get_traced_memory()[0]

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.model.target import TargetId
-from exporter.simulator.lives import Ending, Plan
-from exporter.simulator.settings import Settings
-from exporter.simulator.truth import stop_counts
+from exporter.simulator.fleet import stop_counts
+from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings
 
 if TYPE_CHECKING:
     from tests.whole import Whole, World
@@ -52,8 +51,8 @@ def test_all_ends_are_found_after_two_days(
     for number, target in enumerate(targets):
         ending = list(Ending)[number % len(Ending)]
         starts = None if ending is Ending.START_FAILED else 0.0
-        longest = Settings(max_running_time=round(dice.uniform(2, 24) * HOUR))
-        world.begin(target, Plan(longest, starts, dice.uniform(2, 47) * HOUR, ending), age=HOUR)
+        longest = TaskSettings(max_running_time=round(dice.uniform(2, 24) * HOUR))
+        world.begin(target, RunPlan(longest, starts, dice.uniform(2, 47) * HOUR, ending), age=HOUR)
     whole = new_whole(world)
     whole.list(targets)
     whole.run(10)

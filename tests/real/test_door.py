@@ -15,11 +15,11 @@ import httpx
 import pytest
 import yaml
 
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.server import Simulation, SimulationOptions
 from tests.certificates import HASH, PASSWORD, client_context
 
 if TYPE_CHECKING:
-    from exporter.simulator.certificates import Certificates
+    from exporter.simulator.server import Certificates
     from tests.real.conftest import Running, StartPrometheus
 
 pytestmark = pytest.mark.real
@@ -98,7 +98,7 @@ def door(
     folder = tmp_path_factory.mktemp("door")
     (folder / "secret").write_text("made-up-secret-of-callbacks")
     address, own = (f"127.0.0.1:{unused_port()}" for _ in range(2))
-    with Simulation(Scene(tasks=2, speed=1)) as simulation:
+    with Simulation(SimulationOptions(tasks=2, speed=1)) as simulation:
         keys = simulation.credentials
         account = {"endpoint": simulation.url, "access_key_id": keys.access_key, "secret_access_key": keys.secret_key}
         config = {

@@ -15,13 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.enums import PageReason
 from exporter.model.target import TargetId
-from exporter.simulator import truth
-from exporter.simulator.lives import Ending, Plan
-from exporter.simulator.manner import Counts, Manner
-from exporter.simulator.notices import notices
-from exporter.simulator.page import Trouble
-from exporter.simulator.settings import Settings
-from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
+from exporter.simulator.callback_sender import DeliveryCounts, DeliveryPolicy
+from exporter.simulator.fleet import stop_counts
+from exporter.simulator.lifecycle import Ending, PageTrouble, RunPlan, TaskSettings, callback_events
+from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 
 if TYPE_CHECKING:
     from tests.real.conftest import StartExporter
@@ -35,22 +32,22 @@ LAST_END = 35.0
 SCRAPE_INTERVAL = 0.2
 STOPS = "webcast_run_stops_total"
 PAGES = {4: "webcast_page_refreshes_total", 5: "webcast_page_reschedules_total"}
-MANNER = Manner(doubled=0.2, delayed=0.2, interval=5.0)
+MANNER = DeliveryPolicy(doubled=0.2, delayed=0.2, interval=5.0)
 
 Counters = dict[tuple[str, ...], float]
 
 
-def plan_of(number: int, dice: Random) -> Plan:
+def plan_of(number: int, dice: Random) -> RunPlan:
     """A life of at most LAST_END seconds, of each ending in its turn, with a page that freezes and crashes."""
     ending = list(Ending)[number % len(Ending)]
     ends = dice.uniform(2.0, LAST_END)
     if ending is Ending.START_FAILED:
-        return Plan(starts=None, ends=ends, ending=ending)
+        return RunPlan(starts=None, ends=ends, ending=ending)
     limit = 10 if ending is Ending.TIMED_OUT else 3600
     starts = dice.uniform(0.0, LAST_END - 10.0 if ending is Ending.TIMED_OUT else ends - 1.0)
-    troubles = (Trouble(PageReason.FREEZE, starts, lasting=True), Trouble(PageReason.CRASH, starts))
-    settings = Settings(max_running_time=limit, freeze_check=2, crash_check=1)
-    return Plan(settings, starts, None if ending is Ending.TIMED_OUT else ends, ending, troubles=troubles)
+    troubles = (PageTrouble(PageReason.FREEZE, starts, lasting=True), PageTrouble(PageReason.CRASH, starts))
+    settings = TaskSettings(max_running_time=limit, freeze_check=2, crash_check=1)
+    return RunPlan(settings, starts, None if ending is Ending.TIMED_OUT else ends, ending, troubles=troubles)
 
 
 @dataclass
@@ -115,15 +112,15 @@ def page_events(simulation: Simulation, now: int) -> dict[str, tuple[str, str]]:
     """Every page event there was, by its EventId: the counter and the reason under which it belongs."""
     told = [
         notice
-        for target, lives in simulation.fleet.lives(now).items()
+        for target, lives in simulation.fleet.runs(now).items()
         for life in lives
-        for notice in notices(target, life)
+        for notice in callback_events(target, life)
         if notice.at <= now and notice.status in PAGES
     ]
     return {notice.event_id: (PAGES[notice.status], notice.reason.strip()) for notice in told}
 
 
-def settled(counts: Counts) -> int:
+def settled(counts: DeliveryCounts) -> int:
     """Events that wait for no delivery any more."""
     return counts.delivered + counts.given_up + counts.lost
 
@@ -150,10 +147,10 @@ def test_every_run_is_counted_once_over_ten_kills(
     dice, port = Random(20260115), unused_port()
     (tmp_path / "secret").write_text(CALLBACK_SECRET)
     scrapes, at_kills = Scrapes(f"http://127.0.0.1:{port}"), []
-    with Simulation(Scene(tasks=0, speed=1)) as simulation, scraping(scrapes):
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation, scraping(scrapes):
         for number in range(TASKS):
             simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), plan_of(number, dice))
-        caller = simulation.call_back(f"http://127.0.0.1:{port}/callback", manner=MANNER)
+        caller = simulation.send_callbacks(f"http://127.0.0.1:{port}/callback", policy=MANNER)
         for _ in range(KILLS):
             exporter = start_exporter(tmp_path, config_of(simulation), port=port, wait="/metrics")
             assert not exporter.process.poll()
@@ -169,7 +166,7 @@ def test_every_run_is_counted_once_over_ten_kills(
         scrapes.take()
         assert exporter.end()[0] == 0
         now = int(simulation.fleet.clock() * 1000)
-        counts = truth.stop_counts(simulation.fleet, now)
+        counts = stop_counts(simulation.fleet, now)
         pages = page_events(simulation, now)
 
     assert {(reason.value,): count for reason, count in counts.items() if count} == scrapes.of(STOPS)

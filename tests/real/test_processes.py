@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from exporter.model.target import TargetId
-from exporter.simulator import truth
-from exporter.simulator.lives import Ending, Plan
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.fleet import stop_counts
+from exporter.simulator.lifecycle import Ending, RunPlan
+from exporter.simulator.server import Simulation, SimulationOptions
 
 if TYPE_CHECKING:
     from tests.real.conftest import Running, StartExporter
@@ -117,10 +117,10 @@ def test_counters_go_on_after_a_kill(
     """Killed and started again: the first scrape shows the old totals; what stopped meanwhile is counted, once."""
     running = TargetId(APP, "Room", "Running")
     ended = [TargetId(APP, "Room", f"Ended{number}") for number in range(3)]
-    with Simulation(Scene(tasks=0, speed=1)) as simulation:
-        simulation.fleet.begin(running, Plan(), age=60)
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation:
+        simulation.fleet.begin(running, RunPlan(), age=60)
         for target in ended:
-            simulation.fleet.begin(target, Plan(ends=30, ending=Ending.STOPPED_BY_API), age=60)
+            simulation.fleet.begin(target, RunPlan(ends=30, ending=Ending.STOPPED_BY_API), age=60)
         keys = {
             "access_key_id": simulation.credentials.access_key,
             "secret_access_key": simulation.credentials.secret_key,
@@ -140,7 +140,7 @@ def test_counters_go_on_after_a_kill(
             name for name in COUNTED if any(after[name][labels] < value for labels, value in before[name].items())
         ] == []
         wait(lambda: stops(exporter) == 4, "the run that stopped meanwhile")
-        counts = truth.stop_counts(simulation.fleet, int(simulation.fleet.clock() * 1000))
+        counts = stop_counts(simulation.fleet, int(simulation.fleet.clock() * 1000))
         assert {reason.value: count for reason, count in counts.items() if count} == {
             reason: count for (_, reason), count in exporter.samples("webcast_run_stops_total").items() if count
         }

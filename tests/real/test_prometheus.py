@@ -11,12 +11,10 @@ import pytest
 
 from exporter.enums import Status, StopReason
 from exporter.model.target import TargetId
-from exporter.simulator import truth
-from exporter.simulator.fleet import Fleet
-from exporter.simulator.lives import Ending, Plan
+from exporter.simulator.fleet import Fleet, status_counts, stop_counts, stopped_runs
+from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings
 from exporter.simulator.replies import Outcome
-from exporter.simulator.settings import Settings
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.server import Simulation, SimulationOptions
 
 if TYPE_CHECKING:
     from tests.real.conftest import Prometheus, Running, StartExporter, StartPrometheus
@@ -28,14 +26,14 @@ AGE = 300.0
 LATER = 10_000.0
 MAX_QPS = 48
 PLANS = {
-    "Waiting": (Plan(starts=LATER), 3),
-    "Running": (Plan(), 7),
-    "Vague": (Plan(unknown=((0, LATER),)), 2),
-    "Stopped": (Plan(ends=11.5, ending=Ending.STOPPED_BY_API), 4),
-    "Closed": (Plan(ends=120), 1),
-    "TimedOut": (Plan(Settings(max_running_time=60)), 2),
-    "Refused": (Plan(starts=None, ends=5, ending=Ending.START_FAILED), 3),
-    "Broken": (Plan(ends=77.25, ending=Ending.BROKE), 2),
+    "Waiting": (RunPlan(starts=LATER), 3),
+    "Running": (RunPlan(), 7),
+    "Vague": (RunPlan(unknown=((0, LATER),)), 2),
+    "Stopped": (RunPlan(ends=11.5, ending=Ending.STOPPED_BY_API), 4),
+    "Closed": (RunPlan(ends=120), 1),
+    "TimedOut": (RunPlan(TaskSettings(max_running_time=60)), 2),
+    "Refused": (RunPlan(starts=None, ends=5, ending=Ending.START_FAILED), 3),
+    "Broken": (RunPlan(ends=77.25, ending=Ending.BROKE), 2),
 }
 """What the fleet is made of, and of how many each; all created `AGE` seconds ago."""
 ENDS_UNDER_WATCH = TargetId(APPS[0], "Room", "Running0")
@@ -76,7 +74,7 @@ def chain(
 ) -> Iterator[Chain]:
     """The chain, as soon as Prometheus has seen every task read."""
     directory = tmp_path_factory.mktemp("chain")
-    with Simulation(Scene(tasks=0, speed=1)) as simulation:
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation:
         populate(simulation.fleet)
         account = {
             "name": "default",
@@ -112,7 +110,7 @@ def test_the_scrape_is_up_and_whole(chain: Chain) -> None:
 
 def test_statuses_are_the_truth(chain: Chain, wait: Callable[..., None]) -> None:
     """As many tasks in each status as the simulator has, by the task's series and by the fleet's."""
-    expected = {(status.value,): count for status, count in truth.status_counts(chain.fleet, chain.now()).items()}
+    expected = {(status.value,): count for status, count in status_counts(chain.fleet, chain.now()).items()}
     statuses = "|".join(Status)
     by_task = "sum by (status) (webcast_task_status)"
     by_fleet = f'sum by (status) (webcast_tasks{{status=~"{statuses}"}})'
@@ -122,7 +120,7 @@ def test_statuses_are_the_truth(chain: Chain, wait: Callable[..., None]) -> None
 
 def test_stop_reasons_are_the_truth(chain: Chain) -> None:
     """Each stopped task shows its reason, and each stopped run is counted under it."""
-    counts = truth.stop_counts(chain.fleet, chain.now())
+    counts = stop_counts(chain.fleet, chain.now())
     expected = {(reason.value,): count for reason, count in counts.items() if count}
     assert expected == chain.prometheus.query("count by (reason) (webcast_task_stop_reason == 1)", "reason")
     every = {(reason.value,): counts.get(reason, 0) for reason in StopReason}
@@ -133,7 +131,7 @@ def test_durations_of_stopped_tasks_are_the_truth(chain: Chain) -> None:
     """End minus start in seconds, to the millisecond; a task that never started has none."""
     durations = {
         tuple(target): (life.end - life.start) / 1000
-        for target, life in truth.stopped_lives(chain.fleet, chain.now())
+        for target, life in stopped_runs(chain.fleet, chain.now())
         if life.start is not None and life.end is not None
     }
     stopped = "webcast_task_duration_seconds and on (app_id, room_id, task_id) webcast_task_stop_reason"
@@ -181,5 +179,5 @@ def test_a_scrape_calls_nothing(chain: Chain) -> None:
     """However often it is scraped, a stopped task has been read once."""
     for _ in range(20):
         chain.exporter.get("/metrics")
-    stopped = [target for target, _ in truth.stopped_lives(chain.fleet, chain.now()) if target != ENDS_UNDER_WATCH]
+    stopped = [target for target, _ in stopped_runs(chain.fleet, chain.now()) if target != ENDS_UNDER_WATCH]
     assert dict.fromkeys(stopped, 1) == {target: len(chain.simulation.calls.reads_of(target)) for target in stopped}

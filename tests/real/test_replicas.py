@@ -14,11 +14,10 @@ import psycopg
 import pytest
 
 from exporter.model.target import TargetId
-from exporter.simulator import truth
-from exporter.simulator.calls import busiest_second
-from exporter.simulator.lives import Plan
-from exporter.simulator.notices import STARTED, Notice, envelope
-from exporter.simulator.simulation import CALLBACK_SECRET, Scene, Simulation
+from exporter.simulator.fleet import stop_counts
+from exporter.simulator.gateway import busiest_second
+from exporter.simulator.lifecycle import STARTED, CallbackEvent, RunPlan, callback_payload
+from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 
 if TYPE_CHECKING:
     from tests.postgresql import Postgres
@@ -87,9 +86,9 @@ def replicas(
 ) -> Iterator[Replicas]:
     """Three of them; the first one leads."""
     dice, url = Random(8), postgres.database()
-    with Simulation(Scene(tasks=0, speed=1)) as simulation:
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation:
         for number in range(TASKS):
-            simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), Plan(ends=dice.uniform(1.0, 20.0)))
+            simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), RunPlan(ends=dice.uniform(1.0, 20.0)))
         credentials = simulation.credentials
         keys = {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
         config: dict[str, Any] = {
@@ -154,7 +153,7 @@ def test_every_run_is_counted_once_whatever_happens_to_the_leader(
     leader = replicas.leader()
     assert leader is not None
     fleet = replicas.simulation.fleet
-    expected = truth.stop_counts(fleet, int(fleet.clock() * 1000))
+    expected = stop_counts(fleet, int(fleet.clock() * 1000))
     counted = {reason: count for (_, reason), count in leader.samples(STOPS).items() if count}
     assert counted == {reason.value: count for reason, count in expected.items() if count}
     assert busiest_second(call.at for call in replicas.simulation.calls.log) <= VENDOR
@@ -173,7 +172,7 @@ def test_a_standby_tells_of_itself_and_takes_in(replicas: Replicas, wait: Callab
 
     pushed, called = TargetId(APP, "Pushed", "Task"), TargetId(APP, "Called", "Task")
     for target in (pushed, called):
-        replicas.simulation.fleet.begin(target, Plan(ends=3600.0))
+        replicas.simulation.fleet.begin(target, RunPlan(ends=3600.0))
     answer = httpx.post(
         f"{standby.url}/api/v1/targets",
         json=[{"targets": [str(pushed)], "labels": {"team": "edu"}}],
@@ -181,8 +180,8 @@ def test_a_standby_tells_of_itself_and_takes_in(replicas: Replicas, wait: Callab
         trust_env=False,
     )
     assert answer.json() == {"status": "success", "data": {"accepted": 1}}
-    notice = Notice(called, int(1000 * time.time()), STARTED, "", "evt-1")
-    body = envelope(notice, CALLBACK_SECRET, "4821")
+    notice = CallbackEvent(called, int(1000 * time.time()), STARTED, "", "evt-1")
+    body = callback_payload(notice, CALLBACK_SECRET, "4821")
     for outcome in ("accepted", "duplicate"):
         assert httpx.post(f"{standby.url}/callback", content=body, trust_env=False).text == f"{outcome}\n"
     wait(lambda: {("callback",): 1.0, ("push",): 1.0}.items() <= leader.samples("webcast_targets").items(), "both", 2)

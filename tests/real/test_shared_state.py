@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from exporter.model.target import TargetId
-from exporter.simulator.lives import Plan
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.lifecycle import RunPlan
+from exporter.simulator.server import Simulation, SimulationOptions
 
 if TYPE_CHECKING:
     from tests.postgresql import Postgres
@@ -47,9 +47,9 @@ def test_the_second_takes_over_from_a_killed_one(
     tmp_path: Path, postgres: "Postgres", start_exporter: "StartExporter", wait: Callable[..., None]
 ) -> None:
     """Within 5 s, and every counter goes on from where it stood."""
-    with Simulation(Scene(tasks=0, speed=1)) as simulation:
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation:
         for number in range(20):
-            simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), Plan(ends=1.0 if number < 10 else 3600.0))
+            simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), RunPlan(ends=1.0 if number < 10 else 3600.0))
         config = config_of(simulation, postgres.database().whole)
         first = start_exporter(tmp_path / "first", config)
         wait(lambda: stops(first.samples(STOPS)) == 10, "the first has counted ten")
@@ -68,7 +68,7 @@ def test_one_whose_session_another_has_ends(
     tmp_path: Path, postgres: "Postgres", start_exporter: "StartExporter", wait: Callable[..., None]
 ) -> None:
     """It says so, with exit code 1, and the other counts on alone; a password is in no line."""
-    with Simulation(Scene(tasks=3, speed=1)) as simulation:
+    with Simulation(SimulationOptions(tasks=3, speed=1)) as simulation:
         url = postgres.database().whole.replace("exporter@", "exporter:hunter2@")
         config = config_of(simulation, url)
         first = start_exporter(tmp_path / "first", config)

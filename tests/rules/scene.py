@@ -10,19 +10,17 @@ import pytest
 from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.enums import STATUS_OF_CODE, CallbackOutcome, Source, Status
 from exporter.model.target import TargetId
-from exporter.simulator.lives import Plan
-from exporter.simulator.notices import EVENT_TYPE, Notice, envelope
-from exporter.simulator.replies import Reply, VendorError, failure
-from exporter.simulator.settings import Settings
+from exporter.simulator.lifecycle import EVENT_TYPE, CallbackEvent, RunPlan, TaskSettings, callback_payload
+from exporter.simulator.replies import VendorError, VendorReply, failure
 from tests.rules.bundle import RULE_FILES, RUNBOOK_BASE, scraped_names
 from tests.rules.tape import Alert, Moment, Question, Tape, run_promtool, selector, unit_test
 from tests.whole import METADATA, SECRET, Whole, World
 
 APP = "661e0000000000000000543c"
 HOST = "classroom.example.com"
-WATCHED = Settings(source_url=f"https://{HOST}/live", freeze_check=5, blank_check=5, crash_check=5)
+WATCHED = TaskSettings(source_url=f"https://{HOST}/live", freeze_check=5, blank_check=5, crash_check=5)
 """A class whose page is watched by all three checks."""
-RUNNING = Plan(WATCHED)
+RUNNING = RunPlan(WATCHED)
 HOUR, MINUTE = 3600.0, 60.0
 POD = "webcast-exporter-0"
 JOB = {"job": "monitoring/webcast-exporter", "namespace": "monitoring"}
@@ -39,7 +37,7 @@ class Vendor(World):
     refuses: Callable[[TargetId], VendorError | None] = field(default=lambda _target: None)
     says_at_the_end: dict[TargetId, dict[str, object]] = field(default_factory=dict)
 
-    def reply(self, target: TargetId) -> Reply:
+    def reply(self, target: TargetId) -> VendorReply:
         """The error, if there is one for this call, or what the vendor knows of the task."""
         if error := self.refuses(target):
             return failure(METADATA, error, "")
@@ -51,7 +49,7 @@ class Vendor(World):
 
     def forget(self, target: TargetId) -> None:
         """From now on it knows no such task."""
-        del self.fleet._members[target]
+        self.fleet.forget(target)
 
 
 def task(name: str, app_id: str = APP) -> TargetId:
@@ -128,7 +126,7 @@ class Scene:
             del self._listed[target]
         self._tell_lists()
 
-    def start(self, target: TargetId, plan: Plan = RUNNING, age: float = 0.0) -> None:
+    def start(self, target: TargetId, plan: RunPlan = RUNNING, age: float = 0.0) -> None:
         """StartWebcast `age` seconds ago, of a target that is listed without times unless it is already."""
         self.vendor.begin(target, plan, age)
         if target not in self._listed:
@@ -145,8 +143,8 @@ class Scene:
     ) -> CallbackOutcome:
         """The vendor, or somebody, calls back an event of this number, `late` seconds after it happened."""
         at = round((self.now - late) * 1000)
-        notice = Notice(task("Class0"), at, status=1, reason="", event_id=f"event{number}")
-        return self.whole.exporter.callbacks.take(envelope(notice, secret, "4821", event_type=event_type))
+        notice = CallbackEvent(task("Class0"), at, status=1, reason="", event_id=f"event{number}")
+        return self.whole.exporter.callbacks.take(callback_payload(notice, secret, "4821", event_type=event_type))
 
     def refresh_lists(self) -> None:
         """What the scheduler does every `refresh_interval`."""
@@ -186,7 +184,7 @@ class Scene:
     def _scrape_at(self, moment: float) -> None:
         if self.pods:
             self.whole.run(moment - self.now, step=1.0)
-            for notice in self.vendor.fleet.due():
+            for notice in self.vendor.fleet.due_events():
                 if self.whole.exporter.callbacks.on:
                     self.whole.call_back(notice)
         else:

@@ -5,9 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.enums import PageReason
-from exporter.simulator.lives import Ending, Plan
-from exporter.simulator.page import Trouble
-from exporter.simulator.settings import Settings
+from exporter.simulator.lifecycle import Ending, PageTrouble, RunPlan, TaskSettings
 from tests.rules.scene import APP, HOUR, MINUTE, WATCHED, Scene, named, of_exporter, of_task, task
 from tests.rules.tape import Alert
 
@@ -16,7 +14,7 @@ pytestmark = pytest.mark.real
 ILL, WELL, OTHER = task("Ill"), task("Well"), task("Other")
 
 
-def limited(seconds: int) -> Settings:
+def limited(seconds: int) -> TaskSettings:
     """A watched page whose task may run so long."""
     return replace(WATCHED, max_running_time=seconds)
 
@@ -49,7 +47,7 @@ def test_dark_when_nobody_has_started_it(scene: Scene) -> None:
 def test_dark_when_it_does_not_start(scene: Scene) -> None:
     """A class that waits for its start is as dark, until its expected end is over."""
     scene.list(ILL, starts=0, ends=10 * MINUTE)
-    scene.start(ILL, Plan(WATCHED, starts=None))
+    scene.start(ILL, RunPlan(WATCHED, starts=None))
     scene.passes(minutes=4)
     dark = of_task(
         "WebCastClassDark",
@@ -68,7 +66,7 @@ def test_dark_when_it_does_not_start(scene: Scene) -> None:
 
 def test_dark_when_only_the_class_before_has_run(scene: Scene) -> None:
     """A TaskId that is used again is dark while the API still tells of the run before."""
-    scene.start(ILL, Plan(WATCHED, ends=HOUR, ending=Ending.STOPPED_BY_API), age=1.5 * HOUR)
+    scene.start(ILL, RunPlan(WATCHED, ends=HOUR, ending=Ending.STOPPED_BY_API), age=1.5 * HOUR)
     scene.list(ILL, starts=0, ends=HOUR)
     scene.passes(minutes=4)
     scene.expects(of_task("WebCastClassDark", ILL, "critical"))
@@ -88,12 +86,12 @@ def test_dark_all_day(scene: Scene) -> None:
 def test_not_dark(scene: Scene) -> None:
     """Not before its time, a little late, after its time or after it has run; nor is a target of yesterday."""
     scene.list(task("Late"), starts=15, ends=HOUR)
-    scene.start(task("Late"), Plan(WATCHED, starts=160.0))
+    scene.start(task("Late"), RunPlan(WATCHED, starts=160.0))
     scene.list(task("Later"), starts=2 * HOUR, ends=3 * HOUR)
     scene.list(task("Over"), starts=-2 * HOUR, ends=-HOUR)
     scene.list(task("Yesterday"), starts=-25 * HOUR)
     scene.list(task("HasRun"), starts=-HOUR, ends=5 * MINUTE)
-    scene.start(task("HasRun"), Plan(WATCHED, ends=HOUR, ending=Ending.STOPPED_BY_API), age=HOUR)
+    scene.start(task("HasRun"), RunPlan(WATCHED, ends=HOUR, ending=Ending.STOPPED_BY_API), age=HOUR)
     scene.passes(minutes=10)
     scene.expects()
     scene.prove()
@@ -102,11 +100,11 @@ def test_not_dark(scene: Scene) -> None:
 def test_will_be_cut(scene: Scene) -> None:
     """From its first read on a class is told of whose MaxRunningTime is over before it is."""
     scene.list(ILL, ends=2 * HOUR)
-    scene.start(ILL, Plan(limited(3600)))
+    scene.start(ILL, RunPlan(limited(3600)))
     scene.list(WELL, ends=HOUR + MINUTE)
-    scene.start(WELL, Plan(limited(3600)))
+    scene.start(WELL, RunPlan(limited(3600)))
     scene.list(OTHER, ends=2 * HOUR)
-    scene.start(OTHER, Plan(limited(3600), ends=600.0, ending=Ending.STOPPED_BY_API), age=HOUR)
+    scene.start(OTHER, RunPlan(limited(3600), ends=600.0, ending=Ending.STOPPED_BY_API), age=HOUR)
     scene.passes(minutes=1)
     cut = of_task(
         "WebCastClassWillBeCut",
@@ -129,7 +127,7 @@ def test_failed(scene: Scene) -> None:
     """A class that fails is told of at once and by its reason, until its series go."""
     scene.start(WELL)
     scene.list(ILL, starts=0, ends=HOUR)
-    scene.start(ILL, Plan(WATCHED, ends=120.0, ending=Ending.BROKE))
+    scene.start(ILL, RunPlan(WATCHED, ends=120.0, ending=Ending.BROKE))
     scene.passes(minutes=2)
     scene.expects()
     scene.passes(minutes=1)
@@ -151,7 +149,7 @@ def test_failed(scene: Scene) -> None:
 
 def test_failed_at_its_start(scene: Scene) -> None:
     """One alert and not two, though the reason is an unwanted one as well."""
-    scene.start(ILL, Plan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED))
+    scene.start(ILL, RunPlan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED))
     scene.passes(minutes=2)
     scene.expects(of_task("WebCastTaskFailed", ILL, "critical", reason="StartTaskFailed"))
     scene.prove()
@@ -160,7 +158,7 @@ def test_failed_at_its_start(scene: Scene) -> None:
 def test_failed_without_an_end_time(scene: Scene) -> None:
     """A task that could not start may have no EndTime: that it was seen waiting is enough for an alert."""
     scene.vendor.says_at_the_end[ILL] = {"EndTime": 0}
-    scene.start(ILL, Plan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED))
+    scene.start(ILL, RunPlan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED))
     scene.passes(minutes=2)
     failed = of_task("WebCastTaskFailed", ILL, "critical", reason="StartTaskFailed")
     scene.expects(failed)
@@ -174,7 +172,7 @@ def test_failed_without_an_end_time(scene: Scene) -> None:
 def test_failed_nobody_knows_when(scene: Scene) -> None:
     """Without an EndTime, and never seen in another state, a failure may be old: it is a warning."""
     scene.vendor.says_at_the_end[ILL] = {"EndTime": 0}
-    scene.start(ILL, Plan(WATCHED, starts=None, ends=10.0, ending=Ending.START_FAILED), age=HOUR)
+    scene.start(ILL, RunPlan(WATCHED, starts=None, ends=10.0, ending=Ending.START_FAILED), age=HOUR)
     scene.passes(minutes=4)
     scene.expects(
         of_task(
@@ -195,7 +193,7 @@ def test_failed_nobody_knows_when(scene: Scene) -> None:
 def test_failed_after_its_class(scene: Scene) -> None:
     """A task that fails when its class is over wakes nobody."""
     scene.list(ILL, starts=-HOUR, ends=MINUTE)
-    scene.start(ILL, Plan(WATCHED, ends=HOUR + 3 * MINUTE, ending=Ending.BROKE), age=HOUR)
+    scene.start(ILL, RunPlan(WATCHED, ends=HOUR + 3 * MINUTE, ending=Ending.BROKE), age=HOUR)
     scene.passes(minutes=7)
     scene.expects(of_task("WebCastTaskFailed", ILL, "warning", reason="UnknownStopReason"))
     scene.passes(minutes=20)
@@ -218,11 +216,11 @@ def stopped(name: str, reason: str) -> Alert:
 def test_stopped_unexpectedly(scene: Scene) -> None:
     """An end by the limit, or for a reason that nobody knows, is a warning; one by API or by the page is in order."""
     plans = {
-        "Limit": Plan(limited(300)),
-        "Word": Plan(WATCHED, ends=300.0),
-        "Vague": Plan(WATCHED, ends=300.0),
-        "Page": Plan(WATCHED, ends=300.0),
-        "Api": Plan(WATCHED, ends=300.0, ending=Ending.STOPPED_BY_API),
+        "Limit": RunPlan(limited(300)),
+        "Word": RunPlan(WATCHED, ends=300.0),
+        "Vague": RunPlan(WATCHED, ends=300.0),
+        "Page": RunPlan(WATCHED, ends=300.0),
+        "Api": RunPlan(WATCHED, ends=300.0, ending=Ending.STOPPED_BY_API),
     }
     scene.vendor.says_at_the_end[task("Word")] = {"StopReason": "IdleTimeOut"}
     scene.vendor.says_at_the_end[task("Vague")] = {"StopReason": "UnknownStopReason"}
@@ -261,18 +259,18 @@ def test_runs_lost(scene: Scene) -> None:
 def test_ended_early(scene: Scene) -> None:
     """Well before its expected end: critical when nobody asked for it, a warning after StopWebcast."""
     plans = {
-        "Page": (12 * MINUTE, Plan(WATCHED, ends=MINUTE)),
-        "Api": (12 * MINUTE, Plan(WATCHED, ends=MINUTE, ending=Ending.STOPPED_BY_API)),
-        "PageInTime": (10 * MINUTE, Plan(WATCHED, ends=MINUTE)),
-        "ApiInTime": (10 * MINUTE, Plan(WATCHED, ends=MINUTE, ending=Ending.STOPPED_BY_API)),
+        "Page": (12 * MINUTE, RunPlan(WATCHED, ends=MINUTE)),
+        "Api": (12 * MINUTE, RunPlan(WATCHED, ends=MINUTE, ending=Ending.STOPPED_BY_API)),
+        "PageInTime": (10 * MINUTE, RunPlan(WATCHED, ends=MINUTE)),
+        "ApiInTime": (10 * MINUTE, RunPlan(WATCHED, ends=MINUTE, ending=Ending.STOPPED_BY_API)),
     }
     for name, (ends, plan) in plans.items():
         scene.list(task(name), starts=0, ends=ends)
         scene.start(task(name), plan)
     scene.list(task("Before"), starts=HOUR, ends=2 * HOUR)
-    scene.start(task("Before"), Plan(WATCHED, ends=HOUR, ending=Ending.STOPPED_BY_API), age=HOUR)
+    scene.start(task("Before"), RunPlan(WATCHED, ends=HOUR, ending=Ending.STOPPED_BY_API), age=HOUR)
     scene.list(task("BeforeByThePage"), starts=HOUR, ends=2 * HOUR)
-    scene.start(task("BeforeByThePage"), Plan(WATCHED, ends=HOUR), age=HOUR)
+    scene.start(task("BeforeByThePage"), RunPlan(WATCHED, ends=HOUR), age=HOUR)
     scene.passes(minutes=3)
     early = "WebCastClassEndedEarly"
     scene.expects(
@@ -303,7 +301,7 @@ def test_overrun(scene: Scene) -> None:
     scene.list(ILL, starts=-HOUR, ends=MINUTE)
     scene.list(WELL, starts=-HOUR, ends=MINUTE)
     scene.start(ILL, age=HOUR)
-    scene.start(WELL, Plan(WATCHED, ends=HOUR + 10 * MINUTE, ending=Ending.STOPPED_BY_API), age=HOUR)
+    scene.start(WELL, RunPlan(WATCHED, ends=HOUR + 10 * MINUTE, ending=Ending.STOPPED_BY_API), age=HOUR)
     scene.passes(minutes=15)
     scene.expects()
     scene.passes(minutes=3)
@@ -321,10 +319,10 @@ def test_overrun(scene: Scene) -> None:
 
 def test_near_its_limit(scene: Scene) -> None:
     """Shortly before MaxRunningTime, where no end is expected; a long limit is told of ten minutes before."""
-    scene.start(ILL, Plan(limited(14_400)), age=3.8 * HOUR)
+    scene.start(ILL, RunPlan(limited(14_400)), age=3.8 * HOUR)
     scene.list(WELL, ends=0.2 * HOUR)
-    scene.start(WELL, Plan(limited(14_400)), age=3.8 * HOUR)
-    scene.start(OTHER, Plan(limited(3600)), age=3600 - 9 * MINUTE)
+    scene.start(WELL, RunPlan(limited(14_400)), age=3.8 * HOUR)
+    scene.start(OTHER, RunPlan(limited(3600)), age=3600 - 9 * MINUTE)
     scene.passes(minutes=2)
     scene.expects()
     scene.passes(minutes=1)
@@ -350,8 +348,8 @@ def test_near_its_limit(scene: Scene) -> None:
 
 def test_not_started(scene: Scene) -> None:
     """Five minutes without a start, where none is expected at a given time."""
-    scene.start(ILL, Plan(WATCHED, starts=None))
-    scene.start(WELL, Plan(WATCHED, starts=4 * MINUTE))
+    scene.start(ILL, RunPlan(WATCHED, starts=None))
+    scene.start(WELL, RunPlan(WATCHED, starts=4 * MINUTE))
     scene.passes(minutes=5)
     scene.expects()
     scene.passes(minutes=1)
@@ -369,8 +367,8 @@ def test_not_started(scene: Scene) -> None:
 
 def test_status_unknown(scene: Scene) -> None:
     """Ten minutes of Status 0."""
-    scene.start(ILL, Plan(WATCHED, unknown=((60.0, HOUR),)))
-    scene.start(WELL, Plan(WATCHED, unknown=((60.0, 8 * MINUTE),)))
+    scene.start(ILL, RunPlan(WATCHED, unknown=((60.0, HOUR),)))
+    scene.start(WELL, RunPlan(WATCHED, unknown=((60.0, 8 * MINUTE),)))
     scene.passes(minutes=10)
     scene.expects()
     scene.passes(minutes=3)
@@ -390,9 +388,9 @@ def test_page_refreshed_repeatedly(scene: Scene) -> None:
     """Three refreshes within a quarter of an hour; two, or three over an hour, are the vendor's cure at work."""
     freezes = {"Ill": (60, 240, 420), "Twice": (60, 420), "Slowly": (60, 1200, 2400), "Over": (60, 120, 180)}
     for name, times in freezes.items():
-        troubles = tuple(Trouble(PageReason.FREEZE, each) for each in times)
+        troubles = tuple(PageTrouble(PageReason.FREEZE, each) for each in times)
         ends = 200.0 if name == "Over" else None
-        scene.start(task(name), Plan(WATCHED, ends=ends, ending=Ending.STOPPED_BY_API, troubles=troubles))
+        scene.start(task(name), RunPlan(WATCHED, ends=ends, ending=Ending.STOPPED_BY_API, troubles=troubles))
     scene.passes(minutes=10)
     scene.expects(
         of_task(
@@ -412,9 +410,9 @@ def test_page_rescheduled_repeatedly(scene: Scene) -> None:
     """A second reschedule within a quarter of an hour: moving the page does not help, and the class is dark."""
     crashes = {"Ill": (60, 400), "Once": (60,), "Slowly": (60, 1200), "Over": (60, 90)}
     for name, times in crashes.items():
-        troubles = tuple(Trouble(PageReason.CRASH, each) for each in times)
+        troubles = tuple(PageTrouble(PageReason.CRASH, each) for each in times)
         ends = 100.0 if name == "Over" else None
-        scene.start(task(name), Plan(WATCHED, ends=ends, ending=Ending.STOPPED_BY_API, troubles=troubles))
+        scene.start(task(name), RunPlan(WATCHED, ends=ends, ending=Ending.STOPPED_BY_API, troubles=troubles))
     scene.passes(minutes=10)
     scene.expects(
         of_task(
@@ -433,9 +431,9 @@ def test_page_rescheduled_repeatedly(scene: Scene) -> None:
 def test_page_monitors_off(scene: Scene) -> None:
     """A running task without any check of its page; one check is enough to be left alone."""
     unwatched = replace(WATCHED, freeze_check=0, blank_check=0, crash_check=0)
-    scene.start(ILL, Plan(unwatched))
-    scene.start(WELL, Plan(replace(unwatched, freeze_check=5)))
-    scene.start(OTHER, Plan(unwatched, starts=None, ends=4 * MINUTE, ending=Ending.STOPPED_BY_API))
+    scene.start(ILL, RunPlan(unwatched))
+    scene.start(WELL, RunPlan(replace(unwatched, freeze_check=5)))
+    scene.start(OTHER, RunPlan(unwatched, starts=None, ends=4 * MINUTE, ending=Ending.STOPPED_BY_API))
     scene.passes(minutes=4)
     scene.expects()
     scene.passes(minutes=2)

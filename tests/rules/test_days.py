@@ -9,8 +9,7 @@ import pytest
 
 from exporter.enums import PageReason
 from exporter.model.target import TargetId
-from exporter.simulator.lives import Ending, Plan
-from exporter.simulator.page import Trouble
+from exporter.simulator.lifecycle import Ending, PageTrouble, RunPlan
 from exporter.simulator.replies import INTERNAL_ERROR
 from tests.rules.scene import MINUTE, WATCHED, Scene, task
 
@@ -38,8 +37,8 @@ class Day:
         ends = begins + dice.uniform(8, 12) * MINUTE
         started = begins + dice.uniform(-1, 1) * MINUTE
         stopped = ends + dice.uniform(-4, 6) * MINUTE
-        frozen = (Trouble(PageReason.FREEZE, 300.0),) if dice.random() < 1 / 20 else ()
-        plan = Plan(WATCHED, ends=stopped - started, ending=Ending.STOPPED_BY_API, troubles=frozen)
+        frozen = (PageTrouble(PageReason.FREEZE, 300.0),) if dice.random() < 1 / 20 else ()
+        plan = RunPlan(WATCHED, ends=stopped - started, ending=Ending.STOPPED_BY_API, troubles=frozen)
         self.at(begins - 5 * MINUTE, lambda: scene.list(target, begins - scene.now, ends - scene.now))
         self.at(started, lambda: scene.start(target, plan, age=scene.now - started))
         self.at(stopped + dice.uniform(0, 1) * MINUTE, lambda: scene.drop(target))

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from exporter.model.target import TargetId
-from exporter.simulator.lives import Ending, Plan
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.lifecycle import Ending, RunPlan
+from exporter.simulator.server import Simulation, SimulationOptions
 from tests.real.conftest import Running, free_port, wait_until
 from tests.rules.bundle import ALERTMANAGER, RULE_FILES, load
 from tests.rules.scene import RUNNING
@@ -139,11 +139,11 @@ def chain(
 ) -> Iterator[Chain]:
     """A dozen classes that are about to fail, and three that run on without anybody watching their pages."""
     directory = tmp_path_factory.mktemp("chain")
-    with Simulation(Scene(tasks=0, speed=1)) as simulation:
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation:
         for target in FAILING:
-            simulation.fleet.begin(target, Plan(RUNNING.settings, ends=SOON, ending=Ending.BROKE))
+            simulation.fleet.begin(target, RunPlan(RUNNING.settings, ends=SOON, ending=Ending.BROKE))
         for target in UNWATCHED:
-            simulation.fleet.begin(target, Plan())
+            simulation.fleet.begin(target, RunPlan())
         alertmanager = _start_alertmanager(start_process, alertmanager_bin, directory / "alertmanager", inbox)
         exporter = _start_exporter(start_process, directory, simulation)
         prometheus = _start_prometheus(start_process, prometheus_bin, directory / "prometheus", exporter, alertmanager)
@@ -205,7 +205,7 @@ def test_from_failures_to_messages(chain: Chain, inbox: Inbox) -> None:
     )
     assert _firing(chain, "WebCastTaskFailed") == {target.task_id for target in FAILING}
 
-    chain.simulation.fleet.begin(ALONE, Plan(RUNNING.settings, ends=1.0, ending=Ending.BROKE))
+    chain.simulation.fleet.begin(ALONE, RunPlan(RUNNING.settings, ends=1.0, ending=Ending.BROKE))
     chain.list(*FAILING, *UNWATCHED, ALONE)
     wait_until(lambda: inbox.alerts("/webcast-page", "WebCastTaskFailed", "firing"), "the single failure", 20)
     assert inbox.alerts("/webcast-page", "WebCastTaskFailed", "firing") == {"Alone"}

@@ -11,7 +11,7 @@ from exporter.config.schema import Config
 from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, Problem
 from exporter.model.target import TargetId
-from exporter.simulator.lives import Ending
+from exporter.simulator.lifecycle import Ending
 from exporter.simulator.replies import (
     INTERNAL_ERROR,
     INVALID_PARAMETER,

@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.model.target import TargetId
-from exporter.simulator.lives import Ending, Plan
+from exporter.simulator.lifecycle import Ending, RunPlan
 from tests.rules.scene import APP, HOUR, MINUTE, RUNNING, WATCHED, Scene, of_exporter, of_task, task
 from tests.rules.tape import Alert
 
@@ -27,7 +27,7 @@ def stop(scene: Scene, name: str, number: int, ending: Ending, after: float = 60
     """So many classes run for so long, and end so; the alerts of single failures that follow."""
     targets = [task(f"{name}{index}") for index in range(number)]
     for target in targets:
-        scene.start(target, Plan(WATCHED, ends=after, ending=ending))
+        scene.start(target, RunPlan(WATCHED, ends=after, ending=ending))
     failed = ending is Ending.BROKE
     return [of_task("WebCastTaskFailed", each, "critical", reason="UnknownStopReason") for each in targets if failed]
 
@@ -71,7 +71,7 @@ def test_many_runs_failed_to_start(scene: Scene) -> None:
     targets = [task(f"Ill{number}") for number in range(10)]
     for target in targets:
         scene.vendor.says_at_the_end[target] = {"EndTime": 0}
-        scene.start(target, Plan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED))
+        scene.start(target, RunPlan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED))
     scene.passes(minutes=2)
     failed = [of_task("WebCastTaskFailed", each, "critical", reason="StartTaskFailed") for each in targets]
     scene.expects(of_exporter("WebCastManyRunsFailed", "critical", account="default", app_id=APP), *failed)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.simulator.lives import Ending, Plan
+from exporter.simulator.lifecycle import Ending, RunPlan
 from exporter.simulator.replies import INTERNAL_ERROR
 from tests.rules.scene import APP, HOUR, MINUTE, POD, WATCHED, Scene, as_scraped, of_exporter, of_task, on_standby, task
 
@@ -23,8 +23,8 @@ def begin(scene: Scene) -> None:
     scene.list(task("Dark"), starts=-MINUTE, ends=HOUR)
     scene.list(task("Overrun"), starts=-HOUR, ends=-15 * MINUTE)
     scene.start(task("Overrun"), age=HOUR)
-    scene.start(task("Waiting"), Plan(WATCHED, starts=None))
-    scene.start(task("Failed"), Plan(WATCHED, ends=5 * MINUTE, ending=Ending.BROKE))
+    scene.start(task("Waiting"), RunPlan(WATCHED, starts=None))
+    scene.start(task("Failed"), RunPlan(WATCHED, ends=5 * MINUTE, ending=Ending.BROKE))
     for number in range(10):
         scene.list(task(f"Well{number}"), starts=-HOUR, ends=2 * HOUR)
         scene.start(task(f"Well{number}"), age=HOUR)
@@ -114,10 +114,10 @@ def test_what_is_not_read_yet_is_not_dark(scene: Scene) -> None:
 def test_an_old_failure_that_is_found_late(scene: Scene) -> None:
     """What failed while no exporter saw it, or long before the first one, is in the books; it wakes nobody."""
     for number in range(30):
-        scene.start(task(f"Old{number}"), Plan(WATCHED, ends=HOUR, ending=Ending.BROKE), age=(2 + number) * HOUR)
+        scene.start(task(f"Old{number}"), RunPlan(WATCHED, ends=HOUR, ending=Ending.BROKE), age=(2 + number) * HOUR)
     unseen = [task(f"Unseen{number}") for number in range(30)]
     for target in unseen:
-        scene.start(target, Plan(WATCHED, ends=25 * MINUTE, ending=Ending.BROKE))
+        scene.start(target, RunPlan(WATCHED, ends=25 * MINUTE, ending=Ending.BROKE))
     scene.passes(minutes=20)
     scene.expects()
     scene.kill()
@@ -134,7 +134,7 @@ def test_a_first_start_over_failures_of_unknown_age(scene: Scene) -> None:
     targets = [task(f"Old{number}") for number in range(20)]
     for target in targets:
         scene.vendor.says_at_the_end[target] = {"EndTime": 0}
-        scene.start(target, Plan(WATCHED, starts=None, ends=60.0, ending=Ending.START_FAILED), age=5 * HOUR)
+        scene.start(target, RunPlan(WATCHED, starts=None, ends=60.0, ending=Ending.START_FAILED), age=5 * HOUR)
     scene.passes(minutes=5)
     warning = of_task("WebCastTaskFailed", targets[0], "warning", reason="StartTaskFailed")
     scene.expects(*(replace(warning, labels={**warning.labels, **target._asdict()}) for target in targets))

@@ -19,9 +19,8 @@ from exporter.metrics.exposition import Format
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
-from exporter.simulator.lives import Ending, Plan
-from exporter.simulator.settings import Settings
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings
+from exporter.simulator.server import Simulation, SimulationOptions
 from exporter.store.opening import open_engine
 
 APP = "661e0000000000000000543c"
@@ -94,9 +93,9 @@ class World:
     def task(self, name: str, *, ended: bool = False) -> TargetId:
         """A task that has run for a minute, or ended half a minute ago."""
         target = TargetId(APP, "Room", name)
-        settings = Settings(source_url="https://classroom.example.com/live?token=canary-in-the-source")
+        settings = TaskSettings(source_url="https://classroom.example.com/live?token=canary-in-the-source")
         ends = 30.0 if ended else None
-        plan = Plan(settings, ends=ends, ending=Ending.STOPPED_BY_API)
+        plan = RunPlan(settings, ends=ends, ending=Ending.STOPPED_BY_API)
         self.simulation.fleet.begin(target, plan, age=60)
         return target
 
@@ -157,7 +156,7 @@ def wait() -> Callable[..., None]:
 def world(tmp_path: Path) -> Iterator[World]:
     """A world without tasks or targets, its state in a file; what was started in it ends with it."""
     shift = Shift()
-    with Simulation(Scene(tasks=0, speed=1), shift.unix) as simulation:
+    with Simulation(SimulationOptions(tasks=0, speed=1), shift.unix) as simulation:
         made = World(simulation, tmp_path, shift, {})
         made.write(
             accounts=[made.account()],

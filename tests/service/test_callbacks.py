@@ -14,8 +14,7 @@ import pytest
 from exporter.errors import ConfigError, StartError
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
-from exporter.simulator.lives import Plan
-from exporter.simulator.notices import Notice, envelope
+from exporter.simulator.lifecycle import CallbackEvent, RunPlan, callback_payload
 from exporter.volcengine.signing import event_signature
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
@@ -31,9 +30,13 @@ EVENTS = "webcast_callback_events_total"
 STARTED, REFRESHED, RESCHEDULED, ENDED = 1, 4, 5, 3
 
 
-def fields_of(notice: Notice) -> dict[str, str]:
+def fields_of(notice: CallbackEvent) -> dict[str, str]:
     """The signed fields of an event's body."""
-    return {name: value for name, value in json.loads(envelope(notice, SECRET, "4821")).items() if name != "Signature"}
+    return {
+        name: value
+        for name, value in json.loads(callback_payload(notice, SECRET, "4821")).items()
+        if name != "Signature"
+    }
 
 
 def signed(fields: dict[str, str]) -> bytes:
@@ -74,22 +77,22 @@ class Vendor:
         client.close()
         listener.stop()
 
-    def notice(self, target: TargetId, status: int, reason: str = "", age: float = 0.0) -> Notice:
+    def notice(self, target: TargetId, status: int, reason: str = "", age: float = 0.0) -> CallbackEvent:
         """A new event, `age` seconds old."""
         self._events += 1
         at = round((self.world.shift.unix() - age) * 1000)
-        return Notice(target, at, status, reason, f"evt-{self._events}")
+        return CallbackEvent(target, at, status, reason, f"evt-{self._events}")
 
-    def deliver(self, notice: Notice, secret: str = SECRET, **more: Any) -> int:
+    def deliver(self, notice: CallbackEvent, secret: str = SECRET, **more: Any) -> int:
         """One delivery; the HTTP status."""
-        return self.post(envelope(notice, secret, "4821", **more))
+        return self.post(callback_payload(notice, secret, "4821", **more))
 
     def post(self, body: bytes, url: str | None = None) -> int:
         """Any body, to the main listener or another one."""
         client = self._served[-1][1]
         return client.post(f"{url or ''}/callback", content=body).status_code
 
-    def call(self, target: TargetId, status: int, reason: str = "", age: float = 0.0) -> Notice:
+    def call(self, target: TargetId, status: int, reason: str = "", age: float = 0.0) -> CallbackEvent:
         """A new event, delivered with good success."""
         notice = self.notice(target, status, reason, age)
         assert self.deliver(notice) == 200
@@ -172,7 +175,7 @@ def test_an_event_counts_once_however_often_it_comes(vendor: Vendor) -> None:
     """Delivered three times, over a restart, and with its values in other places: a duplicate, answered with 200."""
     task = vendor.world.task("task")
     notice = vendor.call(task, RESCHEDULED, "PageCrash")
-    body = json.loads(envelope(notice, SECRET, "4821"))
+    body = json.loads(callback_payload(notice, SECRET, "4821"))
     exchanged = {**body, "EventId": body["Nonce"], "Nonce": body["EventId"]}
     assert [vendor.deliver(notice), vendor.post(json.dumps(exchanged).encode())] == [200, 200]
     assert vendor.outcomes() == {"accepted": 1, "duplicate": 2}
@@ -305,7 +308,7 @@ def test_a_new_run_has_page_counters_of_its_own(vendor: Vendor) -> None:
     vendor.until("task", "ended")
     assert vendor.of("webcast_task_page_refreshes_total", "task") == {(): 1}
     vendor.world.shift.seconds += 10
-    vendor.world.simulation.fleet.begin(task, Plan())
+    vendor.world.simulation.fleet.begin(task, RunPlan())
     vendor.call(task, RESCHEDULED, "PageCrash")
     vendor.until("task", "running")
     assert vendor.of("webcast_task_page_refreshes_total", "task") == {(): 0}
@@ -375,7 +378,7 @@ def test_a_listener_of_its_own(vendor: Vendor) -> None:
     vendor.exporter.reload()
     door = vendor.exporter._door.url
     assert vendor.deliver(vendor.notice(task, STARTED)) == 404
-    assert vendor.post(envelope(vendor.notice(task, STARTED), SECRET, "1"), door) == 200
+    assert vendor.post(callback_payload(vendor.notice(task, STARTED), SECRET, "1"), door) == 200
     vendor.exporter.reload()
     assert vendor.exporter._door.url == door
     with closing(bind("127.0.0.1:0")) as taken:
@@ -383,7 +386,7 @@ def test_a_listener_of_its_own(vendor: Vendor) -> None:
         vendor.world.write(callbacks={**section, "listen_address": f"127.0.0.1:{taken.getsockname()[1]}"})
         with pytest.raises(ConfigError, match=r"callbacks\.listen_address chooses another"):
             vendor.exporter.reload()
-    assert vendor.post(envelope(vendor.notice(task, STARTED), SECRET, "2"), door) == 200
+    assert vendor.post(callback_payload(vendor.notice(task, STARTED), SECRET, "2"), door) == 200
     vendor.world.write(callbacks={"secret_file": "secret"})
     vendor.exporter.reload()
     assert vendor.deliver(vendor.notice(task, STARTED)) == 200

@@ -133,7 +133,7 @@ def test_a_reload_while_a_url_is_down_loses_nothing(
     world.write(**from_url(world))
     exporter = world.start()
     wait(lambda: samples(exporter, "webcast_task_status"), "the task")
-    world.simulation.server.stop()
+    world.simulation.close()
     wait(lambda: samples(exporter, FAILURES)[HTTP] >= 1, "a failure")
     world.write(polling={"interval": "2s"})
     exporter.reload()

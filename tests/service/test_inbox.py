@@ -10,7 +10,7 @@ import pytest
 
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
-from exporter.simulator.notices import STARTED, Notice, envelope
+from exporter.simulator.lifecycle import STARTED, CallbackEvent, callback_payload
 from exporter.store.inbox import AT_ONCE, Kind
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def test_pushes_are_acted_on_in_their_order(world: "World", exporter: Exporter) 
 def test_a_callback_counts_by_when_it_came(world: "World", exporter: Exporter, samples: "SamplesOf") -> None:
     """It names a target, once, however long it waited; the standby counted it, so this one does not."""
     long_ago = world.shift.unix() - 7 * 24 * 3600
-    notice = Notice(ONE, int(1000 * long_ago), STARTED, "", "evt-1")
-    body = envelope(notice, SECRET, "4821").decode()
+    notice = CallbackEvent(ONE, int(1000 * long_ago), STARTED, "", "evt-1")
+    body = callback_payload(notice, SECRET, "4821").decode()
     put(world, (Kind.CALLBACK, body), (Kind.CALLBACK, body), at=long_ago)
     exporter.prove_state()
     assert (listed(exporter), waiting(world)) == ({ONE}, 0)
@@ -82,7 +82,7 @@ def test_a_callback_counts_by_when_it_came(world: "World", exporter: Exporter, s
     ("kind", "body"),
     [
         (Kind.CALLBACK, "{"),
-        (Kind.CALLBACK, envelope(Notice(TWO, 1, STARTED, "", "evt"), "another-secret", "4821").decode()),
+        (Kind.CALLBACK, callback_payload(CallbackEvent(TWO, 1, STARTED, "", "evt"), "another-secret", "4821").decode()),
         (Kind.ADD, "nonsense"),
         (Kind.ADD, '[{"targets": ["no target"]}]'),
         (Kind.REPLACE, "7"),

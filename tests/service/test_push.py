@@ -12,8 +12,7 @@ import pytest
 from exporter.errors import ConfigError
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
-from exporter.simulator.lives import Plan
-from exporter.simulator.settings import Settings
+from exporter.simulator.lifecycle import RunPlan, TaskSettings
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
 
@@ -236,7 +235,7 @@ def test_a_stopped_target_is_read_again_when_it_is_pushed(api: Api) -> None:
     api.push(task)
     api.until("task", "ended")
     reads = api.world.reads(task)
-    api.world.simulation.fleet.begin(task, Plan(Settings(source_url="https://classroom.example.com/")), age=1)
+    api.world.simulation.fleet.begin(task, RunPlan(TaskSettings(source_url="https://classroom.example.com/")), age=1)
     api.push(task)
     api.until("task", "running")
     assert api.world.reads(task) > reads
@@ -259,7 +258,7 @@ def test_a_task_whose_linger_is_over_can_be_pushed_for_its_next_run(api: Api, sa
     api.world.shift.seconds += 30 * 60
     api.exporter.push.sweep()
     assert api.listed() == {"task": ["push"]}
-    api.world.simulation.fleet.begin(task, Plan(Settings(source_url="https://classroom.example.com/")), age=1)
+    api.world.simulation.fleet.begin(task, RunPlan(TaskSettings(source_url="https://classroom.example.com/")), age=1)
     api.push(task)
     api.until("task", "running")
 

@@ -12,7 +12,7 @@ from exporter.service.file_watcher import WebFile
 from tests.certificates import HASH
 
 if TYPE_CHECKING:
-    from exporter.simulator.certificates import Certificates
+    from exporter.simulator.server import Certificates
 
 TLS = "tls_server_config: {cert_file: tls.pem, key_file: tls.pem}\n"
 USERS = f"basic_auth_users: {{alice: {HASH}}}\n"

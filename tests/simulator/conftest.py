@@ -14,12 +14,11 @@ import pytest
 
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
-from exporter.simulator.authority import Account
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.gateway import Gateway
-from exporter.simulator.lives import Plan
-from exporter.simulator.replies import Reply
-from exporter.simulator.wire import Request
+from exporter.simulator.lifecycle import RunPlan
+from exporter.simulator.replies import VendorReply
+from exporter.simulator.signature_check import ApiRequest, SimulatedAccount
 from exporter.volcengine.signing import (
     canonical_query,
     canonical_request,
@@ -57,12 +56,12 @@ def credentials() -> Credentials:
 def gateway(credentials: Credentials, target: TargetId) -> Gateway:
     """A gateway over one task that has just begun to run, and one account."""
     fleet = Fleet(lambda: NOW)
-    fleet.begin(target, Plan(), age=10)
-    return Gateway(fleet, (Account("default", (credentials,)),))
+    fleet.begin(target, RunPlan(), age=10)
+    return Gateway(fleet, (SimulatedAccount("default", (credentials,)),))
 
 
 @pytest.fixture
-def signed(credentials: Credentials) -> Callable[..., Request]:
+def signed(credentials: Credentials) -> Callable[..., ApiRequest]:
     """Make a signed request; `extra` headers are signed too, `unsigned` ones only sent; a None param is left out."""
 
     def make(
@@ -76,7 +75,7 @@ def signed(credentials: Credentials) -> Callable[..., Request]:
         extra: dict[str, str] | None = None,
         scope: str | None = None,
         unsigned: tuple[str, ...] = (),
-    ) -> Request:
+    ) -> ApiRequest:
         given = {"Action": "GetWebCastTask", "Version": "2020-12-01", **TRIPLE, **(params or {})}
         query = canonical_query({name: value for name, value in given.items() if value is not None})
         digest = hashlib.sha256(body).hexdigest()
@@ -91,16 +90,16 @@ def signed(credentials: Credentials) -> Callable[..., Request]:
             f"HMAC-SHA256 Credential={by.access_key}/{scope or credential_scope(date, 'cn-north-1')}, "
             f"SignedHeaders={';'.join(names)}, Signature={mark}"
         )
-        return Request(method, path, query, headers, body)
+        return ApiRequest(method, path, query, headers, body)
 
     return make
 
 
 @pytest.fixture
-def error() -> Callable[[Reply], dict[str, Any]]:
+def error() -> Callable[[VendorReply], dict[str, Any]]:
     """The Error of a reply, without its Message, and the HTTP status."""
 
-    def look(reply: Reply) -> dict[str, Any]:
+    def look(reply: VendorReply) -> dict[str, Any]:
         told = dict(reply.document["ResponseMetadata"]["Error"])
         assert told.pop("Message")
         return {"http": reply.status, **told}
@@ -110,7 +109,7 @@ def error() -> Callable[[Reply], dict[str, Any]]:
 
 @dataclass
 class Receiver:
-    """What arrived at it (the JSON bodies), and what it answers: an HTTP status, or 0 for never.
+    """A receiver of callbacks: the JSON bodies that arrived, and what it answers: an HTTP status, or 0 for never.
 
     `answer` is asked with an EventId and how often it has arrived by now.
     """
@@ -118,46 +117,54 @@ class Receiver:
     url: str = ""
     answer: Callable[[str, int], int] = lambda _event_id, _times: 200
     bodies: list[dict[str, str]] = field(default_factory=list)
-    connections: set[tuple[str, int]] = field(default_factory=set)
+    at_once: int = 0
+    most_at_once: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
     _times: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def receive(self, body: dict[str, str], connection: tuple[str, int]) -> int:
+    def receive(self, body: dict[str, str]) -> int:
         """The status for one that arrives."""
         with self._lock:
             self.bodies.append(body)
-            self.connections.add(connection)
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
             self._times[body["EventId"]] += 1
             return self.answer(body["EventId"], self._times[body["EventId"]])
 
+    def answered(self) -> None:
+        """One less is under way."""
+        with self._lock:
+            self.at_once -= 1
 
-class Door(http.server.ThreadingHTTPServer):
-    """Its port, for many at once."""
+
+class ReceiverServer(http.server.ThreadingHTTPServer):
+    """A receiver's port, for many at once."""
 
     request_queue_size = 128
+    daemon_threads = True
 
     def __init__(self, receiver: Receiver) -> None:
         self.receiver = receiver
-        super().__init__(("127.0.0.1", 0), Doorman)
+        super().__init__(("127.0.0.1", 0), ReceiverHandler)
 
 
-class Doorman(http.server.BaseHTTPRequestHandler):
-    """Answers for a receiver on a connection that is kept; path and content type must be right."""
+class ReceiverHandler(http.server.BaseHTTPRequestHandler):
+    """Answers for a receiver; path and content type must be right."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # or each answer waits 40 ms for the acknowledgement of its first half
-    server: Door
+    server: ReceiverServer
 
     def do_POST(self) -> None:
-        """Take one callback in."""
+        """Take one callback."""
         assert (self.path, self.headers["Content-Type"]) == ("/callback?app=1", "application/json")
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        status = self.server.receiver.receive(body, self.client_address)
+        receiver = self.server.receiver
+        status = receiver.receive(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         if not status:
-            self.server.receiver.closing.wait()
+            receiver.closing.wait()
             self.close_connection = True
             return
+        receiver.answered()
         self.send_response(status)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -171,22 +178,22 @@ class Doorman(http.server.BaseHTTPRequestHandler):
 def receiver() -> Iterator[Receiver]:
     """A running one."""
     made = Receiver()
-    door = Door(made)
-    made.url = f"http://127.0.0.1:{door.server_port}/callback?app=1"
-    thread = threading.Thread(target=door.serve_forever, args=(0.01,), daemon=True)
+    server = ReceiverServer(made)
+    made.url = f"http://127.0.0.1:{server.server_port}/callback?app=1"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield made
     made.closing.set()
-    door.shutdown()
+    server.shutdown()
     thread.join()
-    door.server_close()
+    server.server_close()
 
 
 @pytest.fixture
 def wait() -> Callable[..., None]:
     """`wait(holds, seconds)`: come back as soon as it is true, with a deadline."""
 
-    def until(holds: Callable[[], object], seconds: float = 20) -> None:
+    def until(holds: Callable[[], object], seconds: float = 10) -> None:
         deadline = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < deadline, "it never happened"

@@ -1,4 +1,4 @@
-"""Faults on demand: what each makes of a reply, for whom and how long."""
+"""Faults on demand: what each makes of a reply, for which calls and how long."""
 
 import json
 import math
@@ -10,16 +10,13 @@ import pytest
 
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
-from exporter.simulator.distortions import CANARY
-from exporter.simulator.faults import FAULTS, FaultMode
+from exporter.simulator.faults import CANARY, CONNECTION_FAULTS, TLS_FAULTS, FaultMode, describe_faults
 from exporter.simulator.gateway import Gateway
-from exporter.simulator.modes import AT_THE_DOOR, NEED_TLS, described_modes
-from exporter.simulator.replies import Outcome, Reply
-from exporter.simulator.sending import Sending
-from exporter.simulator.wire import Request
+from exporter.simulator.replies import Outcome, Sending, VendorReply
+from exporter.simulator.signature_check import ApiRequest
 
-Signed = Callable[..., Request]
-Error = Callable[[Reply], dict[str, Any]]
+Signed = Callable[..., ApiRequest]
+Error = Callable[[VendorReply], dict[str, Any]]
 
 
 @pytest.mark.parametrize(
@@ -204,21 +201,21 @@ def test_a_fault_of_one_app_or_task(
 def test_a_fault_ends_by_itself(gateway: Gateway, now: float) -> None:
     """At its time, with all that was said of it."""
     gateway.faults.begin(FaultMode.STALL, only="app", until=now + 5)
-    gateway.faults.look(now + 4.9)
+    gateway.faults.expire(now + 4.9)
     assert gateway.faults.mode is FaultMode.STALL
-    gateway.faults.look(now + 5)
+    gateway.faults.expire(now + 5)
     assert (gateway.faults.mode, gateway.faults.only, gateway.faults.until) == (FaultMode.NONE, "", math.inf)
 
 
 def test_the_modes_of_the_door_let_a_call_through(gateway: Gateway, signed: Signed, now: float) -> None:
     """Whoever has come as far as the gateway is answered; the door is the listener's."""
-    for mode in sorted(AT_THE_DOOR):
+    for mode in sorted(CONNECTION_FAULTS):
         gateway.faults.mode = mode
-        assert gateway.faults.at_the_door is mode
+        assert gateway.faults.of_connection is mode
         assert gateway.answer(signed(), now).document["Result"]["WebcastTask"]["Status"] == 2
     gateway.faults.mode = FaultMode.STALL
-    assert gateway.faults.at_the_door is FaultMode.NONE
-    assert NEED_TLS < AT_THE_DOOR
+    assert gateway.faults.of_connection is FaultMode.NONE
+    assert TLS_FAULTS < CONNECTION_FAULTS
 
 
 def test_latency_delays_and_changes_nothing(gateway: Gateway, signed: Signed, now: float) -> None:
@@ -238,12 +235,70 @@ def test_a_stranger_meets_no_fault(
     assert error(reply)["Code"] == "InvalidAccessKey"
 
 
-def test_every_mode_has_its_fault() -> None:
-    """The table is complete."""
-    assert set(FaultMode) == set(FAULTS)
-
-
 def test_every_mode_is_described() -> None:
     """A line each, with its word first."""
-    assert [line.split()[0] for line in described_modes().splitlines()] == [mode.value for mode in FaultMode]
+    assert [line.split()[0] for line in describe_faults().splitlines()] == [mode.value for mode in FaultMode]
     assert all(mode.says for mode in FaultMode)
+
+
+Ask = Callable[..., VendorReply]
+
+
+@pytest.fixture
+def ask(gateway: Gateway, now: float) -> Ask:
+    """`ask(query, method)` of /fault."""
+
+    def made(query: str = "", method: str = "POST") -> VendorReply:
+        return gateway.answer(ApiRequest(method, "/fault", query, {}), now)
+
+    return made
+
+
+def test_it_tells_what_is_in_force(ask: Ask, gateway: Gateway, now: float) -> None:
+    """The mode, for whom, how long, and all there are."""
+    gateway.faults.begin(FaultMode.STALL, only="app", until=now + 3)
+    shown = ask(method="GET").document
+    assert (shown["mode"], shown["only"], shown["seconds_left"]) == ("stall", "app", 3.0)
+    assert list(shown["modes"]) == [mode.value for mode in FaultMode]
+
+
+def test_it_sets_a_fault(ask: Ask, gateway: Gateway, now: float) -> None:
+    """With its seconds and its scope; one without them lasts for everybody, until it is ended."""
+    query = "mode=latency&only=app%2Froom%2Ftask&seconds=30&latency=1.5&retry_after=9&ahead=-20"
+    assert ask(query).status == 200
+    faults = gateway.faults
+    assert (faults.mode, faults.only, faults.until) == (FaultMode.LATENCY, "app/room/task", now + 30)
+    assert (faults.latency, faults.retry_after, faults.ahead) == (1.5, 9, -20)
+    assert ask("mode=none").document["seconds_left"] is None
+    assert (faults.mode, faults.only) == (FaultMode.NONE, "")
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("", "mode is none of those"),
+        ("mode=nonsense", "mode is none of those"),
+        ("mode=stall&second=3", "second is none of"),
+        ("mode=stall&seconds=soon", "seconds must be a number"),
+        ("mode=stall&seconds=nan", "seconds must be a number"),
+        ("mode=stall&seconds=-1", "seconds must be a number"),
+        ("mode=stall&latency=1e9", "latency must be a number"),
+        ("mode=stall&only=a%20b", "only names an app"),
+        ("mode=connection_refused", "takes `seconds`"),
+        ("mode=connection_refused&seconds=3&only=app", "and no `only`"),
+        ("mode=no_tls&seconds=3", "needs an https endpoint"),
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(query: str, sentence: str, ask: Ask, gateway: Gateway) -> None:
+    """400 with a sentence."""
+    reply = ask(query)
+    assert reply.status == 400
+    assert sentence in reply.document["error"]
+    assert gateway.faults.mode is FaultMode.NONE
+
+
+def test_the_door_of_an_https_endpoint(ask: Ask, gateway: Gateway) -> None:
+    """There its certificate may be a stranger's for a while."""
+    gateway.tls = True
+    assert ask("mode=unknown_ca&seconds=3").status == 200
+    assert gateway.faults.mode is FaultMode.UNKNOWN_CA

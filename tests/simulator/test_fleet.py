@@ -1,15 +1,38 @@
-"""The tasks there are, and the demo's own."""
+"""The fleet: runs, events that come due, ground truth and rehearsals."""
 
+import json
+from collections import Counter
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from exporter.enums import Status, StopReason
+from exporter.enums import PageReason, Status, StopReason
 from exporter.model.target import TargetId
-from exporter.simulator.fleet import Fleet
-from exporter.simulator.lives import Ending, Plan, begin, moment
-from exporter.simulator.settings import Settings
-from exporter.simulator.truth import states, status_counts, stop_counts
+from exporter.simulator.demo_fleet import demo_fleet
+from exporter.simulator.fleet import (
+    Fleet,
+    page_event_counts,
+    states,
+    status_counts,
+    stop_counts,
+    stopped_runs,
+    truth_document,
+)
+from exporter.simulator.lifecycle import (
+    CallbackEvent,
+    Ending,
+    PageTrouble,
+    RunPlan,
+    SimulatedRun,
+    TaskSettings,
+    begin_run,
+    callback_events,
+    run_state,
+    task_document,
+)
+from exporter.volcengine.replies import parse_reply
 
 BORN = 1_700_000_000.0
 
@@ -17,7 +40,7 @@ BORN = 1_700_000_000.0
 @pytest.fixture
 def fleet() -> Fleet:
     """A demo fleet of the default size."""
-    return Fleet.demo(40, 60.0, 1, lambda: BORN)
+    return demo_fleet(40, 60.0, 1, lambda: BORN)
 
 
 def at(after: float) -> int:
@@ -45,24 +68,24 @@ def test_a_demo_shows_every_reason(fleet: Fleet) -> None:
 
 def test_a_demo_is_its_seed() -> None:
     """The same seed lives the same day, however it is asked; another seed another."""
-    asked_once = Fleet.demo(20, 60.0, 7, lambda: BORN)
-    asked_often = Fleet.demo(20, 60.0, 7, lambda: BORN)
+    asked_once = demo_fleet(20, 60.0, 7, lambda: BORN)
+    asked_often = demo_fleet(20, 60.0, 7, lambda: BORN)
     for second in range(0, 600, 7):
-        asked_often.lives(at(second))
-    assert asked_once.lives(at(600)) == asked_often.lives(at(600))
-    assert asked_once.lives(at(600)) != Fleet.demo(20, 60.0, 8, lambda: BORN).lives(at(600))
+        asked_often.runs(at(second))
+    assert asked_once.runs(at(600)) == asked_often.runs(at(600))
+    assert asked_once.runs(at(600)) != demo_fleet(20, 60.0, 8, lambda: BORN).runs(at(600))
 
 
 def test_a_demo_has_the_example_first(fleet: Fleet) -> None:
     """The first task is the one of all examples, and each SourceURL carries the canary that must be seen nowhere."""
     assert str(next(iter(fleet.targets()))) == "661e0000000000000000543c/Room1/Task1"
-    urls = {life.settings.source_url for lives in fleet.lives(at(0)).values() for life in lives}
+    urls = {life.settings.source_url for lives in fleet.runs(at(0)).values() for life in lives}
     assert {"https://classroom.example.com/live?token=canary-source-url-query"} == urls
 
 
 def test_a_new_life_has_a_new_start(fleet: Fleet) -> None:
     """Each member lives again and again under its id: every life begins after the end of the one before."""
-    for lives in fleet.lives(at(3600)).values():
+    for lives in fleet.runs(at(3600)).values():
         assert len(lives) > 5
         assert all(one.end is not None and one.end < next_one.created for one, next_one in pairwise(lives))
         starts = [life.start for life in lives if life.start is not None]
@@ -72,16 +95,16 @@ def test_a_new_life_has_a_new_start(fleet: Fleet) -> None:
 def test_an_end_is_seen_until_the_next_life(target: TargetId) -> None:
     """In the pause between two lives the task tells the end of the first."""
     fleet = Fleet(lambda: BORN)
-    second = begin(Plan(starts=5, ends=50), BORN + 100)
-    fleet.add(target, begin(Plan(ends=10), BORN), successor=lambda _number, _end: second)
-    seen = [moment(life, at(after)).status for after in (9, 99, 101, 106) if (life := fleet.life(target, at(after)))]
+    second = begin_run(RunPlan(starts=5, ends=50), BORN + 100)
+    fleet.add(target, begin_run(RunPlan(ends=10), BORN), successor=lambda _number, _end: second)
+    seen = [run_state(life, at(after)).status for after in (9, 99, 101, 106) if (life := fleet.run(target, at(after)))]
     assert seen == [Status.RUNNING, Status.ENDED, Status.NOT_STARTED, Status.RUNNING]
 
 
 def test_stop_ends_what_lives(target: TargetId) -> None:
     """StopWebcast ends a live task now, by API; there is nothing to stop twice, nor what never was."""
     fleet = Fleet(lambda: BORN)
-    fleet.begin(target, Plan(Settings(max_running_time=3600)), age=60)
+    fleet.begin(target, RunPlan(TaskSettings(max_running_time=3600)), age=60)
     assert [fleet.stop(target), fleet.stop(target), fleet.stop(TargetId("a", "b", "c"))] == [True, False, False]
     state = states(fleet, at(0))[target]
     assert (Status.ENDED, "StopByAPI", at(-60), at(0)) == (state.status, state.reason, state.start, state.end)
@@ -92,7 +115,7 @@ def test_a_stopped_member_lives_on(fleet: Fleet, target: TargetId) -> None:
     clock = BORN + 1
     fleet.clock = lambda: clock
     assert fleet.stop(target)
-    lives = fleet.lives(at(3600))[target]
+    lives = fleet.runs(at(3600))[target]
     assert Ending.STOPPED_BY_API is lives[0].ending
     assert len(lives) > 5
 
@@ -102,15 +125,228 @@ def test_start_refuses_a_second_life_beside_the_first(target: TargetId) -> None:
     fleet = Fleet(lambda: BORN)
 
     def life(after: float) -> bool:
-        return fleet.start(target, begin(Plan(ends=10), BORN + after))
+        return fleet.start(target, begin_run(RunPlan(ends=10), BORN + after))
 
     assert [life(0), life(9), life(10)] == [True, False, True]
-    assert len(fleet.lives(at(10))[target]) == 2
+    assert len(fleet.runs(at(10))[target]) == 2
 
 
 def test_labels_survive_a_new_life(target: TargetId) -> None:
     """A life added without labels keeps those the task has."""
     fleet = Fleet(lambda: BORN)
-    fleet.add(target, begin(Plan(ends=1), BORN), labels={"team": "edu"})
-    fleet.begin(target, Plan())
+    fleet.add(target, begin_run(RunPlan(ends=1), BORN), labels={"team": "edu"})
+    fleet.begin(target, RunPlan())
     assert {target: {"team": "edu"}} == fleet.targets()
+
+
+BORN = 1_700_000_000.0
+FROZEN = RunPlan(
+    TaskSettings(freeze_check=5, max_running_time=3600),
+    starts=10,
+    ends=90,
+    troubles=(PageTrouble(PageReason.FREEZE, 20, lasting=True),),
+)
+
+
+class Clock:
+    """A fleet's clock, to be set in seconds after its birth."""
+
+    def __init__(self) -> None:
+        self.after = 0.0
+
+    def __call__(self) -> float:
+        """Unix seconds."""
+        return BORN + self.after
+
+
+def looks(fleet: Fleet, clock: Clock, *times: float) -> list[list[tuple[float, int]]]:
+    """What each look gives: seconds after birth, and Status."""
+    found = []
+    for clock.after in times:
+        found.append([(notice.at / 1000 - BORN, notice.status) for notice in fleet.due_events()])
+    return found
+
+
+def test_each_look_gives_what_came_due(target: TargetId) -> None:
+    """Every notice is given once, from its own millisecond on, in the order of time."""
+    clock = Clock()
+    fleet = Fleet(clock)
+    fleet.begin(target, FROZEN)
+    fleet.follow()
+    expected = [[], [(10, 1)], [], [(30, 4), (40, 5)], [(90, 3)], []]
+    assert expected == looks(fleet, clock, 9.999, 10, 10, 50, 90, 1e6)
+
+
+def test_what_was_before_is_not_told(target: TargetId) -> None:
+    """Nothing from before the following began, though its life goes on, nor of a life put in late."""
+    clock = Clock()
+    fleet = Fleet(clock)
+    fleet.begin(target, FROZEN)
+    clock.after = 30
+    fleet.follow()
+    fleet.begin(TargetId("app", "Room", "late"), FROZEN, age=35)
+    fleet.begin(TargetId("app", "Room", "over"), FROZEN, age=300)
+    assert looks(fleet, clock, 30, 40) == [[(30, 4)], [(35, 5), (40, 5)]]
+
+
+def test_nobody_follows(target: TargetId) -> None:
+    """Nothing is kept for anyone before the following, nor after it."""
+    clock = Clock()
+    fleet = Fleet(clock)
+    fleet.begin(target, FROZEN)
+    first = looks(fleet, clock, 50)
+    fleet.follow()
+    fleet.unfollow()
+    fleet.stop(target)
+    assert first + looks(fleet, clock, 1000) == [[], []]
+    assert (fleet._wakeups, fleet._late) == ([], [])
+
+
+def test_a_stopped_task_tells_nothing_more(target: TargetId) -> None:
+    """After a stop there is its end alone; what came due before it is told, though nobody looked yet."""
+    clock = Clock()
+    fleet = Fleet(clock)
+    fleet.begin(target, FROZEN)
+    fleet.follow()
+    clock.after = 30
+    assert fleet.stop(target)
+    assert looks(fleet, clock, 30, 1e6) == [[(10, 1), (30, 4), (30, 3)], []]
+
+
+def test_a_run_follows_another(target: TargetId) -> None:
+    """A successor's events come without anyone asking for the task, and after a stop those of the new successor."""
+    clock = Clock()
+    fleet = Fleet(clock)
+
+    def after_a_minute(_number: int, end: int) -> SimulatedRun:
+        return begin_run(RunPlan(ends=60), end / 1000 + 60)
+
+    fleet.add(target, begin_run(RunPlan(ends=100), BORN), successor=after_a_minute)
+    fleet.follow()
+    assert looks(fleet, clock, 0, 39) == [[(0, 1)], []]
+    clock.after = 40
+    assert fleet.stop(target)
+    assert looks(fleet, clock, 99, 100, 220) == [[(40, 3)], [(100, 1)], [(160, 3), (220, 1)]]
+
+
+def test_nothing_changes_what_was_told(target: TargetId) -> None:
+    """A stop in the millisecond of a look is told by the next one; so is a run that was put in a moment late."""
+    clock = Clock()
+    fleet = Fleet(clock)
+    fleet.begin(target, RunPlan())
+    fleet.follow()
+    assert looks(fleet, clock, 0, 5) == [[(0, 1)], []]
+    assert fleet.stop(target)
+    fleet.add(TargetId("app", "Room", "late"), begin_run(RunPlan(), BORN + 4.9))
+    assert [(round(after, 3), status) for after, status in looks(fleet, clock, 6)[0]] == [(4.9, 1), (5.001, 3)]
+
+
+def test_lives_that_are_all_alike(target: TargetId) -> None:
+    """Started and stopped in one millisecond again and again, the last one's events alone are still to come."""
+    clock = Clock()
+    fleet = Fleet(clock)
+    fleet.follow()
+    for _ in range(3):
+        assert fleet.start(target, begin_run(FROZEN, BORN))
+        fleet.stop(target)
+    fleet.start(target, begin_run(FROZEN, BORN))
+    assert looks(fleet, clock, 0, 10) == [[(0, 3)] * 3, [(10, 1)]]
+
+
+STEPS = st.lists(st.tuples(st.sampled_from((0, 0, 1, 300, 5000)), st.integers(0, 25), st.booleans()), max_size=60)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32), steps=STEPS)
+def test_what_is_told_is_what_happened(seed: int, steps: list[tuple[int, int, bool]]) -> None:
+    """Whatever is started and stopped between looks, every notice of every life is told once, and no other."""
+    clock = Clock()
+    fleet = demo_fleet(13, 300.0, seed, clock)
+    targets = list(fleet.targets())
+    fleet.follow()
+    seen: list[CallbackEvent] = []
+    for wait, index, look in steps:
+        clock.after += wait / 1000
+        if index < 13:
+            fleet.stop(targets[index])
+        else:
+            fleet.start(targets[index - 13], begin_run(FROZEN, clock(), 20))
+        seen += fleet.due_events() if look else []
+    seen += fleet.due_events()
+    now = round(clock() * 1000)
+    happened = [
+        notice for task, lives in fleet.runs(now).items() for life in lives for notice in callback_events(task, life)
+    ]
+    assert Counter(notice for notice in happened if BORN * 1000 <= notice.at <= now) == Counter(seen)
+
+
+BORN = 1_700_000_000.0
+STEP = 50
+
+
+def watch(fleet: Fleet, seconds: int) -> tuple[Counter[Status], set[tuple[TargetId, float | None, StopReason | None]]]:
+    """Poll every task every 50 ms: the last statuses, and every end that was seen."""
+    statuses: Counter[Status] = Counter()
+    ends = set()
+    for at in range(round(BORN * 1000), round((BORN + seconds) * 1000) + 1, STEP):
+        statuses.clear()
+        for target in fleet.targets():
+            life = fleet.run(target, at)
+            assert life is not None
+            task = parse_reply({"Result": {"WebcastTask": task_document(life, at)}}).task
+            statuses[task.status] += 1
+            if task.status.stopped:
+                ends.add((target, task.end, task.stop_reason))
+    return statuses, ends
+
+
+@settings(deadline=None, max_examples=8)
+@given(seed=st.integers(0, 2**32))
+def test_truth_is_what_a_close_watcher_counts(seed: int) -> None:
+    """Polling at fine steps sees each end once, by the truth's reason, and the truth's statuses at the end."""
+    fleet = demo_fleet(13, 300.0, seed, lambda: BORN)
+    statuses, ends = watch(fleet, 15)
+    now = round((BORN + 15) * 1000)
+    assert status_counts(fleet, now) == {status: statuses[status] for status in Status}
+    seen = Counter(reason for _, _, reason in ends)
+    assert stop_counts(fleet, now) == {reason: seen[reason] for reason in stop_counts(fleet, now)}
+    assert len(stopped_runs(fleet, now)) == len(ends)
+
+
+def test_truth_counts_from_nothing() -> None:
+    """Without a task every status and every reason is there, at zero."""
+    fleet = Fleet(lambda: BORN)
+    now = round(BORN * 1000)
+    assert dict.fromkeys(Status, 0) == status_counts(fleet, now)
+    assert list(stop_counts(fleet, now).values()) == [0] * 5
+
+
+def test_an_end_counts_from_its_own_millisecond(target: TargetId) -> None:
+    """A life that ends at a time is over at that time, and not a millisecond before."""
+    fleet = Fleet(lambda: BORN)
+    end = fleet.begin(target, RunPlan(ends=20)).end or 0
+    assert [len(stopped_runs(fleet, at)) for at in (end - 1, end)] == [0, 1]
+
+
+def test_page_events_are_counted_once_they_happened() -> None:
+    """Events are counted by callback Status and Reason, not before their time."""
+    fleet = demo_fleet(13, 60.0, 1, lambda: BORN)
+    counts = [sum(page_event_counts(fleet, round((BORN + after) * 1000)).values()) for after in (0, 600)]
+    assert counts[0] < counts[1]
+    assert {(4, "PageFreeze"), (5, "PageCrash"), (4, "PageBlank"), (4, "StartEventTimeout")} <= page_event_counts(
+        fleet, round((BORN + 600) * 1000)
+    ).keys()
+
+
+def test_the_document_tells_all_but_the_source_url(target: TargetId) -> None:
+    """`/truth` has each task's state in seconds and the counts; no SourceURL."""
+    fleet = Fleet(lambda: BORN)
+    plan = RunPlan(TaskSettings(source_url="https://a.example/?token=canary"), ends=20, ending=Ending.STOPPED_BY_API)
+    fleet.begin(target, plan, age=60)
+    told = truth_document(fleet, BORN)
+    assert {str(target): {"status": "ended", "reason": "StopByAPI", "start": BORN - 60, "end": BORN - 40}} == told[
+        "tasks"
+    ]
+    assert told["stops"]["StopByAPI"] == 1
+    assert told["statuses"]["ended"] == 1
+    assert "canary" not in json.dumps(told)

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from exporter.cli.group import main
 from exporter.service.signals import SignalAction, Signals
 from exporter.simulator.faults import FaultMode
-from exporter.simulator.simulation import Scene, Simulation
+from exporter.simulator.server import Simulation, SimulationOptions
 
 Run = Callable[..., Result]
 
@@ -18,8 +18,8 @@ def simulations(monkeypatch: pytest.MonkeyPatch) -> list[Simulation]:
     """What was simulated; the command ends as soon as it waits."""
     made: list[Simulation] = []
 
-    def simulation(scene: Scene) -> Simulation:
-        made.append(Simulation(scene))
+    def simulation(options: SimulationOptions) -> Simulation:
+        made.append(Simulation(options))
         return made[-1]
 
     monkeypatch.setattr("exporter.cli.simulate.Simulation", simulation)
@@ -49,7 +49,7 @@ def test_tls_tells_what_to_trust(run: Run, simulations: list[Simulation]) -> Non
     """The certificate is made on the spot and is gone with it."""
     result = run("--tls", "--fault", "unknown_ca")
     assert result.exit_code == 0, result.output
-    certificates = simulations[0].scene.certificates
+    certificates = simulations[0].options.certificates
     assert certificates is not None
     assert f"  its ca_file  {certificates.authority}\n" in result.stdout
     assert "answers on https://127.0.0.1:" in result.stdout

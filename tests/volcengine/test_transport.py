@@ -14,7 +14,7 @@ from exporter.errors import TimedOut, TlsFailed, Unreachable
 from exporter.model.credentials import Credentials
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.simulator.certificates import Certificates
+from exporter.simulator.server import Certificates
 from exporter.volcengine import transport
 from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import RateLimiter

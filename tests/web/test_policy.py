@@ -11,7 +11,7 @@ from exporter.errors import ConfigError
 from exporter.web.auth import make_policy
 
 if TYPE_CHECKING:
-    from exporter.simulator.certificates import Certificates
+    from exporter.simulator.server import Certificates
 
 pems = st.builds(
     "{}-----BEGIN {}-----\n{}\n-----END {}-----\n{}".format,

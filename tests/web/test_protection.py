@@ -30,7 +30,7 @@ from tests.support.waiting import wait_until
 from tests.web.conftest import FakeExporter
 
 if TYPE_CHECKING:
-    from exporter.simulator.certificates import Certificates
+    from exporter.simulator.server import Certificates
     from tests.web.conftest import Site
 
 WAIT = 60.0

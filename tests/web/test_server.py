@@ -29,7 +29,7 @@ from exporter.web.tls import Tls
 from tests.certificates import client_context
 
 if TYPE_CHECKING:
-    from exporter.simulator.certificates import Certificates
+    from exporter.simulator.server import Certificates
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n"
 WHOLE = HEAD + b"\r\n"

@@ -20,7 +20,7 @@ from exporter.web.tls import Tls, alternative_names, make_tls
 from tests.certificates import client_context
 
 if TYPE_CHECKING:
-    from exporter.simulator.certificates import Certificates
+    from exporter.simulator.server import Certificates
 
 Make = Callable[..., tuple[Tls, Tls]]
 Ask = Callable[..., bytes]

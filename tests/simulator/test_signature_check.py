@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from exporter.model.credentials import Credentials
-from exporter.simulator.authority import Account, owns, verify
 from exporter.simulator.replies import Refusal
-from exporter.simulator.wire import Request
+from exporter.simulator.signature_check import ApiRequest, SimulatedAccount, check_signature, owns
 
 REGION = "cn-north-1"
 TOKEN = "STSeyJMVEFjY2Vzc0tleUlkIjoiQUtMVCJ9+/=example"
@@ -28,21 +27,21 @@ VECTORS = [
     (PLAIN_QUERY, CONTENT_TYPE, "", "eb10bf3b42db07301acbe9d5714d4f3b3be88041560bcf4f173339d78013b8ea"),
 ]
 
-Signed = Callable[..., Request]
+Signed = Callable[..., ApiRequest]
 
 
-def refused(request: Request, accounts: tuple[Account, ...], now: float) -> tuple[str, int, int]:
+def refused(request: ApiRequest, accounts: tuple[SimulatedAccount, ...], now: float) -> tuple[str, int, int]:
     """Code, CodeN and HTTP status of a refusal."""
     with pytest.raises(Refusal) as refusal:
-        verify(request, accounts, REGION, now)
+        check_signature(request, accounts, REGION, now)
     error = refusal.value.error
     return error.code, error.code_n, error.http_status
 
 
 @pytest.fixture
-def accounts(credentials: Credentials) -> tuple[Account, ...]:
+def accounts(credentials: Credentials) -> tuple[SimulatedAccount, ...]:
     """One account with one key."""
-    return (Account("default", (credentials,)),)
+    return (SimulatedAccount("default", (credentials,)),)
 
 
 @pytest.mark.parametrize(("query", "extra", "token", "signature"), VECTORS)
@@ -55,13 +54,13 @@ def test_signatures_of_three_implementations_are_accepted(
         f"HMAC-SHA256 Credential={credentials.access_key}/20260115/cn-north-1/rtc/request, "
         f"SignedHeaders={';'.join(sorted(headers))}, Signature={signature}"
     )
-    request = Request("GET", "/", query, {**headers, "authorization": authorization})
-    account = Account("default", (replace(credentials, session_token=token),))
-    assert account == verify(request, (account,), REGION, now)
+    request = ApiRequest("GET", "/", query, {**headers, "authorization": authorization})
+    account = SimulatedAccount("default", (replace(credentials, session_token=token),))
+    assert account == check_signature(request, (account,), REGION, now)
 
 
 def test_any_changed_character_of_a_signature_is_refused(
-    signed: Signed, accounts: tuple[Account, ...], now: float
+    signed: Signed, accounts: tuple[SimulatedAccount, ...], now: float
 ) -> None:
     """Each of the 64 characters counts."""
     request = signed()
@@ -83,7 +82,7 @@ def test_any_changed_character_of_a_signature_is_refused(
     ],
 )
 def test_what_is_signed_cannot_be_changed(
-    change: dict[str, Any], signed: Signed, accounts: tuple[Account, ...], now: float
+    change: dict[str, Any], signed: Signed, accounts: tuple[SimulatedAccount, ...], now: float
 ) -> None:
     """Query, path, method and body are all under the signature."""
     assert refused(replace(signed(), **change), accounts, now) == ("SignatureDoesNotMatch", 100010, 401)
@@ -117,7 +116,7 @@ def test_each_fault_has_its_code(
     value: str | None,
     expected: tuple[str, int, int],
     signed: Signed,
-    accounts: tuple[Account, ...],
+    accounts: tuple[SimulatedAccount, ...],
     now: float,
 ) -> None:
     """The vendor's table of gateway codes: what is missing, malformed, unknown or wrong."""
@@ -132,12 +131,12 @@ def test_a_signature_lives_900_seconds(
     age: float,
     fine: bool,
     signed: Signed,
-    accounts: tuple[Account, ...],
+    accounts: tuple[SimulatedAccount, ...],
     now: float,
 ) -> None:
     """X-Date may be 900 s old or as far ahead, not more."""
     if fine:
-        assert accounts[0] == verify(signed(), accounts, REGION, now + age)
+        assert accounts[0] == check_signature(signed(), accounts, REGION, now + age)
     else:
         assert refused(signed(), accounts, now + age) == ("InvalidTimestamp", 100006, 400)
 
@@ -152,22 +151,22 @@ def test_a_signature_lives_900_seconds(
     ],
 )
 def test_the_scope_is_of_this_day_region_and_service(
-    scope: str, signed: Signed, accounts: tuple[Account, ...], now: float
+    scope: str, signed: Signed, accounts: tuple[SimulatedAccount, ...], now: float
 ) -> None:
     """A credential scope that is not day/region/rtc/request is refused."""
     assert refused(signed(scope=scope), accounts, now) == ("InvalidCredential", 0, 400)
 
 
-@pytest.mark.parametrize("left_out", ["host", "x-date", "x-security-token"])
+@pytest.mark.parametrize("left_out", ["x-date", "x-security-token"])
 def test_what_must_be_signed(left_out: str, signed: Signed, credentials: Credentials, now: float) -> None:
-    """host, x-date and a sent x-security-token must be among the signed headers."""
+    """x-date and a sent x-security-token must be among the signed headers; host may be left out."""
     key = replace(credentials, session_token="token")
-    accounts = (Account("default", (key,)),)
-    assert verify(signed(by=key, unsigned=("x-content-sha256",)), accounts, REGION, now) == accounts[0]
+    accounts = (SimulatedAccount("default", (key,)),)
+    assert check_signature(signed(by=key, unsigned=("host", "x-content-sha256")), accounts, REGION, now) == accounts[0]
     assert refused(signed(by=key, unsigned=(left_out,)), accounts, now) == ("SignatureDoesNotMatch", 100010, 401)
 
 
-def test_a_sent_body_hash_is_the_body_s(signed: Signed, accounts: tuple[Account, ...], now: float) -> None:
+def test_a_sent_body_hash_is_the_body_s(signed: Signed, accounts: tuple[SimulatedAccount, ...], now: float) -> None:
     """X-Content-Sha256 may be left out, but not be another's, even under a signature that fits."""
     request = signed(extra={"x-content-sha256": "0" * 64})
     assert refused(request, accounts, now) == ("SignatureDoesNotMatch", 100010, 401)
@@ -176,8 +175,8 @@ def test_a_sent_body_hash_is_the_body_s(signed: Signed, accounts: tuple[Account,
 def test_a_temporary_key_needs_its_own_token(signed: Signed, credentials: Credentials, now: float) -> None:
     """An STS key with another token, or without one, is InvalidSecretToken; with its own it is accepted."""
     key = replace(credentials, session_token="right")
-    accounts = (Account("default", (key,)),)
-    assert accounts[0] == verify(signed(by=key), accounts, REGION, now)
+    accounts = (SimulatedAccount("default", (key,)),)
+    assert accounts[0] == check_signature(signed(by=key), accounts, REGION, now)
     for token in ("wrong", ""):
         request = signed(by=replace(key, session_token=token))
         assert refused(request, accounts, now) == ("InvalidSecretToken", 0, 401)
@@ -185,23 +184,25 @@ def test_a_temporary_key_needs_its_own_token(signed: Signed, credentials: Creden
 
 def test_a_wrong_secret_is_a_mismatch(signed: Signed, credentials: Credentials, now: float) -> None:
     """A known key with another secret does not match."""
-    accounts = (Account("default", (replace(credentials, secret_key="another"),)),)
+    accounts = (SimulatedAccount("default", (replace(credentials, secret_key="another"),)),)
     assert refused(signed(), accounts, now) == ("SignatureDoesNotMatch", 100010, 401)
 
 
-def test_a_scheme_s_own_port_is_no_part_of_the_host(signed: Signed, accounts: tuple[Account, ...], now: float) -> None:
+def test_a_scheme_s_own_port_is_no_part_of_the_host(
+    signed: Signed, accounts: tuple[SimulatedAccount, ...], now: float
+) -> None:
     """SDKs leave :80 and :443 out of what they sign, so the vendor must too; other ports count."""
     request = signed()
     for port in (":443", ":80"):
         sent = replace(request, headers={**request.headers, "host": request.headers["host"] + port})
-        assert accounts[0] == verify(sent, accounts, REGION, now)
+        assert accounts[0] == check_signature(sent, accounts, REGION, now)
     sent = replace(request, headers={**request.headers, "host": request.headers["host"] + ":8443"})
     assert refused(sent, accounts, now) == ("SignatureDoesNotMatch", 100010, 401)
 
 
 def test_several_accounts_own_their_apps() -> None:
     """An app that an account names is its own and no other's; one that nobody names is of those that name none."""
-    open_one, school = Account("open", ()), Account("school", (), frozenset({"s"}))
+    open_one, school = SimulatedAccount("open", ()), SimulatedAccount("school", (), frozenset({"s"}))
     both = (open_one, school)
     expected = [(True, False), (False, True)]
     assert expected == [(owns(open_one, app, both), owns(school, app, both)) for app in ("x", "s")]
@@ -210,5 +211,5 @@ def test_several_accounts_own_their_apps() -> None:
 def test_no_secret_in_a_repr(credentials: Credentials, signed: Signed) -> None:
     """Neither an account nor a request shows a secret key or a token."""
     key = replace(credentials, session_token="canary-token")
-    shown = repr(Account("default", (key,))) + repr(signed(by=key))
+    shown = repr(SimulatedAccount("default", (key,))) + repr(signed(by=key))
     assert [secret in shown for secret in (key.secret_key, "canary-token")] == [False, False]
