@@ -69,6 +69,11 @@ def _judged(probed: _Probed, asked: TargetId | str) -> tuple[bool, str]:
     """Whether the answer is what it should be, and a sentence."""
     place, account, reading = probed
     error, task = reading.error, reading.task
+    if task is not None and reading.target.room_id == NO_SUCH_ROOM:
+        return False, (
+            f"the API describes a task that cannot exist ({reading.target} is {task.status}); such answers would make "
+            "every removed task a live one for ever: please report the answer of this account's API as an issue"
+        )
     if task is not None:
         return True, f"{reading.target} is {task.status}; {ALL_GOOD}"
     if isinstance(error, NotFound):

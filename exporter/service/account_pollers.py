@@ -16,6 +16,7 @@ from exporter.scheduler.ports import Account, Ports
 from exporter.scheduler.registry import TaskRegistry
 from exporter.service.accounts import connect, intervals
 from exporter.volcengine.client import Client
+from exporter.volcengine.error_mapping import UnknownCode
 from exporter.volcengine.rate_limiter import RateLimiter
 
 RETIREMENT = 1.0
@@ -144,6 +145,10 @@ class AccountPollers:
     def numbers(self) -> dict[str, AccountNumbers]:
         """What each account's polling says of itself."""
         return {name: desk.poller.numbers() for name, desk in self._desks.items()}
+
+    def unknown_codes(self) -> dict[str, list[UnknownCode]]:
+        """Each account's error codes that the vendor does not document, the latest first."""
+        return {name: desk.client.unknown_codes() for name, desk in self._desks.items()}
 
     def stop(self) -> None:
         """Hand out nothing more, and end the calls in flight."""

@@ -35,7 +35,13 @@ def endpoint(config: AccountConfig) -> Endpoint:
 
 
 def connect(
-    config: AccountConfig, environ: Mapping[str, str], rate_limiter: RateLimiter, clock: Clock, place: str = ""
+    config: AccountConfig,
+    environ: Mapping[str, str],
+    rate_limiter: RateLimiter,
+    clock: Clock,
+    place: str = "",
+    *,
+    logs: bool = True,
 ) -> tuple[Account, Client]:
     """The account as polling sees it, and its client. ConfigError when its credentials cannot be had."""
     source = CredentialSource(config, environ, clock.monotonic, place)
@@ -44,6 +50,7 @@ def connect(
         endpoint(config),
         source.current,
         rate_limiter,
+        account=config.name if logs else "",
         clock=clock.unix,
         stopwatch=clock.monotonic,
         connections=in_flight(config),

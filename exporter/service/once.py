@@ -13,6 +13,6 @@ from exporter.volcengine.rate_limiter import RateLimiter
 
 def read_once(account: Account, target: TargetId, environ: Mapping[str, str], place: str = "") -> ReadResult:
     """One signed call. ConfigError when the account has no credentials."""
-    _, client = connect(account, environ, RateLimiter(account.max_qps), Clock(), place)
+    _, client = connect(account, environ, RateLimiter(account.max_qps), Clock(), place, logs=False)
     with closing(client):
         return client.read(target)

@@ -1,5 +1,6 @@
 """Client of the one call that this exporter makes: GetWebCastTask, signed and rate limited."""
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,12 +15,20 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
 
 from exporter import __version__
-from exporter.errors import BadSchema, CredentialsRefused, ReadError, Throttled, Unreachable, WebcastExporterError
+from exporter.errors import (
+    BadSchema,
+    CredentialsRefused,
+    NotFound,
+    ReadError,
+    Throttled,
+    Unreachable,
+    WebcastExporterError,
+)
 from exporter.model.credentials import Credentials
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.volcengine.error_mapping import UnknownCode, UnknownCodes, error_of_exception, unix_time
+from exporter.volcengine.error_mapping import UnknownCode, UnknownCodes, error_of_exception, is_documented, unix_time
 from exporter.volcengine.rate_limiter import Interrupted, Permit, RateLimiter
 from exporter.volcengine.replies import Answer, parse_answer, receive
 from exporter.volcengine.signing import RequestSigner, base_url, canonical_query, signed_host
@@ -35,6 +44,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 ACTION = "GetWebCastTask"
 CONNECTIONS = 64
+MAX_LOGGED_CODES = 100
+DEFAULT_ADVICE = "if it stays, ask the vendor's support and give the request_id"
 FIXED_HEADERS = CaseInsensitiveDict({"Accept": "application/json", "User-Agent": f"webcast-exporter/{__version__}"})
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError)
 STOPPING = "the exporter stops; no call was made"
@@ -70,8 +81,9 @@ class _Attempt:
 class Client:
     """Reads targets for one account. Safe for threads.
 
-    `credentials` is called for each attempt. `clock` gives Unix seconds, `stopwatch` monotonic ones. At most
-    `connections` stay open. `adapter` replaces the network.
+    `credentials` is called for each attempt. The first error of each code is logged with `account`, its name, unless
+    that is empty. `clock` gives Unix seconds, `stopwatch` monotonic ones. At most `connections` stay open. `adapter`
+    replaces the network.
     """
 
     def __init__(
@@ -80,6 +92,7 @@ class Client:
         credentials: Callable[[], Credentials],
         rate_limiter: RateLimiter,
         *,
+        account: str = "",
         clock: Callable[[], float] = time,
         stopwatch: Callable[[], float] = monotonic,
         connections: int = CONNECTIONS,
@@ -88,6 +101,8 @@ class Client:
         self._endpoint = endpoint
         self._credentials = credentials
         self._rate_limiter = rate_limiter
+        self._account = account
+        self._logged_codes: set[str] = set()
         self._clock = clock
         self._stopwatch = stopwatch
         self._closed = False
@@ -116,8 +131,9 @@ class Client:
         began = self._stopwatch()
         attempt = self._attempt(target, permit)
         elapsed = self._stopwatch() - began
-        if isinstance(attempt.outcome, ReadError):
+        if isinstance(attempt.outcome, ReadError) and attempt.outcome.code:
             self._unknown_codes.add(attempt.outcome)
+            self._log_first(attempt.outcome)
         if isinstance(attempt.outcome, Throttled):
             self._rate_limiter.throttled(attempt.outcome.retry_after)
         return self._result(target, attempt, permit.waited, elapsed)
@@ -171,6 +187,22 @@ class Client:
         request.method, request.url, request.headers = "GET", self._base_url + query, FIXED_HEADERS.copy()
         request.prepare_auth(self._signer)
         return request
+
+    def _log_first(self, error: ReadError) -> None:
+        """Log the first error of each code, with what a person can do about it."""
+        if not self._account or error.code in self._logged_codes or len(self._logged_codes) >= MAX_LOGGED_CODES:
+            return
+        self._logged_codes.add(error.code)
+        log.log(
+            logging.INFO if isinstance(error, NotFound) else logging.WARNING,
+            "first api error of its code",
+            account=self._account,
+            code=error.code,
+            reason=error.failure.value,
+            documented=is_documented(error.code),
+            error=error.sentence,
+            advice=error.advice or DEFAULT_ADVICE,
+        )
 
     def _fresh_credentials(self) -> Credentials:
         try:

@@ -10,6 +10,7 @@ from exporter.model.credentials import Credentials
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.simulator.faults import FaultMode
+from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.server import CREDENTIALS, Simulation, SimulationOptions
 from exporter.simulator.signature_check import SimulatedAccount
 
@@ -61,6 +62,15 @@ def test_probe_for_a_task(run: Run, api: "Api") -> None:
     result = run("check", "--config.file", api.config(), "--probe", str(task))
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.endswith(f"account default: app/Room/Task is running; {GOOD}\n")
+
+
+def test_a_probe_that_reads_a_task_that_cannot_exist_fails(run: Run, api: "Api") -> None:
+    """An API that describes any task would make every removed task a live one for ever."""
+    room = check_probe.NO_SUCH_ROOM
+    api.simulation.fleet.begin(TargetId(check_probe.NO_SUCH_APP, room, room), RunPlan(), age=60)
+    result = run("check", "--config.file", api.config(), "--probe")
+    assert result.exit_code == 1
+    assert "account default: the API describes a task that cannot exist" in result.stderr
 
 
 def test_probe_for_a_task_that_is_not_there(run: Run, api: "Api") -> None:

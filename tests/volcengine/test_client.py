@@ -3,9 +3,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 import pytest
+import structlog
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
@@ -17,6 +19,7 @@ from exporter.errors import (
     CredentialsRefused,
     NotFound,
     NotJson,
+    Rejected,
     StartError,
     Throttled,
     TimedOut,
@@ -25,6 +28,7 @@ from exporter.errors import (
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.volcengine.client import Client, Endpoint
+from exporter.volcengine.error_mapping import MAX_UNKNOWN_CODES, UnknownCode, UnknownCodes
 from exporter.volcengine.rate_limiter import RateLimiter
 from exporter.volcengine.signing import signed_headers
 
@@ -291,6 +295,31 @@ def test_elapsed_is_the_time_of_the_call() -> None:
 
     world.wire.outcome = slow
     assert world.client.read(TARGET, permit=NOW + 2).elapsed == pytest.approx(0.75)
+
+
+def test_the_first_error_of_each_code_is_logged_with_advice() -> None:
+    """Once for an account and code; an undocumented code is counted with its latest RequestId."""
+    world = answering()
+    client = Client(world.endpoint, world.credentials, RateLimiter(1000), account="main", adapter=world.wire)
+    with structlog.testing.capture_logs() as logs:
+        for number, code in enumerate(("NoPermissionForApp", "Odd.Code", "Odd.Code", "NoPermissionForApp")):
+            error = {"Code": code, "Message": "s3cret"}
+            document = {"ResponseMetadata": {"RequestId": f"r{number}", "Error": error}}
+            world.wire.outcome = partial(answer, document)
+            client.read(TARGET)
+    keys = [(each["account"], each["code"], each["reason"], each["documented"], bool(each["advice"])) for each in logs]
+    assert keys == [("main", "NoPermissionForApp", "auth", True, True), ("main", "Odd.Code", "rejected", False, True)]
+    assert "s3cret" not in str(logs)
+    assert client.unknown_codes() == [UnknownCode("Odd.Code", "rejected", 2, "r2")]
+
+
+def test_unknown_codes_are_bounded() -> None:
+    """A server that invents codes fills no memory; the latest are kept."""
+    codes = UnknownCodes()
+    for number in range(3 * MAX_UNKNOWN_CODES):
+        codes.add(Rejected("rejected", code=f"Odd{number}", request_id="r"))
+    kept = codes.latest()
+    assert (len(kept), kept[0].code) == (MAX_UNKNOWN_CODES, f"Odd{3 * MAX_UNKNOWN_CODES - 1}")
 
 
 def test_a_closed_client_makes_no_call() -> None:
