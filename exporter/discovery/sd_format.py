@@ -14,7 +14,7 @@ from exporter.enums import Rejection, Source
 from exporter.errors import ConfigError, Problem
 from exporter.model.target import TargetId
 
-LARGEST_DOCUMENT = 64 * 1024 * 1024
+LARGEST_DOCUMENT = 16 * 1024 * 1024
 """Bytes; 30,000 targets are some 2 MiB."""
 
 

@@ -255,14 +255,14 @@ def test_what_is_no_file(folder: Folder) -> None:
 
 
 def test_too_large(folder: Folder) -> None:
-    """A file over 64 MiB is refused, and keeps its last good list."""
+    """A file over 16 MiB is refused, and keeps its last good list."""
     file = folder.write("a.yml", "1")
     folder.feed.refresh()
     with file.open("r+b") as opened:
         opened.truncate(LARGEST_DOCUMENT + 1)
     done = folder.feed.refresh()
     assert (done.failures, folder.tasks) == (1, ["1"])
-    assert f"{file} has more than 67,108,864 bytes" == done.problem
+    assert f"{file} has more than 16,777,216 bytes" == done.problem
 
 
 def test_a_folder_that_may_not_be_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

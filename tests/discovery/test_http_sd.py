@@ -1,4 +1,5 @@
 import dataclasses
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,12 +149,12 @@ def test_no_tls(backend: Any, section: Section) -> None:
 
 
 def test_compressed(backend: Any, feed: HttpSource) -> None:
-    """A compressed list is taken, and one that grows over 64 MiB is refused before it is all in memory."""
+    """A compressed list is taken, and one that grows over 16 MiB is refused before it is all in memory."""
     backend.gzipped(b'[{"targets": ["app/room/7"]}]')
     assert feed.refresh() == CHANGED
     assert tasks(feed) == ["7"]
     backend.gzipped(b" " * (LARGEST_DOCUMENT + 1))
-    assert failed("answered with more than 67,108,864 bytes") == feed.refresh()
+    assert failed("answered with more than 16,777,216 bytes") == feed.refresh()
 
 
 def test_bad_targets(backend: Any, feed: HttpSource) -> None:
@@ -300,3 +301,26 @@ def test_places_follow_a_reload(backend: Any, feed: HttpSource) -> None:
     moved = HttpSource(feed.config, "http_sd_configs[0]")
     moved.inherit([feed])
     assert [entry.problem.path for entry in moved.listing.rejected] == ["http_sd_configs[0][0].targets[0]"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b'{"targets":["a/b/c"]},' * (LARGEST_DOCUMENT // 22 - 2) + b"{}]",
+        b"[" + b"[]," * (LARGEST_DOCUMENT // 3 - 2) + b"[]]",
+        b'[{"targets": ["a/b/c"], "labels": {"a": "' + b"x" * (LARGEST_DOCUMENT - 100) + b'"}}]',
+    ],
+    ids=["many groups", "many lists", "one long label"],
+)
+@pytest.mark.usefixtures("no_collection")
+def test_a_body_within_the_limit_takes_little_memory(backend: Any, section: Section, body: bytes) -> None:
+    """The limit counts bytes; what bytes become is bounded too, far below what a container has."""
+    backend.gzipped(body)
+    source = HttpSource(section(backend.url), "x")
+    tracemalloc.start()
+    try:
+        source.refresh()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * 1024 * 1024
