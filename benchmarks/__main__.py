@@ -2,10 +2,10 @@
 
 import sys
 
-from benchmarks import delay, memory, pace, poll, scrape, start, together
+from benchmarks import footprint, load, naive, poll, scrape
 from benchmarks.result import table
 
-ALL = (scrape, poll, pace, delay, memory, start, together)
+ALL = (scrape, poll, load, footprint, naive)
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ import requests
 from benchmarks.fleet import account, exporter, target
 from benchmarks.processes import module
 from benchmarks.result import Result, at_most, interleaved, table
-from benchmarks.vendor import BARE
+from benchmarks.served import BARE
 from exporter.scheduler.pool import Work
 
 TASKS = 500
@@ -26,7 +26,11 @@ PARAMS = {"Action": "GetWebCastTask", "Version": "2020-12-01", **target(0)._asdi
 
 def measure(*, short: bool = False) -> list[Result]:
     """One thread makes each kind of call in a row; its CPU time alone counts."""
-    with module("benchmarks.vendor", str(TASKS)) as (_, url), polls(url) as poll, requests.Session() as session:
+    with (
+        module("benchmarks.served", "vendor", str(TASKS)) as (_, url),
+        polls(url) as poll,
+        requests.Session() as session,
+    ):
         bare = _cpu_of(lambda: session.get(url + BARE, params=PARAMS).json())
         mine, other = interleaved(3 if short else 11, _cpu_of(poll), bare)
     figures = {"ours": f"{1e3 * mine:.2f} ms", "other": f"{1e3 * other:.2f} ms"}

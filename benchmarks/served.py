@@ -1,4 +1,7 @@
-"""Servers to be scraped, each a process: `python -m benchmarks.served ours 3600` prints its URL, and serves."""
+"""Servers, each a process that prints its URL and serves until standard input ends.
+
+`python -m benchmarks.served ours|library|vendor 3600`
+"""
 
 import sys
 import threading
@@ -9,11 +12,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from benchmarks.fleet import read_fleet
+from benchmarks.fleet import CHECKED, read_fleet, target
 from exporter.metrics.catalog import Group, Kind
 from exporter.metrics.catalog.task import task_families
 from exporter.model.task_state import TaskState
 from exporter.service.exporter import Exporter
+from exporter.simulator.lifecycle import RunPlan, task_document
+from exporter.simulator.replies import CallMetadata, success
+from exporter.simulator.server import Simulation, SimulationOptions
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
 
@@ -52,13 +58,34 @@ def library(exporter: Exporter) -> str:
     return f"http://127.0.0.1:{server.server_port}"
 
 
-SERVERS = {"ours": ours, "library": library}
+BARE = "/bare"
+NO_LIMIT = 1_000_000
+
+
+def vendor(tasks: int) -> None:
+    """Serve a simulated vendor without rate limit; it answers BARE to anyone as a signed call."""
+    with Simulation(SimulationOptions(tasks=0, speed=1, qps=NO_LIMIT)) as simulation:
+        for number in range(tasks):
+            simulation.fleet.begin(target(number), RunPlan(CHECKED), age=600)
+        simulation.gateway.pages[BARE] = lambda at: _reply(simulation, int(at * 1000))
+        print(simulation.url, flush=True)
+        sys.stdin.read()
+
+
+def _reply(simulation: Simulation, at: int) -> object:
+    life = simulation.fleet.run(target(0), at)
+    assert life is not None
+    metadata = CallMetadata("0123456789abcdef", "GetWebCastTask", "2020-12-01", "cn-north-1")
+    return success(metadata, {"WebcastTask": task_document(life, at)}).document
 
 
 def main(kind: str, tasks: int) -> None:
-    """Serve until standard input ends."""
-    print(SERVERS[kind](read_fleet(tasks)), flush=True)
-    sys.stdin.read()
+    """Serve."""
+    if kind == "vendor":
+        vendor(tasks)
+    else:
+        print({"ours": ours, "library": library}[kind](read_fleet(tasks)), flush=True)
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

@@ -13,8 +13,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from benchmarks.at_work import serving
-from benchmarks.processes import free_port, part, running
+from benchmarks.processes import free_port, part, running, serving
 from tests.dashboards.scene import lesson, staged
 
 ROOT = Path(__file__).parent.parent.parent
