@@ -23,14 +23,16 @@ accounts:
     endpoint: {url}
     access_key_id: {access_key}
     secret_access_key: {secret_key}
-static_configs:
-  - targets: {targets}
+http_sd_configs:
+  - {{url: "{url}/targets", refresh_interval: 2s}}
 callbacks: {{secret_file: {secret_file}}}
+metrics: {{info_labels: [team]}}
 polling: {{interval: 2s, fast_interval: 1s, stale_after: 10s, reread_stopped: 5s, max_backoff: 5s}}
+problems: {{start_grace: 10s, not_found_grace: 5s, not_started_after: 3m, status_unknown_after: 2m}}
 lifecycle: {{linger: 20s}}
 state: {{url: "sqlite://"}}
 """
-"""Lives are short at the demo's speed, so that the intervals are too; nothing stays on the disk."""
+"""Runs are short at the demo's speed, so that the intervals are too; nothing stays on the disk."""
 
 
 @click.command(
@@ -42,7 +44,7 @@ state: {{url: "sqlite://"}}
     ),
 )
 @address("--web.listen-address", "127.0.0.1:10960")
-@click.option("--tasks", type=click.IntRange(5, 2_000), default=40, show_default=True, help="Tasks that live in it.")
+@click.option("--tasks", type=click.IntRange(5, 2_000), default=40, show_default=True, help="Number of tasks.")
 @click.option("--speed", type=click.FloatRange(1, 600), default=60.0, show_default=True, help="Times class time.")
 @logging_options(default_level="warn")
 def demo(address: str, tasks: int, speed: float, log_level: str, log_format: str) -> None:
@@ -68,6 +70,5 @@ def _config(simulation: Simulation, folder: Path) -> str:
         url=simulation.url,
         access_key=credentials.access_key,
         secret_key=credentials.secret_key,
-        targets=[str(target) for target in simulation.fleet.targets()],
         secret_file=secret_file,
     )

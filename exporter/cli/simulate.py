@@ -1,8 +1,9 @@
-"""`simulate`: the vendor's side alone."""
+"""`simulate`: the simulated API alone."""
 
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import click
 
@@ -11,15 +12,27 @@ from exporter.config.documents import read_text
 from exporter.config.fields import one_line, parse_listen_address
 from exporter.service.signals import Signals
 from exporter.simulator.callback_sender import DEMO_DELIVERY, check_url
-from exporter.simulator.faults import TLS_FAULTS, FaultMode, describe_faults
+from exporter.simulator.faults import TLS_FAULTS, FaultMode
+from exporter.simulator.fleet import Action
+from exporter.simulator.replies import Explained, NotFoundForm, ReplyStyle, describe
 from exporter.simulator.server import CALLBACK_SECRET, Certificates, Simulation, SimulationOptions, make_certificates
+
+E = TypeVar("E", bound=Explained)
 
 LARGEST_FILE = 64 * 1024
 EPILOG = f"""\b
 Faults, by --fault or, while it runs, by POST /fault?mode=MODE (GET /fault tells which one is in force). More of
 its parameters: only=APP or only=APP/ROOM/TASK, seconds= until it ends; seconds also for latency=, retry_after=,
 ahead= (of the clock).
-{describe_faults()}
+{describe(FaultMode)}
+
+\b
+Answers about a task that does not exist, by --not-found:
+{describe(NotFoundForm)}
+
+\b
+What POST /task/APP_ID/ROOM_ID/TASK_ID?do=ACTION, or a button on the page at /, does to a task:
+{describe(Action)}
 """
 END = guide(
     "simulate --listen 127.0.0.1:18080",
@@ -51,16 +64,24 @@ def _secret(_ctx: click.Context, _param: click.Parameter, value: Path | None) ->
 
 
 def _fault(_ctx: click.Context, _param: click.Parameter, value: str) -> FaultMode:
-    """A choice of so many is told at the end of the help."""
-    modes = {mode.value: mode for mode in FaultMode}
-    if value not in modes:
-        raise click.BadParameter(f"{value!r} is no fault; --help lists them")
-    return modes[value]
+    return _chosen(FaultMode, value, "fault")
+
+
+def _not_found(_ctx: click.Context, _param: click.Parameter, value: str) -> NotFoundForm:
+    return _chosen(NotFoundForm, value, "form of an answer")
+
+
+def _chosen(choices: type[E], value: str, what: str) -> E:
+    """A member of an enumeration that is listed at the end of the help."""
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise click.BadParameter(f"{value!r} is no {what}; --help lists them")
 
 
 @click.command(short_help="Simulate the vendor's API alone.", epilog=f"{EPILOG}\n{END}")
 @address("--listen", "127.0.0.1:18080")
-@click.option("--tasks", type=click.IntRange(1, 100_000), default=40, show_default=True, help="Tasks that live in it.")
+@click.option("--tasks", type=click.IntRange(1, 100_000), default=40, show_default=True, help="Number of tasks.")
 @click.option("--speed", type=click.FloatRange(0.1, 600), default=1.0, show_default=True, help="Times class time.")
 @click.option(
     "--callback.url", "url", metavar="URL", default="", callback=_url, help="Call this back with the tasks' events."
@@ -74,8 +95,25 @@ def _fault(_ctx: click.Context, _param: click.Parameter, value: str) -> FaultMod
 )
 @click.option("--tls", is_flag=True, help="Answer over https, with a certificate made on the spot.")
 @click.option("--fault", metavar="MODE", default="none", callback=_fault, help="Begin with this fault; see below.")
-def simulate(*, address: str, tasks: int, speed: float, url: str, secret: str, tls: bool, fault: FaultMode) -> None:
-    """Simulate the API: signature checked, 60 calls a second kept, 72 hours back; tasks that live; faults.
+@click.option(
+    "--not-found",
+    metavar="FORM",
+    default="error",
+    callback=_not_found,
+    help="How a missing task is told; see below.",
+)
+def simulate(
+    *,
+    address: str,
+    tasks: int,
+    speed: float,
+    url: str,
+    secret: str,
+    tls: bool,
+    fault: FaultMode,
+    not_found: NotFoundForm,
+) -> None:
+    """Simulate the API: it checks signatures, keeps to 60 calls a second and 72 hours; its tasks run; faults.
 
     With --callback.url their starts, ends and page events are called back, some of them twice or out of order.
     """
@@ -85,17 +123,18 @@ def simulate(*, address: str, tasks: int, speed: float, url: str, secret: str, t
     signals.listen()
     host, port = parse_listen_address(address)
     with ExitStack() as stack:
-        scene = SimulationOptions(
+        options = SimulationOptions(
             tasks=tasks,
             speed=speed,
             host=host or "0.0.0.0",  # noqa: S104 - what `:PORT` means
             port=port,
             callback_url=url,
             callback_secret=secret,
+            style=ReplyStyle(not_found=not_found),
             delivery=DEMO_DELIVERY,
             certificates=_certificates(stack) if tls else None,
         )
-        simulation = Simulation(scene)
+        simulation = Simulation(options)
         simulation.faults.begin(fault)
         stack.enter_context(simulation)
         click.echo(described(simulation))
@@ -112,6 +151,7 @@ def described(simulation: Simulation) -> str:
             f"  secret key   {credentials.secret_key}",
             f"  task list    {simulation.url}/targets (the form of http_sd_configs)",
             f"  the truth    {simulation.url}/truth",
+            f"  rehearsal    {simulation.url}/ (POST /task/APP/ROOM/TASK?do=fail breaks a task, do=start heals it)",
             f"  faults       {simulation.url}/fault (POST ?mode=MODE; now: {simulation.faults.mode})",
             *_authority(simulation),
             *_callbacks(simulation),
@@ -131,8 +171,8 @@ def _authority(simulation: Simulation) -> tuple[str, ...]:
 
 def _callbacks(simulation: Simulation) -> tuple[str, ...]:
     """Where they go, and the secret unless it is the user's own."""
-    caller = simulation.callback_sender
-    if caller is None:
+    sender = simulation.callback_sender
+    if sender is None:
         return ()
-    secret = caller.secret if caller.secret == CALLBACK_SECRET else "the one in the file"
-    return (f"  callbacks to {caller.url}", f"  their secret {secret}")
+    secret = sender.secret if sender.secret == CALLBACK_SECRET else "the one in the file"
+    return (f"  callbacks to {sender.url}", f"  their secret {secret}")

@@ -5,13 +5,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
-from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 from exporter.model.target import ID_PATTERN, TargetId
 from exporter.simulator import replies
 from exporter.simulator.replies import (
     CallMetadata,
+    Explained,
     NotFoundForm,
     Outcome,
     ReplyStyle,
@@ -125,18 +125,8 @@ def _as_text(name: str, value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-class FaultMode(StrEnum):
-    """A fault: `says` explains what it does to a call that is in order, `apply` does it."""
-
-    says: str
-    apply: Fault
-
-    def __new__(cls, value: str, says: str, apply: Fault = _none) -> Self:  # noqa: D102 - as any enum's
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.says = says
-        member.apply = apply
-        return member
+class FaultMode(Explained):
+    """A fault: `says` explains what `apply` does to a call that is in order."""
 
     NONE = "none", "no fault"
     LATENCY = "latency", "the right answer, late", _late
@@ -226,16 +216,15 @@ class FaultMode(StrEnum):
     NO_TLS = "no_tls", "a plain answer on the port of an https endpoint"
     UNKNOWN_CA = "unknown_ca", "an https endpoint shows a certificate of another authority"
 
+    def apply(self, incident: Incident) -> VendorReply:
+        """The answer in place of the right one."""
+        fault: Fault = self.more[0] if self.more else _none
+        return fault(incident)
+
 
 CONNECTION_FAULTS = frozenset({FaultMode.CONNECTION_REFUSED, FaultMode.NO_TLS, FaultMode.UNKNOWN_CA})
 """Faults that a caller meets before its request is read, whatever it asks for."""
 TLS_FAULTS = frozenset({FaultMode.NO_TLS, FaultMode.UNKNOWN_CA})
-
-
-def describe_faults() -> str:
-    """All faults, one a line."""
-    width = max(len(mode) for mode in FaultMode)
-    return "\n".join(f"{mode:{width}}  {mode.says}" for mode in FaultMode)
 
 
 @dataclass(slots=True)

@@ -29,7 +29,8 @@ MAX_RUNS = 1000
 LONGEST_RUN = 86_400
 REHEARSAL_INTERVAL = 5
 """Seconds between two checks of a page whose task has that check switched off."""
-REHEARSAL_CYCLES = 60
+REHEARSAL_CYCLES = 180
+"""How often the vendor's remedies are repeated, every fourth check: for an hour at 5 s."""
 
 Successor = Callable[[int, int], SimulatedRun]
 """From the number of a run and the end of the one before to that run, which is created after that end."""
@@ -60,6 +61,7 @@ class FleetTask:
     successor: Successor | None = None
     runs: deque[SimulatedRun] = field(default_factory=lambda: deque(maxlen=MAX_RUNS))
     number: int = 0
+    by_hand: bool = False
     upcoming: SimulatedRun | None = None
 
     def add(self, run: SimulatedRun) -> None:
@@ -78,6 +80,13 @@ class FleetTask:
         """Add every run that is created until `at`."""
         while self.upcoming is not None and self.upcoming.created <= at:
             self.add(self.upcoming)
+
+    def target_labels(self) -> dict[str, str]:
+        """The labels of the target in a list for service discovery."""
+        if not self.by_hand:
+            return dict(self.labels)
+        start = self.runs[-1].created // 1000
+        return {**self.labels, "__expected_start__": str(start), "__expected_end__": str(start + LONGEST_RUN)}
 
     def is_live(self, at: int) -> bool:
         """Whether the latest run goes on at `at`."""
@@ -148,7 +157,7 @@ class Fleet:
             at = self._next_moment()
             task.catch_up(at)
             at = max(at, task.runs[-1].created + 1)
-            task.successor = None
+            task.by_hand, task.successor = True, None
             changed, *new = _acted(action, task.runs[-1], at)
             task.replace_latest(changed)
             for run in new:
@@ -206,9 +215,9 @@ class Fleet:
             return {target: tuple(task.runs) for target, task in self._tasks.items()}
 
     def targets(self) -> dict[TargetId, Mapping[str, str]]:
-        """Every task's labels."""
+        """Every task's labels; the class of one that was changed by hand lasts a day from its latest run on."""
         with self._lock:
-            return {target: dict(task.labels) for target, task in self._tasks.items()}
+            return {target: task.target_labels() for target, task in self._tasks.items()}
 
     def forget(self, target: TargetId) -> None:
         """Remove a task, as if it had never been started."""
@@ -291,9 +300,8 @@ def _troubled(run: SimulatedRun, reason: PageReason, at: int) -> SimulatedRun:
     """The run with a page that stays in trouble: the vendor's remedies come again and again."""
     setting, steps = CHECKS[reason]
     interval = 1000 * (getattr(run.settings, setting) or REHEARSAL_INTERVAL)
-    cycle = interval * max(checks for _, checks in steps)
     remedies = tuple(
-        PageRemedy(at + cycle * number + interval * checks, status, reason)
+        PageRemedy(at + interval * (4 * number + checks), status, reason)
         for number in range(REHEARSAL_CYCLES)
         for status, checks in steps
     )

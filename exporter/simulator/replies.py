@@ -70,15 +70,22 @@ class Outcome(StrEnum):
 
 
 class Explained(StrEnum):
-    """A choice of words, each with an explanation for a person in `says`."""
+    """A choice of words, each with an explanation for a person in `says`, and with `more` for the program."""
 
     says: str
+    more: tuple[Any, ...]
 
-    def __new__(cls, value: str, says: str = "") -> Self:  # noqa: D102 - as any enum's
+    def __new__(cls, value: str, says: str = "", *more: Any) -> Self:  # noqa: D102 - as any enum's
         member = str.__new__(cls, value)
         member._value_ = value
-        member.says = says
+        member.says, member.more = says, more
         return member
+
+
+def describe(choices: type[Explained]) -> str:
+    """All choices with their explanations, one a line."""
+    width = max(len(choice) for choice in choices)
+    return "\n".join(f"{choice:{width}}  {choice.says}" for choice in choices)
 
 
 class NotFoundForm(Explained):

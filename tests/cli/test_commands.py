@@ -113,7 +113,7 @@ def test_demo_serves_a_fleet(run: Run, monkeypatch: pytest.MonkeyPatch, meanwhil
     assert f"The exporter serves on {at[0]}: look at /metrics. Ctrl-C ends it." in result.stdout
     assert "The simulated API answers on http://127.0.0.1:" in result.stdout
     (config,) = configs
-    assert sum(len(group.targets) for group in config.static_configs) == 7
+    assert [str(source.url) for source in config.http_sd_configs] == [f"{config.accounts[0].endpoint}/targets"]
     assert config.state.path is None
 
 

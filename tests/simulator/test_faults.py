@@ -10,9 +10,9 @@ import pytest
 
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
-from exporter.simulator.faults import CANARY, CONNECTION_FAULTS, TLS_FAULTS, FaultMode, describe_faults
+from exporter.simulator.faults import CANARY, CONNECTION_FAULTS, TLS_FAULTS, FaultMode
 from exporter.simulator.gateway import Gateway
-from exporter.simulator.replies import Outcome, Sending, VendorReply
+from exporter.simulator.replies import Outcome, Sending, VendorReply, describe
 from exporter.simulator.signature_check import ApiRequest
 
 Signed = Callable[..., ApiRequest]
@@ -237,7 +237,7 @@ def test_a_stranger_meets_no_fault(
 
 def test_every_mode_is_described() -> None:
     """A line each, with its word first."""
-    assert [line.split()[0] for line in describe_faults().splitlines()] == [mode.value for mode in FaultMode]
+    assert [line.split()[0] for line in describe(FaultMode).splitlines()] == [mode.value for mode in FaultMode]
     assert all(mode.says for mode in FaultMode)
 
 

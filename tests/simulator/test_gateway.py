@@ -197,6 +197,7 @@ def test_accounts_have_limits_of_their_own(
     assert [gateway.calls.max_calls_in_a_second(account) for account in (None, "a", "b")] == [62, 61, 1]
 
 
+TRIPLE = {"AppId": "661e0000000000000000543c", "RoomId": "Room1", "TaskId": "Task1"}
 ZERO = {
     "StartTime": 0,
     "EndTime": 0,
@@ -212,23 +213,50 @@ ZERO = {
 
 
 @pytest.mark.parametrize(
-    ("form", "result"), [(NotFoundForm.NULL_RESULT, None), (NotFoundForm.ALL_ZERO, {"WebcastTask": ZERO})]
+    ("form", "result"),
+    [
+        (NotFoundForm.NULL_RESULT, None),
+        (NotFoundForm.EMPTY, {}),
+        (NotFoundForm.TEXT, ""),
+        (NotFoundForm.NULL_TASK, {"WebcastTask": None}),
+        (NotFoundForm.EMPTY_TASK, {"WebcastTask": {}}),
+        (NotFoundForm.ALL_ZERO, {"WebcastTask": ZERO}),
+        (NotFoundForm.ECHO, {"WebcastTask": {**TRIPLE, "TaskId": "nobody"}}),
+        (NotFoundForm.UNKNOWN_REASON, {"WebcastTask": {**ZERO, "StopReason": "UnknownStopReason"}}),
+        (NotFoundForm.DEFAULTS, {"WebcastTask": {"MaxRunningTime": 86_400}}),
+    ],
 )
 def test_not_found_can_be_a_result(
     form: NotFoundForm, result: object, gateway: Gateway, signed: Signed, now: float
 ) -> None:
-    """By choice an unknown task is a null result or an all-zero task, on HTTP 200."""
+    """By choice an unknown task is told by a result that says nothing, on HTTP 200."""
     gateway.style = ReplyStyle(not_found=form)
     reply = gateway.answer(signed({"TaskId": "nobody"}), now)
     assert (200, result) == (reply.status, reply.document["Result"])
 
 
-def test_not_found_is_an_error_and_an_answer(gateway: Gateway, signed: Signed, error: Error, now: float) -> None:
-    """By default it is the product's error; to the account of calls it is an answer."""
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        (NotFoundForm.ERROR, "InvalidParameter.ErrorActiveTaskNotFound"),
+        (NotFoundForm.BARE_ERROR, "InvalidParameter"),
+    ],
+)
+def test_not_found_can_be_an_error_and_is_an_answer(
+    form: NotFoundForm, code: str, gateway: Gateway, signed: Signed, now: float
+) -> None:
+    """The Message says it; to the log of calls it is an answer."""
+    gateway.style = ReplyStyle(not_found=form)
     reply = gateway.answer(signed({"TaskId": "nobody"}), now)
-    assert error(reply) == {"http": 400, "Code": "InvalidParameter.ErrorActiveTaskNotFound"}
-    assert gateway.calls.counts[reply.outcome] == 1
+    error = reply.document["ResponseMetadata"]["Error"]
+    assert (reply.status, error["Code"], "doesn't exist" in error["Message"]) == (400, code, True)
     assert reply.outcome == "answered"
+
+
+def test_not_found_can_have_no_result(gateway: Gateway, signed: Signed, now: float) -> None:
+    """The envelope has its metadata alone."""
+    gateway.style = ReplyStyle(not_found=NotFoundForm.MISSING)
+    assert list(gateway.answer(signed({"TaskId": "nobody"}), now).document) == ["ResponseMetadata"]
 
 
 def test_a_task_is_forgotten_after_72_hours(gateway: Gateway, signed: Signed, error: Error, now: float) -> None:
