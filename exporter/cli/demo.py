@@ -28,7 +28,7 @@ http_sd_configs:
 callbacks: {{secret_file: {secret_file}}}
 metrics: {{info_labels: [team]}}
 polling: {{interval: 2s, fast_interval: 1s, stale_after: 10s, reread_stopped: 5s, max_backoff: 5s}}
-problems: {{start_grace: 10s, not_found_grace: 5s, not_started_after: 3m, status_unknown_after: 2m}}
+problems: {{start_grace: 10s, not_found_grace: 5s, not_started_after: 3m, status_unknown_after: 2m, page_window: 2m}}
 lifecycle: {{linger: 20s}}
 state: {{url: "sqlite://"}}
 """
