@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from exporter.enums import CallbackOutcome, PageAction, PageReason
 from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import TargetId
-from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, verify_callback
+from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
 
 NOW = 1_768_465_805.0
 SECRET = "my-callback-secret"
-TERMS = CallbackRules((SECRET,), ("Webcast",), max_age=900.0)
+RULES = CallbackRules((SECRET,), ("Webcast",), max_age=900.0)
 TARGET = TargetId("661e0000000000000000543c", "Room1", "Task1")
 DATA = {
     "AppId": TARGET.app_id,
@@ -53,16 +53,16 @@ def body(secret: str = SECRET, **changes: Any) -> bytes:
     return json.dumps({**said, "Signature": sha256("".join(signed).encode()).hexdigest()}).encode()
 
 
-def outcome(raw: bytes, terms: CallbackRules = TERMS, now: float = NOW) -> CallbackOutcome:
+def outcome(raw: bytes, rules: CallbackRules = RULES, now: float = NOW) -> CallbackOutcome:
     """What a body comes to."""
-    return verify_callback(raw, terms, now).outcome
+    return verify_callback(raw, rules, now).outcome
 
 
 def page(**changes: Any) -> PageEvent | None:
     """The page event of EventData with these changes."""
-    verdict = verify_callback(body(EventData=data(**changes)), TERMS, NOW)
-    assert verdict.callback is not None, verdict
-    return verdict.callback.page
+    result = verify_callback(body(EventData=data(**changes)), RULES, NOW)
+    assert result.callback is not None, result
+    return result.callback.page
 
 
 def test_the_worked_example() -> None:
@@ -72,7 +72,7 @@ def test_the_worked_example() -> None:
     signature = json.loads(raw)["Signature"]
     keys = ("AppId", "BusinessId", "Reason", "RoomId", "Status", "TaskId")
     callback = Callback(TARGET, "evt-0001", signature, NOW, event)
-    assert verify_callback(raw, TERMS, NOW) == CallbackResult(
+    assert verify_callback(raw, RULES, NOW) == CallbackResult(
         CallbackOutcome.ACCEPTED, CallbackShape("Webcast", keys), callback=callback
     )
 
@@ -119,8 +119,8 @@ def test_other_events_are_about_no_page(status: int) -> None:
 )
 def test_values_that_nobody_documents_are_named(changes: dict[str, Any], expected: tuple[str, ...]) -> None:
     """The event is taken all the same; an empty Reason is one that was not given."""
-    verdict = verify_callback(body(EventData=data(**changes)), TERMS, NOW)
-    assert (verdict.outcome, verdict.unexpected) == (CallbackOutcome.ACCEPTED, expected)
+    result = verify_callback(body(EventData=data(**changes)), RULES, NOW)
+    assert (result.outcome, result.unexpected) == (CallbackOutcome.ACCEPTED, expected)
 
 
 OTHERWISE = {
@@ -141,20 +141,20 @@ OTHERWISE = {
 @pytest.mark.parametrize("raw", OTHERWISE.values(), ids=OTHERWISE.keys())
 def test_what_is_not_public_may_look_otherwise(raw: bytes) -> None:
     """Keys in any case, numbers as numbers, the spelling of the vendor's overseas twin."""
-    verdict = verify_callback(raw, TERMS, NOW)
-    assert verdict.outcome is CallbackOutcome.ACCEPTED
-    assert verdict.callback is not None
-    assert verdict.callback.target == TARGET
+    result = verify_callback(raw, RULES, NOW)
+    assert result.outcome is CallbackOutcome.ACCEPTED
+    assert result.callback is not None
+    assert result.callback.target == TARGET
 
 
 def test_any_secret_may_fit() -> None:
     """Several apps, and a rotation: each secret is good, and none that is not there."""
-    terms = replace(TERMS, secrets=("one", SECRET, "three"))
+    rules = replace(RULES, secrets=("one", SECRET, "three"))
     expected = [CallbackOutcome.ACCEPTED] * 3
-    assert [outcome(body(secret), terms) for secret in ("one", SECRET, "three")] == expected
+    assert [outcome(body(secret), rules) for secret in ("one", SECRET, "three")] == expected
     for secret in ("", "two", SECRET[:-1], SECRET + " "):
-        assert outcome(body(secret), terms) is CallbackOutcome.BAD_SIGNATURE
-    assert outcome(body(), replace(TERMS, secrets=())) is CallbackOutcome.BAD_SIGNATURE
+        assert outcome(body(secret), rules) is CallbackOutcome.BAD_SIGNATURE
+    assert outcome(body(), replace(RULES, secrets=())) is CallbackOutcome.BAD_SIGNATURE
 
 
 @pytest.mark.parametrize("key", ["EventType", "EventData", "EventTime", "EventId", "AppId", "Version", "Nonce"])
@@ -215,39 +215,39 @@ def test_the_event_data_is_hashed_as_it_came() -> None:
 )
 def test_what_is_malformed_is_told_in_a_sentence(raw: bytes, sentence: str) -> None:
     """Of a signed body too; nothing of it is repeated."""
-    verdict = verify_callback(raw, TERMS, NOW)
-    assert (verdict.outcome, verdict.problem, verdict.callback) == (CallbackOutcome.MALFORMED, sentence, None)
+    result = verify_callback(raw, RULES, NOW)
+    assert (result.outcome, result.problem, result.callback) == (CallbackOutcome.MALFORMED, sentence, None)
 
 
 @pytest.mark.parametrize("event_type", ["RecordStarted", "webcasts", "", None])
 def test_other_events_are_ignored_whatever_they_say(event_type: str | None) -> None:
     """The vendor sends what was subscribed to in the console; EventData of others may be anything."""
     assert outcome(body(EventType=event_type, EventData="anything")) is CallbackOutcome.IGNORED
-    terms = replace(TERMS, event_types=("Webcast", "WebcastStateChanged"))
-    assert outcome(body(EventType="WebcastStateChanged"), terms) is CallbackOutcome.ACCEPTED
+    rules = replace(RULES, event_types=("Webcast", "WebcastStateChanged"))
+    assert outcome(body(EventType="WebcastStateChanged"), rules) is CallbackOutcome.ACCEPTED
 
 
 @pytest.mark.parametrize(("age", "stale"), [(0, False), (900, False), (900.1, True), (-900, False), (-900.1, True)])
 def test_what_is_too_old_or_too_new_is_stale(age: float, stale: bool) -> None:  # noqa: FBT001 - a row of the table above
     """By the local clock, at the very edge still good; a time far to come could be sent again for ever."""
-    verdict = verify_callback(body(), TERMS, NOW + age)
-    assert (verdict.outcome is CallbackOutcome.STALE) == stale
-    assert verdict.callback is not None
+    result = verify_callback(body(), RULES, NOW + age)
+    assert (result.outcome is CallbackOutcome.STALE) == stale
+    assert result.callback is not None
 
 
 def test_a_shape_shows_names_and_never_values() -> None:
     """EventType cut to 64 characters, at most twenty key names cut likewise, also of what nobody signed."""
     canary = "canary-in-a-value"
     wide = json.dumps({**{f"key{number:02d}": canary for number in range(30)}, "k" * 100: canary})
-    shape = verify_callback(body("wrong", EventType="E" * 100, EventData=wide), TERMS, NOW).shape
+    shape = verify_callback(body("wrong", EventType="E" * 100, EventData=wide), RULES, NOW).shape
     assert (shape.event_type, len(shape.keys)) == ("E" * 64, 20)
     assert max(map(len, shape.keys)) <= 64
-    assert canary not in repr(verify_callback(body(EventData=wide), TERMS, NOW))
+    assert canary not in repr(verify_callback(body(EventData=wide), RULES, NOW))
 
 
 def test_no_repr_tells_a_secret() -> None:
-    """Neither the terms' nor a verdict's."""
-    assert SECRET not in repr(TERMS) + repr(verify_callback(body(), TERMS, NOW))
+    """Neither the terms' nor a result's."""
+    assert SECRET not in repr(RULES) + repr(verify_callback(body(), RULES, NOW))
 
 
 @pytest.mark.parametrize("depth", [100, 100_000])
@@ -256,7 +256,7 @@ def test_deep_nesting_is_malformed_or_ignored(depth: int) -> None:
     """Of the body and of EventData: it costs no more than the stack that JSON needs."""
     nested = "[" * depth + "]" * depth
     assert outcome(nested.encode()) is CallbackOutcome.MALFORMED
-    deep = verify_callback(body(EventData='{"RoomId": ' + nested + "}"), TERMS, NOW)
+    deep = verify_callback(body(EventData='{"RoomId": ' + nested + "}"), RULES, NOW)
     assert deep.outcome is CallbackOutcome.MALFORMED
 
 
@@ -269,14 +269,105 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["RoomId", "TaskId", "AppId", "Status", "Reason", "x"]), JSON))
 def test_signed_data_of_any_kind_is_judged(said: dict[str, Any]) -> None:
-    """Whatever EventData holds: a verdict, never an exception, and a callback only with three good ids."""
-    verdict = verify_callback(body(EventData=json.dumps(said)), TERMS, NOW)
-    assert verdict.outcome in {CallbackOutcome.ACCEPTED, CallbackOutcome.MALFORMED}
-    if verdict.callback is not None:
-        assert TargetId.checked(*verdict.callback.target) == verdict.callback.target
+    """Whatever EventData holds: a result, never an exception, and a callback only with three good ids."""
+    result = verify_callback(body(EventData=json.dumps(said)), RULES, NOW)
+    assert result.outcome in {CallbackOutcome.ACCEPTED, CallbackOutcome.MALFORMED}
+    if result.callback is not None:
+        assert TargetId.checked(*result.callback.target) == result.callback.target
 
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_body_of_anybody_is_taken(raw: bytes) -> None:
     """Bytes and JSON of any kind, unsigned: malformed or a bad signature, and never an exception."""
     assert outcome(raw) in {CallbackOutcome.MALFORMED, CallbackOutcome.BAD_SIGNATURE}
+
+
+@pytest.mark.parametrize(
+    ("written", "at", "documented"),
+    [
+        ("2026-01-15T08:30:05Z", NOW, True),
+        ("2026-01-15T16:30:05+08:00", NOW, True),
+        ("2026-01-15T16:30:05+0800", NOW, True),
+        ("2026-01-15T16:30:05+08", NOW, True),
+        ("2026-01-15t08:30:05z", NOW, True),
+        ("2026-01-15T08:30:05.250Z", NOW + 0.25, True),
+        ("2026-01-15T08:30:05,250Z", NOW + 0.25, True),
+        ("2026-01-15T16:30:05.250000000+08:00", NOW + 0.25, True),
+        ("2026-01-15 08:30:05 UTC", NOW, False),
+        ("20260115T083005Z", NOW, True),
+        ("2026-01-15T03:00:05-05:30", NOW, True),
+        ("2026-01-15T08:30:05", NOW, False),
+        ("2026-01-15 16:30:05", NOW, False),
+        ("2026-01-15T 08:30:05.000000000 Z", NOW, False),
+        (" 1768465805 ", NOW, False),
+        ("1768465805.5", NOW + 0.5, False),
+        ("1768465805250", NOW + 0.25, False),
+        ("1768465805250000", NOW + 0.25, False),
+        ("1768465805250000000", NOW + 0.25, False),
+        ("Thu, 15 Jan 2026 08:30:05 GMT", NOW, False),
+        ("2026-01-15T03:30:05", NOW + 60, False),
+        ("2026-02-30T08:30:05Z", NOW + 60, False),
+        ("1970-07-01T 00:00:00.000000000 Z", NOW + 60, False),
+        ("0", NOW + 60, False),
+        ("2026-01-15", NOW + 60, False),
+        ("today", NOW + 60, False),
+        ("\u0662\u0660\u0662\u0666", NOW + 60, False),
+        ("", NOW + 60, False),
+        (None, NOW + 60, False),
+    ],
+)
+def test_an_odd_event_time_loses_no_event(written: str | None, at: float, *, documented: bool) -> None:
+    """It is read where it can be, and is else the time of arrival, here a minute later; what is odd is named."""
+    result = verify_callback(body(EventTime=written), RULES, NOW + 60)
+    assert result.callback is not None, result
+    assert (result.outcome, result.callback.at) == (CallbackOutcome.ACCEPTED, pytest.approx(at))
+    assert result.unexpected == (() if documented else ("EventTime",))
+
+
+ROOM_DATA = {"RoomId": "Room1", "UserId": "webcast_1", "Timestamp": 1768465805, "Reason": "connectionLost"}
+ROOM_RULES = replace(RULES, event_types=("Webcast", "UserLeaveRoom", "InvisibleUserLeaveRoom", "UserJoinRoom"))
+
+
+def room_event(event_type: str = "UserLeaveRoom", now: float = NOW, **changes: Any) -> CallbackResult:
+    """The result of a room event with some of its values changed; None leaves one out."""
+    said = {key: value for key, value in {**ROOM_DATA, **changes}.items() if value is not None}
+    return verify_callback(body(EventType=event_type, EventData=json.dumps(said)), ROOM_RULES, now)
+
+
+@pytest.mark.parametrize("event_type", ["UserLeaveRoom", "InvisibleUserLeaveRoom", "UserJoinRoom", "userleaveroom"])
+def test_a_room_event_names_room_and_user(event_type: str) -> None:
+    """It needs no TaskId, and no EventId: nothing of it is counted."""
+    result = room_event(event_type)
+    expected = RoomEvent(TARGET.app_id, "Room1", "webcast_1")
+    assert (result.outcome, result.room_event, result.callback) == (CallbackOutcome.ACCEPTED, expected, None)
+
+
+def test_room_events_have_bounds_too() -> None:
+    """Old ones are stale, those without a room or user malformed, and others' types are ignored as before."""
+    assert room_event(now=NOW + 901).outcome is CallbackOutcome.STALE
+    assert [
+        (bad.outcome, bad.field) for bad in (room_event(RoomId=None), room_event(UserId=7.5), room_event(AppId="x"))
+    ] == [
+        (CallbackOutcome.MALFORMED, "EventData.RoomId"),
+        (CallbackOutcome.ACCEPTED, ""),
+        (CallbackOutcome.MALFORMED, "EventData.AppId"),
+    ]
+    assert room_event("UserLeaveRooms").outcome is CallbackOutcome.IGNORED
+    assert outcome(body(EventType="UserLeaveRoom")) is CallbackOutcome.IGNORED, "not in event_types"
+
+
+@pytest.mark.parametrize(
+    ("raw", "wrong"),
+    [
+        (b"{", "body"),
+        (b'{"EventType": ["Webcast"]}', "EventType"),
+        (body(EventData="[]"), "EventData"),
+        (body(EventData=data(RoomId=None)), "EventData.RoomId"),
+        (body(EventData=data(RoomId="", TaskId=None)), "EventData.RoomId, EventData.TaskId"),
+        (body(EventData=data(AppId=None), AppId=None), "AppId"),
+        (body(EventId=""), "EventId"),
+    ],
+)
+def test_a_malformed_callback_names_its_field(raw: bytes, wrong: str) -> None:
+    """For the log, where a person looks for what to mend."""
+    assert verify_callback(raw, RULES, NOW).field == wrong
