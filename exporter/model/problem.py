@@ -10,7 +10,7 @@ A class is the time between a target's `__expected_start__` and `__expected_end_
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,37 +59,49 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProblemRow:
-    """One kind of problem. `needs_fresh` = it is raised only while the latest answer is fresh."""
+    """One kind of problem.
+
+    `latest` are the statuses of the latest answer with which it can hold; None stands for not found, and for no answer
+    yet. `needs_fresh` = it is raised only while the latest answer is fresh.
+    """
 
     problem: TaskProblem
     severity: Severity
+    latest: Container[Status | None]
     span: Callable[[TaskState, ProblemThresholds], Span | None]
     needs_fresh: bool = True
 
 
+def evaluate(
+    state: TaskState, now: float, thresholds: ProblemThresholds
+) -> tuple[tuple[ActiveProblem, ...], float | None]:
+    """Return the problems that hold at `now`, the worst first, and the next moment at which time alone changes them."""
+    found: list[ActiveProblem] = []
+    change = math.inf
+    task = _latest(state)
+    for row in _ROWS[task.status if task else None]:
+        span = row.span(state, thresholds)
+        if span is None or (row.needs_fresh and not _raised(state, span, thresholds)):
+            continue
+        if span.begins <= now < span.ends:
+            found.append(ActiveProblem(row.problem, span.severity or row.severity, span.since, span.cause))
+        if now < span.begins < change:
+            change = span.begins
+        if now < span.ends < change:
+            change = span.ends
+    if len(found) > 1:
+        found.sort(key=lambda active: _SEVERITIES.index(active.severity))
+    return tuple(found), None if change == math.inf else change
+
+
 def active_problems(state: TaskState, now: float, thresholds: ProblemThresholds) -> tuple[ActiveProblem, ...]:
     """Return the problems that hold at `now`, the worst first."""
-    found = [
-        ActiveProblem(row.problem, span.severity or row.severity, span.since, span.cause)
-        for row, span in _spans(state, thresholds)
-        if span.begins <= now < span.ends
-    ]
-    return tuple(sorted(found, key=lambda active: _SEVERITIES.index(active.severity))) if found else ()
+    return evaluate(state, now, thresholds)[0]
 
 
 def next_change(state: TaskState, now: float, thresholds: ProblemThresholds) -> float | None:
     """Return the first moment after `now` at which time alone changes the problems; None if it never does."""
-    moments = (moment for _, span in _spans(state, thresholds) for moment in (span.begins, span.ends))
-    return min((moment for moment in moments if now < moment < math.inf), default=None)
-
-
-def _spans(state: TaskState, thresholds: ProblemThresholds) -> list[tuple[ProblemRow, Span]]:
-    found = ((row, row.span(state, thresholds)) for row in PROBLEMS)
-    return [
-        (row, span)
-        for row, span in found
-        if span is not None and (not row.needs_fresh or _raised(state, span, thresholds))
-    ]
+    return evaluate(state, now, thresholds)[1]
 
 
 def _raised(state: TaskState, span: Span, thresholds: ProblemThresholds) -> bool:
@@ -155,7 +167,7 @@ def _stopped(state: TaskState, thresholds: ProblemThresholds, severity: Severity
 
 def _failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     task = _latest(state)
-    if task is None or task.status is not Status.FAILED or task.stop_reason in _OWN_PROBLEM:
+    if task is None or task.stop_reason in _OWN_PROBLEM:
         return None
     end = state.target.expected_end
     after_class = end is not None and ended_at(state) > end
@@ -176,21 +188,16 @@ def _cut_by_limit(state: TaskState, thresholds: ProblemThresholds) -> Span | Non
 
 def _ended_early(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     task, start, end = _latest(state), state.target.expected_start, state.target.expected_end
-    if task is None or task.status is not Status.ENDED or end is None:
+    if task is None or end is None:
         return None
     stopped = ended_at(state)
     early = _is_early(task, stopped, end, thresholds) and (start is None or stopped >= start)
     return _stopped(state, thresholds) if early else None
 
 
-def _running(state: TaskState) -> Task | None:
-    task = _latest(state)
-    return task if task is not None and task.status is Status.RUNNING else None
-
-
 def _will_be_cut(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     """MaxRunningTime ends the run before its class ends."""
-    task, end = _running(state), state.target.expected_end
+    task, end = _latest(state), state.target.expected_end
     if task is None or task.start is None or task.deadline is None or end is None:
         return None
     return Span(task.start) if task.deadline < end - thresholds.cut_margin else None
@@ -198,12 +205,12 @@ def _will_be_cut(state: TaskState, thresholds: ProblemThresholds) -> Span | None
 
 def _overrun(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     end = state.target.expected_end
-    return None if _running(state) is None or end is None else Span(end, end + thresholds.overrun_grace)
+    return None if end is None else Span(end, end + thresholds.overrun_grace)
 
 
 def _near_limit(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     """Only without an expected end: with one, `will_be_cut` says early whether the limit matters."""
-    task = _running(state)
+    task = _latest(state)
     if task is None or task.deadline is None or state.target.expected_end is not None:
         return None
     near = task.deadline - min(NEAR_LIMIT_SHARE * (task.max_running_time or 0), thresholds.near_limit)
@@ -214,21 +221,19 @@ def _not_started(state: TaskState, thresholds: ProblemThresholds) -> Span | None
     """Only without an expected start: with one, the class is dark."""
     if state.target.expected_start is not None:
         return None
-    return _waits_in(state, Status.NOT_STARTED, thresholds.not_started_after)
+    return _waits(state, thresholds.not_started_after)
 
 
 def _status_unknown(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
-    return _waits_in(state, Status.UNKNOWN, thresholds.status_unknown_after)
+    return _waits(state, thresholds.status_unknown_after)
 
 
-def _waits_in(state: TaskState, status: Status, wait: float) -> Span | None:
-    task = _latest(state)
-    if task is None or task.status is not status or state.status_since is None:
-        return None
-    # The state keeps when a run was first seen, so that a wait goes on over a restart.
-    only_so = state.run is not None and state.run.entered == {status}
-    since = min(state.run.first_seen, state.status_since) if only_so and state.run else state.status_since
-    return Span(since, since + wait)
+def _waits(state: TaskState, wait: float) -> Span | None:
+    """Its status has been the same for so long; the state keeps when a run was first seen, also over a restart."""
+    since, run = state.status_since, state.run
+    if since is not None and run is not None and len(run.entered) == 1:
+        since = min(run.first_seen, since)
+    return None if since is None else Span(since, since + wait)
 
 
 def _page_refreshing(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
@@ -242,9 +247,7 @@ def _page_rescheduling(state: TaskState, thresholds: ProblemThresholds) -> Span 
 def _page_repeats(state: TaskState, action: PageAction, count: int, window: float) -> Span | None:
     """At least `count` events within `window`; since the event that completed the first such group without a gap."""
     events = [event for event in state.pages.recent if event.action is action]
-    if len(events) < count or _running(state) is None:
-        return None
-    if events[-1].at - events[-count].at >= window:
+    if len(events) < count or events[-1].at - events[-count].at >= window:
         return None
     first = len(events) - 1
     while first >= count and events[first - 1].at - events[first - count].at < window:
@@ -293,21 +296,28 @@ _NOT_SAID = Task(Status.UNKNOWN)
 _SEVERITIES = tuple(Severity)
 _OWN_PROBLEM = (StopReason.START_TASK_FAILED, StopReason.EXCEED_MAX_RUNNING_TIME)
 
+_STOPPED = (Status.ENDED, Status.FAILED)
+_RUNNING = (Status.RUNNING,)
+_NOT_RUNNING = (None, Status.UNKNOWN, Status.NOT_STARTED, *_STOPPED)
+_ANY = (None, *Status)
+
 PROBLEMS = (
-    ProblemRow(TaskProblem.CLASS_DARK, Severity.CRITICAL, _class_dark),
-    ProblemRow(TaskProblem.START_FAILED, Severity.CRITICAL, _start_failed),
-    ProblemRow(TaskProblem.FAILED, Severity.CRITICAL, _failed),
-    ProblemRow(TaskProblem.PAGE_RESCHEDULING, Severity.CRITICAL, _page_rescheduling),
-    ProblemRow(TaskProblem.NOT_STARTED, Severity.CRITICAL, _not_started),
-    ProblemRow(TaskProblem.CUT_BY_LIMIT, Severity.WARNING, _cut_by_limit),
-    ProblemRow(TaskProblem.ENDED_EARLY, Severity.WARNING, _ended_early),
-    ProblemRow(TaskProblem.WILL_BE_CUT, Severity.WARNING, _will_be_cut),
-    ProblemRow(TaskProblem.NEAR_LIMIT, Severity.WARNING, _near_limit),
-    ProblemRow(TaskProblem.PAGE_REFRESHING, Severity.WARNING, _page_refreshing),
-    ProblemRow(TaskProblem.OVERRUN, Severity.WARNING, _overrun),
-    ProblemRow(TaskProblem.STATUS_UNKNOWN, Severity.WARNING, _status_unknown),
-    ProblemRow(TaskProblem.NOT_FOUND, Severity.WARNING, _not_found),
-    ProblemRow(TaskProblem.STALE, Severity.WARNING, _stale, needs_fresh=False),
-    ProblemRow(TaskProblem.READ_FAILING, Severity.INFO, _read_failing, needs_fresh=False),
+    ProblemRow(TaskProblem.CLASS_DARK, Severity.CRITICAL, _NOT_RUNNING, _class_dark),
+    ProblemRow(TaskProblem.START_FAILED, Severity.CRITICAL, _STOPPED, _start_failed),
+    ProblemRow(TaskProblem.FAILED, Severity.CRITICAL, (Status.FAILED,), _failed),
+    ProblemRow(TaskProblem.PAGE_RESCHEDULING, Severity.CRITICAL, _RUNNING, _page_rescheduling),
+    ProblemRow(TaskProblem.NOT_STARTED, Severity.CRITICAL, (Status.NOT_STARTED,), _not_started),
+    ProblemRow(TaskProblem.CUT_BY_LIMIT, Severity.WARNING, _STOPPED, _cut_by_limit),
+    ProblemRow(TaskProblem.ENDED_EARLY, Severity.WARNING, (Status.ENDED,), _ended_early),
+    ProblemRow(TaskProblem.WILL_BE_CUT, Severity.WARNING, _RUNNING, _will_be_cut),
+    ProblemRow(TaskProblem.NEAR_LIMIT, Severity.WARNING, _RUNNING, _near_limit),
+    ProblemRow(TaskProblem.PAGE_REFRESHING, Severity.WARNING, _RUNNING, _page_refreshing),
+    ProblemRow(TaskProblem.OVERRUN, Severity.WARNING, _RUNNING, _overrun),
+    ProblemRow(TaskProblem.STATUS_UNKNOWN, Severity.WARNING, (Status.UNKNOWN,), _status_unknown),
+    ProblemRow(TaskProblem.NOT_FOUND, Severity.WARNING, (None,), _not_found),
+    ProblemRow(TaskProblem.STALE, Severity.WARNING, _ANY, _stale, needs_fresh=False),
+    ProblemRow(TaskProblem.READ_FAILING, Severity.INFO, _ANY, _read_failing, needs_fresh=False),
 )
 """Every problem, the worst of a severity first."""
+
+_ROWS = {latest: tuple(row for row in PROBLEMS if latest in row.latest) for latest in _ANY}

@@ -13,7 +13,7 @@ from threading import Lock
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import Callback
 from exporter.model.clock import Clock
-from exporter.model.problem import ProblemThresholds, active_problems, next_change
+from exporter.model.problem import ProblemThresholds, evaluate
 from exporter.model.read_result import ReadResult
 from exporter.model.run import Run, StateChange
 from exporter.model.target import Target, TargetId
@@ -206,14 +206,17 @@ class TaskRegistry:
     def _settle(self, target: TargetId, known: TaskState | None, now: float) -> None:
         """Apply what is due, keep what is left, show it, and note when to look again."""
         step = StateChange()
+        problems_change: float | None = None
         if known is not None:
             # Asked anew each time: when the fleet grows, the intervals stretch, and nothing is stale for that alone.
             fresh_for, named = self._fresh_for(known), self._named(target)
             if (known.fresh_for, known.named) != (fresh_for, named):
                 known = replace(known, fresh_for=fresh_for, named=named)
             # Before time has its say too: a class that is dark decides how long the task is kept.
-            known, step = expire(self._with_problems(known, now), now, self.lifetimes)
-            known = None if known is None else self._with_problems(known, now)
+            evaluated, problems_change = self._with_problems(known, now)
+            known, step = expire(evaluated, now, self.lifetimes)
+            if known is not None and known is not evaluated:
+                known, problems_change = self._with_problems(known, now)
         self._ledger.record(step)
         self._expired_listings.discard(target)
         if known is None:
@@ -227,7 +230,7 @@ class TaskRegistry:
             self._known[target] = known
             self._forgotten.discard(target)
             self._look_again(target, expires_at(known, now, self.lifetimes))
-            self._look_again(target, next_change(known, now, self.thresholds))
+            self._look_again(target, problems_change)
             self._check_listing(target, known, now)
         self._show(target, known, now)
 
@@ -238,10 +241,12 @@ class TaskRegistry:
         else:
             self._look_again(target, lapse)
 
-    def _with_problems(self, state: TaskState, now: float) -> TaskState:
-        gone = state.dismissed or is_hidden(state, now, self.lifetimes)
-        problems = () if gone else active_problems(state, now, self.thresholds)
-        return state if problems == state.problems else replace(state, problems=problems)
+    def _with_problems(self, state: TaskState, now: float) -> tuple[TaskState, float | None]:
+        """The state with the problems that it has now, and when time alone changes them."""
+        problems, change = evaluate(state, now, self.thresholds)
+        if state.dismissed or is_hidden(state, now, self.lifetimes):
+            problems = ()
+        return state if problems == state.problems else replace(state, problems=problems), change
 
     def _look_again(self, target: TargetId, moment: float | None) -> None:
         """Note the moment, unless an earlier look is noted already: that one will note the next."""
