@@ -14,7 +14,7 @@ from exporter.service.exporter import Exporter
 from exporter.service.plan import READ_AT, TYPICAL_TASK
 from exporter.simulator.lifecycle import TaskSettings
 from exporter.simulator.server import CREDENTIALS
-from exporter.store.opening import open_engine
+from exporter.store.database import open_sqlite
 
 CHECKED = TaskSettings(freeze_check=5, blank_check=5, crash_check=5, event_notify=True, start_timeout=10)
 APP = "661e0000000000000000543c"
@@ -37,7 +37,7 @@ def exporter(document: dict[str, Any], clock: Clock | None = None) -> Exporter:
         file = Path(folder) / "webcast-exporter.yml"
         file.write_text(yaml.safe_dump({"state": {"url": "sqlite://"}, **document}))
         config = load(file, {})
-    return Exporter(config, lambda: config, {}, open_engine("sqlite://"), clock or Clock())
+    return Exporter(config, lambda: config, {}, open_sqlite(None), clock or Clock())
 
 
 def account(endpoint: str = "http://127.0.0.1:1", **changes: Any) -> dict[str, Any]:

@@ -29,9 +29,10 @@ from exporter.simulator.fleet import Fleet
 from exporter.simulator.gateway import GET_TASK, get_task
 from exporter.simulator.lifecycle import CallbackEvent, RunPlan, begin_run, callback_payload
 from exporter.simulator.replies import INTERNAL_ERROR, CallMetadata, ReplyStyle, VendorReply, failure
-from exporter.store.opening import open_engine
-from exporter.store.totals import Total
+from exporter.store.counters import Total
+from exporter.store.lease import FileLock
 from exporter.volcengine.replies import Answer, parse_answer
+from tests.support.state import kill
 
 UNIX = 1_768_465_805.0
 SECRET = "secret-of-the-callbacks"
@@ -126,7 +127,7 @@ class Whole:
         config = load(file, {})
         self.world = world
         self._work: deque[Work] = deque()
-        self.exporter = Exporter(config, lambda: config, {}, open_engine(config.state.url.whole), world.clock)
+        self.exporter = Exporter(config, lambda: config, {}, FileLock(config.state.path).open(), world.clock)
         self.exporter._apply(config)
         self.desk = self.exporter._parts.desks._desks["default"]
         self.desk.rate_limiter._sleep = self._sleep
@@ -157,16 +158,18 @@ class Whole:
 
     def scrape(self) -> str:
         """The text that /metrics serves now."""
+        self.exporter._parts.store.flush()
         return self.exporter.exposition.scrape(Format.TEXT).decode()
 
     def stops(self) -> dict[str, float]:
         """`webcast_run_stops_total` by reason, what is zero left out."""
-        totals = self.exporter._parts.store.totals()
+        self.exporter._parts.store.flush()
+        totals = self.exporter._parts.store.counters()
         return {series.label: value for series, value in totals.items() if series.total is Total.RUN_STOPS and value}
 
     def kill(self) -> None:
         """End as a killed process does."""
-        self.exporter._parts.store._engine.dispose()
+        kill(self.exporter._parts.store)
 
     def _sleep(self, seconds: float) -> None:
         self.world.now += seconds

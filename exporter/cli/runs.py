@@ -15,7 +15,7 @@ from exporter.config.loader import load
 from exporter.config.times import parse_duration, parse_time
 from exporter.enums import Status, StopReason
 from exporter.service.offline import runs_in_state
-from exporter.store.stopped import Wanted
+from exporter.store.run_table import RunQuery
 from exporter.web.serializers import rfc3339, runs_csv
 
 PAGE = 1_000
@@ -78,7 +78,7 @@ def runs(
 
     A running exporter is asked; with --config.file its state file is read instead, and nothing is written to it.
     """
-    wanted = Wanted(
+    wanted = RunQuery(
         since, until, app_id, Status(status) if status else None, StopReason(reason) if reason else None, limit=PAGE
     )
     rows = [*_all(_from_state(config_file, wanted) if config_file else _from_exporter(url, wanted))]
@@ -104,7 +104,7 @@ def _all(page: Ask) -> Iterator[dict[str, Any]]:
         number += 1
 
 
-def _from_exporter(url: str, wanted: Wanted) -> Ask:
+def _from_exporter(url: str, wanted: RunQuery) -> Ask:
     asked = {
         "since": rfc3339(wanted.since),
         "until": rfc3339(wanted.until),
@@ -122,7 +122,7 @@ def _from_exporter(url: str, wanted: Wanted) -> Ask:
     return page
 
 
-def _from_state(file: Path, wanted: Wanted) -> Ask:
+def _from_state(file: Path, wanted: RunQuery) -> Ask:
     config = load(file)
     return lambda number: runs_in_state(config, wanted._replace(offset=(number - 1) * PAGE))
 

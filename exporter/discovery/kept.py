@@ -7,7 +7,7 @@ from exporter.config.times import EXPECTED_END, EXPECTED_START, time_text
 from exporter.discovery.sd_format import Listing, TargetEntry, TargetGroup, read_groups
 from exporter.enums import Source
 from exporter.model.target import TargetId
-from exporter.store.kept import KeptTarget, KeptTargets
+from exporter.store.stored_targets import StoredTarget, StoredTargets
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Change:
 class KeptList:
     """One source's targets: in memory as they are in the state. One thread at a time changes it, any may read."""
 
-    def __init__(self, state: KeptTargets, source: Source) -> None:
+    def __init__(self, state: StoredTargets, source: Source) -> None:
         self._state = state
         self._source = source
-        self._targets: Mapping[TargetId, KeptTarget] = state.all()
+        self._targets: Mapping[TargetId, StoredTarget] = state.all()
         groups = (TargetGroup([str(target)], said.labels) for target, said in self._targets.items())
         self.listing = read_groups(source, groups, source)
 
@@ -42,10 +42,14 @@ class KeptList:
         return said.renewed_at if said else None
 
     def added(self, named: Mapping[TargetId, TargetEntry], at: float) -> Change:
-        """These named now, in place of what was said of them before; the others stay."""
+        """These named now, in place of what was said of them before; the others stay.
+
+        A callback does not wait for its target's row: it waits for its receipt, which is written with it or after it.
+        """
         rows = _rows(named, at)
         listed = {**self.listing.targets, **named}
-        return self._change({**self._targets, **rows}, listed, named, lambda: self._state.add(rows))
+        write = self._state.keep if self._source is Source.CALLBACK else self._state.add
+        return self._change({**self._targets, **rows}, listed, named, lambda: write(rows))
 
     def replaced(self, named: Mapping[TargetId, TargetEntry], at: float) -> Change:
         """These named now, and no others."""
@@ -62,7 +66,7 @@ class KeptList:
 
     def _change(
         self,
-        targets: Mapping[TargetId, KeptTarget],
+        targets: Mapping[TargetId, StoredTarget],
         listed: Mapping[TargetId, TargetEntry],
         touched: Collection[TargetId],
         write: Callable[[], None],
@@ -76,8 +80,8 @@ class KeptList:
         return Change(listing, frozenset(touched), commit)
 
 
-def _rows(named: Mapping[TargetId, TargetEntry], at: float) -> dict[TargetId, KeptTarget]:
-    return {target: KeptTarget(kept_labels(said), at) for target, said in named.items()}
+def _rows(named: Mapping[TargetId, TargetEntry], at: float) -> dict[TargetId, StoredTarget]:
+    return {target: StoredTarget(kept_labels(said), at) for target, said in named.items()}
 
 
 def listed_again(target: TargetId, labels: Mapping[str, str]) -> TargetEntry | None:

@@ -110,7 +110,6 @@ class TaskRegistry:
                     self._settle(target, release(known, now, self.lifetimes), now)
             for target in listed:
                 self._list(listed[target], remembered.get(target), now)
-        self._ledger.flush()
 
     def apply_read(self, reading: ReadResult) -> TaskState | None:
         """Take a read in; None when its target is tracked no more, be it by this very read."""
@@ -121,9 +120,7 @@ class TaskRegistry:
             learnt, step = apply_read(known, reading)
             self._ledger.record(step)
             self._settle(reading.target, learnt, self._clock.unix())
-            after = self._known.get(reading.target)
-        self._ledger.flush()
-        return after
+            return self._known.get(reading.target)
 
     def apply_callback(self, callback: Callback) -> TaskState | None:
         """Take a callback in; None when its target is tracked no more. Written or not, it is in the ledger then."""
@@ -137,7 +134,6 @@ class TaskRegistry:
                 self._ledger.record(step)
                 self._settle(callback.target, known, now)
                 known = self._known.get(callback.target)
-        self._ledger.flush()
         return known
 
     def expire(self) -> list[TargetId]:
@@ -154,7 +150,6 @@ class TaskRegistry:
             self._sweep_looks()
             forgotten = list(self._forgotten)
             self._forgotten.clear()
-        self._ledger.flush()
         return forgotten
 
     def expired_listings(self) -> list[TargetId]:
@@ -172,7 +167,6 @@ class TaskRegistry:
             for target, moment in until.items():
                 if (known := self._known.get(target)) is not None:
                     self._settle(target, replace(known, drain_until=moment), now)
-        self._ledger.flush()
 
     def cut_short(self, target: TargetId) -> None:
         """Let a target that is being drained go at once."""
@@ -180,7 +174,6 @@ class TaskRegistry:
         with self._lock:
             if (known := self._known.get(target)) is not None:
                 self._settle(target, cut_short(known, now), now)
-        self._ledger.flush()
 
     def dismiss(self, target: TargetId) -> bool:
         """Remove a stopped or dark task by hand, until it runs again; False when the target is not tracked."""

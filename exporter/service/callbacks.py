@@ -13,7 +13,7 @@ from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import TargetEntry
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import StateError
-from exporter.model.callback import Callback
+from exporter.model.callback import Callback, EventKey
 from exporter.model.target import TargetId
 from exporter.service.components import Components
 from exporter.service.kept import CarryOut, Secrets
@@ -28,6 +28,8 @@ UNSIGNED_ADVICE = (
     "the callback is refused, as are all like it; is the console's secret in callbacks.secret_file, and is the body "
     "forwarded byte for byte? check --callback judges a captured one"
 )
+MAX_REFUSED = 10_000
+"""Callbacks that are remembered as answered 503."""
 MAX_LOGGED_NAMES = 100
 """Event types and apps of ignored callbacks that are logged, each once."""
 ROOM_INDEX_SECONDS = 1.0
@@ -49,6 +51,7 @@ class CallbackIntake:
         self._applying = Lock()
         self._logged_names: set[str] = set()
         self._logged_unsigned = False
+        self._refused: dict[tuple[EventKey, ...], bool] = {}
         self._recent = CallbackLog(parts.clock)
         self._rooms: dict[RoomEvent, list[TargetId]] = {}
         self._rooms_made_at = -math.inf
@@ -76,11 +79,15 @@ class CallbackIntake:
         self._recent.add(result.shape, outcome)
         return outcome
 
-    def take_over(self, body: bytes, at: float) -> None:
-        """Take in what a standby accepted and counted at that moment (Unix seconds).
+    def take_over(self, callback: Callback, unexpected: tuple[str, ...]) -> None:
+        """Take in what a standby verified and counted.
 
         Raises StateError or StartError when it is not in the state.
         """
+        self._apply(CallbackResult(CallbackOutcome.ACCEPTED, callback=callback, unexpected=unexpected))
+
+    def take_over_body(self, body: bytes, at: float) -> None:
+        """As `take_over`, for a body that a standby of a release up to 0.1 accepted at that moment (Unix seconds)."""
         self._apply(self._verify(body, at))
 
     def recent(self) -> list[CallbackRecord]:
@@ -89,7 +96,8 @@ class CallbackIntake:
 
     def forget(self) -> None:
         """Drop what is remembered of callbacks that would be stale by now."""
-        self._parts.store.forget_heard_before(self._parts.clock.unix() - max(REMEMBERED_FOR, 2 * self.config.max_age))
+        remembered_for = max(REMEMBERED_FOR, 2 * self.config.max_age)
+        self._parts.store.forget_receipts_before(self._parts.clock.unix() - remembered_for)
 
     def _verify(self, body: bytes, at: float) -> CallbackResult:
         return verify_callback(body, terms_of(self.config, self._parts.kept.secrets), at)
@@ -108,18 +116,30 @@ class CallbackIntake:
         return outcome
 
     def _apply_callback(self, callback: Callback) -> CallbackOutcome:
-        with self._applying:
-            if self._parts.store.has_heard(callback):
-                self._parts.store.flush()
-                self._require_written(callback)
-                return CallbackOutcome.DUPLICATE
-            if not self._carry_out(lambda config: self._listing_change(callback, config)):
-                return CallbackOutcome.IGNORED
-            state = self._parts.registry.apply_callback(callback)
-        self._require_written(callback)
-        if state is not None:
+        store = self._parts.store
+        seen = store.has_receipt(callback)
+        with self._applying:  # never held while waiting for the state
+            first = not seen and not store.remembers(callback)
+            if first:
+                if not self._carry_out(lambda config: self._listing_change(callback, config)):
+                    return CallbackOutcome.IGNORED
+                self._parts.registry.apply_callback(callback)
+        try:
+            store.wait(store.pending(callback))
+        except StateError:
+            self._remember_refusal(callback)
+            raise
+        if self._refused.pop(callback.keys, None) is None and not first:
+            return CallbackOutcome.DUPLICATE
+        if (state := self._parts.registry.get(callback.target)) is not None:
             self._parts.desks.ask(state)
         return CallbackOutcome.ACCEPTED
+
+    def _remember_refusal(self, callback: Callback) -> None:
+        """The copy that is answered 200 is then the accepted one, not a duplicate."""
+        self._refused[callback.keys] = True
+        while len(self._refused) > MAX_REFUSED:
+            self._refused.pop(next(iter(self._refused)), None)
 
     def _apply_room_event(self, event: RoomEvent) -> CallbackOutcome:
         """Have live tasks whose robot is this user read at once; nothing is stored of the event."""
@@ -145,10 +165,6 @@ class CallbackIntake:
         if AccountOf(config.accounts)(callback.target.app_id) is None:
             return ()
         return [self._parts.kept[Source.CALLBACK].added({callback.target: TargetEntry({})}, self._parts.clock.unix())]
-
-    def _require_written(self, callback: Callback) -> None:
-        if not self._parts.store.has_written(callback):
-            raise StateError("the state cannot be written")
 
     def _log(self, outcome: CallbackOutcome, result: CallbackResult) -> None:
         """Log each malformed callback, and each kind of ignored or unsigned ones once."""

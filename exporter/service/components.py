@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import (
@@ -12,11 +12,10 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from sqlalchemy.engine import Engine
 
 from exporter.config.schema import Config
 from exporter.metrics.catalog.fleet import FleetCollector
-from exporter.metrics.exposition import Exposition
+from exporter.metrics.exposition import Exposition, Format, PrefixFilter
 from exporter.metrics.self_metrics import AccountCollector, SelfMetrics
 from exporter.metrics.series_cache import SeriesCache
 from exporter.metrics.task_history import HistoryLog
@@ -30,6 +29,7 @@ from exporter.service.account_pollers import AccountPollers
 from exporter.service.drains import Drains
 from exporter.service.kept import Kept
 from exporter.service.settings import lifetimes, problem_thresholds, task_families_of
+from exporter.store.database import Database
 from exporter.store.store import Store
 from exporter.volcengine.rate_limiter import RateLimiter
 
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 FRESH_FOR_INTERVALS = 3
 """A read is fresh for so many of the intervals now in force (contract, `polling.stale_after`)."""
+
+STANDBY_FAMILIES = ("webcast_exporter_", "webcast_callback_events", "webcast_state_")
+"""Families of its own that a standby serves."""
 
 Failed = Callable[[str, Exception], None]
 """Told of what failed for a reason that nobody foresaw."""
@@ -65,14 +68,16 @@ class Components:
 def make_parts(
     config: Config,
     environ: Mapping[str, str],
-    engine: Engine,
+    database: Database,
     clock: Clock,
     new_pacer: Callable[[float], RateLimiter],
+    *,
+    leads: Callable[[], bool] | None = None,
 ) -> Components:
     """All of them over one open state; `new_pacer` makes one for a rate. StartError when the state cannot be read."""
     registry = process_registry()
     self_metrics = SelfMetrics(registry)
-    store = Store(engine, clock.monotonic, _state_failures(self_metrics))
+    store = Store(database, on_failure=self_metrics.state_write_failures.inc)
     kept = Kept(store, clock)
 
     def fresh_for(known: TaskState) -> float:
@@ -107,26 +112,39 @@ def make_parts(
     desks = AccountPollers(environ, clock, self_metrics, ports, new_pacer)
     board = SeriesCache(task_families_of(config), config.metrics.max_tasks, task_registry.get)
     task_registry.attach(board)
-    registry.register(FleetCollector(board, store.totals))
+    registry.register(FleetCollector(board, store.counters))
     registry.register(AccountCollector(desks.numbers))
     exposition = Exposition(registry, board)
+    if leads is not None:
+        exposition = LeaderExposition(exposition, standby_exposition(registry), leads)
     return Components(clock, self_metrics, store, kept, Drains(store), task_registry, board, desks, exposition, history)
+
+
+class LeaderExposition(Exposition):
+    """What a replica serves: all while it surely leads, else what a standby serves."""
+
+    def __init__(self, leader: Exposition, standby: Exposition, leads: Callable[[], bool]) -> None:
+        self._leader = leader
+        self._standby = standby
+        self._leads = leads
+
+    def pieces(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> list[bytes]:
+        """As the role that is in force."""
+        exposition = self._leader if self._leads() else self._standby
+        return exposition.pieces(fmt, names, per_task=per_task)
+
+
+def standby_exposition(inner: CollectorRegistry) -> Exposition:
+    """The process, and of `inner` what a standby serves."""
+    registry = process_registry()
+    registry.register(PrefixFilter(inner, STANDBY_FAMILIES))
+    return Exposition(registry, SeriesCache((), 0, lambda _: None))
 
 
 def fail(self_metrics: SelfMetrics, what: str, error: Exception) -> None:
     """Count and log an error that nobody foresaw."""
     self_metrics.internal_errors.inc()
     log.error("%s failed for a reason that nobody foresaw", what, exc_info=error)
-
-
-def _state_failures(self_metrics: SelfMetrics) -> Callable[..., None]:
-    def told(error: Exception, *, first: bool) -> None:
-        self_metrics.state_write_failures.inc()
-        if first:
-            kind = type(error).__name__
-            log.error("the state cannot be written, what was counted is kept and tried again: %s", kind)
-
-    return told
 
 
 def process_registry() -> CollectorRegistry:

@@ -1,18 +1,16 @@
 """Targets that no source lists any more, kept in the state so that a restart goes on with their drain."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import NamedTuple
 
 from exporter.config.schema import Config
 from exporter.discovery.kept import kept_labels, listed_again
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import TargetEntry
-from exporter.errors import StateError
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import TaskState
-from exporter.store.kept import KeptTarget, KeptTargets
 from exporter.store.store import Store
+from exporter.store.stored_targets import StoredTarget, StoredTargets
 
 DRAINED = "drained"
 """Stands in the state where the others have their source."""
@@ -26,10 +24,10 @@ class Drained(NamedTuple):
 
 
 class Drains:
-    """What is being drained, as the state has it. A write that fails costs no more than a drain that begins anew."""
+    """What is being drained, as the state has it."""
 
     def __init__(self, store: Store) -> None:
-        self._state = KeptTargets(store, DRAINED)
+        self._state = StoredTargets(store, DRAINED)
         self._kept: set[TargetId] = set()
 
     def left(self, config: Config) -> dict[TargetId, Drained]:
@@ -57,18 +55,17 @@ class Drains:
         tracked = {one.target.id for one in known}
         self._write({}, [target for target in self._kept if target not in tracked])
 
-    def _write(self, begun: Mapping[TargetId, KeptTarget], over: Iterable[TargetId]) -> None:
+    def _write(self, begun: Mapping[TargetId, StoredTarget], over: Iterable[TargetId]) -> None:
         gone = list(over)
-        with suppress(StateError):  # the ledger has counted it and told of it
-            if begun:
-                self._state.add(begun)
-                self._kept |= begun.keys()
-            if gone:
-                self._state.remove(gone)
-                self._kept.difference_update(gone)
+        if begun:
+            self._state.keep(begun)
+            self._kept |= begun.keys()
+        if gone:
+            self._state.drop(gone)
+            self._kept.difference_update(gone)
 
 
-def _row(known: TaskState) -> KeptTarget:
+def _row(known: TaskState) -> StoredTarget:
     target = known.target
     said = TargetEntry(target.labels, target.expected_start, target.expected_end)
-    return KeptTarget(kept_labels(said), known.drain_until or 0.0)
+    return StoredTarget(kept_labels(said), known.drain_until or 0.0)

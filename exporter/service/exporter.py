@@ -5,11 +5,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Event
 
-from sqlalchemy.engine import Engine
-
 from exporter.config.checks import warnings
 from exporter.config.schema import Config
-from exporter.errors import ConfigError, Problem, StartError
+from exporter.errors import ConfigError, Problem, StartError, StateError
 from exporter.metrics.series_cache import TaskCountKey
 from exporter.model.clock import Clock
 from exporter.model.run import Run
@@ -19,9 +17,9 @@ from exporter.scheduler.scheduler import Scheduler
 from exporter.service.callback_listener import CallbackListener
 from exporter.service.callbacks import CallbackIntake
 from exporter.service.components import make_parts
-from exporter.service.inbox import StandbyQueueWorker
 from exporter.service.push import PushApi
 from exporter.service.queries import Queries
+from exporter.service.queue_worker import StandbyQueueWorker
 from exporter.service.settings import (
     callback_address,
     info_labels_of,
@@ -32,6 +30,7 @@ from exporter.service.settings import (
     with_state_of,
 )
 from exporter.service.target_manager import TargetManager, left_live, log_problems
+from exporter.store.database import Database
 from exporter.store.store import LONGEST_LOOK_BACK
 from exporter.volcengine.rate_limiter import RateCap, RateLimiter, unrestrained
 from exporter.web.app import create_callback_app
@@ -40,6 +39,8 @@ from exporter.web.interfaces import Reload
 
 log = logging.getLogger(__name__)
 
+QUEUE_INTERVAL = 0.5
+"""Seconds between two looks for what standbys have accepted."""
 SWEEP = 1.0
 """Seconds between two looks for targets whose listing has ended by itself."""
 
@@ -50,7 +51,8 @@ class Exporter:
     `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
     what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back; `queries` is for people.
     `flags` are the command line's, to be shown; `policy` is the web config file's, for the listener of callbacks;
-    `restrain` makes of a rate the one that is allowed now.
+    `restrain` makes of a rate the one that is allowed now. `leads`, with a standby, says whether this process surely
+    leads: while it does not, the series of tasks and fleet are not served.
     """
 
     def __init__(
@@ -58,30 +60,32 @@ class Exporter:
         config: Config,
         load_config: Callable[[], Config],
         environ: Mapping[str, str],
-        engine: Engine,
+        database: Database,
         clock: Clock,
         *,
         flags: Mapping[str, str] | None = None,
         policy: CurrentPolicy = open_policy,
         restrain: RateCap = unrestrained,
+        leads: Callable[[], bool] | None = None,
     ) -> None:
         self.config = config
         self.flags = flags or {}
         self.started_at = clock.unix()
         self._load_config = load_config
         self._clock = clock
+        self._leads = leads
         self._started = False
         self._ready = False
         self._stopping = Event()
         new_pacer = partial(RateLimiter, clock=clock.monotonic, sleep=self._stopping.wait, restrain=restrain)
-        self._parts = parts = make_parts(config, environ, engine, clock, new_pacer)
+        self._parts = parts = make_parts(config, environ, database, clock, new_pacer, leads=leads)
         self.self_metrics, self.exposition, self.failed = parts.self_metrics, parts.exposition, parts.failed
         self._dispatcher = Scheduler(self._beat, self._housekeep, self._count_event, clock.monotonic)
         self._targets = TargetManager(parts, self._dispatcher)
         self.queries = Queries(parts, self._targets)
         self.push = PushApi(parts, self._targets.carry_out)
         self.callbacks = CallbackIntake(parts, self._targets.carry_out)
-        self._inbox = StandbyQueueWorker(parts, self.push, self.callbacks)
+        self._queue_worker = StandbyQueueWorker(parts, self.push, self.callbacks)
         self._door = CallbackListener(lambda: create_callback_app(self, self.failed, policy), self.failed, policy)
 
     def start(self) -> None:
@@ -89,7 +93,9 @@ class Exporter:
         with self._targets.changing:
             self._apply(self.config)
         self._loaded()
-        self.self_metrics.leader.set(1)
+        self.self_metrics.leader.set_function(lambda: 1.0 if self._leads is None else float(self._leads()))
+        if self.config.state.url.is_shared:
+            self._dispatcher.every("standby-queue", QUEUE_INTERVAL, self.apply_standby_queue)
         self._dispatcher.start()
         self._started = True
 
@@ -100,7 +106,6 @@ class Exporter:
         self._targets.close()
         self._parts.desks.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
         self._stopping.set()
-        self._parts.store.resign()
         self._parts.store.close()
 
     def reload(self) -> None:
@@ -142,16 +147,19 @@ class Exporter:
         """Whether the dispatcher has moved lately."""
         return self._dispatcher.alive
 
-    def prove_state(self) -> None:
-        """Ask the state for what standbys have taken in, which proves that it is ours; once it reads, act on that."""
-        if self._started:
-            self._inbox.act()
-        else:
-            self._inbox.prove()
+    @property
+    def state_lost(self) -> str:
+        """Why the state is not this process's any more; empty while it is."""
+        return self._parts.store.lost
 
     def nudge(self) -> None:
-        """Help the dispatcher over a wall clock that was set back."""
+        """Help the dispatcher over a wall clock that was set back, and report a state that is silent."""
         self._dispatcher.nudge()
+        self._parts.store.watch()
+
+    def apply_standby_queue(self) -> None:
+        """Apply what standbys have accepted."""
+        self._queue_worker.apply()
 
     def _apply(self, config: Config) -> None:
         parts = self._parts
@@ -177,12 +185,13 @@ class Exporter:
         self._door.swap(door)
         log_problems(warnings(config))
         if not self._started:
-            self._take_up(parts.store.latest_runs())
+            self._take_up(parts.store.live_runs())
         self._targets.apply()
 
     def _take_up(self, remembered: Mapping[TargetId, Run]) -> None:
         """What the last process was reading, to be let go unless a source lists it: each live run is accounted for."""
         drained = self._parts.drains.left(self.config)
+        remembered = {**remembered, **self._parts.store.latest_runs(drained)}
         live = {target.id: target for target in left_live(self.config, remembered)}
         live |= {target: each.target for target, each in drained.items()}
         self._targets.adopt(live, remembered)
@@ -198,7 +207,7 @@ class Exporter:
         """What went wrong with a reload, in words for whoever asked for it."""
         if isinstance(error, ConfigError):
             return error
-        if isinstance(error, StartError):
+        if isinstance(error, StartError | StateError):
             return ConfigError([Problem("", str(error))])
         self.failed("the reload", error)
         return ConfigError([Problem("", "the reload failed inside; the log says more")])

@@ -10,8 +10,8 @@ from exporter.enums import Source
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task_state import Named
-from exporter.store.kept import KeptTargets
 from exporter.store.store import Store
+from exporter.store.stored_targets import StoredTargets
 
 KEY_OF_SOURCE = {Source.PUSH: PUSH_TOKENS, Source.CALLBACK: CALLBACK_SECRETS}
 
@@ -41,7 +41,7 @@ class Kept:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._clock = clock
-        self._lists = {source: KeptList(KeptTargets(store, source), source) for source in KEY_OF_SOURCE}
+        self._lists = {source: KeptList(StoredTargets(store, source), source) for source in KEY_OF_SOURCE}
         self.secrets: Secrets = {}
 
     def plan(self, config: Config) -> Secrets:

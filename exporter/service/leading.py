@@ -1,30 +1,27 @@
 """One exporter over a state that this process holds, and what is looked at while it works."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from threading import Event, Thread
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from exporter.config.schema import VENDOR_MAX_QPS, Config, State
-from exporter.errors import ConfigError, StartError
+from exporter.config.schema import VENDOR_MAX_QPS, Config
+from exporter.errors import ConfigError, StartError, StateError
 from exporter.model.clock import Clock
 from exporter.service.exporter import Exporter
 from exporter.service.file_watcher import FileWatcher
 from exporter.service.signals import SignalAction, Signals
 from exporter.service.standby import Standby
-from exporter.store.opening import Hold
+from exporter.store.lease import StateLock
 from exporter.web.app import DEFAULT_OPTIONS, WebOptions
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
-WATCH = 1.0
-"""Seconds between two looks at the dispatcher."""
-PROOF = 0.5
-"""Seconds between two proofs that the state is still ours."""
-SLOWEST = 0.01
+WATCH_INTERVAL = 1.0
+"""Seconds between two looks at the scheduler, the state and the files."""
+MIN_RATE = 0.01
 
 
 @dataclass(frozen=True)
@@ -41,46 +38,49 @@ class ServeOptions:
 
 
 @contextmanager
-def leading(setup: ServeOptions, hold: Hold) -> Iterator[Exporter]:
-    """An exporter that is still to be started; it is stopped in the end. StartError when the state cannot be read.
-
-    Meanwhile it is proved again and again that a shared state is ours.
-    """
-    config, watched = setup.config, setup.watched
+def leading(options: ServeOptions, lock: StateLock) -> Iterator[Exporter]:
+    """An exporter that is still to be started; it is stopped in the end. StartError when the state cannot be used."""
+    config = options.config
     with ExitStack() as undo:
-        with _readable(config.state):
+        try:
             exporter = Exporter(
                 config,
-                setup.load_config,
-                setup.environ,
-                hold.open(),
-                setup.clock,
-                flags=setup.flags,
-                policy=watched.policy,
-                restrain=lambda rate: rate if hold.proved else at_most_beside(rate),
+                options.load_config,
+                options.environ,
+                lock.open(),
+                options.clock,
+                flags=options.flags,
+                policy=options.watched.policy,
+                restrain=lambda rate: rate if lock.confirmed else rate_beside(rate),
+                leads=(lambda: lock.confirmed) if config.ha.enabled else None,
             )
-        undo.callback(exporter.stop)
-        if config.state.url.is_shared:
-            undo.enter_context(_again_and_again(exporter))
-        with _readable(config.state):
+            undo.callback(exporter.stop)
             yield exporter
+        except (SQLAlchemyError, StateError) as error:
+            cause = getattr(error, "orig", None) or str(error)
+            raise StartError(f"state {config.state.path or config.state.url} cannot be read: {cause}") from error
 
 
-def at_most_beside(rate: float) -> float:
-    """Half of what another process leaves of the vendor's calls that has the state by now, and makes so many a second.
+def rate_beside(rate: float) -> float:
+    """Calls a second of a process that may not lead any more: half of what a new leader leaves of the vendor's limit.
 
     The other half is for calls that were on their way already when this process was stopped.
     """
-    return min(rate, max((VENDOR_MAX_QPS - rate) / 2, SLOWEST))
+    return min(rate, max((VENDOR_MAX_QPS - rate) / 2, MIN_RATE))
 
 
-def follow(exporter: Exporter, watched: FileWatcher, signals: Signals, hold: Hold) -> None:
-    """Look after it until a stop is wished for, or the state is another's."""
+def follow(exporter: Exporter, watched: FileWatcher, signals: Signals, lock: StateLock) -> str:
+    """Look after the exporter until it is to stop, or the state is another's: why that is, empty at a stop."""
     look(exporter, watched)
-    while (wish := signals.wait(WATCH)) is not SignalAction.STOP and not hold.lost:
+    while True:
+        action = signals.wait(WATCH_INTERVAL)
+        if action is SignalAction.STOP:
+            return ""
+        if lost := lock.lost or exporter.state_lost:
+            return lost
         exporter.nudge()
         look(exporter, watched)
-        if wish is SignalAction.RELOAD:
+        if action is SignalAction.RELOAD:
             with suppress(ConfigError):  # it is logged, and the old configuration stays
                 exporter.reload()
 
@@ -91,32 +91,3 @@ def look(role: Exporter | Standby, watched: FileWatcher) -> None:
         watched.look(role.config)
     except Exception as error:  # noqa: BLE001 - an edge: what is wrong with a file must not end the exporter
         role.failed("the look at the web config file", error)
-
-
-@contextmanager
-def _again_and_again(exporter: Exporter) -> Iterator[None]:
-    over = Event()
-
-    def prove() -> None:
-        while not over.wait(PROOF):
-            try:
-                exporter.prove_state()
-            except Exception as error:  # noqa: BLE001 - an edge: the next proof may succeed
-                exporter.failed("the proof of the state", error)
-
-    thread = Thread(target=prove, name="proof", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-@contextmanager
-def _readable(state: State) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or type(error).__name__
-        raise StartError(f"state {state.path or state.url} cannot be read: {cause}") from error

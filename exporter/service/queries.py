@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
 from exporter.enums import Rejection, Source
-from exporter.errors import StateError
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.task_history import TaskHistory
 from exporter.model.target import TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.service.components import Components
 from exporter.service.target_manager import TargetManager
-from exporter.store.stopped import Found, Wanted, stopped_runs
+from exporter.store.run_table import RunPage, RunQuery, stopped_runs
 from exporter.web.interfaces import Reload
 
 
@@ -59,13 +58,9 @@ class Queries:
         """Which account reads an app; None when no account does."""
         return AccountOf(self._targets.config.accounts)(app_id)
 
-    def stopped_runs(self, wanted: Wanted) -> Found:
+    def stopped_runs(self, wanted: RunQuery) -> RunPage:
         """Runs that have stopped; StateError when the state cannot be read now."""
-        try:
-            with self._parts.store.transaction() as connection:
-                return stopped_runs(connection, wanted)
-        except (ValueError, TypeError) as error:
-            raise StateError(f"the runs in the state cannot be read: {type(error).__name__}") from error
+        return self._parts.store.search(lambda connection: stopped_runs(connection, wanted))
 
     def accounts(self) -> Mapping[str, AccountNumbers]:
         """What each account's polling says of itself."""

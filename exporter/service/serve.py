@@ -15,7 +15,7 @@ from exporter.service.file_watcher import load_both
 from exporter.service.leading import ServeOptions, follow, leading
 from exporter.service.replica import replicate
 from exporter.service.signals import SignalAction, Signals
-from exporter.store.opening import Hold, hold_of
+from exporter.store.lease import StateLock, state_lock
 from exporter.web.app import DEFAULT_OPTIONS, WebOptions, create_app
 from exporter.web.server import Listener, bind_all, systemd_sockets
 
@@ -65,7 +65,7 @@ def serve(
         site = create_app(exporter, exporter.failed, watched.policy, web)
         listener = Listener(site, sockets, exporter.failed, tls=lambda: watched.policy().tls)
         undo.callback(listener.stop)
-        if signals.stops_within(lock.patience):
+        if signals.stops_within(lock.handover_wait):
             return
         exporter.start()
         listener.start()
@@ -73,18 +73,14 @@ def serve(
         started(exporter, listener)
         gc.collect()
         gc.freeze()  # what stands by now stays: no collection looks through it again, 40 ms in which nothing moves
-        follow(exporter, watched, signals, lock)
-        if lock.lost:
-            raise StartError(f"state {config.state.url}: another process has it by now; start again to wait")
+        if reason := follow(exporter, watched, signals, lock):
+            raise StartError(reason)
     log.info("stopped")
 
 
-def hold_state(state: State, signals: Signals) -> Hold | None:
+def hold_state(state: State, signals: Signals) -> StateLock | None:
     """Wait until no other process holds the state; None when the stop came first. StartError when it cannot be held."""
-    try:
-        lock = hold_of(state.url)
-    except OSError as error:
-        raise StartError(f"state {state.path}: {(error.strerror or str(error)).lower()}") from error
+    lock: StateLock = state_lock(state.url)
     said = False
 
     def wait() -> bool:

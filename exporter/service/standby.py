@@ -1,9 +1,9 @@
 """A standby: it reads no task, tells of itself alone, and takes in for the leader what is pushed and called back."""
 
 import json
-import logging
 from collections.abc import Callable
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from exporter.config.schema import Config
@@ -11,59 +11,65 @@ from exporter.discovery.merge import AccountOf
 from exporter.discovery.pushed import read_push
 from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import CallbackOutcome, Source
-from exporter.errors import ConfigError
-from exporter.metrics.exposition import Exposition, PrefixFilter
+from exporter.errors import ConfigError, Problem, StartError
 from exporter.metrics.self_metrics import SelfMetrics
-from exporter.metrics.series_cache import SeriesCache
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.service.callback_listener import CallbackListener
 from exporter.service.callbacks import terms_of
-from exporter.service.components import fail, process_registry
+from exporter.service.components import fail, standby_exposition
 from exporter.service.kept import Secrets, secrets_of
 from exporter.service.push import admits
 from exporter.service.settings import callback_address, with_state_of
-from exporter.store.inbox import Inbox, Kind
+from exporter.store.lease import Lease
+from exporter.store.standby_queue import EntryKind, StandbyQueue, event_to_text
 from exporter.volcengine.callbacks import verify_callback
 from exporter.web.app import create_callback_app
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import CallbackRecord
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
-MOVED_LATELY = 10.0
-"""Seconds; a try for the lock on a server that does not answer takes three."""
-SHOWN = ("webcast_exporter_", "webcast_callback_events")
+MAX_IDLE = 10.0
+"""Seconds between two tries for the lease; one on a server that does not answer takes up to three."""
 
 
 class Standby:
     """What its pages need. ConfigError when a file of secrets cannot be used, StartError when a port cannot be had."""
 
-    def __init__(self, config: Config, load_config: Callable[[], Config], clock: Clock, policy: CurrentPolicy) -> None:
+    def __init__(
+        self,
+        config: Config,
+        load_config: Callable[[], Config],
+        clock: Clock,
+        policy: CurrentPolicy,
+        *,
+        must_listen: bool = True,
+    ) -> None:
         self.config = config
         self._load_config = load_config
         self._clock = clock
         inner = CollectorRegistry()
         self.self_metrics = SelfMetrics(inner)
-        registry = process_registry()
-        registry.register(PrefixFilter(inner, SHOWN))
-        self.exposition = Exposition(registry, SeriesCache((), 0, lambda _: None))
+        self.exposition = standby_exposition(inner)
         self.secrets: Secrets = {}
-        self.inbox = Inbox(config.state.url)
+        self.queue = StandbyQueue(config.state.url)
         self.push = PushForLeader(self, clock)
         self.callbacks = CallbacksForLeader(self, clock)
-        self._tried_at = clock.monotonic()
+        self.lease: Lease | None = None
         self._door = CallbackListener(lambda: create_callback_app(self, self.failed, policy), self.failed, policy)
-        self._apply(config)
-
-    def tried(self) -> None:
-        """The lock was asked for."""
-        self._tried_at = self._clock.monotonic()
+        try:
+            self._apply(config)
+        except (ConfigError, StartError) as error:
+            if must_listen:
+                raise
+            self.config = config
+            log.error("callback listener closed", reason=str(error))  # noqa: TRY400 - a sentence
 
     @property
     def alive(self) -> bool:
-        """Whether the election has moved lately."""
-        return self._clock.monotonic() - self._tried_at < MOVED_LATELY
+        """Whether the lease was asked for lately."""
+        return self.lease is None or self.lease.idle_for < MAX_IDLE
 
     @property
     def not_ready(self) -> str:
@@ -74,10 +80,10 @@ class Standby:
         """Put the configuration as it now stands in force; ConfigError when it is bad and the old one stays."""
         try:
             self._apply(with_state_of(self.config, self._load_config()))
-        except ConfigError as error:
+        except (ConfigError, StartError) as error:
             self.self_metrics.reload_successful.set(0)
-            log.error("the configuration is not reloaded, the old one stays: %s", error)  # noqa: TRY400 - a sentence
-            raise
+            log.error("configuration not reloaded", error=str(error))  # noqa: TRY400 - a sentence
+            raise error if isinstance(error, ConfigError) else ConfigError([Problem("", str(error))]) from error
 
     def failed(self, what: str, error: Exception) -> None:
         """Count and log an error that nobody foresaw."""
@@ -90,7 +96,7 @@ class Standby:
     def close(self) -> None:
         """Take in no more."""
         self._door.close()
-        self.inbox.close()
+        self.queue.close()
 
     def _apply(self, config: Config) -> None:
         secrets = secrets_of(config, self._clock)
@@ -120,15 +126,15 @@ class PushForLeader:
         """As the leader will; BadTargets, StateError: nothing has changed."""
         targets = read_push(groups, AccountOf(self._standby.config.accounts))
         body = json.dumps([{"targets": list(group.targets), "labels": dict(group.labels)} for group in groups])
-        self._standby.inbox.put(Kind.REPLACE if whole else Kind.ADD, body, self._clock.unix())
+        self._standby.queue.put(EntryKind.REPLACE if whole else EntryKind.ADD, body, self._clock.unix())
         return len(targets)
 
     def release(self, target: TargetId, *, now: bool) -> bool:
         """As the leader will; False when no push and no callback lists the target. StateError: it stays."""
-        if not self._standby.inbox.may_list(target):
+        if not self._standby.queue.may_list(target):
             return False
-        kind = Kind.RELEASE_NOW if now else Kind.RELEASE
-        self._standby.inbox.put(kind, json.dumps(target), self._clock.unix())
+        kind = EntryKind.RELEASE_NOW if now else EntryKind.RELEASE
+        self._standby.queue.put(kind, json.dumps(target), self._clock.unix())
         return True
 
 
@@ -159,13 +165,13 @@ class CallbacksForLeader:
         verdict = verify_callback(body, terms_of(self._standby.config.callbacks, self._standby.secrets), at)
         outcome, callback = verdict.outcome, verdict.callback
         if outcome is CallbackOutcome.ACCEPTED and callback:
-            text = body.decode("latin-1")
+            text = event_to_text(callback, verdict.unexpected)
             if AccountOf(self._standby.config.accounts)(callback.target.app_id) is None:
                 outcome = CallbackOutcome.IGNORED
-            elif self._standby.inbox.has_heard(callback, text):
+            elif self._standby.queue.has_receipt(callback, text):
                 outcome = CallbackOutcome.DUPLICATE
             else:
-                self._standby.inbox.put(Kind.CALLBACK, text, at)
+                self._standby.queue.put(EntryKind.EVENT, text, at)
         elif verdict.room_event:  # only who reads the room's tasks can use it
             outcome = CallbackOutcome.IGNORED
         self._standby.self_metrics.called_back(outcome)

@@ -1,11 +1,21 @@
-"""The tables of the state, and what came to them since there was a schema 1.
+"""Tables of the state, what was added since schema 1, and the two ways in which rows are written.
 
-A column (nullable or with a default) or a table that a release only adds leaves SCHEMA_VERSION as it is, so that the
-release before it goes on reading; the number rises when that one no longer could, and it then refuses.
+A release that only adds tables, indexes, or columns that are nullable or have a default leaves SCHEMA_VERSION as it is,
+so that the release before it can still read the state. The number rises when that is no longer possible.
 """
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Float, Integer, String, Table, Text
+from sqlalchemy.engine import Connection
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Insert = sqlite.Insert | postgresql.Insert
 
 SCHEMA_VERSION = 1
 
@@ -15,8 +25,10 @@ META = Table(
     "meta",
     METADATA,
     Column("schema_version", Integer, nullable=False),
-    Column("term", Integer),  # how often a state on a server was opened
-    Column("resigned", Integer),  # the latest of these terms that ended in good order
+    Column("term", Integer),  # fencing token: how often the lease of a state on a server changed hands
+    Column("resigned", Integer),  # the latest token whose holder released it
+    Column("holder", String(64)),  # the process that has the lease; null before this column existed
+    Column("expires_at", Float),  # when the lease ends, Unix seconds by the server's clock
 )
 
 RUNS = Table(
@@ -35,11 +47,11 @@ RUNS = Table(
     Column("page_refreshes", Integer, nullable=False, server_default="0"),
     Column("page_reschedules", Integer, nullable=False, server_default="0"),
     Column("page_latest", Text),  # the latest page event of each kind as JSON: [[action, reason, time], ...]
-    Column("labels", Text),  # once it is over: its target's info labels then, a JSON object of texts
+    Column("labels", Text),  # once it has ended: its target's info labels then, a JSON object of texts
     sa.Index("runs_by_end", "end_seen"),
 )
 
-TOTALS = Table(
+COUNTERS = Table(
     "totals",
     METADATA,
     Column("total", String(64), primary_key=True),
@@ -49,7 +61,7 @@ TOTALS = Table(
     Column("value", Float, nullable=False),
 )
 
-KEPT_TARGETS = Table(
+STORED_TARGETS = Table(
     "pushed_targets",
     METADATA,
     Column("source", String(16), primary_key=True),
@@ -57,10 +69,10 @@ KEPT_TARGETS = Table(
     Column("room_id", String(128), primary_key=True),
     Column("task_id", String(128), primary_key=True),
     Column("labels", Text, nullable=False),  # a JSON object of texts, the two expected times among them
-    Column("renewed_at", Float, nullable=False),
+    Column("renewed_at", Float, nullable=False),  # when it was last named; of a drained one: until when it is read
 )
 
-HEARD = Table(
+RECEIPTS = Table(
     "heard_callbacks",
     METADATA,
     Column("app_id", String(128), primary_key=True),
@@ -69,8 +81,8 @@ HEARD = Table(
     sa.Index("heard_by_time", "heard_at"),
 )
 
-INBOX = Table(
-    "inbox",  # what a standby has taken in for the one that reads, until that one has acted on it
+STANDBY_QUEUE = Table(
+    "inbox",  # what standbys accepted for the leader, until the leader has applied it
     METADATA,
     Column("number", Integer, primary_key=True),
     Column("kind", String(16), nullable=False),
@@ -78,13 +90,51 @@ INBOX = Table(
     Column("at", Float, nullable=False),
 )
 
-ADDED_TABLES = (KEPT_TARGETS, HEARD, INBOX)
+ADDED_TABLES = (STORED_TARGETS, RECEIPTS, STANDBY_QUEUE)
 ADDED_COLUMNS = (
     META.c.term,
     META.c.resigned,
+    META.c.holder,
+    META.c.expires_at,
     RUNS.c.page_refreshes,
     RUNS.c.page_reschedules,
     RUNS.c.page_latest,
     RUNS.c.labels,
 )
-"""What a state of schema 1 may be without; opening it adds them."""
+"""What a state of schema 1 may lack; opening it adds them."""
+
+DIALECTS = {"sqlite": "sqlalchemy.dialects.sqlite", "postgresql": "sqlalchemy.dialects.postgresql"}
+"""Only the dialect in use is imported."""
+
+Rows = list[dict[str, Any]]
+
+
+def upsert(connection: Connection, table: Table, rows: Rows) -> None:
+    """Insert rows, replacing those with the same key; each row names every column."""
+    if rows:
+        connection.execute(_replacing(table, connection.dialect.name), rows)
+
+
+def insert_new(connection: Connection, table: Table, rows: Rows) -> None:
+    """Insert the rows whose key does not exist yet."""
+    if rows:
+        connection.execute(_keeping(table, connection.dialect.name), rows)
+
+
+@cache
+def _replacing(table: Table, dialect: str) -> "Insert":
+    """Cached because building the statement takes longer than executing it."""
+    keys = [column.name for column in table.primary_key]
+    statement = _insert(table, dialect)
+    changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+@cache
+def _keeping(table: Table, dialect: str) -> "Insert":
+    return _insert(table, dialect).on_conflict_do_nothing()
+
+
+def _insert(table: Table, dialect: str) -> "Insert":
+    insert: Insert = import_module(DIALECTS[dialect]).insert(table)
+    return insert

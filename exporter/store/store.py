@@ -1,234 +1,538 @@
-"""The ledger: a run's end and the counters it raises are one transaction, and are shown only once it is committed.
+"""The store: what must outlive the process, written by one thread.
 
-That order is what makes a kill at any moment harmless. Killed before the commit, the end is read and counted again
-after the start; killed after it, the run is known. A counter that was ever scraped is in the state.
+A run's end and the counters that it raises are one transaction, and the counters are shown only once it is committed.
+A kill at any moment is therefore harmless: before the commit the end is read and counted again after the restart, after
+it the run is known. A counter that was ever scraped is in the state.
+
+How to use it::
+
+    store = Store(database, on_failure=metrics.state_write_failures.inc)
+    store.record(change)                      # queue; never waits. The writer commits all that is queued as one
+    commit = store.record(change)             # ... and a caller who must know
+    store.wait(commit)                        # waits for it, at most WAIT seconds; StateError -> 503
+    commit = store.change(work, then)         # the same for other tables: work(connection), then() once committed
+    store.keep(work)                          # tried until it is committed, as a recorded change is
+    store.latest_runs(targets)                # by key, queued changes included; StateError
+    store.live_runs()
+    store.search(lambda connection: stopped_runs(connection, query))    # slow ones have threads of their own
+    store.watch()                             # call each second: reports a state that is silent
+    store.close()                             # commits what is queued, within a second
+
+Threads: any may call; only the writer touches the writing connection. While the state fails or is silent, changes are
+kept (the latest of each run, and sums), up to `max_queued` runs; then new ones are dropped, counted and reported.
 """
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from threading import Lock
-from typing import Any, Protocol
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Condition, Lock, Thread
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+import structlog
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from exporter.errors import StartError, StateError
 from exporter.model.callback import Callback, EventKey
 from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
-from exporter.store.codec import run_from_row, run_to_row
-from exporter.store.schema import HEARD, META, RUNS, TOTALS
-from exporter.store.totals import Series, Total, increments, zeros
-from exporter.store.upsert import add_new, upsert
+from exporter.store import run_table
+from exporter.store.counters import Series, Total, increments, zeros
+from exporter.store.database import Database, LeaseLostError, Query, Workers
+from exporter.store.schema import COUNTERS, RECEIPTS, RUNS, insert_new, upsert
 
-RETRY_AFTER = 1.0
-"""Seconds between two tries to write after a failed one, so that a locked file does not hold every read up."""
+log = structlog.stdlib.get_logger(__name__)
 
-LONGEST_LOOK_BACK = 96 * 3600.0
-"""The API can tell of a run for 72 hours after its start; forgetting one sooner could count it twice."""
+WAIT: Final = 2.0
+"""Seconds that a callback or a push waits for its commit."""
+RETRY_SECONDS: Final = 1.0
+"""Seconds between two tries to write after a failed one; a caller who waits has it tried at once."""
+SLOW_AFTER: Final = 1.0
+"""Seconds that a write may take before only MAX_WAITING callers may wait for it."""
+SILENT_AFTER: Final = 3.0
+"""Seconds after which a write that is not answered is reported, and counts as failed."""
+CLOSE_TIMEOUT: Final = 1.0
+CHECK_SECONDS: Final = 1.0
+LOOKUP_TIMEOUT: Final = 2.0
+SEARCH_TIMEOUT: Final = 2.0
+SCAN_TIMEOUT: Final = 20.0
+"""Seconds for what a start or a changed list looks up."""
+MAX_QUEUED_RUNS: Final = 50_000
+MAX_WAITING: Final = 4
+"""Callers that wait for a state which is known to fail; the others are refused at once."""
+RECENT_SECONDS: Final = 5.0
+"""Seconds for which committed receipts are remembered: longer than a look-up takes that may have missed them."""
+LONGEST_LOOK_BACK: Final = 96 * 3600.0
+"""The API can answer for a run until 72 hours after its start; forgetting one sooner could count it twice."""
 
-
-FEW = 500
-"""So many targets are looked up one by one; of more, the whole table is read."""
-
-
+T = TypeVar("T")
+Commit = Future[None]
+"""Done once the change is in the state; its exception is a StateError after the first failed try."""
+Work = Callable[[Connection], object]
 LabelsOf = Callable[[TargetId], Mapping[str, str]]
 
 
-class OnFailure(Protocol):
-    """Told of a write that failed."""
+@dataclass
+class _Work:
+    """A change of another table; it is tried once, and then it has changed nothing."""
 
-    def __call__(self, error: SQLAlchemyError, *, first: bool) -> None:
-        """`first`: the write before it had succeeded."""
-        ...
+    do: Work
+    then: Callable[[], None]
+    commit: Commit = field(default_factory=Future)
+
+
+@dataclass
+class _Batch:
+    """What one transaction writes: the latest of each run, the sums, the receipts, and other work in its order."""
+
+    runs: dict[tuple[TargetId, float], tuple[Run, Mapping[str, str]]] = field(default_factory=dict)
+    raised: defaultdict[Series, float] = field(default_factory=lambda: defaultdict(float))
+    receipts: dict[EventKey, float] = field(default_factory=dict)
+    kept: list[Work] = field(default_factory=list)
+    work: list[_Work] = field(default_factory=list)
+    since: float | None = None
+    commit: Commit = field(default_factory=Future)
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.receipts or self.kept or self.work)
+
+    def add(self, change: StateChange, labels_of: LabelsOf) -> None:
+        """Add a change; of a run the later version stays."""
+        for run in change.runs:
+            self.runs[run.target, run.first_seen] = run, labels_of(run.target) if run.end_seen is not None else {}
+        for event in change.facts:
+            for series, amount in increments(event):
+                self.raised[series] += amount
+        self.receipts.update((key, receipt.at) for receipt in change.receipts for key in receipt.keys)
+
+    def put_before(self, failed: "_Batch") -> None:
+        """Take back what an earlier transaction could not write; its other work was refused."""
+        self.runs = failed.runs | self.runs
+        for series, amount in failed.raised.items():
+            self.raised[series] += amount
+        self.receipts = failed.receipts | self.receipts
+        self.kept = failed.kept + self.kept
+        if failed.runs or failed.receipts or failed.kept:
+            self.since = failed.since
 
 
 class Store:
-    """The runs that were counted and the totals they make, in one database.
+    """Runs, counters and callback receipts of one state, and the only writer of it.
 
-    `monotonic` is a clock in seconds; `on_failure` is told of each write that failed (the step is kept and tried
-    again), and whether the one before had succeeded. `labels_of` tells the labels of a target that are kept with its
-    runs. Safe for threads: the one connection is used under one lock.
+    `on_failure` is called for each failed or silent write. `labels_of` gives the labels of a target that are stored
+    with a run that has ended. `lost` says why the state is no longer this process's, empty while it is.
     """
 
     labels_of: LabelsOf
 
-    def __init__(self, engine: Engine, monotonic: Callable[[], float], on_failure: OnFailure) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        on_failure: Callable[[], None] = lambda: None,
+        max_queued: int = MAX_QUEUED_RUNS,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         self.labels_of = lambda _: {}
-        self._engine = engine
-        self._monotonic = monotonic
+        self.lost = ""
+        self._database = database
         self._on_failure = on_failure
-        self._writing = Lock()
-        self._backlog: list[StateChange] = []  # appended to, copied and cut at its head, each of them in one go
-        self._unwritten: set[EventKey] = set()  # the callbacks of the backlog
-        self._not_before = -math.inf
-        self._failing = False
-        self._closed = False
-        self._counting = Lock()
-        with engine.connect() as connection:
-            # A total that this release does not know was counted by a later one; it is left where it is.
-            rows = connection.execute(sa.select(TOTALS).where(TOTALS.c.total.in_(list(Total)))).all()
-        self._totals = {Series(Total(row.total), row.app_id, row.label, row.bucket): row.value for row in rows}
+        self._max_queued = max_queued
+        self._retry_seconds = retry_seconds
+        self._wake = Condition(Lock())  # guards what follows
+        self._queued = _Batch()
+        self._in_flight = _Batch()
+        self._recent: OrderedDict[EventKey, float] = OrderedDict()
+        self._waiting = 0
+        self._urgent = self._closing = self._closed = False
+        self._began = 0.0
+        self._failing_since: float | None = None
+        self._silent = self._overflowing = False
+        self._dropped = 0
+        self._publishing = Lock()
+        self._counters = self._load_counters()
+        self._lookups = Workers("store-lookup", 2)
+        self._searches = Workers("store-search", 2)
+        self._writer = Thread(target=self._write_all, name="store-writer", daemon=True)
+        self._writer.start()
 
-    def totals(self) -> Mapping[Series, float]:
-        """Every committed total at this moment; never waits for a write."""
-        with self._counting:
-            return dict(self._totals)
+    # Counters
+
+    def counters(self) -> Mapping[Series, float]:
+        """Every committed counter; never waits for a write."""
+        with self._publishing:
+            return dict(self._counters)
 
     def open_app(self, app_id: str) -> None:
-        """Let the app's counters exist, at zero unless they already count."""
-        with self._counting:
+        """Let an app's counters exist, at zero unless they already count."""
+        with self._publishing:
             for series in zeros(app_id):
-                self._totals.setdefault(series, 0.0)
+                self._counters.setdefault(series, 0.0)
 
-    def latest_runs(self, targets: Collection[TargetId] | None = None) -> dict[TargetId, Run]:
-        """The latest run of each target that is remembered, written or not yet; StartError when it cannot be read.
+    def close_apps(self, keep: Collection[str]) -> None:
+        """Drop the counters of apps that never counted anything, except those to keep."""
+        with self._publishing:
+            counted = {series.app_id for series, value in self._counters.items() if value}
+            kept = counted.union(keep)
+            self._counters = {series: value for series, value in self._counters.items() if series.app_id in kept}
 
-        Asked for a few `targets`, it looks for those alone; it may tell of others too.
+    # Writing
+
+    def record(self, change: StateChange) -> Commit:
+        """Queue a change; the result is done once it is committed."""
+        with self._wake:
+            if not change:
+                return _done()
+            if self._closing or self.lost:
+                return _failed(self.lost or "the state is closed")
+            if self._is_full(change):
+                return _failed("the state cannot be written, and its queue is full")
+            self._queued.add(change, self.labels_of)
+            return self._enqueued(self._queued.commit)
+
+    def change(self, work: Work, then: Callable[[], None] = lambda: None) -> Commit:
+        """Queue a change of another table: `work` in the next transaction, `then` on the writer once it is committed.
+
+        It is tried once; when that fails nothing has changed.
         """
-        few = targets is not None and len(targets) <= FEW
-        queries = [_LATEST_OF.params(target._asdict()) for target in targets or ()] if few else [_LATEST]
+        with self._wake:
+            if self._closing or self.lost:
+                return _failed(self.lost or "the state is closed")
+            item = _Work(work, then)
+            self._queued.work.append(item)
+            return self._enqueued(item.commit)
+
+    def keep(self, work: Work) -> Commit:
+        """Queue a change of another table that is tried until it is committed, in its order."""
+        with self._wake:
+            if self._closing or self.lost:
+                return _failed(self.lost or "the state is closed")
+            self._queued.kept.append(work)
+            return self._enqueued(self._queued.commit)
+
+    def wait(self, commit: Commit, timeout: float = WAIT) -> None:
+        """Wait until a change is committed; StateError when it is not, or not in time.
+
+        A change of another table that has not begun by then is withdrawn.
+        """
+        if commit.done():
+            return commit.result()
+        with self._wake:
+            silent = bool(self._in_flight) and time.monotonic() - self._began > SLOW_AFTER
+            failing = self._failing_since is not None or silent
+            if failing and self._waiting >= MAX_WAITING:
+                raise StateError("the state cannot be written now")
+            self._waiting += 1
+            self._urgent = True
+            self._wake.notify_all()
         try:
-            with self._writing, self._engine.connect() as connection:
-                runs = [run_from_row(row) for query in queries for row in connection.execute(query)]
-                runs += [run for step in tuple(self._backlog) for run in step.runs]
-        except (SQLAlchemyError, ValueError, TypeError) as error:
-            raise StartError(f"the runs in the state cannot be read: {type(error).__name__}") from error
-        return {run.target: run for run in runs}
+            return commit.result(timeout)
+        except FutureTimeoutError as error:
+            self._withdraw(commit)
+            raise StateError(f"the state was not written within {timeout:g} s") from error
+        finally:
+            with self._wake:
+                self._waiting -= 1
 
-    def record(self, step: StateChange) -> None:
-        """Take a step to be written; an empty one is nothing to write."""
-        if step:
-            self._unwritten.update(_keys(step))
-            self._backlog.append(step)
+    def flush(self, timeout: float = WAIT) -> bool:
+        """Wait until all that is queued now is committed; whether it is."""
+        with self._wake:
+            commits = [batch.commit for batch in (self._in_flight, self._queued) if batch]
+            commits += [item.commit for batch in (self._in_flight, self._queued) for item in batch.work]
+        try:
+            for commit in commits:
+                self.wait(commit, timeout)
+        except StateError:
+            return False
+        return True
 
-    def flush(self) -> None:
-        """Write what was recorded, in one transaction; after a failure at most once in RETRY_AFTER."""
-        with self._writing:
-            if not self._closed and self._monotonic() >= self._not_before:
-                self._flush()
+    @property
+    def oldest_queued(self) -> float | None:
+        """Since when the oldest change waits for its commit, Unix seconds; None when none waits."""
+        with self._wake:
+            return self._oldest()
 
-    def has_heard(self, callback: Callback) -> bool:
-        """Whether it was taken in before, written or not yet; StateError when that cannot be known.
+    @property
+    def dropped(self) -> int:
+        """How many changes were dropped because the queue was full."""
+        return self._dropped
 
-        For RETRY_AFTER after a failed write nobody tries, so that many callbacks do not queue up before a locked file.
-        """
-        if not self.has_written(callback):
-            return True
-        if self._monotonic() < self._not_before:
-            raise StateError("the state could not be written just now")
-        with self.transaction() as connection:
-            return any(connection.execute(_HEARD, key._asdict()).first() for key in callback.keys)
+    def watch(self) -> None:
+        """Report a write that is not answered, once; to be called each second by another thread than the writer."""
+        with self._wake:
+            silent_for = time.monotonic() - self._began if self._in_flight else 0.0
+            begins = silent_for > SILENT_AFTER and not self._silent
+            self._silent = self._silent or begins
+        if begins:
+            self._on_failure()
+            log.error("state silent", state=self._database.name, since=time.time() - silent_for)
 
-    def has_written(self, callback: Callback) -> bool:
-        """Whether a callback that was recorded is committed by now."""
-        return self._unwritten.isdisjoint(callback.keys)
-
-    def forget_heard_before(self, moment: float) -> None:
-        """Drop what is remembered of callbacks that came before `moment` (Unix seconds)."""
-        self._forget(sa.delete(HEARD).where(HEARD.c.heard_at < moment))
+    def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Commit what is queued if that is possible in time, and write nothing after that."""
+        with self._wake:
+            self._closing = self._urgent = True
+            self._wake.notify_all()
+        self._writer.join(timeout)
+        with self._wake:
+            self._closed = True
+        self._lookups.close()
+        self._searches.close()
+        if not self._writer.is_alive():
+            self._database.close()
 
     def forget_before(self, moment: float) -> None:
-        """Drop the runs that were over before `moment` (Unix seconds), and the live ones that nobody followed on."""
-        since = sa.func.coalesce(RUNS.c.start, RUNS.c.first_seen)
-        abandoned = sa.and_(RUNS.c.end_seen.is_(None), since < moment)
-        self._forget(sa.delete(RUNS).where(sa.or_(RUNS.c.end_seen < moment, abandoned)))
+        """Delete runs that ended, and live ones that have not changed since, before `moment` (Unix seconds)."""
+        more = False
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """One transaction for a table beside the ledger's own, under the same lock; committed when the block ends.
+        def delete(connection: Connection) -> None:
+            nonlocal more
+            more = run_table.delete_before(connection, moment)
 
-        StateError when it cannot be, and then it has changed nothing; that counts as a write that failed.
-        """
-        with self._writing:
-            if self._closed:
-                raise StateError("the state is closed")
-            try:
-                with self._engine.begin() as connection:
-                    yield connection
-            except SQLAlchemyError as error:
-                self._failed(error)
-                raise StateError(f"the state cannot be written: {type(error).__name__}") from error
-            self._failing = False
+        self.change(delete, lambda: self.forget_before(moment) if more else None)
 
-    def resign(self) -> None:
-        """Say that whoever comes next need not wait; to be called when nothing is read any more."""
-        with suppress(StateError), self.transaction() as connection:
-            connection.execute(META.update().where(META.c.term.is_not(None)).values(resigned=META.c.term))
+    # Receipts of callbacks
 
-    def close(self) -> None:
-        """Write what can still be written, and let the file go; whoever is late writes nothing any more."""
-        with self._writing:
-            self._flush()
-            self._closed = True
-            self._engine.dispose()
+    def has_receipt(self, callback: Callback) -> bool:
+        """Whether a callback was taken in before, committed or queued; StateError when that cannot be known now."""
+        if self.remembers(callback):
+            return True
+        queries = [_RECEIPT.params(key._asdict()) for key in callback.keys]
+        return self.look_up(lambda connection: any(connection.execute(query).first() for query in queries))
 
-    def _flush(self) -> None:
-        steps = tuple(self._backlog)
-        if not steps:
-            return
-        raised = self._raised(steps)
+    def remembers(self, callback: Callback) -> bool:
+        """Whether it is queued or was committed lately; asks nothing of the state."""
+        with self._wake:
+            return self._queued_commit(callback) is not None or any(key in self._recent for key in callback.keys)
+
+    def pending(self, callback: Callback) -> Commit:
+        """The commit that a callback which was taken in waits for; done when it waits for none."""
+        with self._wake:
+            return self._queued_commit(callback) or _done()
+
+    def forget_receipts_before(self, moment: float) -> None:
+        """Delete receipts of callbacks that came before `moment` (Unix seconds)."""
+        self.change(lambda connection: connection.execute(sa.delete(RECEIPTS).where(RECEIPTS.c.heard_at < moment)))
+
+    # Reading
+
+    def latest_runs(self, targets: Collection[TargetId]) -> dict[TargetId, Run]:
+        """The latest run of each of these targets that has one, queued changes included; StateError."""
+        found: dict[TargetId, Run] = {}
+        wanted = set(targets)
+        while wanted:
+            before = self._queued_runs(wanted)
+            found |= self.look_up(partial(run_table.latest_runs, targets=tuple(wanted)), SCAN_TIMEOUT)
+            after = self._queued_runs(wanted)
+            found |= after
+            wanted = before.keys() - after.keys()  # committed since they were looked for: in the table by now
+        return found
+
+    def live_runs(self) -> dict[TargetId, Run]:
+        """The runs that are live, as committed; StateError. For the start, before anything is recorded."""
+        return self.look_up(run_table.live_runs, SCAN_TIMEOUT)
+
+    def look_up(self, query: Query[T], timeout: float = LOOKUP_TIMEOUT) -> T:
+        """The result of a quick query by key; StateError when it cannot be had in time."""
+        return self._lookups.run(lambda: self._read(query, timeout), timeout)
+
+    def search(self, query: Query[T], timeout: float = SEARCH_TIMEOUT) -> T:
+        """The result of a query that may be slow; it delays no write and no look-up. StateError as `look_up`."""
+        return self._searches.run(lambda: self._read(query, timeout), timeout)
+
+    def _read(self, query: Query[T], timeout: float) -> T:
+        with self._database.reading(timeout) as connection:
+            return query(connection)
+
+    def _queued_runs(self, targets: Collection[TargetId]) -> dict[TargetId, Run]:
+        with self._wake:
+            runs = [run for batch in (self._in_flight, self._queued) for run, _ in batch.runs.values()]
+        runs.sort(key=lambda run: run.first_seen)  # stable: of one run the queued version comes after the one in flight
+        return {run.target: run for run in runs if run.target in targets}
+
+    # The queue, with the lock held
+
+    def _enqueued(self, commit: Commit) -> Commit:
+        self._queued.since = self._queued.since or time.time()
+        self._wake.notify_all()
+        return commit
+
+    def _is_full(self, change: StateChange) -> bool:
+        queued = self._queued.runs
+        if len(queued) < self._max_queued or all((run.target, run.first_seen) in queued for run in change.runs):
+            return False
+        self._dropped += 1
+        self._on_failure()
+        if not self._overflowing:
+            self._overflowing = True
+            log.error("state queue full, changes are dropped", state=self._database.name, runs=len(queued))
+        return True
+
+    def _oldest(self) -> float | None:
+        waiting = [batch.since for batch in (self._in_flight, self._queued) if batch and batch.since is not None]
+        return min(waiting, default=None)
+
+    def _queued_commit(self, callback: Callback) -> Commit | None:
+        for batch in (self._queued, self._in_flight):
+            if any(key in batch.receipts for key in callback.keys):
+                return batch.commit
+        return None
+
+    def _withdraw(self, commit: Commit) -> None:
+        with self._wake:
+            self._queued.work = [item for item in self._queued.work if item.commit is not commit]
+
+    # The writer's thread
+
+    def _write_all(self) -> None:
+        while (batch := self._next()) is not None:
+            if batch:
+                self._write(batch)
+            else:
+                self._check()
+
+    def _next(self) -> _Batch | None:
+        """What is to be written now, empty when it is time for a check; None at the end."""
+        with self._wake:
+            if not self._closing and not self._urgent and (self._failing_since is not None or not self._queued):
+                pause = self._retry_seconds if self._failing_since is not None else CHECK_SECONDS
+                self._wake.wait_for(self._may_write, pause)
+            self._urgent = False
+            if self.lost or self._closed or (self._closing and not self._queued):
+                return None
+            batch, self._queued = self._queued, _Batch()
+            self._in_flight, self._began = batch, time.monotonic()
+            return batch
+
+    def _may_write(self) -> bool:
+        return self._closing or self._urgent or (self._failing_since is None and bool(self._queued))
+
+    def _forget_recent(self) -> None:
+        oldest = time.monotonic() - RECENT_SECONDS
+        while self._recent and next(iter(self._recent.values())) < oldest:
+            self._recent.popitem(last=False)
+
+    def _check(self) -> None:
+        with self._wake:
+            self._forget_recent()
         try:
-            with self._engine.begin() as connection:
-                _write(connection, steps, raised, self.labels_of)
+            self._database.check()
+        except LeaseLostError as error:
+            self._lose(str(error))
+
+    def _write(self, batch: _Batch) -> None:
+        try:
+            runs = [run_table.run_to_row(run, labels) for run, labels in batch.runs.values()]
+            receipts = [{**key._asdict(), "heard_at": at} for key, at in batch.receipts.items()]
+            # Absolute values: writing them again after a commit of which the answer was lost changes nothing.
+            values = {series: self._counters.get(series, 0.0) + raised for series, raised in batch.raised.items()}
+            done: list[_Work] = []
+            with self._database.writing() as connection:
+                # The few counters first: where they cannot be written, the many runs are not tried.
+                upsert(connection, COUNTERS, [{**series._asdict(), "value": value} for series, value in values.items()])
+                upsert(connection, RUNS, runs)
+                insert_new(connection, RECEIPTS, receipts)
+                for kept in batch.kept:
+                    _do(connection, _Work(kept, _nothing))
+                done += [item for item in batch.work if _do(connection, item)]
+        except LeaseLostError as error:
+            self._lose(str(error))
+            self._refuse(batch, error)
+        except Exception as error:  # noqa: BLE001 - the edge of the thread: the next try may succeed
+            self._fail(batch, error)
+        else:
+            self._publish(batch, values, done)
+
+    def _publish(self, batch: _Batch, values: Mapping[Series, float], done: list[_Work]) -> None:
+        with self._publishing:
+            self._counters.update(values)
+        with self._wake:
+            self._in_flight = _Batch()
+            self._recent.update(dict.fromkeys(batch.receipts, time.monotonic()))
+            self._forget_recent()
+            since, self._failing_since = self._failing_since, None
+            recovered = since is not None or self._silent
+            self._silent = self._overflowing = False
+        if recovered:
+            log.info("state written again", state=self._database.name, dropped=self._dropped)
+        for item in done:
+            try:
+                item.then()
+            except Exception:  # the edge of the thread: it is committed all the same
+                log.exception("unexpected error", job="after a commit")
+            _resolve(item.commit)
+        _resolve(batch.commit)
+
+    def _fail(self, batch: _Batch, error: Exception) -> None:
+        reason = type(getattr(error, "orig", None) or error).__name__
+        with self._wake:
+            first = self._failing_since is None
+            self._failing_since = self._failing_since or time.time()
+            self._in_flight = _Batch()
+            self._queued.put_before(batch)
+            if self._closing:
+                self._closed = True
+        self._on_failure()
+        if first:
+            log.error("state write failed, it is tried again", state=self._database.name, reason=reason)
+        self._refuse(batch, StateError(f"the state cannot be written: {reason}"))
+
+    def _lose(self, reason: str) -> None:
+        with self._wake:
+            self.lost = reason
+        log.error("state lost", state=self._database.name, reason=reason)
+
+    def _refuse(self, batch: _Batch, error: Exception) -> None:
+        for commit in (*(item.commit for item in batch.work), batch.commit):
+            _resolve(commit, error)
+
+    def _load_counters(self) -> dict[Series, float]:
+        # A counter that this release does not know was counted by a later one; it stays in the state as it is.
+        known = sa.select(COUNTERS).where(COUNTERS.c.total.in_(list(Total)))
+        try:
+            with self._database.reading(SCAN_TIMEOUT) as connection:
+                rows = connection.execute(known).all()
         except SQLAlchemyError as error:
-            self._failed(error)
-            return
-        self._failing = False
-        del self._backlog[: len(steps)]
-        self._unwritten.difference_update(key for step in steps for key in _keys(step))
-        with self._counting:
-            self._totals.update(raised)
-
-    def _forget(self, statement: sa.Delete) -> None:
-        with suppress(StateError), self.transaction() as connection:  # it is counted, and tried again next time
-            connection.execute(statement)
-
-    def _failed(self, error: SQLAlchemyError) -> None:
-        first, self._failing = not self._failing, True
-        self._not_before = self._monotonic() + RETRY_AFTER
-        self._on_failure(error, first=first)
-
-    def _raised(self, steps: tuple[StateChange, ...]) -> dict[Series, float]:
-        added: defaultdict[Series, float] = defaultdict(float)
-        for step in steps:
-            for fact in step.facts:
-                for series, amount in increments(fact):
-                    added[series] += amount
-        return {series: self._totals.get(series, 0.0) + amount for series, amount in added.items()}
+            cause = getattr(error, "orig", None) or type(error).__name__
+            raise StartError(f"{self._database.name} cannot be read: {cause}") from error
+        return {Series(Total(row.total), row.app_id, row.label, row.bucket): row.value for row in rows}
 
 
-def _latest() -> sa.Select[Any]:
-    triple = (RUNS.c.app_id, RUNS.c.room_id, RUNS.c.task_id)
-    newest = sa.select(*triple, sa.func.max(RUNS.c.first_seen).label("first_seen")).group_by(*triple).subquery()
-    return sa.select(RUNS).join(newest, sa.and_(*(RUNS.c[column.name] == column for column in newest.c)))
+_RECEIPT = sa.select(RECEIPTS.c.heard_at).where(*(RECEIPTS.c[name] == sa.bindparam(name) for name in EventKey._fields))
 
 
-_LATEST = _latest()
-_LATEST_OF = (
-    sa.select(RUNS)
-    .where(*(RUNS.c[name] == sa.bindparam(name) for name in TargetId._fields))
-    .order_by(RUNS.c.first_seen.desc())
-    .limit(1)
-)
+def _do(connection: Connection, item: _Work) -> bool:
+    """Do one piece of other work; contents that the database refuses must not hold back the rest."""
+    try:
+        with connection.begin_nested():
+            item.do(connection)
+    except (DataError, IntegrityError) as error:
+        log.error("state refused a change", reason=type(error).__name__)  # noqa: TRY400 - its text may hold values
+        _resolve(item.commit, StateError(f"the state refuses it: {type(error).__name__}"))
+        return False
+    return True
 
 
-_HEARD = sa.select(HEARD.c.heard_at).where(*(HEARD.c[name] == sa.bindparam(name) for name in EventKey._fields))
+def _nothing() -> None:
+    return None
 
 
-def _write(
-    connection: Connection, steps: tuple[StateChange, ...], raised: Mapping[Series, float], labels_of: LabelsOf
-) -> None:
-    # The few totals first: where they cannot be written, a long backlog of runs is not made into rows in vain.
-    upsert(connection, TOTALS, [{**series._asdict(), "value": value} for series, value in raised.items()])
-    runs = {(run.target, run.first_seen): run for step in steps for run in step.runs}
-    upsert(connection, RUNS, [run_to_row(run, labels_of(run.target)) for run in runs.values()])
-    receipts = [receipt for step in steps for receipt in step.receipts]
-    add_new(connection, HEARD, [{**key._asdict(), "heard_at": one.at} for one in receipts for key in one.keys])
+def _resolve(commit: Commit, error: Exception | None = None) -> None:
+    if not commit.done():
+        commit.set_exception(error) if error else commit.set_result(None)
 
 
-def _keys(step: StateChange) -> Iterator[EventKey]:
-    return (key for receipt in step.receipts for key in receipt.keys)
+def _done() -> Commit:
+    commit: Commit = Future()
+    commit.set_result(None)
+    return commit
+
+
+def _failed(sentence: str) -> Commit:
+    commit: Commit = Future()
+    commit.set_exception(StateError(sentence))
+    return commit

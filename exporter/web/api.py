@@ -14,7 +14,7 @@ from exporter.enums import Status, StopReason
 from exporter.errors import BadTargets, StartError, StateError
 from exporter.model.target import TargetId
 from exporter.model.trouble import trouble
-from exporter.store.stopped import Found, Wanted
+from exporter.store.run_table import RunPage, RunQuery
 from exporter.web.endpoints import CHUNK_BYTES, RETRY, BodyError, api_of, pools_of, read_body, require_type
 from exporter.web.interfaces import ExporterApi, ExporterQueries, PushHandler
 from exporter.web.limits import Busy, TokenBucket, WorkerPool
@@ -182,9 +182,9 @@ def target_of(request: Request) -> TargetId:
 class RunPage(NamedTuple):
     """A page of stopped runs: what was asked for, and what was found."""
 
-    wanted: Wanted
+    wanted: RunQuery
     number: int
-    found: Found
+    found: RunPage
 
     @property
     def pages(self) -> int:
@@ -197,7 +197,7 @@ def find_runs(request: Request, queries: ExporterQueries, sizes: tuple[int, int]
     params, now = request.query_params, queries.now
     oldest = now - queries.config.lifecycle.history
     number, size = parse_number(params, "page", 1, MAX_PAGE), parse_number(params, "size", *sizes)
-    wanted = Wanted(
+    wanted = RunQuery(
         since=max(oldest, parse_moment(params, "since", now) or oldest),
         until=parse_moment(params, "until", now),
         app_id=params.get("app_id", "").replace("\0", "")[:MAX_TEXT],

@@ -13,7 +13,7 @@ from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task_state import DisplayStatus, NextRead, TaskState, is_hidden
 from exporter.model.trouble import Rank, elapsed
-from exporter.store.stopped import status_of
+from exporter.store.run_table import status_of
 from exporter.web.i18n import ENGLISH, N_, Language
 from exporter.web.interfaces import ExporterQueries
 from exporter.web.task_query import TaskRow

@@ -13,15 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from exporter.config.loader import parse_config
 from exporter.enums import Status, StopReason
 from exporter.model.run import Run as TaskRun
 from exporter.model.run import StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.store.opening import open_engine
-from exporter.store.store import Store
 from exporter.web.server import Listener, bind
+from tests.support.state import open_store
 
 Run = Callable[..., Result]
 
@@ -168,8 +166,7 @@ def file(tmp_path: Path) -> str:
     """A configuration whose state holds 1,002 runs that stopped."""
     file = tmp_path / "webcast-exporter.yml"
     file.write_text(f"accounts: [{{name: default}}]\nstate: {{url: 'sqlite:///{tmp_path}/state.db'}}\n")
-    engine = open_engine(parse_config(file.read_text(), tmp_path).state.url.whole)
-    store = Store(engine, lambda: 0.0, unwritten)
+    store = open_store(tmp_path / "state.db")
     store.record(StateChange(tuple(task_run(number) for number in range(1_002))))
     store.close()
     return str(file)

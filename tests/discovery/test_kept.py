@@ -10,9 +10,9 @@ from exporter.discovery.sd_format import TargetEntry
 from exporter.enums import Source
 from exporter.errors import StateError
 from exporter.model.target import TargetId
-from exporter.store.kept import KeptTargets
-from exporter.store.opening import open_engine
 from exporter.store.store import Store
+from exporter.store.stored_targets import StoredTargets
+from tests.support.state import open_store
 
 ONE, TWO = TargetId("app", "room", "one"), TargetId("app", "room", "two")
 EDU = TargetEntry({"team": "edu"}, 1_768_465_805.0, 1_768_469_405.5)
@@ -23,13 +23,13 @@ class State:
     """A state in a file, opened as often as wanted."""
 
     def __init__(self, file: Path) -> None:
-        self._url = f"sqlite:///{file}"
+        self._file = file
         self._ledgers: list[Store] = []
 
     def open(self) -> KeptList:
         """The list, as after a start."""
-        self._ledgers.append(Store(open_engine(self._url), lambda: 0.0, lambda *_, **__: None))
-        return KeptList(KeptTargets(self._ledgers[-1], Source.PUSH), Source.PUSH)
+        self._ledgers.append(open_store(self._file))
+        return KeptList(StoredTargets(self._ledgers[-1], Source.PUSH), Source.PUSH)
 
     def close(self) -> None:
         """Close all."""

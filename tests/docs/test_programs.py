@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from exporter.config.loader import parse_config
 from exporter.discovery.http_sd import HttpSource
 from exporter.discovery.sd_format import groups_of_json
-from exporter.store.opening import open_engine
+from exporter.store.database import open_sqlite
 from exporter.store.schema import META
 from tests.docs.console import commands
 from tests.docs.reading import ROOT, blocks, blocks_of
@@ -101,13 +101,13 @@ def test_a_backup_of_a_state_in_use_is_a_state(tmp_path: Path) -> None:
     sqlite = program("sqlite3")
     operations = [words for block in blocks_of(ROOT / "docs/operations.md") for words in commands(block)]
     (words,) = [words for words in operations if words[0] == "sqlite3"]
-    engine = open_engine(f"sqlite:///{tmp_path}/{words[1]}")
-    with engine.begin() as connection:
+    state = open_sqlite(tmp_path / words[1])
+    with state.writing() as connection:
         connection.execute(sa.text("CREATE TABLE written_lately (a INTEGER)"))
     subprocess.run([sqlite, *words[1:]], cwd=tmp_path, check=True)
-    engine.dispose()
-    copy = open_engine(f"sqlite:///{tmp_path}/webcast-exporter.backup.db")
-    with copy.connect() as connection:
+    state.close()
+    copy = open_sqlite(tmp_path / "webcast-exporter.backup.db")
+    with copy.reading(10) as connection:
         assert connection.execute(sa.select(META.c.schema_version)).scalar() is not None
         assert connection.execute(sa.text("SELECT count(*) FROM written_lately")).scalar() == 0
-    copy.dispose()
+    copy.close()

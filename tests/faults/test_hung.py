@@ -14,7 +14,7 @@ from exporter.config.loader import load
 from exporter.model.clock import Clock
 from exporter.scheduler.poller import Poller
 from exporter.service.exporter import Exporter
-from exporter.store.opening import open_engine
+from exporter.store.database import open_sqlite
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
 from tests.faults.places import TaskCountKey, open_place
@@ -56,7 +56,7 @@ def exporter(place: TaskCountKey, shift: Shifted, tmp_path: Path) -> Iterator[Ex
     targets = [{"targets": [str(place.tasks[0])]}]
     file.write_text(yaml.safe_dump({"accounts": [place.account()], "static_configs": targets}))
     config = load(file, {})
-    made = Exporter(config, lambda: config, {}, open_engine("sqlite://"), Clock(time.time, shift))
+    made = Exporter(config, lambda: config, {}, open_sqlite(None), Clock(time.time, shift))
     made.start()
     yield made
     made.stop()

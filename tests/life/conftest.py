@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.errors import StateError
 from exporter.metrics.catalog import Group
@@ -16,8 +15,7 @@ from exporter.model.callback import Callback
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes, TaskState
 from exporter.scheduler.registry import TaskRegistry
-from exporter.store.opening import open_engine
-from exporter.store.store import RETRY_AFTER, Store
+from tests.support.state import kill, open_store, set_broken
 from tests.whole import World
 
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
@@ -39,13 +37,15 @@ class House:
 
     def open(self, listed: Iterable[TargetId]) -> None:
         """Start: take up the runs left live and the targets listed, as the composition root does."""
-        self.store = Store(open_engine(f"sqlite:///{self.file}"), self.world.clock.monotonic, self._failed)
+        self.store = open_store(self.file, self._failed)
         self.registry = TaskRegistry(self.store, self.waits, self.world.clock, self.fresh_for)
         self.board = SeriesCache(task_families(tuple(Group), ()), 100_000, self.registry.get)
         self.registry.attach(self.board)
         self.broken = False
-        remembered = self.store.latest_runs()
-        left = {run.target: Target(run.target, "default") for run in remembered.values() if run.live}
+        listed = list(listed)
+        live = self.store.live_runs()
+        remembered = live | self.store.latest_runs(listed)
+        left = {run.target: Target(run.target, "default") for run in live.values()}
         self.registry.replace_targets(left, remembered)
         self.registry.replace_targets({target: Target(target, "default") for target in listed}, remembered)
 
@@ -58,7 +58,7 @@ class House:
     def apply_callback(self, callback: Callback) -> bool:
         """As the desk for callbacks does: whether it was new, and is in the ledger now."""
         try:
-            known = self.store.has_heard(callback)
+            known = self.store.has_receipt(callback)
         except StateError:
             return False
         if not known:
@@ -67,7 +67,7 @@ class House:
 
     def kill(self) -> None:
         """End as a killed process does: nothing more is written."""
-        self.store._engine.dispose()
+        kill(self.store)
 
     def close(self) -> None:
         """A clean stop."""
@@ -76,28 +76,26 @@ class House:
     def set_broken(self, *, broken: bool) -> None:
         """From now on every write fails, or none; what was kept back is written as soon as it may be tried."""
         self.broken = broken
-        with self.store._engine.connect() as connection:
-            connection.exec_driver_sql(f"PRAGMA query_only = {int(broken)}")
-        self.world.now += RETRY_AFTER
+        set_broken(self.store, broken=broken)
         self.registry.expire()
 
     @property
     def all_written(self) -> bool:
         """Whether nothing waits to be written."""
-        return not self.store._backlog
+        return self.store.flush()
 
     def fleet_counters(self) -> Shown:
         """Every sample of the Fleet counters and histograms, as a scrape would show it now."""
+        self.store.flush()
         return {
             (sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "app_id")): sample.value
-            for metric in FleetCollector(self.board, self.store.totals).collect()
+            for metric in FleetCollector(self.board, self.store.counters).collect()
             for sample in metric.samples
             if sample.name not in GAUGES
         }
 
-    def _failed(self, error: SQLAlchemyError, *, first: bool) -> None:
-        assert self.broken, error
-        assert isinstance(first, bool)
+    def _failed(self) -> None:
+        assert self.broken
 
 
 @pytest.fixture

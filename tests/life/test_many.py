@@ -5,16 +5,13 @@ import tracemalloc
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from exporter.enums import CallbackOutcome, Source, Status, StopReason
 from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
 from exporter.scheduler.registry import FEW
 from exporter.simulator.lifecycle import Ending, RunPlan, callback_events
-from exporter.store.opening import open_engine
-from exporter.store.store import Store
+from tests.support.state import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,16 +27,12 @@ MOST_BYTES_LEFT = 100
 """Of a task that has lived, in memory; its text alone has some thousand."""
 
 
-def unwritten(error: SQLAlchemyError, *, first: bool) -> None:
-    """No write fails here."""
-    raise AssertionError(first) from error
-
-
-def remember(world: "World", folder: "Path", runs: list[Run]) -> None:
+def remember(folder: "Path", runs: list[Run]) -> None:
     """Leave these runs in the state, as a process that has ended."""
-    store = Store(open_engine(f"sqlite:///{folder}/state.db"), world.clock.monotonic, unwritten)
+    store = open_store(folder / "state.db")
     for run in runs:
         store.record(StateChange((run,)))
+    assert store.flush(60)
     store.close()
 
 
@@ -61,7 +54,6 @@ def test_a_restart_reads_the_living_and_not_the_dead(
     for target in alive:
         world.begin(target, RunPlan(), age=world.now - start)
     remember(
-        world,
         tmp_path,
         [ended_run(target, world.now - 60 - number * 8) for number, target in enumerate(dead)]
         + [Run(target, start + 5, start, frozenset({Status.RUNNING})) for target in alive],
@@ -93,7 +85,7 @@ def left(whole: "Whole") -> dict[str, int]:
         "strikes": len(poller._strikes),
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
-        "to be written": len(exporter._parts.store._backlog) + len(exporter._parts.store._unwritten),
+        "to be written": len(exporter._parts.store._queued.runs) + len(exporter._parts.store._queued.receipts),
         "called back": len(list(exporter._parts.kept[Source.CALLBACK])),
         "lapsed": len(registry._expired_listings),
         "remembered reads": len(exporter._parts.history._successes) + len(exporter._parts.history._failures),
@@ -132,6 +124,7 @@ def test_what_has_lived_leaves_nothing(new_world: Callable[[], "World"], new_who
         used = []
         for wave in range(WAVES):
             live_through(whole, world, wave)
+            whole.exporter._parts.store._recent.clear()  # by itself after some seconds
             used.append(forget_the_vendor_and_measure(world))
     finally:
         tracemalloc.stop()

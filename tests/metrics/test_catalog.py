@@ -17,7 +17,7 @@ from exporter.metrics.reference import reference
 from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.task_state import TaskState
-from exporter.store.totals import zeros
+from exporter.store.counters import zeros
 
 TASK_ROWS = task.task_families(Group)
 ROWS: tuple[Family, ...] = (*(row.family for row in TASK_ROWS), *fleet.FLEET, *exporter.EXPORTER)

@@ -17,7 +17,7 @@ from exporter.metrics.exposition import Exposition, Format
 from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.task_state import DisplayStatus, TaskState
-from exporter.store.totals import zeros
+from exporter.store.counters import zeros
 
 NOW = 1_700_000_000.0
 ROWS = task_families(Group, ["team"])

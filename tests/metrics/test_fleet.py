@@ -11,7 +11,7 @@ from exporter.metrics.catalog.fleet import OF_TOTAL, FleetCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.run import RunEvent, RunStopped
 from exporter.model.task_state import DisplayStatus, TaskState
-from exporter.store.totals import Series, Total, increments, zeros
+from exporter.store.counters import Series, Total, increments, zeros
 
 Values = dict[tuple[str, ...], float]
 

@@ -34,6 +34,7 @@ from tests.rules.scene import (
     task,
 )
 from tests.rules.tape import Alert
+from tests.support.state import set_broken
 
 pytestmark = pytest.mark.real
 
@@ -498,5 +499,4 @@ def test_state_not_written(scene: Scene) -> None:
 
 def set_read_only(scene: Scene, switch: str) -> None:
     """Have SQLite refuse every write, or none."""
-    with scene.whole.exporter._parts.store._engine.connect() as connection:
-        connection.exec_driver_sql(f"PRAGMA query_only = {switch}")
+    set_broken(scene.whole.exporter._parts.store, broken=switch == "ON")

@@ -14,9 +14,8 @@ from exporter.model.task import Task
 from exporter.model.task_state import DisplayStatus, Lifetimes, Named, TaskState
 from exporter.scheduler import registry as tracker_module
 from exporter.scheduler.registry import TaskRegistry
-from exporter.store.opening import open_engine
-from exporter.store.store import Store
-from exporter.store.totals import Series, Total
+from exporter.store.counters import Series, Total
+from tests.support.state import open_store
 
 NOW = 1_768_465_805.0
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
@@ -48,15 +47,10 @@ class Office:
     def __init__(self) -> None:
         self.now = NOW
         self.fresh_for = 0.0
-        self.failures: list[Exception] = []
-        self.store = Store(open_engine("sqlite://"), lambda: self.now, self.failed)
+        self.store = open_store()
         self.registry = TaskRegistry(self.store, LIFETIMES, Clock(lambda: self.now, lambda: self.now), self.fresh)
         self.board = Shown(self.registry)
         self.registry.attach(cast("Any", self.board))
-
-    def failed(self, error: Exception, **_how: Any) -> None:
-        """Keep it."""
-        self.failures.append(error)
 
     def fresh(self, _known: TaskState) -> float:
         """As the test says."""
@@ -83,7 +77,8 @@ class Office:
 
     def total(self, total: Total, label: str = "") -> float:
         """A committed total."""
-        return self.store.totals()[Series(total, "app", label)]
+        assert self.store.flush()
+        return self.store.counters()[Series(total, "app", label)]
 
 
 @pytest.fixture
@@ -91,7 +86,6 @@ def office() -> Iterator[Office]:
     """A tracker at work."""
     made = Office()
     yield made
-    assert made.failures == []
     made.store.close()
 
 
@@ -282,7 +276,7 @@ def test_what_the_ledger_remembers_is_shown_from_the_start(office: Office) -> No
     again = TaskRegistry(office.store, LIFETIMES, Clock(lambda: office.now, lambda: office.now), office.fresh)
     board = Shown(again)
     again.attach(cast("Any", board))
-    again.replace_targets({ID: Target(ID, "default")}, office.store.latest_runs())
+    again.replace_targets({ID: Target(ID, "default")}, office.store.latest_runs([ID]))
     assert board.up[ID].display_status is DisplayStatus.ENDED
     office.now += 900
     again.expire()
@@ -315,7 +309,7 @@ def test_a_fleet_that_falls_due_at_once_is_applied_in_parts(office: Office, monk
 
 def test_without_a_board_everything_else_goes_on() -> None:
     """What is known may be told before it can be shown."""
-    store = Store(open_engine("sqlite://"), lambda: NOW, lambda *_error, **_how: None)
+    store = open_store()
     registry = TaskRegistry(store, LIFETIMES, Clock(lambda: NOW, lambda: NOW), lambda _known: 0.0)
     registry.replace_targets({ID: Target(ID, "default")}, {})
     registry.apply_read(ReadResult(ID, NOW, NOW, 0.1, RUNNING))
@@ -431,7 +425,7 @@ def test_a_callback_is_shown_and_in_the_ledger(office: Office) -> None:
     known = office.registry.apply_callback(callback(1))
     assert known is not None
     assert office.board.up[ID].pages.reschedules == 1
-    assert office.store.has_heard(callback(1))
+    assert office.store.has_receipt(callback(1))
     assert office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH) == 1
 
 
@@ -455,7 +449,7 @@ def test_a_change_of_what_a_task_counts_as_is_told() -> None:
     """Once for each, by a read or by time alone; being listed is no change."""
     now = [NOW]
     told: list[tuple[str, str, float]] = []
-    store = Store(open_engine("sqlite://"), lambda: now[0], lambda *_what, **_how: None)
+    store = open_store()
     registry = TaskRegistry(
         store,
         LIFETIMES,

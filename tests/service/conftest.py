@@ -21,7 +21,7 @@ from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
 from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings
 from exporter.simulator.server import Simulation, SimulationOptions
-from exporter.store.opening import open_engine
+from exporter.store.lease import FileLock
 
 APP = "661e0000000000000000543c"
 Samples = dict[tuple[str, ...], float]
@@ -103,7 +103,7 @@ class World:
         """One that is not started yet."""
         config = self.load()
         clock = Clock(self.shift.unix, self.shift.monotonic)
-        self.running.append(Exporter(config, self.load, {}, open_engine(config.state.url.whole), clock))
+        self.running.append(Exporter(config, self.load, {}, FileLock(config.state.path).open(), clock))
         return self.running[-1]
 
     def start(self) -> Exporter:
@@ -129,6 +129,7 @@ def text_of(exporter: Exporter) -> str:
 
 def samples_of(exporter: Exporter, name: str) -> Samples:
     """All samples called `name`: the label values, in the order of the label names, to the value."""
+    exporter._parts.store.flush()
     families = text_string_to_metric_families(text_of(exporter))
     found = [sample for family in families for sample in family.samples if sample.name == name]
     return {tuple(value for _, value in sorted(sample.labels.items())): sample.value for sample in found}

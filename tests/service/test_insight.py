@@ -9,7 +9,7 @@ from exporter.enums import Rejection, Source, StopReason
 from exporter.errors import ConfigError, StateError
 from exporter.model.target import TargetId
 from exporter.model.task_state import DisplayStatus
-from exporter.store.stopped import Wanted
+from exporter.store.run_table import RunQuery
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
@@ -55,7 +55,7 @@ def test_a_change_of_what_it_counts_as(world: "World", wait: Wait) -> None:
         DisplayStatus.ENDED,
         StopReason.STOP_BY_API,
     )
-    found = exporter.queries.stopped_runs(Wanted(0.0))
+    found = exporter.queries.stopped_runs(RunQuery(0.0))
     assert [(run.target, run.stopped) for run in found.runs] == [(task, StopReason.STOP_BY_API)]
     assert found.labels == ({"team": "edu"},)
 
@@ -84,4 +84,4 @@ def test_while_the_state_is_closed(world: "World") -> None:
     exporter = world.start()
     world.stop(exporter)
     with pytest.raises(StateError):
-        exporter.queries.stopped_runs(Wanted(0.0))
+        exporter.queries.stopped_runs(RunQuery(0.0))

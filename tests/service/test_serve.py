@@ -17,7 +17,7 @@ from exporter.service import leading as serving
 from exporter.service.exporter import Exporter
 from exporter.service.serve import serve
 from exporter.simulator.faults import FaultMode
-from exporter.store.lock import StateLock
+from exporter.store.lease import FileLock
 from exporter.web.server import Listener
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_serve_from_start_to_stop(serve_while: Serve, world: "World", caplog: py
     serve_while(during)
     with pytest.raises(httpx.ConnectError):
         get(urls[0])
-    lock = StateLock(world.folder / "state.db")
+    lock = FileLock(world.folder / "state.db")
     assert lock.acquire(lambda: False)
     lock.release()
     assert [record.getMessage() for record in caplog.records][-1] == "stopped"
@@ -199,7 +199,7 @@ def test_a_start_that_fails_leaves_nothing_behind(
     monkeypatch.setattr(Listener, "start", taken)
     with pytest.raises(StartError, match="cannot listen"):
         serve(world.load, ["127.0.0.1:0"], {})
-    lock = StateLock(world.folder / "state.db")
+    lock = FileLock(world.folder / "state.db")
     assert lock.acquire(lambda: False)
     lock.release()
     assert "web" not in {thread.name for thread in threading.enumerate()} - before
@@ -252,7 +252,7 @@ def test_a_folder_that_does_not_exist(world: "World", at_sigterm: Callable[[], N
     """The sentence names the state and the reason."""
     assert at_sigterm is not None
     world.write(state={"url": f"sqlite:///{world.folder}/nowhere/state.db"})
-    with pytest.raises(StartError, match=r"nowhere/state\.db: no such file or directory"):
+    with pytest.raises(StartError, match=r"nowhere/state\.db\.lock: no such file or directory"):
         serve(world.load, ["127.0.0.1:0"], {})
 
 

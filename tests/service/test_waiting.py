@@ -11,7 +11,7 @@ from exporter.config.fields import StateUrl
 from exporter.config.schema import State
 from exporter.service.serve import hold_state, serve
 from exporter.service.signals import SignalAction, Signals
-from exporter.store.lock import StateLock
+from exporter.store.lease import FileLock
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
@@ -57,7 +57,7 @@ def test_a_second_process_can_be_stopped_while_it_waits(tmp_path: Path) -> None:
 
 def test_a_stop_while_it_waits_is_a_clean_end(world: "World", at_sigterm: Callable[[], None]) -> None:
     """Then nothing was opened and no call made."""
-    holder = StateLock(world.folder / "state.db")
+    holder = FileLock(world.folder / "state.db")
     assert holder.acquire(lambda: False)
     threading.Timer(0.05, at_sigterm).start()
     serve(world.load, "127.0.0.1:0", {})

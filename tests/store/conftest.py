@@ -14,10 +14,10 @@ from exporter.enums import Status, StopReason
 from exporter.model.run import Run, RunStopped, StateChange, StatusEntered
 from exporter.model.target import TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
+from exporter.store.counters import Series, Total
 from exporter.store.opening import hold_of
 from exporter.store.schema import METADATA
 from exporter.store.store import Store
-from exporter.store.totals import Series, Total
 
 if TYPE_CHECKING:
     from tests.postgresql import Postgres
@@ -162,4 +162,4 @@ def ended() -> Callable[..., StateChange]:
 @pytest.fixture
 def stop_count() -> Callable[[Store], float]:
     """How many runs of "app" the ledger shows as stopped by the API; 0 when it shows no such counter."""
-    return lambda store: store.totals().get(Series(Total.RUN_STOPS, "app", StopReason.STOP_BY_API), 0.0)
+    return lambda store: store.counters().get(Series(Total.RUN_STOPS, "app", StopReason.STOP_BY_API), 0.0)

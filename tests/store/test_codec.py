@@ -155,7 +155,7 @@ def test_a_later_minors_rows_survive_this_release(world: "World", ended: Ended) 
     again.record(ended(end_seen=999.0))
     again.flush()
     assert [run.end_seen for run in again.latest_runs().values()] == [999.0]
-    assert "smiles" not in {series.total for series in again.totals()}
+    assert "smiles" not in {series.total for series in again.counters()}
     assert world.rows("SELECT mood, end_seen FROM runs") == [("sunny", 999.0)]
     assert world.rows("SELECT value FROM totals WHERE total = 'smiles'") == [(42.0,)]
 

@@ -10,8 +10,8 @@ from exporter.errors import StateError
 from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import TaskState, apply_callback
+from exporter.store.counters import Series, Total
 from exporter.store.store import RETRY_AFTER, Store
-from exporter.store.totals import Series, Total
 
 if TYPE_CHECKING:
     from tests.store.conftest import World
@@ -30,7 +30,7 @@ def take(store: Store, callback: Callback = CALLBACK, at: float = 100.0) -> None
 
 def crashes(store: Store) -> float:
     """How many the ledger shows."""
-    return store.totals().get(CRASHES, 0.0)
+    return store.counters().get(CRASHES, 0.0)
 
 
 def test_a_callback_is_known_again_with_all_it_counted(world: "World") -> None:

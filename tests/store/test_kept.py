@@ -7,26 +7,26 @@ from exporter.enums import Source
 from exporter.errors import StartError, StateError
 from exporter.model.run import StateChange
 from exporter.model.target import TargetId
-from exporter.store.kept import KeptTarget, KeptTargets
 from exporter.store.store import Store
+from exporter.store.stored_targets import StoredTarget, StoredTargets
 
 if TYPE_CHECKING:
     from tests.store.conftest import World
 
 ONE, TWO, THREE = (TargetId("app", "room", name) for name in ("one", "two", "three"))
-FIRST = KeptTarget({"team": "edu", "__expected_start__": "1768465805", "page": "\u8bfe"}, 100.5)
-LATER = KeptTarget({}, 200.25)
+FIRST = StoredTarget({"team": "edu", "__expected_start__": "1768465805", "page": "\u8bfe"}, 100.5)
+LATER = StoredTarget({}, 200.25)
 
 
-def opened(world: "World") -> KeptTargets:
+def opened(world: "World") -> StoredTargets:
     """The pushed targets, as after a start."""
-    return KeptTargets(world.open(), Source.PUSH)
+    return StoredTargets(world.open(), Source.PUSH)
 
 
 def test_what_was_added_is_there_after_a_kill(world: "World") -> None:
     """A target that was added, with its labels and time, is in the state once the call is back."""
     store = world.open()
-    KeptTargets(store, Source.PUSH).add({ONE: FIRST, TWO: LATER})
+    StoredTargets(store, Source.PUSH).add({ONE: FIRST, TWO: LATER})
     world.kill(store)
     assert opened(world).all() == {ONE: FIRST, TWO: LATER}
 
@@ -55,7 +55,7 @@ def test_replacing_and_removing(world: "World") -> None:
 def test_sources_share_the_table_and_nothing_else(world: "World") -> None:
     """Another source's rows of the same targets are neither seen nor touched."""
     store = world.open()
-    pushed, other = KeptTargets(store, Source.PUSH), KeptTargets(store, Source.HTTP)
+    pushed, other = StoredTargets(store, Source.PUSH), StoredTargets(store, Source.HTTP)
     pushed.add({ONE: FIRST})
     other.add({ONE: LATER, TWO: LATER})
     pushed.replace({THREE: FIRST})
@@ -99,7 +99,7 @@ def test_half_a_replacement_is_none(world: "World") -> None:
 def test_after_the_close_nothing_is_written(world: "World") -> None:
     """Whoever is late gets a StateError."""
     store = world.open()
-    pushed = KeptTargets(store, Source.PUSH)
+    pushed = StoredTargets(store, Source.PUSH)
     store.close()
     with pytest.raises(StateError, match="closed"):
         pushed.add({ONE: FIRST})
@@ -110,12 +110,12 @@ def test_runs_are_written_between(
 ) -> None:
     """One lock for both: runs and pushed targets are in the state together."""
     store = world.open()
-    KeptTargets(store, Source.PUSH).add({ONE: FIRST})
+    StoredTargets(store, Source.PUSH).add({ONE: FIRST})
     store.record(ended())
     store.flush()
     world.kill(store)
     again = world.open()
-    assert (stop_count(again), KeptTargets(again, Source.PUSH).all()) == (1.0, {ONE: FIRST})
+    assert (stop_count(again), StoredTargets(again, Source.PUSH).all()) == (1.0, {ONE: FIRST})
 
 
 def test_a_state_from_before_there_were_pushes(world: "World", ended: Callable[..., StateChange]) -> None:
@@ -127,8 +127,8 @@ def test_a_state_from_before_there_were_pushes(world: "World", ended: Callable[.
     world.change("DROP TABLE pushed_targets")
     again = world.open()
     assert len(again.latest_runs()) == 1
-    KeptTargets(again, Source.PUSH).add({ONE: FIRST})
-    assert KeptTargets(again, Source.PUSH).all() == {ONE: FIRST}
+    StoredTargets(again, Source.PUSH).add({ONE: FIRST})
+    assert StoredTargets(again, Source.PUSH).all() == {ONE: FIRST}
 
 
 def test_another_program_s_table_of_that_name_is_refused(world: "World") -> None:
@@ -153,7 +153,7 @@ def test_many(world: "World") -> None:
     """20,000 targets are one transaction."""
     store: Store = world.open()
     many = {TargetId("app", "room", str(number)): FIRST for number in range(20_000)}
-    pushed = KeptTargets(store, Source.PUSH)
+    pushed = StoredTargets(store, Source.PUSH)
     pushed.replace(many)
     assert pushed.all() == many
     pushed.remove(many)

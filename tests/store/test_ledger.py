@@ -12,8 +12,8 @@ from exporter.enums import StopReason
 from exporter.errors import StartError
 from exporter.model.run import EndUnseen, Run, StateChange, abandon
 from exporter.model.target import TargetId
+from exporter.store.counters import Series, Total, zeros
 from exporter.store.store import RETRY_AFTER, Store
-from exporter.store.totals import Series, Total, zeros
 
 if TYPE_CHECKING:
     from tests.store.conftest import World
@@ -34,10 +34,10 @@ def test_what_is_flushed_is_shown_and_kept(world: "World", ended: Ended, stop_co
     assert stop_count(store) == 0
     store.flush()
     assert stop_count(store) == 1
-    shown = store.totals()
+    shown = store.counters()
     world.kill(store)
     again = world.open()
-    assert shown == again.totals()
+    assert shown == again.counters()
     assert {step.runs[0].target: step.runs[0]} == again.latest_runs()
 
 
@@ -89,19 +89,19 @@ def test_an_app_opens_at_zero(world: "World", ended: Ended, stop_count: Count) -
     """Counters exist before the first event; opening again, or late, sets none of them back."""
     store = world.open()
     store.open_app("app")
-    assert dict.fromkeys(zeros("app"), 0.0) == store.totals()
+    assert dict.fromkeys(zeros("app"), 0.0) == store.counters()
     store.record(ended())
     store.flush()
     store.open_app("app")
     store.open_app("other")
-    assert {*zeros("app"), *zeros("other")} == set(store.totals())
+    assert {*zeros("app"), *zeros("other")} == set(store.counters())
     assert stop_count(store) == 1
 
 
 def test_totals_are_a_snapshot(world: "World") -> None:
     """What a scrape holds in its hands does not change under it."""
     store = world.open()
-    before = store.totals()
+    before = store.counters()
     store.open_app("app")
     assert before == {}
 
@@ -272,9 +272,9 @@ def test_totals_do_not_wait_for_the_disk(world: "World", ended: Ended) -> None:
     store = world.open()
     store.record(ended())
     with store._writing:
-        assert store.totals() == {}
+        assert store.counters() == {}
         store.open_app("app")
-        assert STOPS in store.totals()
+        assert STOPS in store.counters()
 
 
 @only_sqlite

@@ -71,7 +71,7 @@ def test_what_it_holds_goes_on(old: Path) -> None:
     (run,) = store.latest_runs().values()
     assert (run.first_seen, run.start, run.stopped, run.earlier) == (50.5, 40.25, StopReason.STOP_BY_API, (1.5, 2.5))
     assert run.pages == NO_PAGES
-    assert sum(store.totals().values()) == 7.0
+    assert sum(store.counters().values()) == 7.0
     store.close()
 
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from exporter.config.fields import StateUrl
 from exporter.errors import StartError, StateError
 from exporter.model.run import StateChange
-from exporter.store.inbox import first_of
 from exporter.store.opening import Hold, hold_of
+from exporter.store.standby_queue import first_of
 from exporter.store.store import RETRY_AFTER, Store
 from tests.store.conftest import World, on_postgresql
 

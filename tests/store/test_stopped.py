@@ -8,7 +8,7 @@ from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
 from exporter.store.opening import open_engine
-from exporter.store.stopped import Wanted, status_of, stopped_runs
+from exporter.store.run_table import RunQuery, status_of, stopped_runs
 from exporter.store.store import Store
 
 
@@ -42,21 +42,21 @@ def engine() -> Engine:
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Wanted(0.0), ["late", "other", "lost", "early"]),
-        (Wanted(200.0, 300.0), ["other", "lost"]),
-        (Wanted(0.0, app_id="other"), ["other"]),
-        (Wanted(0.0, status=Status.FAILED), ["late", "other"]),
-        (Wanted(0.0, status=Status.RUNNING, reason=StopReason.LOST), []),
-        (Wanted(0.0, reason=StopReason.LOST), ["lost"]),
-        (Wanted(0.0, text="LAT"), ["late"]),
-        (Wanted(0.0, text="m_1", limit=1), ["late"]),
-        (Wanted(0.0, text="m%1"), []),
-        (Wanted(0.0, limit=2, offset=1), ["other", "lost"]),
-        (Wanted(0.0, target=TargetId("app", "Room_1", "early")), ["early"]),
-        (Wanted(0.0, target=TargetId("app", "Room_1", "live")), []),
+        (RunQuery(0.0), ["late", "other", "lost", "early"]),
+        (RunQuery(200.0, 300.0), ["other", "lost"]),
+        (RunQuery(0.0, app_id="other"), ["other"]),
+        (RunQuery(0.0, status=Status.FAILED), ["late", "other"]),
+        (RunQuery(0.0, status=Status.RUNNING, reason=StopReason.LOST), []),
+        (RunQuery(0.0, reason=StopReason.LOST), ["lost"]),
+        (RunQuery(0.0, text="LAT"), ["late"]),
+        (RunQuery(0.0, text="m_1", limit=1), ["late"]),
+        (RunQuery(0.0, text="m%1"), []),
+        (RunQuery(0.0, limit=2, offset=1), ["other", "lost"]),
+        (RunQuery(0.0, target=TargetId("app", "Room_1", "early")), ["early"]),
+        (RunQuery(0.0, target=TargetId("app", "Room_1", "live")), []),
     ],
 )
-def test_which_are_found(engine: Engine, wanted: Wanted, expected: list[str]) -> None:
+def test_which_are_found(engine: Engine, wanted: RunQuery, expected: list[str]) -> None:
     """The latest end first; one that goes on is none of them."""
     with engine.connect() as connection:
         found = stopped_runs(connection, wanted)
@@ -66,6 +66,6 @@ def test_which_are_found(engine: Engine, wanted: Wanted, expected: list[str]) ->
 def test_how_many_fit(engine: Engine) -> None:
     """Whatever the page; what comes back is the run as it was recorded."""
     with engine.connect() as connection:
-        found = stopped_runs(connection, Wanted(0.0, limit=1))
+        found = stopped_runs(connection, RunQuery(0.0, limit=1))
     assert (found.total, found.runs, found.labels) == (4, (RUNS[1],), ({"team": "教育"},))
     assert [status_of(run) for run in RUNS[:3]] == [Status.ENDED, Status.FAILED, None]

@@ -16,9 +16,9 @@ from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import Lifetimes, TaskState, accept, apply_read, expire, release
+from exporter.store.counters import Series, Total
 from exporter.store.opening import open_engine
 from exporter.store.store import RETRY_AFTER, Store
-from exporter.store.totals import Series, Total
 
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=600.0)
 TARGETS = tuple(Target(TargetId("app", "room", name), "default") for name in "ab")
@@ -170,7 +170,7 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def no_total_goes_back(self) -> None:
         """A counter that was ever scraped is never lower, not over a kill either."""
-        totals = self.store.totals()
+        totals = self.store.counters()
         assert {
             series: totals.get(series, 0.0) for series in self.shown if totals.get(series, 0.0) < self.shown[series]
         } == {}
@@ -188,7 +188,7 @@ class Story(RuleBasedStateMachine):
 
     def total(self, total: Total) -> float:
         """The sum of a counter's series."""
-        return sum(value for series, value in self.store.totals().items() if series.total is total)
+        return sum(value for series, value in self.store.counters().items() if series.total is total)
 
     def teardown(self) -> None:
         """Nothing is left open."""

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.model.run import EndUnseen, PageActionTaken, RunEvent, RunStopped, StatusEntered
-from exporter.store.totals import (
+from exporter.store.counters import (
     DELAY_BUCKETS,
     DURATION_BUCKETS,
     INFINITE,

@@ -22,7 +22,7 @@ from exporter.metrics.task_history import HistoryLog, TaskHistory
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
-from exporter.store.stopped import Found, Wanted
+from exporter.store.run_table import RunPage, RunQuery
 from exporter.web.app import create_app, create_callback_app
 from exporter.web.auth import OPEN_POLICY, CurrentPolicy, WebPolicy
 from exporter.web.endpoints import UNSIGNED_BURST, UNSIGNED_PER_SECOND
@@ -112,7 +112,7 @@ class FakeQueries:
     without_series: set[TargetId] = field(default_factory=set)
     runs: list[Run] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
-    wanted: list[Wanted] = field(default_factory=list)
+    wanted: list[RunQuery] = field(default_factory=list)
     breaks: Exception | None = None
     numbers: dict[str, AccountNumbers] = field(default_factory=dict)
     listed: dict[Source, int] = field(default_factory=dict)
@@ -139,13 +139,13 @@ class FakeQueries:
         """One account has nearly all apps."""
         return None if app_id in self.orphaned else "default"
 
-    def stopped_runs(self, wanted: Wanted) -> Found:
+    def stopped_runs(self, wanted: RunQuery) -> RunPage:
         """All of them; what is wanted is kept."""
         if self.breaks is not None:
             raise self.breaks
         self.wanted.append(wanted)
         page = tuple(self.runs[wanted.offset : wanted.offset + wanted.limit])
-        return Found(len(self.runs), page, tuple(self.labels for _ in page))
+        return RunPage(len(self.runs), page, tuple(self.labels for _ in page))
 
     def accounts(self) -> dict[str, AccountNumbers]:
         """As the test says."""

@@ -13,7 +13,7 @@ from exporter.enums import TaskProblem
 from exporter.metrics.catalog import Family, Kind
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.task_state import DisplayStatus
-from exporter.store.totals import DELAY_BUCKETS, DURATION_BUCKETS, INFINITE, SUM, Series, Total, bound_text
+from exporter.store.counters import DELAY_BUCKETS, DURATION_BUCKETS, INFINITE, SUM, Series, Total, bound_text
 
 TASKS = Family(
     "webcast_tasks",

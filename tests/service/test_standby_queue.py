@@ -11,7 +11,7 @@ import pytest
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
 from exporter.simulator.lifecycle import STARTED, CallbackEvent, callback_payload
-from exporter.store.inbox import AT_ONCE, Kind
+from exporter.store.standby_queue import BATCH, EntryKind
 
 if TYPE_CHECKING:
     from tests.service.conftest import Samples, World
@@ -59,11 +59,11 @@ def listed(exporter: Exporter) -> set[TargetId]:
 
 def test_pushes_are_acted_on_in_their_order(world: "World", exporter: Exporter) -> None:
     """Added, replaced, released: as the leader's own API does it; then nothing waits."""
-    put(world, (Kind.ADD, pushed(ONE)), (Kind.REPLACE, pushed(TWO)), (Kind.ADD, pushed(ONE)))
-    exporter.prove_state()
+    put(world, (EntryKind.ADD, pushed(ONE)), (EntryKind.REPLACE, pushed(TWO)), (EntryKind.ADD, pushed(ONE)))
+    exporter.apply_standby_queue()
     assert (listed(exporter), waiting(world)) == ({ONE, TWO}, 0)
-    put(world, (Kind.RELEASE_NOW, json.dumps(ONE)), (Kind.RELEASE, json.dumps(ONE)))
-    exporter.prove_state()
+    put(world, (EntryKind.RELEASE_NOW, json.dumps(ONE)), (EntryKind.RELEASE, json.dumps(ONE)))
+    exporter.apply_standby_queue()
     assert (listed(exporter), waiting(world)) == ({TWO}, 0)
 
 
@@ -72,8 +72,8 @@ def test_a_callback_counts_by_when_it_came(world: "World", exporter: Exporter, s
     long_ago = world.shift.unix() - 7 * 24 * 3600
     notice = CallbackEvent(ONE, int(1000 * long_ago), STARTED, "", "evt-1")
     body = callback_payload(notice, SECRET, "4821").decode()
-    put(world, (Kind.CALLBACK, body), (Kind.CALLBACK, body), at=long_ago)
-    exporter.prove_state()
+    put(world, (EntryKind.CALLBACK, body), (EntryKind.CALLBACK, body), at=long_ago)
+    exporter.apply_standby_queue()
     assert (listed(exporter), waiting(world)) == ({ONE}, 0)
     assert set(samples(exporter, "webcast_callback_events_total").values()) == {0.0}
 
@@ -81,47 +81,39 @@ def test_a_callback_counts_by_when_it_came(world: "World", exporter: Exporter, s
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
-        (Kind.CALLBACK, "{"),
-        (Kind.CALLBACK, callback_payload(CallbackEvent(TWO, 1, STARTED, "", "evt"), "another-secret", "4821").decode()),
-        (Kind.ADD, "nonsense"),
-        (Kind.ADD, '[{"targets": ["no target"]}]'),
-        (Kind.REPLACE, "7"),
-        (Kind.RELEASE, "[]"),
-        (Kind.RELEASE, "{"),
+        (EntryKind.CALLBACK, "{"),
+        (EntryKind.CALLBACK, callback_payload(CallbackEvent(TWO, 1, STARTED, "", "evt"), "another-secret", "4821").decode()),
+        (EntryKind.ADD, "nonsense"),
+        (EntryKind.ADD, '[{"targets": ["no target"]}]'),
+        (EntryKind.REPLACE, "7"),
+        (EntryKind.RELEASE, "[]"),
+        (EntryKind.RELEASE, "{"),
         ("a_later_release_s", "anything"),
     ],
 )
 def test_what_cannot_be_done_holds_nothing_up(world: "World", exporter: Exporter, kind: str, body: str) -> None:
     """It is dropped with a line, and what is behind it is acted on."""
-    put(world, (kind, body), (Kind.ADD, pushed(ONE)))
-    exporter.prove_state()
+    put(world, (kind, body), (EntryKind.ADD, pushed(ONE)))
+    exporter.apply_standby_queue()
     assert (listed(exporter), waiting(world)) == ({ONE}, 0)
 
 
 def test_more_than_are_taken_at_once(world: "World", exporter: Exporter) -> None:
     """All of them."""
-    targets = [TargetId(APP, "Room", f"Task{number}") for number in range(AT_ONCE + 5)]
-    put(world, *((Kind.ADD, pushed(target)) for target in targets))
-    exporter.prove_state()
+    targets = [TargetId(APP, "Room", f"Task{number}") for number in range(BATCH + 5)]
+    put(world, *((EntryKind.ADD, pushed(target)) for target in targets))
+    exporter.apply_standby_queue()
     assert (listed(exporter), waiting(world)) == (set(targets), 0)
 
 
 def test_what_the_state_cannot_take_waits(world: "World", exporter: Exporter, samples: "SamplesOf") -> None:
     """While another connection holds the file nothing is dropped; that is a failed write."""
-    put(world, (Kind.ADD, pushed(ONE)))
+    put(world, (EntryKind.ADD, pushed(ONE)))
     with closing(sqlite3.connect(world.folder / "state.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        exporter.prove_state()
+        exporter.apply_standby_queue()
         assert listed(exporter) == set()
     assert waiting(world) == 1
     assert samples(exporter, "webcast_state_write_failures_total")[()] >= 1
-    exporter.prove_state()
+    exporter.apply_standby_queue()
     assert (listed(exporter), waiting(world)) == ({ONE}, 0)
-
-
-def test_before_it_reads_nothing_is_acted_on(world: "World") -> None:
-    """It knows no account yet; to ask is proof enough."""
-    exporter = world.exporter()
-    put(world, (Kind.ADD, pushed(ONE)))
-    exporter.prove_state()
-    assert waiting(world) == 1

@@ -1,4 +1,4 @@
-"""The Fleet counters and histograms: which there are, and what each fact adds to them."""
+"""Fleet counters and histograms: which exist, and what each run event adds to them."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ DURATION_BUCKETS = (10.0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800, 43200, 6
 DELAY_BUCKETS = (1.0, 2.5, 5, 10, 15, 30, 60, 120, 300, 900, 3600, 21600, 86400, 172800)
 INFINITE = "+Inf"
 SUM = "sum"
-"""Stands where a bucket's bound does, for the sum of the observed values."""
+"""In place of a bucket's bound: the sum of the observed values."""
 
 
 class Total(StrEnum):
-    """What is counted. These are names in the state file; the exposition gives them their metric names."""
+    """What is counted. The names are stored in the state; exporter.metrics gives them their metric names."""
 
     RUN_STOPS = "run_stops"
     RUN_ENDS_UNSEEN = "run_ends_unseen"
@@ -33,7 +33,7 @@ OF_ACTION = {PageAction.REFRESH: Total.PAGE_REFRESHES, PageAction.RESCHEDULE: To
 
 
 class Series(NamedTuple):
-    """One running total; `label` is a reason or status, `bucket` a histogram's upper bound, either may be empty."""
+    """One counter; `label` is a reason or status, `bucket` a histogram's upper bound, either may be empty."""
 
     total: Total
     app_id: str
@@ -42,7 +42,7 @@ class Series(NamedTuple):
 
 
 def zeros(app_id: str) -> Iterator[Series]:
-    """Every series an app's counters have, so that they exist at zero before the first event."""
+    """Every counter of an app, so that all exist at zero before the first event."""
     for reason in StopReason:
         yield Series(Total.RUN_STOPS, app_id, reason)
     yield Series(Total.RUN_ENDS_UNSEEN, app_id)
@@ -56,9 +56,9 @@ def zeros(app_id: str) -> Iterator[Series]:
     yield from _buckets(Total.RUN_END_DETECTION_DELAY, app_id, "", DELAY_BUCKETS)
 
 
-def increments(fact: RunEvent) -> Iterator[tuple[Series, float]]:
-    """What one fact adds. Buckets are not cumulative here: one observation touches one bucket and the sum."""
-    match fact:
+def increments(event: RunEvent) -> Iterator[tuple[Series, float]]:
+    """What one event adds. Buckets are not cumulative here: one observation touches one bucket and the sum."""
+    match event:
         case StatusEntered(app_id, status):
             yield Series(Total.RUN_TRANSITIONS, app_id, status), 1.0
         case EndUnseen(app_id):
@@ -66,7 +66,7 @@ def increments(fact: RunEvent) -> Iterator[tuple[Series, float]]:
         case PageActionTaken(app_id, action, reason):
             yield Series(OF_ACTION[action], app_id, reason), 1.0
         case RunStopped():
-            yield from _of_stop(fact)
+            yield from _of_stop(event)
 
 
 def _of_stop(stop: RunStopped) -> Iterator[tuple[Series, float]]:
@@ -85,8 +85,8 @@ def _buckets(total: Total, app_id: str, label: str, bounds: tuple[float, ...]) -
 def _observe(
     total: Total, app_id: str, label: str, bounds: tuple[float, ...], value: float
 ) -> Iterator[tuple[Series, float]]:
-    place = bisect_left(bounds, value)
-    bucket = bound_text(bounds[place]) if place < len(bounds) else INFINITE
+    index = bisect_left(bounds, value)
+    bucket = bound_text(bounds[index]) if index < len(bounds) else INFINITE
     yield Series(total, app_id, label, bucket), 1.0
     yield Series(total, app_id, label, SUM), value
 

@@ -1,0 +1,268 @@
+"""The databases that a state can be in: how each is opened, written, read and checked.
+
+`Database` has one connection for the writer and a few for readers, so that neither waits for the other. A state in
+memory has one connection only, used in turns.
+"""
+
+import sqlite3
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
+from threading import BoundedSemaphore, RLock
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
+
+from exporter.errors import StartError, StateError
+from exporter.store.migrations import columns_of, copy_before, is_ours, prepare
+from exporter.store.schema import META, SCHEMA_VERSION
+
+READERS: Final = 4
+HEADER: Final = b"SQLite format 3\0"
+NO_DATABASE: Final = "is no SQLite database; point state.url at another file"
+LOCK_WAIT: Final = 0.25
+"""Seconds that a statement waits for another process's lock on a SQLite file."""
+NETWORK_DISK: Final = "shared memory does not work there: the state needs a local disk (docs/reliability.md)"
+
+T = TypeVar("T")
+Query = Callable[[Connection], T]
+
+
+class LeaseLostError(StateError):
+    """Another process has the state by now: nothing may be written any more."""
+
+
+class Database(ABC):
+    """One opened state. `name` is for sentences: `state webcast-exporter.db`."""
+
+    def __init__(self, name: str, writer: Engine, readers: Engine) -> None:
+        self.name = name
+        self._writer = writer
+        self._readers = readers
+        self._turns: AbstractContextManager[object] = nullcontext()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction of the only writer; LeaseLostError when the state is another process's."""
+        with self._turns, self._writer.begin() as connection:
+            self.fence(connection)
+            yield connection
+
+    @contextmanager
+    def reading(self, timeout: float) -> Iterator[Connection]:
+        """A connection for reading; a SQLite statement is interrupted after `timeout` seconds."""
+        with self._turns, self._readers.connect() as connection:
+            self.limit(connection, timeout)
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._readers.dispose()
+        self._writer.dispose()
+
+    @abstractmethod
+    def fence(self, connection: Connection) -> None:
+        """Raise LeaseLostError, in the writer's transaction, when the state is another process's."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise LeaseLostError when the state is known to be another's, without asking a server."""
+
+    @abstractmethod
+    def limit(self, connection: Connection, timeout: float) -> None:
+        """Bound what one query may take; PostgreSQL's connections have their own bounds."""
+
+
+class SqliteDatabase(Database):
+    """A SQLite file, or a state in memory (`path` None); `files` are the files that must stay what they are."""
+
+    def __init__(self, path: Path | None, writer: Engine, readers: Engine, files: tuple[Path, ...]) -> None:
+        super().__init__(_name_of(path), writer, readers)
+        if path is None:
+            self._turns = RLock()
+        self._path = path
+        self._identities = {file: _identity(file) for file in files}
+
+    def fence(self, _connection: Connection) -> None:
+        """As `check`: commits to a file that has no name any more would be lost."""
+        self.check()
+
+    def check(self) -> None:
+        """Raise LeaseLostError when a file, or its folder, was removed or replaced."""
+        for file, identity in self._identities.items():
+            if _identity(file) != identity:
+                raise LeaseLostError(f"{self.name}: {file.name} was removed or replaced while in use; start again")
+
+    def limit(self, connection: Connection, timeout: float) -> None:
+        """Have SQLite ask every few thousand steps whether to go on."""
+        deadline = time.monotonic() + timeout
+        driver = connection.connection.driver_connection
+        if self._path is not None and isinstance(driver, sqlite3.Connection):
+            driver.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+
+
+class PostgresqlDatabase(Database):
+    """A database on a server; `token` is the lease's, which each write proves."""
+
+    def __init__(self, name: str, writer: Engine, readers: Engine, token: int) -> None:
+        super().__init__(name, writer, readers)
+        # A key-share lock lets the lease be renewed meanwhile, and makes a take-over wait until this is committed.
+        self._fence = sa.select(META.c.term).where(META.c.term == token).with_for_update(read=True, key_share=True)
+
+    def fence(self, connection: Connection) -> None:
+        """Raise LeaseLostError when another process has the lease, or had it meanwhile."""
+        if connection.execute(self._fence).first() is None:
+            raise LeaseLostError(f"{self.name}: another process has it by now")
+
+    def check(self) -> None:
+        """Nothing: the lease is renewed elsewhere."""
+
+    def limit(self, connection: Connection, timeout: float) -> None:
+        """Nothing: see exporter.store.postgresql."""
+
+
+class Workers:
+    """A few threads that run queries for callers who wait no longer than a deadline.
+
+    At most `threads` queries run and as many again wait; one more is refused at once. A database that is silent costs
+    its callers the deadline, never more.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, name)
+        self._room = BoundedSemaphore(8 * threads)
+
+    def run(self, work: Callable[[], T], timeout: float) -> T:
+        """The result of `work`; StateError when it fails or is not there in time."""
+        if not self._room.acquire(blocking=False):
+            raise StateError("the state is busy: too many queries at once")
+        try:
+            future = self._pool.submit(work)
+        except RuntimeError as error:
+            self._room.release()
+            raise StateError("the state is closed") from error
+        future.add_done_callback(lambda _: self._room.release())
+        try:
+            return future.result(timeout)
+        except FutureTimeoutError as error:
+            future.cancel()
+            raise StateError(f"the state does not answer within {timeout:g} s") from error
+        except (SQLAlchemyError, ValueError, TypeError, AttributeError) as error:
+            raise StateError(f"the state cannot be read: {type(error).__name__}") from error
+
+    def close(self) -> None:
+        """Begin nothing more; what is running is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def open_sqlite(path: Path | None, lock_file: Path | None = None) -> SqliteDatabase:
+    """Open or create a state file, or one in memory; StartError says why it cannot be used, and it is untouched."""
+    name = _name_of(path)
+    arguments = {"check_same_thread": False, "timeout": LOCK_WAIT, "isolation_level": None}
+    # The path as it is written: the lock beside it has that name, and SQLAlchemy's URLs would unquote a %.
+    url = URL.create("sqlite", database=str(path) if path else None)
+    writer = sa.create_engine(url, poolclass=StaticPool, connect_args=arguments, hide_parameters=True)
+    event.listen(writer, "connect", _set_up)
+    event.listen(writer, "begin", _begin)
+    readers = writer
+    if path is not None:
+        readers = sa.create_engine(
+            url, poolclass=QueuePool, pool_size=READERS, connect_args=arguments, hide_parameters=True
+        )
+        event.listen(readers, "connect", _only_read)
+    try:
+        if path:
+            _look_at(path, name)
+        with writer.begin() as connection:
+            prepare(connection, name, lambda: copy_before(path, SCHEMA_VERSION) if path else None)
+        return SqliteDatabase(path, writer, readers, tuple(file for file in (path, lock_file) if file))
+    except DatabaseError as error:
+        writer.dispose()
+        raise StartError(f"{name}: {_sentence(error, path or Path())}") from error
+    except StartError:
+        writer.dispose()
+        raise
+
+
+@contextmanager
+def reading_file(path: Path) -> Iterator[Connection]:
+    """A connection that only reads a state file which another process may write; StartError when it is no state."""
+    if not path.is_file():
+        raise StartError(f"state {path}: there is no such file")
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except (SQLAlchemyError, ValueError, TypeError) as error:
+        cause = getattr(error, "orig", None) or type(error).__name__
+        raise StartError(f"state {path} cannot be read: {cause}") from error
+    finally:
+        engine.dispose()
+
+
+def _name_of(path: Path | None) -> str:
+    return f"state {path or 'in memory'}"
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode not in {"wal", "memory"}:
+        raise sqlite3.OperationalError(NETWORK_DISK)
+    # In WAL mode, NORMAL loses nothing to a killed process, and at most the last moments to a power cut.
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _only_read(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA query_only=1")
+
+
+def _begin(connection: Connection) -> None:
+    """The driver would begin only before a row is changed, and could leave tables half made."""
+    connection.exec_driver_sql("BEGIN")
+
+
+def _look_at(path: Path, name: str) -> None:
+    """Refuse what is not ours before a connection that may write so much as folds a write-ahead log into it.
+
+    A file that can only be read after a repair is not refused here.
+    """
+    if path.is_file() and _head(path) not in (b"", HEADER):  # SQLite takes a very short file for a new one
+        raise StartError(f"{name}: {NO_DATABASE}")
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    reader = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
+    with suppress(OperationalError), reader.connect() as connection:
+        is_ours(connection, columns_of(connection), name)
+
+
+def _head(path: Path) -> bytes:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(HEADER))
+    return b""
+
+
+def _sentence(error: DatabaseError, path: Path) -> str:
+    cause = str(error.orig)
+    if "not a database" in cause:
+        return NO_DATABASE
+    if "unable to open" in cause:
+        return f"cannot be opened; is {path.parent} a folder this user may write to?"
+    if "locking protocol" in cause or "disk I/O error" in cause:
+        return f"cannot be used: {cause}; {NETWORK_DISK}"
+    return f"cannot be used: {cause}"

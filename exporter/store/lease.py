@@ -1,0 +1,323 @@
+"""Who may write a state: a lock on a SQLite file, or a lease in a PostgreSQL database.
+
+A lease is the row of `meta`: holder, fencing token (`term`) and expiry by the server's clock. Its holder renews it
+every RENEW_SECONDS, on a connection and a thread that do nothing else. Without a renewal it is unconfirmed after
+LEASE_SECONDS, by a clock that goes on while a machine sleeps. Another process may then take it, with the next token,
+and writes with the old one fail.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from threading import Condition, Lock, Thread
+from typing import Any, Final, Protocol
+from uuid import uuid4
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from exporter.config.fields import StateUrl
+from exporter.errors import StartError
+from exporter.store.database import Database, PostgresqlDatabase, open_sqlite
+from exporter.store.migrations import columns_of, prepare
+from exporter.store.schema import META
+
+log = structlog.stdlib.get_logger(__name__)
+
+LEASE_SECONDS: Final = 2.5
+RENEW_SECONDS: Final = 0.5
+TRY_SECONDS: Final = 0.25
+LEASE_SILENCE: Final = 1.0
+"""Seconds after which a renewal that is not answered is given up, so that there is time for another one."""
+HANDOVER_SECONDS: Final = 1.05
+"""A new holder's calls begin so long after the lease of the one before ended: the budget is that of any second."""
+RELEASE_TIMEOUT: Final = 1.0
+ADVISORY_LOCK: Final = 0x57656243617374
+"""The lock ("WebCast") that releases up to 0.1 lead by; held as well, so that neither leads beside the other."""
+NOW: Final = sa.func.extract("epoch", sa.func.clock_timestamp())
+
+
+class StateLock(Protocol):
+    """The right to write a state."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it was acquired and is not known to be lost."""
+        ...
+
+    @property
+    def lost(self) -> str:
+        """Why it is another process's by now; empty while that is not known."""
+        ...
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether no other process can have it at this moment."""
+        ...
+
+    @property
+    def handover_wait(self) -> float:
+        """Seconds, from `open`, for which the holder before may still be calling the API."""
+        ...
+
+    def acquire(self, wait: Callable[[], bool]) -> bool:
+        """Try until it is ours; `wait` is called between two tries and says whether to go on."""
+        ...
+
+    def open(self) -> Database:
+        """Open the state that is held; StartError says why it cannot be used."""
+        ...
+
+    def release(self) -> None:
+        """Let the next process have it."""
+        ...
+
+
+class FileLock:
+    """A lock on FILE.lock beside a SQLite state; the kernel frees it when the process dies.
+
+    `path` None (a state in memory) needs no lock; two names of one file are one. StartError when it cannot be had.
+    """
+
+    lost, confirmed, handover_wait = "", True, 0.0
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: Path | None = None
+        self._descriptor: int | None = None
+        self.held = path is None
+        if path is not None:
+            self._file = Path(f"{path.resolve()}.lock")
+            try:
+                self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StartError(self._sentence("its lock file cannot be opened", error)) from error
+
+    def acquire(self, wait: Callable[[], bool]) -> bool:
+        """Try until it is ours; `wait` is called between two tries and says whether to go on."""
+        while not self.try_once():
+            if not wait():
+                return False
+        return True
+
+    def try_once(self) -> bool:
+        """Whether it is ours by now; StartError on a disk that has no locks."""
+        if self._descriptor is None or self.held:
+            return True
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            reason = "its disk has no file locks, use a local disk"
+            raise StartError(self._sentence(reason, error)) from error
+        self.held = True
+        return True
+
+    def open(self) -> Database:
+        """Open the file; it stays untouched when it cannot be used."""
+        return open_sqlite(self._path, self._file)
+
+    def release(self) -> None:
+        """Let the next process in."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor, self.held = None, False
+
+    def _sentence(self, what: str, error: OSError) -> str:
+        return f"state {self._path}: {what} ({self._file}: {(error.strerror or str(error)).lower()})"
+
+
+class Lease:
+    """The lease of a PostgreSQL state, sought and renewed by a thread of its own from `start` to `release`.
+
+    Any error is tried again: `problem` is the latest sentence, empty when the server answers. Once another process has
+    it `lost` says so, and it is not sought again.
+    """
+
+    handover_wait = HANDOVER_SECONDS
+
+    def __init__(self, url: StateUrl, clock: Callable[[], float] | None = None) -> None:
+        postgresql = driver()
+        self._url = sa.URL.create(**url.parts)
+        self.name = f"state {url}"
+        self._clock = clock or _boot_time
+        self._holder = uuid4().hex
+        self._postgresql = postgresql
+        self._engine = sa.create_engine(self._url, creator=self._connect, poolclass=StaticPool, hide_parameters=True)
+        self._wake = Condition(Lock())
+        self._stopping = self._answered = self._has_columns = False
+        self._advisory: Any = None
+        self._confirmed_until = -1.0
+        self.token: int | None = None
+        self._tried_at = self._clock()
+        self.problem = self.lost = ""
+        self._thread = Thread(target=self._run, name="lease", daemon=True)
+
+    @property
+    def held(self) -> bool:
+        """Whether it was acquired and is not known to be lost."""
+        return self.token is not None and not self.lost
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it was renewed within LEASE_SECONDS; a process that was stopped knows at once that it was not."""
+        return self.held and self._clock() < self._confirmed_until
+
+    @property
+    def idle_for(self) -> float:
+        """Seconds since the server was last asked, whatever it answered."""
+        return self._clock() - self._tried_at
+
+    def start(self) -> None:
+        """Begin to seek it."""
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def acquire(self, wait: Callable[[], bool]) -> bool:
+        """Seek it until it is held; StartError with the first problem, for a process that is alone."""
+        self.start()
+        while not self.held:
+            if self.problem and not self._answered:
+                raise StartError(self.problem)
+            if not wait():
+                return False
+        return True
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is held, or until something else is known; whether it is held."""
+        with self._wake:
+            self._wake.wait_for(lambda: self.held, timeout)
+        return self.held
+
+    def open(self) -> Database:
+        """Connections of their own for writing and reading, the writing ones fenced by the token."""
+        if self.token is None:
+            raise StartError(f"{self.name}: the lease is not held")
+        writer, readers = self._postgresql.writer_engine(self._url), self._postgresql.pooled_engine(self._url)
+        return PostgresqlDatabase(self.name, writer, readers, self.token)
+
+    def release(self) -> None:
+        """Let the next process have it at once, if the server answers."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(RELEASE_TIMEOUT)
+
+    def _run(self) -> None:
+        while not self._stopping and not self.lost:
+            self._try()
+            with self._wake:
+                self._wake.notify_all()
+                self._wake.wait_for(lambda: self._stopping, RENEW_SECONDS if self.held else TRY_SECONDS)
+        with suppress(SQLAlchemyError):
+            self._give_back()
+        self._engine.dispose()
+
+    def _try(self) -> None:
+        try:
+            if self.held:
+                self._renew()
+            else:
+                self._seek()
+            self.problem, self._answered = "", True
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None)
+            self._failed(" ".join(str(cause).split()) if cause else type(error).__name__)
+        except StartError as error:  # another program's database, or a newer schema
+            self._failed(str(error).removeprefix(f"{self.name}: "))
+        except Exception as error:  # the edge of the thread: the next try may succeed
+            log.exception("unexpected error", job="lease")
+            self._failed(type(error).__name__)
+        self._tried_at = self._clock()
+
+    def _failed(self, reason: str) -> None:
+        """Libpq names host, port and user in its words, never a password."""
+        if not self.problem:
+            log.error("lease unavailable, it is tried again", state=self.name, reason=reason)
+        self.problem = f"{self.name}: cannot be used: {reason}" if not reason.startswith(self.name) else reason
+
+    def _renew(self) -> None:
+        asked = self._clock()
+        mine = sa.and_(META.c.term == self.token, META.c.holder == self._holder)
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            renewed = connection.execute(META.update().where(mine).values(expires_at=NOW + LEASE_SECONDS))
+            if renewed.rowcount == 0:
+                self.lost = f"{self.name}: another process has it by now"
+                log.warning("lease lost", state=self.name)
+                return
+            self._confirmed_until = asked + LEASE_SECONDS
+            self._lock_out_old_releases(connection)
+
+    def _seek(self) -> None:
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if self._is_held_by_other(connection) or not self._lock_out_old_releases(connection):
+                return
+        asked = self._clock()
+        with self._engine.begin() as connection:
+            prepare(connection, self.name, lambda: None)  # a server has backups of its own
+            # Waits for writes of the holder before that are on their way: they are committed, or they are not.
+            free = sa.select(META.c.term, META.c.expires_at <= NOW).with_for_update()
+            term, is_free = connection.execute(free).one()
+            if is_free is False:
+                return
+            values = {"term": (term or 0) + 1, "holder": self._holder, "expires_at": NOW + LEASE_SECONDS}
+            connection.execute(META.update().values(values))
+        self._confirmed_until = asked + LEASE_SECONDS
+        self.handover_wait = HANDOVER_SECONDS if term else 0.0
+        self.token = (term or 0) + 1
+
+    def _give_back(self) -> None:
+        if self.token is not None:
+            mine = sa.and_(META.c.term == self.token, META.c.holder == self._holder)
+            with self._engine.begin() as connection:
+                connection.execute(META.update().where(mine).values(resigned=self.token, expires_at=0.0))
+
+    def _is_held_by_other(self, connection: Connection) -> bool:
+        """Whether the lease is in force; False too while the tables are not there or older."""
+        if not self._has_columns:
+            self._has_columns = META.c.expires_at.name in columns_of(connection).get(META.name, ())
+        in_force = sa.select(META.c.term).where(META.c.expires_at > NOW)
+        return self._has_columns and connection.execute(in_force).first() is not None
+
+    def _lock_out_old_releases(self, connection: Connection) -> bool:
+        """Hold the lock that older releases lead by; False when another session has it."""
+        session = connection.connection.driver_connection
+        if self._advisory is not session:
+            if not connection.execute(sa.select(sa.func.pg_try_advisory_lock(ADVISORY_LOCK))).scalar_one():
+                return False
+            self._advisory = session
+        return True
+
+    def _connect(self) -> Any:
+        """A session that the server ends when it is silent, and with it the lock of older releases."""
+        connection = self._postgresql.connect(self._url, silence=LEASE_SILENCE)
+        connection.execute(f"SET idle_session_timeout = {1000 * LEASE_SECONDS:.0f}")
+        connection.commit()
+        return connection
+
+
+def state_lock(url: StateUrl) -> FileLock | Lease:
+    """The lock of a state, not acquired yet; StartError without a file's lock, or without a server's driver."""
+    return Lease(url) if url.is_shared else FileLock(url.path)
+
+
+def driver() -> Any:
+    """The module that connects to PostgreSQL; StartError without the extra that it needs."""
+    try:
+        return import_module("exporter.store.postgresql")
+    except ImportError as error:
+        raise StartError("state.url: PostgreSQL needs a driver: pip install 'webcast-exporter[postgresql]'") from error
+
+
+def _boot_time() -> float:
+    """Seconds by a clock that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
