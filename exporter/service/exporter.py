@@ -222,6 +222,7 @@ class Exporter:
         gone = self._parts.registry.expire()
         self._parts.desks.forget(gone, self._parts.registry)
         self._parts.history.forget(gone)
+        self._parts.drains.keep({target: self._parts.registry.get(target) for target in gone})
 
     def _housekeep(self) -> None:
         kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)

@@ -27,6 +27,7 @@ class PushApi:
     def __init__(self, parts: Components, carry_out: CarryOut) -> None:
         self._kept = parts.kept
         self._tracker = parts.registry
+        self._drains = parts.drains
         self._desks = parts.desks
         self._clock = parts.clock
         self._carry_out = carry_out
@@ -66,6 +67,7 @@ class PushApi:
             return False
         if now:
             self._tracker.cut_short(target)
+            self._drains.keep({target: self._tracker.get(target)})
         else:
             self._tracker.dismiss(target)  # a person says so: not even a dark class is shown any longer
         return True

@@ -11,7 +11,7 @@ from exporter.model.target import TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.service.components import Components
 from exporter.service.target_manager import TargetManager
-from exporter.store.run_table import RunPage, RunQuery, stopped_runs
+from exporter.store.run_table import FoundRuns, RunQuery, stopped_runs
 from exporter.web.interfaces import Reload
 
 
@@ -58,7 +58,7 @@ class Queries:
         """Which account reads an app; None when no account does."""
         return AccountOf(self._targets.config.accounts)(app_id)
 
-    def stopped_runs(self, wanted: RunQuery) -> RunPage:
+    def stopped_runs(self, wanted: RunQuery) -> FoundRuns:
         """Runs that have stopped; StateError when the state cannot be read now."""
         return self._parts.store.search(lambda connection: stopped_runs(connection, wanted))
 

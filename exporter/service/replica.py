@@ -55,10 +55,6 @@ def replicate(options: ServeOptions, sockets: Sequence[socket.socket], signals: 
 
 
 def _show(roles: RoleSwitch, standby: Standby, options: ServeOptions) -> None:
-    roles.site = create_standby_site(standby, standby.failed, options.watched.policy)
-
-
-def _show(roles: RoleSwitch, standby: Standby, options: ServeOptions) -> None:
     roles.app = create_standby_app(standby, standby.failed, options.watched.policy, options.web)
 
 

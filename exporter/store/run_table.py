@@ -51,7 +51,7 @@ class RunQuery(NamedTuple):
     offset: int = 0
 
 
-class RunPage(NamedTuple):
+class FoundRuns(NamedTuple):
     """How many runs match, and one page of them with their labels, the latest end first."""
 
     total: int
@@ -74,17 +74,17 @@ def live_runs(connection: Connection) -> dict[TargetId, Run]:
     return {run.target: run for run in _readable(connection.execute(_LIVE))}
 
 
-def stopped_runs(connection: Connection, query: RunQuery) -> RunPage:
+def stopped_runs(connection: Connection, query: RunQuery) -> FoundRuns:
     """One page of stopped runs."""
     if "\0" in query.text + query.app_id:  # no id and no label has one, and PostgreSQL refuses to look for it
-        return RunPage(0, (), ())
+        return FoundRuns(0, (), ())
     matches = sa.and_(*_conditions(query))
     total = connection.execute(sa.select(sa.func.count()).select_from(RUNS).where(matches)).scalar_one()
     page = sa.select(RUNS).where(matches).order_by(RUNS.c.end_seen.desc(), *KEY)
     rows = connection.execute(page.limit(query.limit).offset(query.offset)).all()
     labels = {(row.app_id, row.room_id, row.task_id, row.first_seen): labels_from_row(row) for row in rows}
     runs = tuple(_readable(rows))
-    return RunPage(total, runs, tuple(labels[*run.target, run.first_seen] for run in runs))
+    return FoundRuns(total, runs, tuple(labels[*run.target, run.first_seen] for run in runs))
 
 
 def status_of(run: Run) -> Status | None:

@@ -14,7 +14,7 @@ from exporter.enums import Status, StopReason
 from exporter.errors import BadTargets, StartError, StateError
 from exporter.model.target import TargetId
 from exporter.model.trouble import trouble
-from exporter.store.run_table import RunPage, RunQuery
+from exporter.store.run_table import FoundRuns, RunQuery
 from exporter.web.endpoints import CHUNK_BYTES, RETRY, BodyError, api_of, pools_of, read_body, require_type
 from exporter.web.interfaces import ExporterApi, ExporterQueries, PushHandler
 from exporter.web.limits import Busy, TokenBucket, WorkerPool
@@ -184,7 +184,7 @@ class RunPage(NamedTuple):
 
     wanted: RunQuery
     number: int
-    found: RunPage
+    found: FoundRuns
 
     @property
     def pages(self) -> int:

@@ -14,7 +14,7 @@ from exporter.metrics.task_history import TaskHistory
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
-from exporter.store.run_table import RunPage, RunQuery
+from exporter.store.run_table import FoundRuns, RunQuery
 from exporter.volcengine.callbacks import CallbackShape
 
 ReportError = Callable[[str, Exception], None]
@@ -152,7 +152,7 @@ class ExporterQueries(Protocol):
         """The account that reads an app; None when there is none."""
         ...
 
-    def stopped_runs(self, wanted: RunQuery) -> RunPage:
+    def stopped_runs(self, wanted: RunQuery) -> FoundRuns:
         """Stopped runs of the state; StateError when it cannot be read now."""
         ...
 

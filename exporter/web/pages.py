@@ -25,7 +25,7 @@ from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.target import TargetId
 from exporter.model.task_state import DisplayStatus
 from exporter.model.trouble import trouble
-from exporter.store.run_table import RunPage, RunQuery
+from exporter.store.run_table import FoundRuns, RunQuery
 from exporter.web.api import READ_UNAVAILABLE, exporter_of, find_runs, target_of
 from exporter.web.endpoints import RETRY, pools_of
 from exporter.web.i18n import N_, Language, choose_language, clock
@@ -333,11 +333,11 @@ def _task(request: Request, language: Language) -> Response:
     return render(request, language, "task.html", context)
 
 
-def _runs_of(queries: ExporterQueries, target: TargetId) -> RunPage:
+def _runs_of(queries: ExporterQueries, target: TargetId) -> FoundRuns:
     with suppress(StateError):  # a page without them is better than none
         oldest = queries.now - queries.config.lifecycle.history
         return queries.stopped_runs(RunQuery(oldest, target=target, limit=MAX_RUNS_OF_TASK))
-    return RunPage(0, (), ())
+    return FoundRuns(0, (), ())
 
 
 def _status(request: Request, language: Language) -> Response:

@@ -82,7 +82,10 @@ def test_a_callback_counts_by_when_it_came(world: "World", exporter: Exporter, s
     ("kind", "body"),
     [
         (EntryKind.CALLBACK, "{"),
-        (EntryKind.CALLBACK, callback_payload(CallbackEvent(TWO, 1, STARTED, "", "evt"), "another-secret", "4821").decode()),
+        (
+            EntryKind.CALLBACK,
+            callback_payload(CallbackEvent(TWO, 1, STARTED, "", "evt"), "another-secret", "4821").decode(),
+        ),
         (EntryKind.ADD, "nonsense"),
         (EntryKind.ADD, '[{"targets": ["no target"]}]'),
         (EntryKind.REPLACE, "7"),

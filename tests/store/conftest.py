@@ -1,4 +1,3 @@
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -6,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from exporter.config.fields import StateUrl
@@ -15,9 +13,11 @@ from exporter.model.run import Run, RunStopped, StateChange, StatusEntered
 from exporter.model.target import TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.store.counters import Series, Total
-from exporter.store.opening import hold_of
+from exporter.store.database import open_sqlite
+from exporter.store.lease import Lease
 from exporter.store.schema import METADATA
 from exporter.store.store import Store
+from tests.support.state import LIMIT, kill
 
 if TYPE_CHECKING:
     from tests.postgresql import Postgres
@@ -36,26 +36,16 @@ LAST = Task(
 )
 
 
-def wait_a_bit() -> bool:
-    """The server sees in its own time that a session has ended."""
-    time.sleep(0.01)
-    return True
-
-
 class World:
-    """Ledgers over one state, the clock they go by, and the failures they told of (each: was it the first?).
-
-    `other` is an engine for whoever else works on the state, `lock` the statements with which that one keeps others
-    from writing.
-    """
+    """Stores over one state, and how many writes failed. `other` is an engine of another program."""
 
     def __init__(self, url: StateUrl, other: sa.Engine, lock: Sequence[str]) -> None:
         self.url = url
-        self.now = 0.0
-        self.failures: list[bool] = []
+        self.failures = 0
         self._other = other.execution_options(isolation_level="AUTOCOMMIT")
         self._lock = lock
-        self._open: list[Store] = []
+        self._stores: list[Store] = []
+        self._leases: list[Lease] = []
 
     @property
     def file(self) -> Path:
@@ -63,17 +53,24 @@ class World:
         assert self.url.path is not None
         return self.url.path
 
-    def open(self, url: str | None = None) -> Store:
+    def hold(self) -> Lease:
+        """The lease of a server's state, once it is held."""
+        lease = Lease(self.url)
+        self._leases.append(lease)
+        lease.start()
+        assert lease.wait(LIMIT), lease.problem
+        return lease
+
+    def open(self, *, retry_seconds: float = 0.05, max_queued: int = 100_000) -> Store:
         """Open the state, as a start of the exporter does."""
-        hold = hold_of(StateUrl(url) if url else self.url)
-        assert not self.url.is_shared or hold.acquire(wait_a_bit)  # a file's lock is for processes
-        store = Store(hold.open(), lambda: self.now, self._failed)
-        self._open.append(store)
+        database = self.hold().open() if self.url.is_shared else open_sqlite(self.url.path)
+        store = Store(database, on_failure=self._failed, max_queued=max_queued, retry_seconds=retry_seconds)
+        self._stores.append(store)
         return store
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Meanwhile nobody can write."""
+        """Meanwhile the tables cannot be written."""
         with self._other.connect() as connection:
             for statement in self._lock:
                 connection.exec_driver_sql(statement)
@@ -81,30 +78,42 @@ class World:
             connection.exec_driver_sql("ROLLBACK")
 
     def change(self, *statements: str) -> None:
-        """Change the state by other hands."""
+        """Change the state as another program."""
         with self._other.connect() as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
-        """What another sees in it."""
+        """What another program sees in it."""
         with self._other.connect() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(query)]
 
     def kill(self, store: Store) -> None:
         """End it as a killed process ends: without a last write."""
-        store._engine.dispose()
-        self._open.remove(store)
+        kill(store)
+        self._stores.remove(store)
+        self._end_leases()
 
-    def close(self) -> None:
+    def close(self, store: Store) -> None:
+        """End it as a process that stops."""
+        store.close(LIMIT)
+        self._stores.remove(store)
+        self._end_leases()
+
+    def end(self) -> None:
         """Close what the test has left open."""
-        for store in self._open:
-            store.close()
+        for store in self._stores:
+            store.close(LIMIT)
+        self._end_leases()
         self._other.dispose()
 
-    def _failed(self, error: SQLAlchemyError, *, first: bool) -> None:
-        assert isinstance(error, SQLAlchemyError)
-        self.failures.append(first)
+    def _end_leases(self) -> None:
+        for lease in self._leases:
+            lease.release()
+        self._leases.clear()
+
+    def _failed(self) -> None:
+        self.failures += 1
 
 
 def on_sqlite(folder: Path) -> World:
@@ -116,31 +125,30 @@ def on_sqlite(folder: Path) -> World:
 def on_postgresql(postgres: "Postgres") -> World:
     """An empty database, whose locks are soon given up."""
     url = postgres.database().whole
-    tables = ", ".join(table.name for table in METADATA.sorted_tables)
+    tables = ", ".join(table.name for table in METADATA.sorted_tables if table.name != "meta")
     other = sa.create_engine(url, poolclass=NullPool)
-    return World(
-        StateUrl(f"{url}&options=-c%20lock_timeout%3D50"), other, ["BEGIN", f"LOCK TABLE {tables} IN EXCLUSIVE MODE"]
-    )
+    locked = StateUrl(f"{url}&options=-c%20lock_timeout%3D50")
+    return World(locked, other, ["BEGIN", f"LOCK TABLE {tables} IN EXCLUSIVE MODE"])
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
 def engine(request: pytest.FixtureRequest) -> str:
-    """Each test of the ledger, on both."""
+    """Each test of the store runs on both."""
     name: str = request.param
     return name
 
 
 @pytest.fixture
 def world(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
-    """A new state with a fake clock."""
+    """A new state."""
     made = on_sqlite(tmp_path) if engine == "sqlite" else on_postgresql(request.getfixturevalue("postgres"))
     yield made
-    made.close()
+    made.end()
 
 
 @pytest.fixture
 def ended() -> Callable[..., StateChange]:
-    """The step of a run whose end was seen; `name` is its TaskId."""
+    """The change of a run whose end was seen; `name` is its TaskId."""
 
     def make(name: str = "task", *, seen: float = 50.0, end_seen: float = 210.0) -> StateChange:
         run = Run(
@@ -153,13 +161,13 @@ def ended() -> Callable[..., StateChange]:
             last=LAST,
             earlier=(1.5, 2.25),
         )
-        fact = RunStopped("app", StopReason.STOP_BY_API, Status.ENDED, duration=99.875, delay=10.0)
-        return StateChange((run,), (StatusEntered("app", Status.ENDED), fact))
+        event = RunStopped("app", StopReason.STOP_BY_API, Status.ENDED, duration=99.875, delay=10.0)
+        return StateChange((run,), (StatusEntered("app", Status.ENDED), event))
 
     return make
 
 
 @pytest.fixture
 def stop_count() -> Callable[[Store], float]:
-    """How many runs of "app" the ledger shows as stopped by the API; 0 when it shows no such counter."""
+    """How many runs of "app" the store shows as stopped by the API; 0 when it shows no such counter."""
     return lambda store: store.counters().get(Series(Total.RUN_STOPS, "app", StopReason.STOP_BY_API), 0.0)

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from exporter.errors import StartError
-from exporter.store.opening import open_engine
+from exporter.store.database import open_sqlite
 from exporter.store.schema import METADATA, SCHEMA_VERSION
 
 ROOT, NOBODY = 0, 65534
@@ -29,14 +29,14 @@ def make(file: Path, *statements: str) -> None:
 
 def ours(file: Path, *statements: str) -> None:
     """Write a state of this release, then change it."""
-    open_engine(f"sqlite:///{file}").dispose()
+    open_sqlite(file).close()
     make(file, *statements)
 
 
 def refusal(file: Path) -> str:
     """The sentence with which the state is refused."""
     with pytest.raises(StartError) as raised:
-        open_engine(f"sqlite:///{file}")
+        open_sqlite(file)
     return str(raised.value)
 
 
@@ -54,12 +54,12 @@ def test_a_new_state_is_made_and_an_old_one_kept(tmp_path: Path, begin: str) -> 
         file.touch()
     if begin == "ours":
         ours(file)
-    engine = open_engine(f"sqlite:///{file}")
-    with engine.connect() as connection:
+    state = open_sqlite(file)
+    with state.writing() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 1
         assert connection.execute(sa.text("SELECT schema_version FROM meta")).scalars().all() == [SCHEMA_VERSION]
-    engine.dispose()
+    state.close()
     assert tables(file) == ALL_TABLES
 
 
@@ -67,7 +67,7 @@ def test_a_new_state_is_made_and_an_old_one_kept(tmp_path: Path, begin: str) -> 
 def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     """The file that is looked at is the file that is opened."""
     for _ in range(2):
-        open_engine(f"sqlite:///{tmp_path / name}").dispose()
+        open_sqlite(tmp_path / name).close()
     assert (tmp_path / name).stat().st_size
     make(tmp_path / name, "UPDATE meta SET schema_version = 99")
     assert "has schema 99" in refusal(tmp_path / name)
@@ -76,7 +76,7 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
 def test_a_relative_file_is_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract, section 2, on `state.url`."""
     monkeypatch.chdir(tmp_path)
-    open_engine("sqlite:///state.db").dispose()
+    open_sqlite(Path("state.db")).close()
     assert tables(tmp_path / "state.db") == ALL_TABLES
 
 
@@ -173,10 +173,10 @@ def test_a_killed_process_leaves_its_state(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
     ours(file)
     killed(file, "INSERT INTO totals VALUES ('run_stops', 'app', 'Lost', '', 3)")
-    engine = open_engine(f"sqlite:///{file}")
-    with engine.connect() as connection:
+    state = open_sqlite(file)
+    with state.writing() as connection:
         assert connection.execute(sa.text("SELECT value FROM totals")).scalar_one() == 3
-    engine.dispose()
+    state.close()
 
 
 def test_tables_are_made_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,10 +190,10 @@ def test_tables_are_made_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(METADATA, "create_all", die)
     with suppress(KeyboardInterrupt):
-        open_engine(f"sqlite:///{file}")
+        open_sqlite(file)
     assert set() == tables(file)
     monkeypatch.undo()
-    open_engine(f"sqlite:///{file}").dispose()
+    open_sqlite(file).close()
     assert tables(file) == ALL_TABLES
 
 
@@ -243,11 +243,11 @@ def test_a_file_that_another_connection_holds(tmp_path: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert f"state {file}: cannot be used: database is locked" == refusal(file)
-    open_engine(f"sqlite:///{file}").dispose()
+    open_sqlite(file).close()
 
 
 def test_a_state_in_memory_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`sqlite://` makes nothing on the disk."""
     monkeypatch.chdir(tmp_path)
-    open_engine("sqlite://").dispose()
+    open_sqlite(None).close()
     assert list(tmp_path.iterdir()) == []

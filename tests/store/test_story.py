@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sqlalchemy.exc import SQLAlchemyError
 
 from exporter.enums import Status, StopReason
 from exporter.errors import NotFound, ReadError, TimedOut
@@ -17,8 +16,7 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import Lifetimes, TaskState, accept, apply_read, expire, release
 from exporter.store.counters import Series, Total
-from exporter.store.opening import open_engine
-from exporter.store.store import RETRY_AFTER, Store
+from tests.support.state import kill, open_store, set_broken
 
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=600.0)
 TARGETS = tuple(Target(TargetId("app", "room", name), "default") for name in "ab")
@@ -74,16 +72,14 @@ class Story(RuleBasedStateMachine):
 
     def start(self) -> None:
         """Open the state and take the targets up as they are remembered."""
-        url = f"sqlite:///{Path(self.folder.name) / 'state.db'}"
-        self.store = Store(open_engine(url), lambda: self.now, self.failed)
+        self.store = open_store(Path(self.folder.name) / "state.db", self.failed)
         self.broken = False
-        remembered = self.store.latest_runs()
+        remembered = self.store.latest_runs([target.id for target in TARGETS])
         self.known = {target.id: accept(target, remembered.get(target.id), self.now) for target in TARGETS}
 
-    def failed(self, error: SQLAlchemyError, *, first: bool) -> None:
+    def failed(self) -> None:
         """Only a broken disk fails."""
-        assert self.broken, error
-        assert isinstance(first, bool)
+        assert self.broken
 
     def settle(self, known: TaskState) -> None:
         """As the tracker does: apply what is due, record it, and write."""
@@ -91,7 +87,7 @@ class Story(RuleBasedStateMachine):
         self.store.record(step)
         self.store.flush()
         target = known.target
-        self.known[target.id] = after or accept(target, self.store.latest_runs().get(target.id), self.now)
+        self.known[target.id] = after or accept(target, self.store.latest_runs([target.id]).get(target.id), self.now)
         if after is None:
             self.truth.followed.discard(target.id)
 
@@ -148,15 +144,12 @@ class Story(RuleBasedStateMachine):
     def the_disk_breaks_or_heals(self) -> None:
         """From now on every write fails, or none."""
         self.broken = not self.broken
-        with self.store._engine.connect() as connection:
-            connection.exec_driver_sql(f"PRAGMA query_only = {int(self.broken)}")
-        self.now += RETRY_AFTER
-        self.store.flush()
+        set_broken(self.store, broken=self.broken)
 
     @rule()
     def the_process_is_killed(self) -> None:
         """What was not written is forgotten, by the truth too; the next process reads it again."""
-        self.store._engine.dispose()
+        kill(self.store)
         self.truth = self.written.copy()
         self.start()
 
@@ -170,6 +163,7 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def no_total_goes_back(self) -> None:
         """A counter that was ever scraped is never lower, not over a kill either."""
+        self.store.flush()
         totals = self.store.counters()
         assert {
             series: totals.get(series, 0.0) for series in self.shown if totals.get(series, 0.0) < self.shown[series]
@@ -179,7 +173,7 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def each_run_is_counted_once(self) -> None:
         """Once all is written, the totals are the truth's."""
-        if self.store._backlog:
+        if not self.store.flush():
             assert self.broken
             return
         self.written = self.truth.copy()

@@ -22,7 +22,7 @@ from exporter.metrics.task_history import HistoryLog, TaskHistory
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
-from exporter.store.run_table import RunPage, RunQuery
+from exporter.store.run_table import FoundRuns, RunQuery
 from exporter.web.app import create_app, create_callback_app
 from exporter.web.auth import OPEN_POLICY, CurrentPolicy, WebPolicy
 from exporter.web.endpoints import UNSIGNED_BURST, UNSIGNED_PER_SECOND
@@ -139,13 +139,13 @@ class FakeQueries:
         """One account has nearly all apps."""
         return None if app_id in self.orphaned else "default"
 
-    def stopped_runs(self, wanted: RunQuery) -> RunPage:
+    def stopped_runs(self, wanted: RunQuery) -> FoundRuns:
         """All of them; what is wanted is kept."""
         if self.breaks is not None:
             raise self.breaks
         self.wanted.append(wanted)
         page = tuple(self.runs[wanted.offset : wanted.offset + wanted.limit])
-        return RunPage(len(self.runs), page, tuple(self.labels for _ in page))
+        return FoundRuns(len(self.runs), page, tuple(self.labels for _ in page))
 
     def accounts(self) -> dict[str, AccountNumbers]:
         """As the test says."""

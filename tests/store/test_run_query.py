@@ -1,19 +1,20 @@
-"""The stopped runs: asked for by time, app, status, reason and text; the latest end first."""
+"""Stopped runs are found by time, app, status, reason and text; the latest end comes first."""
+
+from collections.abc import Iterator
 
 import pytest
-from sqlalchemy.engine import Engine
 
 from exporter.enums import Status, StopReason
 from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.store.opening import open_engine
-from exporter.store.run_table import RunQuery, status_of, stopped_runs
+from exporter.store.run_table import FoundRuns, RunQuery, status_of, stopped_runs
 from exporter.store.store import Store
+from tests.support.state import LIMIT, open_store
 
 
 def run(name: str, end_seen: float | None, reason: StopReason | None, status: Status | None, app: str = "app") -> Run:
-    """One run, over or not."""
+    """One run, ended or not."""
     entered = frozenset({Status.RUNNING} | ({status} if status else set()))
     last = Task(status, stop_reason=reason) if status else None
     return Run(TargetId(app, "Room_1", name), 1.0, 2.0, entered, reason, end_seen, last)
@@ -29,18 +30,22 @@ RUNS = (
 
 
 @pytest.fixture
-def engine() -> Engine:
+def store() -> Iterator[Store]:
     """A state with these runs."""
-    engine = open_engine("sqlite://")
-    store = Store(engine, lambda: 0.0, lambda *_args, **_more: None)
-    store.labels_of = lambda target: {"team": "教育"} if target.task_id == "late" else {}
-    store.record(StateChange(RUNS))
-    store.flush()
-    return engine
+    made = open_store()
+    made.labels_of = lambda target: {"team": '教育 "7%"'} if target.task_id == "late" else {}
+    made.wait(made.record(StateChange(RUNS)), LIMIT)
+    yield made
+    made.close()
+
+
+def find(store: Store, query: RunQuery) -> FoundRuns:
+    """Ask as the pages do."""
+    return store.search(lambda connection: stopped_runs(connection, query))
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("query", "expected"),
     [
         (RunQuery(0.0), ["late", "other", "lost", "early"]),
         (RunQuery(200.0, 300.0), ["other", "lost"]),
@@ -51,21 +56,22 @@ def engine() -> Engine:
         (RunQuery(0.0, text="LAT"), ["late"]),
         (RunQuery(0.0, text="m_1", limit=1), ["late"]),
         (RunQuery(0.0, text="m%1"), []),
+        (RunQuery(0.0, text="教育"), ["late"]),
+        (RunQuery(0.0, text='"7%"'), ["late"]),
+        (RunQuery(0.0, text="\0"), []),
+        (RunQuery(0.0, app_id="\0"), []),
         (RunQuery(0.0, limit=2, offset=1), ["other", "lost"]),
         (RunQuery(0.0, target=TargetId("app", "Room_1", "early")), ["early"]),
         (RunQuery(0.0, target=TargetId("app", "Room_1", "live")), []),
     ],
 )
-def test_which_are_found(engine: Engine, wanted: RunQuery, expected: list[str]) -> None:
-    """The latest end first; one that goes on is none of them."""
-    with engine.connect() as connection:
-        found = stopped_runs(connection, wanted)
-    assert [run.target.task_id for run in found.runs] == expected
+def test_which_are_found(store: Store, query: RunQuery, expected: list[str]) -> None:
+    """A run that goes on is none of them; `text` is in an id or in the labels."""
+    assert [run.target.task_id for run in find(store, query).runs] == expected
 
 
-def test_how_many_fit(engine: Engine) -> None:
-    """Whatever the page; what comes back is the run as it was recorded."""
-    with engine.connect() as connection:
-        found = stopped_runs(connection, RunQuery(0.0, limit=1))
-    assert (found.total, found.runs, found.labels) == (4, (RUNS[1],), ({"team": "教育"},))
+def test_how_many_match(store: Store) -> None:
+    """The total does not depend on the page; a run comes back as it was recorded, with its labels."""
+    found = find(store, RunQuery(0.0, limit=1))
+    assert (found.total, found.runs, found.labels) == (4, (RUNS[1],), ({"team": '教育 "7%"'},))
     assert [status_of(run) for run in RUNS[:3]] == [Status.ENDED, Status.FAILED, None]

@@ -10,10 +10,12 @@ import pytest
 from exporter.enums import StopReason
 from exporter.errors import StartError
 from exporter.model.callback import NO_PAGES
-from exporter.store import migration, preparing
-from exporter.store.opening import open_engine
+from exporter.model.target import TargetId
+from exporter.store import migrations
+from exporter.store.database import open_sqlite
 from exporter.store.schema import SCHEMA_VERSION
 from exporter.store.store import Store
+from tests.support.state import open_store
 
 FIRST_RELEASE = """
 CREATE TABLE meta (schema_version INTEGER NOT NULL);
@@ -32,6 +34,7 @@ INSERT INTO runs VALUES ('app', 'room', 'task', 50.5, 40.25, 'ended running', 'S
 INSERT INTO totals VALUES ('run_stops', 'app', 'StopByAPI', '', 7.0);
 """
 """As the first release made it: its tables, a run that has stopped, a total."""
+TASKS = [TargetId("app", "room", name) for name in ("task", "new")]
 
 
 @pytest.fixture
@@ -62,13 +65,13 @@ def beside(file: Path) -> set[str]:
 
 def ledger_of(file: Path) -> Store:
     """The state at work."""
-    return Store(open_engine(f"sqlite:///{file}"), lambda: 0.0, lambda *_, **__: None)
+    return open_store(file)
 
 
 def test_what_it_holds_goes_on(old: Path) -> None:
     """Its run is known, with no page events, and its counter stands where it stood."""
     store = ledger_of(old)
-    (run,) = store.latest_runs().values()
+    (run,) = store.latest_runs(TASKS).values()
     assert (run.first_seen, run.start, run.stopped, run.earlier) == (50.5, 40.25, StopReason.STOP_BY_API, (1.5, 2.5))
     assert run.pages == NO_PAGES
     assert sum(store.counters().values()) == 7.0
@@ -104,7 +107,7 @@ def test_the_release_before_reads_and_writes_it_still(old: Path) -> None:
         connection.execute(f"INSERT INTO runs ({names}) VALUES ('app', 'room', 'new', 60.0, 'running', '')")
         connection.commit()
     store = ledger_of(old)
-    assert {run.pages for run in store.latest_runs().values()} == {NO_PAGES}
+    assert {run.pages for run in store.latest_runs(TASKS).values()} == {NO_PAGES}
     store.close()
     assert rows(old, "SELECT schema_version FROM meta") == [(SCHEMA_VERSION,)]
 
@@ -113,21 +116,22 @@ def test_without_a_copy_nothing_is_changed(old: Path) -> None:
     """A full disk stops the start with a sentence, and the state is as it was."""
     old.with_name("state.db.schema-1.part").mkdir()
     before = columns(old, "runs")
-    with pytest.raises(StartError, match=r"cannot be copied to state\.db\.schema-1 before it is brought up to date"):
-        open_engine(f"sqlite:///{old}")
+    with pytest.raises(StartError, match=r"cannot be copied to state\.db\.schema-1 before it is migrated"):
+        open_sqlite(old)
     assert columns(old, "runs") == before
 
 
 def test_a_process_that_dies_midway_has_changed_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is missing is added in the transaction that opens the state, or none of it."""
+    add_missing = migrations.add_missing
 
-    def die(connection: object, found: migration.Columns) -> None:
-        migration.add(connection, found)  # type: ignore[arg-type]  # a connection, passed on
+    def die(connection: object, found: migrations.Columns) -> None:
+        add_missing(connection, found)  # type: ignore[arg-type]  # a connection, passed on
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(preparing, "add", die)
+    monkeypatch.setattr(migrations, "add_missing", die)
     with pytest.raises(KeyboardInterrupt):
-        open_engine(f"sqlite:///{old}")
+        open_sqlite(old)
     monkeypatch.undo()
     assert "page_refreshes" not in columns(old, "runs")
     assert rows(old, "SELECT name FROM sqlite_master WHERE name = 'heard_callbacks'") == []
@@ -146,6 +150,6 @@ def test_a_later_release_s_additions_are_left_alone(old: Path) -> None:
     ledger_of(old).close()
     added(["ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'calm'", "CREATE TABLE moods (mood TEXT)"], old)
     store = ledger_of(old)
-    assert len(store.latest_runs()) == 1
+    assert len(store.latest_runs(TASKS)) == 1
     store.close()
     assert rows(old, "SELECT mood FROM runs") == [("calm",)]

@@ -1,0 +1,105 @@
+"""Stored targets: what `add`, `replace` and `remove` return from is in the state, or nothing has changed."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.enums import Source
+from exporter.errors import StartError, StateError
+from exporter.model.target import TargetId
+from exporter.store.stored_targets import StoredTarget, StoredTargets
+from tests.support.state import LIMIT
+
+if TYPE_CHECKING:
+    from tests.store.conftest import World
+
+ONE, TWO, THREE = (TargetId("app", "room", name) for name in ("one", "two", "three"))
+FIRST = StoredTarget({"team": "edu", "__expected_start__": "1768465805", "page": "\u8bfe"}, 100.5)
+LATER = StoredTarget({}, 200.25)
+
+
+def test_what_was_added_is_there_after_a_kill(world: "World") -> None:
+    """With its labels and time, once the call has returned; adding again replaces both."""
+    store = world.open()
+    pushed = StoredTargets(store, Source.PUSH)
+    pushed.add({ONE: FIRST, TWO: FIRST})
+    pushed.add({TWO: LATER})
+    world.kill(store)
+    assert StoredTargets(world.open(), Source.PUSH).all() == {ONE: FIRST, TWO: LATER}
+
+
+def test_sources_share_the_table_and_nothing_else(world: "World") -> None:
+    """Replacing leaves the new ones, removing deletes these alone, and another source's rows stay."""
+    store = world.open()
+    pushed, other = StoredTargets(store, Source.PUSH), StoredTargets(store, Source.CALLBACK)
+    pushed.add({ONE: FIRST, TWO: FIRST})
+    other.add({ONE: LATER, TWO: LATER})
+    pushed.replace({TWO: LATER, THREE: FIRST})
+    assert pushed.all() == {TWO: LATER, THREE: FIRST}
+    pushed.remove([TWO, ONE])
+    pushed.remove([])
+    assert (pushed.all(), other.all()) == ({THREE: FIRST}, {ONE: LATER, TWO: LATER})
+    pushed.replace({})
+    assert pushed.all() == {}
+
+
+def test_a_write_that_fails_changes_nothing(world: "World") -> None:
+    """A locked state is a StateError and a failed write; it works later."""
+    pushed = StoredTargets(world.open(), Source.PUSH)
+    pushed.add({ONE: FIRST})
+    with world.locked():
+        changes: list[Callable[[], None]] = [
+            lambda: pushed.add({TWO: FIRST}),
+            lambda: pushed.replace({TWO: FIRST}),
+            lambda: pushed.remove([ONE]),
+        ]
+        for change in changes:
+            with pytest.raises(StateError, match="the state cannot be written"):
+                change()
+    assert (world.failures >= 3, pushed.all()) == (True, {ONE: FIRST})
+
+
+def test_what_is_kept_is_tried_until_it_is_written(world: "World") -> None:
+    """In its order, without a wait."""
+    store = world.open()
+    drained = StoredTargets(store, "drained")
+    with world.locked():
+        drained.keep({ONE: FIRST, TWO: FIRST})
+        assert not store.flush(LIMIT)
+        drained.drop([ONE])
+    assert store.flush(LIMIT)
+    assert drained.all() == {TWO: FIRST}
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_half_a_replacement_is_none(world: "World") -> None:
+    """When the second half of a change cannot be written, the first is undone."""
+    pushed = StoredTargets(world.open(), Source.PUSH)
+    pushed.add({ONE: FIRST})
+    world.change(
+        "CREATE TRIGGER no BEFORE INSERT ON pushed_targets WHEN NEW.task_id = 'two' "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+    with pytest.raises(StateError):
+        pushed.replace({THREE: FIRST, TWO: FIRST})
+    assert pushed.all() == {ONE: FIRST}
+
+
+@pytest.mark.parametrize("labels", ["nonsense", "[1]", "7"])
+def test_rows_that_cannot_be_read(world: "World", labels: str) -> None:
+    """A row of another program is a StartError with a sentence."""
+    pushed = StoredTargets(world.open(), Source.PUSH)
+    pushed.add({ONE: FIRST})
+    world.change(f"UPDATE pushed_targets SET labels = '{labels}'")
+    with pytest.raises(StartError, match="the targets in the state cannot be read"):
+        pushed.all()
+
+
+def test_many(world: "World") -> None:
+    """20,000 targets are one transaction."""
+    store = world.open()
+    many = {TargetId("app", "room", str(number)): FIRST for number in range(20_000)}
+    pushed = StoredTargets(store, Source.PUSH)
+    store.wait(store.change(pushed._adding(many)), LIMIT)
+    assert pushed.all() == many
