@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import (
@@ -128,7 +128,7 @@ class LeaderExposition(Exposition):
         self._standby = standby
         self._leads = leads
 
-    def pieces(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> list[bytes]:
+    def pieces(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> Iterator[bytes]:
         """As the role that is in force."""
         exposition = self._leader if self._leads() else self._standby
         return exposition.pieces(fmt, names, per_task=per_task)
