@@ -20,6 +20,7 @@ from exporter.simulator.replies import (
     VendorReply,
     failure,
     not_found,
+    outcome_of,
 )
 
 CANARY = "canary-vendor-message"
@@ -62,14 +63,19 @@ def _over_qps(incident: Incident) -> VendorReply:
     return failure(incident.metadata, error, f"The request exceeds the limit. {CANARY}")
 
 
-def _plain(status: int, *headers: tuple[str, str], outcome: Outcome = Outcome.REFUSED) -> Fault:
+def _plain(status: int, *headers: tuple[str, str]) -> Fault:
     """An answer of what stands before the vendor's gateway."""
+    outcome = outcome_of(VendorError("", status))
     body = f"{status} {CANARY}\n".encode()
     return lambda _: VendorReply(status, None, outcome, headers, body=body, content_type="text/plain")
 
 
-def _too_many(retry_after: Callable[[Incident], str]) -> Fault:
-    return lambda incident: _plain(429, ("Retry-After", retry_after(incident)), outcome=Outcome.THROTTLED)(incident)
+def _too_many(*, as_date: bool) -> Fault:
+    def fault(incident: Incident) -> VendorReply:
+        date = formatdate(incident.at + incident.retry_after, usegmt=True)
+        return _plain(429, ("Retry-After", date if as_date else str(incident.retry_after)))(incident)
+
+    return fault
 
 
 def _not_found(form: NotFoundForm) -> Fault:
@@ -117,6 +123,10 @@ def _of_another_type(_name: str, value: Any) -> Any:
     return "none of these" if isinstance(value, (int, float, list)) else [value]
 
 
+def _odd_field(name: str, value: Any) -> Any:
+    return value if name == "Status" else _of_another_type(name, value)
+
+
 def _as_text(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _as_text(key, item) for key, item in value.items()}
@@ -134,36 +144,24 @@ class FaultMode(Explained):
     THROTTLE = "throttle", "FlowLimitExceeded.QPSOverLimit, on HTTP 200 unless the style says otherwise", _over_qps
     THROTTLE_SECONDS = (
         "throttle_seconds",
-        "HTTP 429 without an envelope, Retry-After in seconds",
-        _too_many(lambda incident: str(incident.retry_after)),
+        "a plain HTTP 429, Retry-After in seconds",
+        _too_many(as_date=False),
     )
-    THROTTLE_DATE = (
-        "throttle_date",
-        "HTTP 429 without an envelope, Retry-After as a date",
-        _too_many(lambda incident: formatdate(incident.at + incident.retry_after, usegmt=True)),
-    )
+    THROTTLE_DATE = "throttle_date", "a plain HTTP 429, Retry-After as a date", _too_many(as_date=True)
     SERVER_ERROR = "server_error", "InternalError, HTTP 500", _refusal(replies.INTERNAL_ERROR)
 
     INVALID_ACCESS_KEY = "invalid_access_key", "InvalidAccessKey", _refusal(replies.INVALID_ACCESS_KEY)
     INVALID_SIGNATURE = "invalid_signature", "SignatureDoesNotMatch", _refusal(replies.SIGNATURE_MISMATCH)
     INVALID_AUTHORIZATION = "invalid_authorization", "InvalidAuthorization", _refusal(replies.INVALID_AUTHORIZATION)
     INVALID_CREDENTIAL = "invalid_credential", "InvalidCredential", _refusal(replies.INVALID_CREDENTIAL)
-    NO_SIGNATURE = (
-        "no_signature",
-        "MissingAuthenticationToken, as behind a proxy that drops headers",
-        _refusal(replies.MISSING_TOKEN),
-    )
+    NO_SIGNATURE = "no_signature", "MissingAuthenticationToken, as if a proxy drops it", _refusal(replies.MISSING_TOKEN)
     EXPIRED_TOKEN = "expired_token", "InvalidSecretToken", _refusal(replies.INVALID_SECRET_TOKEN)
     LACK_POLICY = "lack_policy", "LackPolicy", _refusal(replies.LACK_POLICY)
     CLOCK = "clock", "the simulator's clock is an hour ahead: InvalidTimestamp, and its Date says why"
 
     APP_DENIED = "app_denied", "AccessDenied.NoPermissionForApp", _refusal(replies.NO_PERMISSION_FOR_APP)
     APP_OF_ANOTHER_PROJECT = "app_of_another_project", "LackProjectPolicy", _refusal(replies.LACK_PROJECT_POLICY)
-    APP_OF_ANOTHER_ACCOUNT = (
-        "app_of_another_account",
-        "InvalidParameter.AccountIdMismatch",
-        _refusal(replies.WRONG_OWNER),
-    )
+    APP_OF_ANOTHER_ACCOUNT = "app_of_another_account", replies.WRONG_OWNER.code, _refusal(replies.WRONG_OWNER)
     APP_UNKNOWN = "app_unknown", "InvalidParameter.NotExistAppId", _refusal(replies.UNKNOWN_APP)
 
     NOT_FOUND_ERROR = "not_found_error", "no such task: an error of its own", _not_found(NotFoundForm.ERROR)
@@ -175,30 +173,18 @@ class FaultMode(Explained):
     HTTP_400 = "http_400", "a plain 400", _plain(400)
     HTTP_403 = "http_403", "a plain 403, as a firewall's", _plain(403)
     HTTP_404 = "http_404", "a plain 404", _plain(404)
-    HTTP_500 = "http_500", "a plain 500", _plain(500, outcome=Outcome.FAILED)
-    HTTP_502 = "http_502", "a plain 502", _plain(502, outcome=Outcome.FAILED)
-    HTTP_503 = (
-        "http_503",
-        "a plain 503 with Retry-After",
-        _plain(503, ("Retry-After", "1"), outcome=Outcome.FAILED),
-    )
+    HTTP_500 = "http_500", "a plain 500", _plain(500)
+    HTTP_502 = "http_502", "a plain 502", _plain(502)
+    HTTP_503 = "http_503", "a plain 503 with Retry-After", _plain(503, ("Retry-After", "1"))
     REDIRECT = "redirect", "a 302 to another path", _plain(302, ("Location", "/elsewhere"))
 
     HTML = "html", "a page in place of JSON, as a captive portal's", _body(lambda _: HTML_PAGE, "text/html")
     EMPTY = "empty", "no body", _body(lambda _: b"")
     CUT_JSON = "cut_json", "half a document with the right length", _body(_cut)
     LIST = "list", "the document in a list", _document(lambda document: [document])
-    STRANGE_JSON = (
-        "strange_json",
-        "JSON of another API",
-        _document(lambda _: {"status": "ok", "message": CANARY}),
-    )
+    STRANGE_JSON = "strange_json", "JSON of another API", _document(lambda _: {"message": CANARY})
     WRONG_TYPES = "wrong_types", "no field of the right type", _fields(_of_another_type)
-    ODD_FIELDS = (
-        "odd_fields",
-        "no field of the right type, except Status",
-        _fields(lambda name, value: value if name == "Status" else _of_another_type(name, value)),
-    )
+    ODD_FIELDS = "odd_fields", "no field of the right type, except Status", _fields(_odd_field)
     NUMBERS_AS_TEXT = "numbers_as_text", "every number written as text", _fields(_as_text)
     HUGE = "huge", "8 MiB", _body(lambda document: json.dumps(document).encode()[:-1] + PADDING)
 
@@ -206,11 +192,7 @@ class FaultMode(Explained):
     TRICKLE = "trickle", "a byte now and then", _sent(Sending.DRIPPING)
     CLOSE = "close", "the connection is closed before an answer", _sent(Sending.CLOSED)
     RESET = "reset", "the connection is reset before an answer", _sent(Sending.RESET)
-    RESET_HALFWAY = (
-        "reset_halfway",
-        "the connection is reset in the middle of an answer",
-        _sent(Sending.RESET_HALFWAY),
-    )
+    RESET_HALFWAY = "reset_halfway", "the connection is reset in an answer's middle", _sent(Sending.RESET_HALFWAY)
 
     CONNECTION_REFUSED = "connection_refused", "no process listens (Linux)"
     NO_TLS = "no_tls", "a plain answer on the port of an https endpoint"

@@ -13,30 +13,11 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from exporter.model.target import ID_PATTERN, TargetId
+from exporter.simulator import replies
 from exporter.simulator.faults import Faults
 from exporter.simulator.fleet import Action, Fleet, state_document, states, truth_document
 from exporter.simulator.lifecycle import RunPlan, begin_run, queryable, read_settings, task_document
-from exporter.simulator.replies import (
-    BAD_BODY,
-    EMPTY_BODY,
-    ILLEGAL_APP_ID,
-    ILLEGAL_ROOM_ID,
-    INVALID_ACTION,
-    INVALID_PARAMETER,
-    MISSING_PARAMETER,
-    OVER_QPS,
-    SERVICE_NOT_FOUND,
-    TASK_NOT_FOUND,
-    WRONG_OWNER,
-    CallMetadata,
-    Outcome,
-    Refusal,
-    ReplyStyle,
-    VendorReply,
-    failure,
-    not_found,
-    success,
-)
+from exporter.simulator.replies import CallMetadata, Outcome, Refusal, ReplyStyle, VendorReply
 from exporter.simulator.signature_check import ApiRequest, SimulatedAccount, check_signature, owns
 
 GET_TASK = "GetWebCastTask"
@@ -45,7 +26,7 @@ QPS = {GET_TASK: 60, "StartWebcast": 150, "StopWebcast": 150}
 START_DELAY = 1.0
 """Seconds from StartWebcast until the task runs."""
 STARTED_ALREADY = "The task has been started. Please do not call the startup task interface repeatedly"
-ILLEGAL_ID = {"AppId": ILLEGAL_APP_ID, "RoomId": ILLEGAL_ROOM_ID, "TaskId": INVALID_PARAMETER}
+ILLEGAL_ID = {"AppId": replies.ILLEGAL_APP_ID, "RoomId": replies.ILLEGAL_ROOM_ID, "TaskId": replies.INVALID_PARAMETER}
 MAX_CALLS_KEPT = 200_000
 MAX_TASKS_SHOWN = 500
 PAGE = """<!DOCTYPE html>
@@ -175,7 +156,7 @@ class Gateway:
             account = check_signature(request, self.accounts, self.region, at + self.faults.clock_ahead)
             reply = self._call(account, request, params, metadata, at)
         except Refusal as refusal:
-            reply = failure(metadata, refusal.error, str(refusal))
+            reply = replies.failure(metadata, refusal.error, str(refusal))
         if action == GET_TASK:
             if account is not None:
                 reply = self.faults.apply(reply, metadata, self.style, target, at)
@@ -193,19 +174,19 @@ class Gateway:
         fields = _fields(request.body) if request.method == "POST" else params
         target = target_of(fields)
         if not owns(account, target.app_id, self.accounts):
-            raise Refusal(WRONG_OWNER, "Check owner failed")
+            raise Refusal(replies.WRONG_OWNER, "Check owner failed")
         action = metadata.action
         limit = self._limits.setdefault((action, account.name), SlidingWindowLimit(self._qps[action]))
         if not limit.admit(at):
             status = self.style.throttle_http_status
-            raise Refusal(OVER_QPS._replace(http_status=status), "The request exceeds the QPS limit.")
+            raise Refusal(replies.OVER_QPS._replace(http_status=status), "The request exceeds the QPS limit.")
         if action == GET_TASK:
             return get_task(self.fleet, target, at, self.style, metadata)
         if action == "StartWebcast":
-            return success(metadata, _start(self.fleet, target, fields, at))
+            return replies.success(metadata, _start(self.fleet, target, fields, at))
         if not self.fleet.stop(target):
-            raise Refusal(TASK_NOT_FOUND, f"The task {target} does not exist or has been stopped.")
-        return success(metadata, "ok")
+            raise Refusal(replies.TASK_NOT_FOUND, f"The task {target} does not exist or has been stopped.")
+        return replies.success(metadata, "ok")
 
     def _page(self, request: ApiRequest, at: float) -> VendorReply | None:
         """The answer of an unsigned page; None when the request is for the API."""
@@ -275,7 +256,7 @@ def target_of(fields: Mapping[str, Any]) -> TargetId:
     for name, illegal in ILLEGAL_ID.items():
         value = fields.get(name)
         if not value:
-            raise Refusal(MISSING_PARAMETER, f"The required parameter {name} is missing.")
+            raise Refusal(replies.MISSING_PARAMETER, f"The required parameter {name} is missing.")
         if not isinstance(value, str) or not ID_PATTERN.fullmatch(value):
             raise Refusal(illegal, f"{name} {value!r} is illegal.")
     return TargetId(*(fields[name] for name in ILLEGAL_ID))
@@ -286,8 +267,8 @@ def get_task(fleet: Fleet, target: TargetId, at: float, style: ReplyStyle, metad
     now = int(at * 1000)
     run = fleet.run(target, now)
     if run is None or not queryable(run, now):
-        return not_found(metadata, style, target)
-    return success(metadata, style.result(task_document(run, now)))
+        return replies.not_found(metadata, style, target)
+    return replies.success(metadata, style.result(task_document(run, now)))
 
 
 def _start(fleet: Fleet, target: TargetId, fields: Mapping[str, Any], at: float) -> str:
@@ -295,26 +276,26 @@ def _start(fleet: Fleet, target: TargetId, fields: Mapping[str, Any], at: float)
     try:
         settings = read_settings(fields)
     except ValueError as error:
-        raise Refusal(INVALID_PARAMETER, f"{error} is missing or out of range.") from None
+        raise Refusal(replies.INVALID_PARAMETER, f"{error} is missing or out of range.") from None
     return "ok" if fleet.start(target, begin_run(RunPlan(settings, starts=START_DELAY), at)) else STARTED_ALREADY
 
 
 def _check_action(request: ApiRequest, params: Mapping[str, str]) -> None:
     if request.path != "/":
-        raise Refusal(SERVICE_NOT_FOUND, f"There is nothing at {request.path}.")
+        raise Refusal(replies.SERVICE_NOT_FOUND, f"There is nothing at {request.path}.")
     action = params.get("Action")
     method = "GET" if action == GET_TASK else "POST"
     if action not in QPS or params.get("Version") not in VERSIONS or request.method != method:
-        raise Refusal(INVALID_ACTION, "Could not find this action and version for this method.")
+        raise Refusal(replies.INVALID_ACTION, "Could not find this action and version for this method.")
 
 
 def _fields(body: bytes) -> Mapping[str, Any]:
     if not body:
-        raise Refusal(EMPTY_BODY, "The body is empty.")
+        raise Refusal(replies.EMPTY_BODY, "The body is empty.")
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise Refusal(BAD_BODY, "The body is no JSON object.")
+        raise Refusal(replies.BAD_BODY, "The body is no JSON object.")
     return fields

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
+from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 
 from exporter.model.target import TargetId
@@ -181,7 +182,7 @@ def outcome_of(error: VendorError) -> Outcome:
     """How a call ends that is answered with this error."""
     if error == TASK_NOT_FOUND:
         return Outcome.ANSWERED
-    if error.code == OVER_QPS.code:
+    if error.code == OVER_QPS.code or error.http_status == HTTPStatus.TOO_MANY_REQUESTS:
         return Outcome.THROTTLED
     return Outcome.FAILED if error.http_status >= INTERNAL_ERROR.http_status else Outcome.REFUSED
 

@@ -9,18 +9,8 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from exporter.model.credentials import Credentials
-from exporter.simulator.replies import (
-    INVALID_ACCESS_KEY,
-    INVALID_AUTHORIZATION,
-    INVALID_CREDENTIAL,
-    INVALID_SECRET_TOKEN,
-    INVALID_TIMESTAMP,
-    MISSING_REQUEST_INFO,
-    MISSING_SIGNATURE,
-    MISSING_TOKEN,
-    SIGNATURE_MISMATCH,
-    Refusal,
-)
+from exporter.simulator import replies
+from exporter.simulator.replies import Refusal
 from exporter.volcengine.signing import (
     ALGORITHM,
     cached_signing_key,
@@ -75,11 +65,11 @@ def check_signature(
     date = _date(request.headers, at)
     account, key = _key(accounts, access_key)
     if not hmac.compare_digest(key.session_token.encode(), request.headers.get("x-security-token", "").encode()):
-        raise Refusal(INVALID_SECRET_TOKEN, "The security token is invalid or expired.")
+        raise Refusal(replies.INVALID_SECRET_TOKEN, "The security token is invalid or expired.")
     if scope != credential_scope(date, region):
-        raise Refusal(INVALID_CREDENTIAL, f"The credential scope {scope} is not this service's.")
+        raise Refusal(replies.INVALID_CREDENTIAL, f"The credential scope {scope} is not this service's.")
     if not hmac.compare_digest(_signature(request, names, key, date, region).encode(), given.encode()):
-        raise Refusal(SIGNATURE_MISMATCH, "The request signature we calculated does not match.")
+        raise Refusal(replies.SIGNATURE_MISMATCH, "The request signature we calculated does not match.")
     return account
 
 
@@ -94,27 +84,27 @@ def _authorization(headers: Mapping[str, str]) -> tuple[str, str, set[str], str]
     """Access key, scope, names of the signed headers and signature."""
     header = headers.get("authorization")
     if not header:
-        raise Refusal(MISSING_TOKEN, "The Authorization header is missing.")
+        raise Refusal(replies.MISSING_TOKEN, "The Authorization header is missing.")
     algorithm, _, rest = header.partition(" ")
     parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     access_key, _, scope = parts.get("Credential", "").partition("/")
     if algorithm != ALGORITHM or not access_key or not parts.get("SignedHeaders"):
-        raise Refusal(INVALID_AUTHORIZATION, "The Authorization header is malformed.")
+        raise Refusal(replies.INVALID_AUTHORIZATION, "The Authorization header is malformed.")
     if not parts.get("Signature"):
-        raise Refusal(MISSING_SIGNATURE, "The Authorization header has no Signature.")
+        raise Refusal(replies.MISSING_SIGNATURE, "The Authorization header has no Signature.")
     return access_key, scope, set(parts["SignedHeaders"].split(";")), parts["Signature"]
 
 
 def _date(headers: Mapping[str, str], at: float) -> str:
     date = headers.get("x-date")
     if not date:
-        raise Refusal(MISSING_REQUEST_INFO, "The X-Date header is missing.")
+        raise Refusal(replies.MISSING_REQUEST_INFO, "The X-Date header is missing.")
     try:
         signed = datetime.strptime(date if X_DATE.fullmatch(date) else "", "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise Refusal(INVALID_TIMESTAMP, f"X-Date {date} is malformed.") from None
+        raise Refusal(replies.INVALID_TIMESTAMP, f"X-Date {date} is malformed.") from None
     if abs(at - signed.timestamp()) > LIFETIME:
-        raise Refusal(INVALID_TIMESTAMP, f"The request of {date} is expired, or its signing time is in the future.")
+        raise Refusal(replies.INVALID_TIMESTAMP, f"The request of {date} is expired, or signed in the future.")
     return date
 
 
@@ -123,17 +113,17 @@ def _key(accounts: tuple[SimulatedAccount, ...], access_key: str) -> tuple[Simul
         for key in account.keys:
             if key.access_key == access_key:
                 return account, key
-    raise Refusal(INVALID_ACCESS_KEY, f"The access key {access_key} does not exist.")
+    raise Refusal(replies.INVALID_ACCESS_KEY, f"The access key {access_key} does not exist.")
 
 
 def _signature(request: ApiRequest, names: set[str], key: Credentials, date: str, region: str) -> str:
     """The signature that this request should have. The official Node client does not sign the host."""
     sent = {**request.headers, "host": DEFAULT_PORT.sub("", request.headers.get("host", ""))}
     if not {"x-date"} | ({"x-security-token"} & sent.keys()) <= names <= sent.keys():
-        raise Refusal(SIGNATURE_MISMATCH, "X-Date and the security token must be signed, and what is signed sent.")
+        raise Refusal(replies.SIGNATURE_MISMATCH, "X-Date and the security token must be signed, what is signed sent.")
     digest = hashlib.sha256(request.body).hexdigest()
     if sent.get("x-content-sha256", digest) != digest:
-        raise Refusal(SIGNATURE_MISMATCH, "X-Content-Sha256 is not that of the body.")
+        raise Refusal(replies.SIGNATURE_MISMATCH, "X-Content-Sha256 is not that of the body.")
     headers = {name: sent[name] for name in names}
     first = canonical_request(request.method, request.path, canonical(request.pairs), headers, digest)
     return signature(cached_signing_key(key.secret_key, date[:8], region), string_to_sign(date, region, first))
