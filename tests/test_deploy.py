@@ -73,7 +73,7 @@ def test_the_flags_are_serve_s(manifests: Manifests) -> None:
     assert command == serve.name
     with click.Context(serve, **main.context_settings) as context:
         serve.parse_args(context, list(flags))
-        address = context.params["address"]
+        (address,) = context.params["addresses"]
     port = int(address.rpartition(":")[2])
     (named,) = manifests.container["ports"]
     (service,), (endpoint,) = (

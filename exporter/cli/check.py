@@ -1,31 +1,58 @@
-"""`check`: whether the configuration is good, and whether the API answers to it."""
+"""`check`: whether the configuration is good, whether the API answers to it, and what a captured callback counts."""
 
 import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import click
 
-from exporter.cli.check_callback import check_callback
-from exporter.cli.check_probe import ANY, check_probe
-from exporter.cli.options import BAD_USAGE, coloured, config_file, counted, guide, web_config_file
+from exporter.cli.advice import account_for, explain_error, swapped
+from exporter.cli.options import (
+    BAD_USAGE,
+    coloured,
+    command,
+    config_file,
+    counted,
+    guide,
+    parse_target,
+    web_config_file,
+)
 from exporter.config.checks import warnings
+from exporter.config.credentials import CALLBACK_SECRETS, read_tokens
+from exporter.config.documents import FileFault, read_bytes
 from exporter.config.loader import load
+from exporter.config.schema import Account, Config
+from exporter.config.times import format_duration
+from exporter.discovery.merge import Accepted, AccountOf
 from exporter.discovery.sources import Sources
+from exporter.enums import CallbackOutcome
+from exporter.errors import AppRefused, ConfigError, NotFound, Problem, Rejected, StartError
+from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.service.file_watcher import load_both
+from exporter.service.once import read_once
 from exporter.service.target_manager import take_lists
+from exporter.volcengine.callbacks import CallbackResult, CallbackRules, verify_callback
+from exporter.web.endpoints import MAX_CALLBACK_BYTES
+from exporter.web.serializers import rfc3339
+
+ANY_TASK: Final = "any"
+"""What `--probe` alone stands for."""
+NO_SUCH_ROOM: Final = "webcast-exporter-probe"
+NO_SUCH_APP: Final = "000000000000000000000000"
+ALL_GOOD: Final = "key, signature, clock and right are good"
+
+ADVICE: Final = {
+    CallbackOutcome.BAD_SIGNATURE: (
+        "is its app's secret in callbacks.secret_file, {file}, and this byte for byte what came?"
+    ),
+    CallbackOutcome.IGNORED: "add it to callbacks.event_types if these are the events of WebCast",
+}
 
 
-def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> TargetId | str | None:
-    if value is None or value == ANY:
-        return value
-    try:
-        return TargetId.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-@click.command(
+@command(
     epilog=guide(
         "check --config.file webcast-exporter.yml --probe",
         exits={
@@ -42,15 +69,15 @@ def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
         },
     )
 )
-@config_file(required=True)
+@config_file()
 @click.option(
     "--probe",
     is_flag=False,
-    flag_value=ANY,
-    callback=_triple,
+    flag_value=ANY_TASK,
     metavar="[APP/ROOM/TASK]",
     help="Make one signed call per account: for this task, or for one that cannot exist.",
 )
+@click.argument("ids", nargs=-1, metavar="")
 @click.option(
     "--callback",
     "callback_file",
@@ -60,7 +87,11 @@ def _triple(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 )
 @web_config_file()
 def check(
-    config_file: Path, probe: TargetId | str | None, callback_file: Path | None, web_config_file: Path | None
+    config_file: Path,
+    probe: str | None,
+    ids: tuple[str, ...],
+    callback_file: Path | None,
+    web_config_file: Path | None,
 ) -> None:
     """Check a configuration file; every problem is told at once. Its lists of targets are asked for once.
 
@@ -68,9 +99,12 @@ def check(
 
     With --probe also ask the API. A task that cannot exist is not found when key, signature, clock and right are good.
     """
+    if ids and probe in (None, ANY_TASK):
+        raise click.UsageError(f"got unexpected arguments: {' '.join(ids)}; a task to ask for comes after --probe")
+    target = parse_target([probe, *ids]) if probe not in (None, ANY_TASK) else None
     config, watched = load_both(lambda: load(config_file, os.environ), config_file, web_config_file)
     sources = Sources(config)
-    problems = [f"{feed.place}: {problem}" for feed in sources if (problem := feed.refresh().problem)]
+    problems = [f"{source.place}: {problem}" for source in sources if (problem := source.refresh().problem)]
     accepted, remarks = take_lists(sources.listings(), config)
     sources.close()
     for warning in (*warnings(config), *watched.readable_by_all(config), *problems, *remarks):
@@ -80,8 +114,124 @@ def check(
     if web_config_file:
         click.echo(f"{web_config_file}: good")
     good = [
-        probe is None or check_probe(config, accepted, probe),
-        callback_file is None or check_callback(config, callback_file),
+        probe is None or _probe(config, accepted, target),
+        callback_file is None or _check_callback(config, callback_file),
     ]
     if not all(good):
         raise click.exceptions.Exit(1)
+
+
+# --probe
+
+
+class _Probe(NamedTuple):
+    """What the API answered to an account, which has its `place` in the file."""
+
+    place: str
+    account: Account
+    result: ReadResult
+
+
+def _probe(config: Config, accepted: Accepted, target: TargetId | None) -> bool:
+    """Tell what the API answers, as each answer comes; whether that is good everywhere."""
+    all_good = True
+    for probe in _probes(config, accepted, target):
+        good, sentence = _judge(probe, target)
+        text = f"account {probe.account.name}: {sentence}"
+        click.echo(coloured(text, "green" if good else "red"), err=not good)
+        all_good &= good
+    return all_good
+
+
+def _probes(config: Config, accepted: Accepted, target: TargetId | None) -> Iterator[_Probe]:
+    """Ask the API: the account of the task that is asked for, or else each."""
+    if target:
+        place, account = account_for(config, target)
+        yield _Probe(place, account, read_once(account, target, os.environ, place))
+        return
+    for index, account in enumerate(config.accounts):
+        unknown = TargetId(_app_of(account, accepted), NO_SUCH_ROOM, NO_SUCH_ROOM)
+        place = f"accounts[{index}]"
+        yield _Probe(place, account, read_once(account, unknown, os.environ, place))
+
+
+def _app_of(account: Account, accepted: Accepted) -> str:
+    listed = (target.id.app_id for target in accepted.targets.values() if target.account == account.name)
+    return next(iter((*account.app_ids, *listed)), NO_SUCH_APP)
+
+
+def _judge(probe: _Probe, target: TargetId | None) -> tuple[bool, str]:
+    """Return whether the answer is what it should be, and a sentence."""
+    place, account, result = probe
+    error, task = result.error, result.task
+    if task is not None and result.target.room_id == NO_SUCH_ROOM:
+        return False, (
+            f"the API describes a task that cannot exist ({result.target} is {task.status}); such answers would make "
+            "every removed task a live one for ever: please report the answer of this account's API as an issue"
+        )
+    if task is not None:
+        return True, f"{result.target} is {task.status}; {ALL_GOOD}"
+    if isinstance(error, NotFound):
+        if target is None:
+            return True, f"not found, as it should be; {ALL_GOOD}"
+        unknown = f"{result.target} is not known, or started over 72 hours ago"
+        return False, f"{unknown}\n  {swapped(result.target)}\n  {ALL_GOOD}"
+    # A made-up app is refused by the product, which comes after the check of key and signature.
+    of_the_product = isinstance(error, AppRefused) or (
+        isinstance(error, Rejected) and error.code.startswith("InvalidParameter")
+    )
+    if of_the_product and result.target.app_id == NO_SUCH_APP:
+        return True, "key and signature are good; name an app in app_ids or static_configs to have its right checked"
+    return False, explain_error(error, result, account, place) if error else ""
+
+
+# --callback
+
+
+def _check_callback(config: Config, file: Path) -> bool:
+    """Tell what the body in a file comes to; whether it would be taken. ConfigError while callbacks are off."""
+    secret_file, rules = config.callbacks.secret_file, _rules(config)
+    result = verify_callback(_body(file), rules, time.time())
+    if result.shape.event_type:
+        click.echo(f"{file}: EventType {result.shape.event_type!r}, EventData has {', '.join(result.shape.keys)}")
+    if result.callback is None:
+        advice = ADVICE.get(result.outcome, "").format(file=secret_file)
+        click.echo(f"{file}: {result.outcome}: {result.problem}{f'; {advice}' if advice else ''}", err=True)
+        return False
+    return _tell_callback(config, file, result)
+
+
+def _tell_callback(config: Config, file: Path, result: CallbackResult) -> bool:
+    callback = result.callback
+    assert callback is not None  # noqa: S101 - checked by the caller
+    click.echo(f"{file}: the signature fits")
+    app_id = callback.target.app_id
+    if AccountOf(config.accounts)(app_id) is None:
+        click.echo(f"{file}: ignored: app {app_id} is in no account's app_ids, so that it could not be read", err=True)
+        return False
+    page = callback.page
+    counts = f"counts a page {page.action} for {page.reason}" if page else "counts no page event"
+    click.echo(f"{file}: {counts}; {callback.target} is then a target, and is read at once")
+    for field in result.unexpected:
+        click.echo(f"{file}: {field} has a value that the vendor does not document")
+    if result.outcome is CallbackOutcome.STALE:
+        limit = format_duration(config.callbacks.max_age)
+        click.echo(f"{file}: its EventTime is {rfc3339(callback.at)}; sent now it would be stale (max_age is {limit})")
+    return True
+
+
+def _body(file: Path) -> bytes:
+    try:
+        return read_bytes(file, MAX_CALLBACK_BYTES)
+    except FileFault as fault:
+        refused = ", and would be refused (413)" if "more than" in str(fault) else ""
+        raise StartError(f"{file}: {fault}{refused}") from None
+
+
+def _rules(config: Config) -> CallbackRules:
+    if config.callbacks.secret_file is None:
+        raise ConfigError([Problem(CALLBACK_SECRETS.place, "is needed to check a callback")])
+    secrets = read_tokens(config.callbacks.secret_file, CALLBACK_SECRETS.noun)
+    return CallbackRules(
+        tuple(secret.get_secret_value() for secret in secrets), config.callbacks.event_types, config.callbacks.max_age
+    )

@@ -7,14 +7,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from exporter.bundle.files import LANGUAGES, ExportOptions, bundle
-from exporter.cli.options import example, guide
+from exporter.cli.group import Group
+from exporter.cli.options import Command, example, guide
 from exporter.errors import StartError
 
 EXPORT = "dashboards export monitoring/webcast"
 FILLED_IN = f"{EXPORT} --exporter-url https://webcast.example.internal --language zh --timezone Asia/Shanghai"
 
 
-@click.group(epilog=example(EXPORT))
+@click.group(cls=Group, epilog=example(EXPORT))
 def dashboards() -> None:
     """Work with the bundled dashboards and rules."""
 
@@ -34,6 +35,7 @@ def _zone(_context: click.Context, _parameter: click.Parameter, value: str) -> s
 
 
 @dashboards.command(
+    cls=Command,
     short_help="Write them to a directory.",
     epilog=guide(
         EXPORT,

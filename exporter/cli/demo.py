@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from exporter.cli import logs
-from exporter.cli.options import address, guide, logging_options
+from exporter.cli.options import command, guide, listen_addresses, logging_options
 from exporter.cli.simulate import described
 from exporter.config.loader import parse_config
 from exporter.service import serve as app
@@ -35,7 +35,7 @@ state: {{url: "sqlite://"}}
 """Runs are short at the demo's speed, so that the intervals are too; nothing stays on the disk."""
 
 
-@click.command(
+@command(
     short_help="Show the exporter at work, without an account.",
     epilog=guide(
         "demo --tasks 200",
@@ -43,11 +43,11 @@ state: {{url: "sqlite://"}}
         more={"Beside an exporter that runs": "demo --web.listen-address 127.0.0.1:10970"},
     ),
 )
-@address("--web.listen-address", "127.0.0.1:10960")
+@listen_addresses("127.0.0.1:10960")
 @click.option("--tasks", type=click.IntRange(5, 2_000), default=40, show_default=True, help="Number of tasks.")
 @click.option("--speed", type=click.FloatRange(1, 600), default=60.0, show_default=True, help="Times class time.")
 @logging_options(default_level="warn")
-def demo(address: str, tasks: int, speed: float, log_level: str, log_format: str) -> None:
+def demo(addresses: tuple[str, ...], tasks: int, speed: float, log_level: str, log_format: str) -> None:
     """Show the exporter at work on a simulated fleet: tasks that start, run, freeze, crash, time out and end."""
     logs.configure(log_level, log_format)
     with TemporaryDirectory() as folder, Simulation(SimulationOptions(tasks=tasks, speed=speed)) as simulation:
@@ -58,7 +58,7 @@ def demo(address: str, tasks: int, speed: float, log_level: str, log_format: str
             click.echo(described(simulation))
             click.echo(f"The exporter serves on {listener.url}: look at /metrics. Ctrl-C ends it.")
 
-        app.serve(lambda: config, [address], {}, started=say, end_process=partial(os._exit, 0))
+        app.serve(lambda: config, addresses, {}, started=say, end_process=partial(os._exit, 0))
 
 
 def _config(simulation: Simulation, folder: Path) -> str:

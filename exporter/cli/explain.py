@@ -5,14 +5,13 @@ from typing import Any
 
 import click
 
-from exporter.cli.asking import ask, data_of, url_option
-from exporter.cli.options import BAD_USAGE, guide
+from exporter.cli.options import BAD_USAGE, ask, command, data_of, guide, target_argument, url_option
 from exporter.model.target import TargetId
 
 WIDTH = 16
 
 
-@click.command(
+@command(
     epilog=guide(
         "explain 661e0000000000000000543c Room1 Task1",
         exits={0: "it is a target", 1: "it is none, or no exporter answers", 2: BAD_USAGE},
@@ -23,9 +22,7 @@ WIDTH = 16
         },
     )
 )
-@click.argument("app_id")
-@click.argument("room_id")
-@click.argument("task_id")
+@target_argument()
 @click.option(
     "--output",
     type=click.Choice(["table", "json"]),
@@ -34,15 +31,11 @@ WIDTH = 16
     help="For a person, or a program.",
 )
 @url_option()
-def explain(app_id: str, room_id: str, task_id: str, output: str, url: str) -> None:
+def explain(target: TargetId, output: str, url: str) -> None:
     """Tell why a task has no series, or which.
 
     A running exporter is asked: is it a target, from where, which account reads it, when was it read, when will it be?
     """
-    try:
-        target = TargetId.checked(app_id, room_id, task_id)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
     found = data_of(ask(url, f"/api/v1/tasks/{target}"))
     click.echo(json.dumps(found, indent=2, ensure_ascii=False) if output == "json" else _table(found))
     if not found.get("is_target"):
@@ -50,7 +43,7 @@ def explain(app_id: str, room_id: str, task_id: str, output: str, url: str) -> N
 
 
 def _table(found: dict[str, Any]) -> str:
-    listed = ", ".join(found.get("sources", ())) or "nobody any more: it is drained"
+    listed = ", ".join(found.get("sources", ())) or "no source any more: it is drained"
     rows = {
         "target": "yes" if found.get("is_target") else "no",
         "listed by": listed if found.get("is_target") else None,

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 
-from exporter.cli.accounts import account_for
-from exporter.cli.advice import told
-from exporter.cli.options import BAD_USAGE, coloured, config_file, guide
+from exporter.cli.advice import account_for, explain_error
+from exporter.cli.options import BAD_USAGE, coloured, command, config_file, guide, target_argument
 from exporter.config.loader import load
 from exporter.config.schema import Config
 from exporter.enums import Status
@@ -32,7 +31,7 @@ COLOURS = {
 }
 
 
-@click.command(
+@command(
     epilog=guide(
         "get 661e0000000000000000543c Room1 Task1 --output json",
         exits={0: "the task was read", 1: "the API refuses, or does not know it", 2: BAD_USAGE},
@@ -45,10 +44,8 @@ COLOURS = {
         },
     )
 )
-@click.argument("app_id")
-@click.argument("room_id")
-@click.argument("task_id")
-@config_file(required=False)
+@target_argument()
+@config_file(optional=True)
 @click.option(
     "--output",
     type=click.Choice(["table", "json", "metrics"]),
@@ -56,35 +53,31 @@ COLOURS = {
     show_default=True,
     help="For a person, a program, or a text file collector.",
 )
-def get(app_id: str, room_id: str, task_id: str, config_file: Path | None, output: str) -> None:
-    """Read one task once, by its three ids.
+def get(target: TargetId, config_file: Path | None, output: str) -> None:
+    """Read one task once. Its name may also be APP_ID/ROOM_ID/TASK_ID.
 
     Without --config.file the credentials come from $VOLC_ACCESSKEY, $VOLC_SECRETKEY and $VOLC_SESSION_TOKEN.
     """
-    try:
-        target = TargetId.checked(app_id, room_id, task_id)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
     config = load(config_file, os.environ) if config_file else Config()
     place, account = account_for(config, target)
-    reading = read_once(account, target, os.environ, place)
-    known = _known(reading)
+    result = read_once(account, target, os.environ, place)
+    state = _state(result)
     if output == "metrics":
-        click.echo(_metrics(known), nl=False)
-    elif reading.task is not None:
-        click.echo(_as_json(reading.task) if output == "json" else _as_table(reading.task, known))
-    if reading.error is not None:
-        click.echo(coloured(f"{target}: {told(reading.error, reading, account, place)}", "red"), err=True)
+        click.echo(_metrics(state), nl=False)
+    elif result.task is not None:
+        click.echo(_as_json(result.task) if output == "json" else _as_table(result.task, state))
+    if result.error is not None:
+        click.echo(coloured(f"{target}: {explain_error(result.error, result, account, place)}", "red"), err=True)
         raise click.exceptions.Exit(1)
 
 
-def _known(reading: ReadResult) -> TaskState:
-    return apply_read(TaskState(Target(reading.target, account="")), reading)[0]
+def _state(result: ReadResult) -> TaskState:
+    return apply_read(TaskState(Target(result.target, account="")), result)[0]
 
 
-def _metrics(known: TaskState) -> str:
+def _metrics(state: TaskState) -> str:
     families = [row for row in task_families(Group) if row.family.name != "webcast_task_info"]
-    texts = zip(families, render(known, families), strict=True)
+    texts = zip(families, render(state, families), strict=True)
     return "".join((row.family.heading(openmetrics=False) + text).decode() for row, text in texts if text)
 
 
@@ -92,14 +85,14 @@ def _as_json(task: Task) -> str:
     return json.dumps(asdict(task), indent=2, ensure_ascii=False)
 
 
-def _as_table(task: Task, known: TaskState) -> str:
+def _as_table(task: Task, state: TaskState) -> str:
     rows = {
         "status": coloured(task.status, COLOURS[task.status]),
         "stop reason": task.stop_reason,
         "started": _moment(task.start),
         "ended": _moment(task.end),
         "may run until": _moment(task.deadline),
-        "read at": _moment(known.task_time),
+        "read at": _moment(state.task_time),
         "user": task.user_id,
         "page on": task.source_host,
         "monitors": _monitors(task),

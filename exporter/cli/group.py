@@ -1,58 +1,143 @@
-"""`webcast-exporter`: the group of all commands, and what its exit codes mean."""
+"""`webcast-exporter`: the group of all commands, its errors and exit codes, and the smallest commands."""
 
+import os
+import platform
+import subprocess
+import sys
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import click
 
 from exporter import __version__
 from exporter.cli import logs
-from exporter.cli.options import guide
+from exporter.cli.options import Command, did_you_mean, example, guide
 from exporter.errors import ConfigError, StartError
 
-BAD_USAGE = 2
-FAILED = 1
+BAD_USAGE: Final = 2
+FAILED: Final = 1
+PROGRAM: Final = "webcast-exporter"
+REVISION_VARIABLE: Final = "WEBCAST_EXPORTER_REVISION"
 
-BEGIN = {
-    "With your own account": "check --config.file webcast-exporter.yml --probe",
-    "Then": "serve --config.file webcast-exporter.yml",
+BEGIN: Final = {
+    "With your own account": "check --probe",
+    "Then": "serve",
 }
-COMMANDS = ("check", "dashboards", "demo", "explain", "get", "metrics", "plan", "runs", "serve", "simulate")
-"""Each is the function of its name in the module of its name; none is imported before it is asked for."""
+COMMANDS: Final = (
+    "check", "dashboards", "demo", "explain", "get", "metrics", "plan", "runs", "serve", "simulate", "version",
+)  # fmt: skip
+"""Each is the function of its name in the module of its name, or here; none is imported before it is asked for."""
 
 
-class Commands(click.Group):
-    """Turns our errors into sentences: a bad configuration is exit 2, what this machine cannot serve is exit 1."""
+class Group(click.Group):
+    """Prints every error as `webcast-exporter: sentence` on standard error.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Every name."""
-        return list(COMMANDS)
+    Bad usage and a bad configuration are exit 2, what cannot be done is exit 1.
+    """
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """The command of this name, if there is one."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f"exporter.cli.{cmd_name}"), cmd_name)
-        return command
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is answered with the nearest."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise click.UsageError(f"no such command: {args[0]}{did_you_mean(args[0], self.list_commands(ctx))}", ctx)
+        return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was asked for."""
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line and end the process with its exit code."""
         try:
-            return super().invoke(ctx)
+            code = super().main(*args, **{**extra, "prog_name": PROGRAM, "standalone_mode": False})
+        except click.UsageError as error:
+            if isinstance(error, click.NoSuchOption) and error.possibilities:
+                _tell(f"no such option: {error.option_name}; did you mean {error.possibilities[0]}?")
+            else:
+                _tell(error.format_message())
+            if error.ctx:
+                click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
+            code = BAD_USAGE
         except ConfigError as error:
             for problem in error.problems:
-                click.echo(f"webcast-exporter: {problem}", err=True)
-            ctx.exit(BAD_USAGE)
-        except StartError as error:
-            click.echo(f"webcast-exporter: {error}", err=True)
-            ctx.exit(FAILED)
+                _tell(str(problem))
+            code = BAD_USAGE
+        except (StartError, click.ClickException) as error:
+            _tell(error.format_message() if isinstance(error, click.ClickException) else str(error))
+            code = FAILED
+        except click.Abort:
+            code = FAILED
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+class Commands(Group):
+    """The commands of the program, imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return every name."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of this name, if there is one."""
+        if cmd_name not in COMMANDS:
+            return None
+        here = super().get_command(ctx, cmd_name)
+        command: click.Command = here or getattr(import_module(f"exporter.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+def _tell(sentence: str) -> None:
+    first, *rest = sentence.rstrip(".").splitlines() or [""]
+    words = "\n".join([first[:1].lower() + first[1:] if first[1:2].islower() else first, *rest])
+    click.echo(f"{PROGRAM}: {words}", err=True)
+
+
+def version_text() -> str:
+    """Return version, revision and Python, as the Prometheus projects print them."""
+    return (
+        f"{PROGRAM}, version {__version__} (revision: {revision()})\n"
+        f"  python version: {platform.python_version()}\n"
+        f"  platform: {platform.system().lower()}/{platform.machine()}"
+    )
+
+
+def revision() -> str:
+    """Return the commit that this was made of: the image says it, or the repository that it runs in."""
+    if said := os.environ.get(REVISION_VARIABLE):
+        return said
+    repository = Path(__file__).parent.parent.parent
+    if not (repository / ".git").exists():
+        return "unknown"
+    command = ["git", "-C", str(repository), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=5).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if value and not ctx.resilient_parsing:
+        click.echo(version_text())
+        ctx.exit()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=guide("demo", more=BEGIN))
-@click.version_option(__version__, prog_name="webcast-exporter")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
 def main() -> None:
     """Prometheus exporter for Volcengine RTC WebCast (云录屏).
 
     Exit codes: 0 fine, 1 what was asked for failed, 2 bad usage or bad configuration.
     """
     logs.configure("warn", "logfmt")
+
+
+@main.command(cls=Command, epilog=example("version"))
+def version() -> None:
+    """Show version, revision and Python."""
+    click.echo(version_text())
+
+
+@main.command(cls=Command, epilog=example("metrics > docs/metrics.md"))
+def metrics() -> None:
+    """Print the metric reference as Markdown."""
+    click.echo(import_module("exporter.metrics.reference").reference(), nl=False)

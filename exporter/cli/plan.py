@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from exporter.cli.options import BAD_USAGE, config_file, guide
+from exporter.cli.options import BAD_USAGE, command, config_file, guide
 from exporter.config.loader import load
 from exporter.config.schema import VENDOR_MAX_QPS, Config, Polling
 from exporter.config.times import format_duration
@@ -26,7 +26,7 @@ _Row = tuple[str, str]
 MOST = 1_000_000
 
 
-@click.command(
+@command(
     short_help="Tell whether so many tasks fit.",
     epilog=guide(
         "plan --config.file webcast-exporter.yml --tasks 1440 --starts-per-day 20000",
@@ -34,7 +34,7 @@ MOST = 1_000_000
         more={"The tasks of static_configs": "plan --config.file webcast-exporter.yml"},
     ),
 )
-@config_file(required=True)
+@config_file()
 @click.option(
     "--tasks",
     type=click.IntRange(1, MOST),
@@ -61,10 +61,10 @@ def _account_block(each: AccountPlan, polling: Polling) -> str:
     rows = [
         ("running tasks", f"{load.tasks:,}"),
         ("starts a day", f"{load.starts_per_day:,}"),
-        ("calls needed", f"{found.demand:.1f}/s"),
+        ("calls needed", f"{found.demand:.3f}/s"),
         ("budget (max_qps)", f"{found.budget:g}/s"),
         ("interval in force", _beside(found.interval, "interval", polling.interval)),
-        ("... with most rereads", f"{found.interval_with_rereads:.1f} s, {found.rereads:.2g}/s for stopped targets"),
+        ("... with most rereads", f"{found.interval_with_rereads:.1f} s, {found.rereads:.3f}/s for stopped targets"),
         ("fast interval in force", _beside(found.fast_interval, "fast_interval", polling.fast_interval)),
         ("an end is seen within", f"{found.delay:.1f} s and the time of a call"),
         ("polling.interval that fits", _fitting(found)),
@@ -86,7 +86,7 @@ def _verdict(found: Plan) -> str:
     if found.fits:
         return "It fits: nothing is stretched."
     over = found.demand - found.budget
-    what = f"Over the budget by {over:.1f}/s" if over > 0 else f"Over the {SURE_SHARE:.0%} of the budget that is sure"
+    what = f"Over the budget by {over:.3f}/s" if over > 0 else f"Over the {SURE_SHARE:.0%} of the budget that is sure"
     sentence = f"{what}: the intervals are stretched, nothing is skipped. To have it fit, one of:"
     return "\n    ".join([sentence, *_remedies(found)])
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from exporter.cli.asking import ask, data_of, url_option
-from exporter.cli.options import BAD_USAGE, config_file, guide
+from exporter.cli.options import BAD_USAGE, ask, command, config_file, data_of, guide, url_option
 from exporter.config.loader import load
 from exporter.config.times import parse_duration, parse_time
 from exporter.enums import Status, StopReason
@@ -39,7 +38,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
         raise click.BadParameter(f"{error}, or a duration such as 24h") from error
 
 
-@click.command(
+@command(
     epilog=guide(
         "runs --since 24h --status failed",
         exits={0: "they are listed, none at all too", 1: "no exporter answers, or no state is there", 2: BAD_USAGE},
@@ -62,7 +61,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     help="For a person, a program, or a spreadsheet.",
 )
 @url_option()
-@config_file(required=False)
+@config_file(optional=True)
 def runs(
     *,
     since: float,

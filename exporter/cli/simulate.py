@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from exporter.cli.options import address, guide
+from exporter.cli.options import command, did_you_mean, guide, listen_address
 from exporter.config.documents import read_text
 from exporter.config.fields import one_line, parse_listen_address
 from exporter.service.signals import Signals
@@ -76,11 +76,11 @@ def _chosen(choices: type[E], value: str, what: str) -> E:
     for choice in choices:
         if choice == value:
             return choice
-    raise click.BadParameter(f"{value!r} is no {what}; --help lists them")
+    raise click.BadParameter(f"{value!r} is no {what}, --help lists them{did_you_mean(value, choices)}")
 
 
-@click.command(short_help="Simulate the vendor's API alone.", epilog=f"{EPILOG}\n{END}")
-@address("--listen", "127.0.0.1:18080")
+@command(short_help="Simulate the vendor's API alone.", epilog=f"{EPILOG}\n{END}")
+@listen_address("--listen", "127.0.0.1:18080")
 @click.option("--tasks", type=click.IntRange(1, 100_000), default=40, show_default=True, help="Number of tasks.")
 @click.option("--speed", type=click.FloatRange(0.1, 600), default=1.0, show_default=True, help="Times class time.")
 @click.option(

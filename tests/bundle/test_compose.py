@@ -80,7 +80,7 @@ def test_the_exporter_is_the_demo_where_others_reach_it() -> None:
     """Its command line is one that the program takes."""
     command, *arguments = SERVICES["exporter"]["command"]
     assert command == "demo"
-    assert demo.make_context(command, arguments).params["address"] == f"0.0.0.0:{PORTS['exporter']}"
+    assert demo.make_context(command, arguments).params["addresses"] == (f"0.0.0.0:{PORTS['exporter']}",)
 
 
 def test_who_finds_whom() -> None:

@@ -7,7 +7,7 @@ from exporter.simulator.lifecycle import callback_payload
 from tests.canary import given
 from tests.canary.visit import CONFIG, EVENT, WEB, Visit
 
-WITHOUT = frozenset({"dashboards", "demo", "metrics", "simulate", "serve"})
+WITHOUT = frozenset({"dashboards", "demo", "metrics", "simulate", "serve", "version"})
 """They know none; `serve` is what is visited."""
 
 

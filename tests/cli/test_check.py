@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import Result
 
-from exporter.cli import check_probe
+from exporter.cli.check import NO_SUCH_APP, NO_SUCH_ROOM
 from exporter.errors import Rejected
 from exporter.model.credentials import Credentials
 from exporter.model.read_result import ReadResult
@@ -66,8 +66,8 @@ def test_probe_for_a_task(run: Run, api: "Api") -> None:
 
 def test_a_probe_that_reads_a_task_that_cannot_exist_fails(run: Run, api: "Api") -> None:
     """An API that describes any task would make every removed task a live one for ever."""
-    room = check_probe.NO_SUCH_ROOM
-    api.simulation.fleet.begin(TargetId(check_probe.NO_SUCH_APP, room, room), RunPlan(), age=60)
+    room = NO_SUCH_ROOM
+    api.simulation.fleet.begin(TargetId(NO_SUCH_APP, room, room), RunPlan(), age=60)
     result = run("check", "--config.file", api.config(), "--probe")
     assert result.exit_code == 1
     assert "account default: the API describes a task that cannot exist" in result.stderr
@@ -165,7 +165,7 @@ def test_a_made_up_app_may_be_rejected(
     def refused(_account: object, target: TargetId, *_: object) -> ReadResult:
         return reading(target, Rejected("the API rejects the request", code=code))
 
-    monkeypatch.setattr(check_probe, "read_once", refused)
+    monkeypatch.setattr("exporter.cli.check.read_once", refused)
     result = run("check", "--config.file", api.config(), "--probe")
     assert result.exit_code == exit_code
     assert ("key and signature are good; name an app in app_ids" in result.stdout) is (exit_code == 0)

@@ -111,7 +111,7 @@ def test_a_file_that_is_not_there(run: Run, api: "Api", check: Check) -> None:
     check(body())
     config = api.config(callbacks={"secret_file": "secrets"})
     result = run("check", "--config.file", config, "--callback", "nothing")
-    assert (result.exit_code, result.stderr) == (1, "webcast-exporter: nothing: no such file or directory\n")
+    assert (result.exit_code, result.stderr) == (1, "webcast-exporter: nothing: does not exist\n")
 
 
 def test_callbacks_that_are_off(check: Check) -> None:

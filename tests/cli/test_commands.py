@@ -19,6 +19,7 @@ from exporter.metrics.reference import reference
 from exporter.service.exporter import Exporter
 from exporter.service.serve import serve
 from exporter.service.signals import SignalAction, Signals
+from exporter.web.app import WebOptions
 from exporter.web.server import Listener
 
 Run = Callable[..., Result]
@@ -125,15 +126,19 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
 
     def served(
         load: Callable[[], Config],
-        addresses: list[str],
+        addresses: tuple[str, ...],
         environ: Mapping[str, str],
         *,
+        web: WebOptions,
+        systemd_socket: bool,
         flags: Mapping[str, str],
         config_file: Path,
         web_file: Path,
         **_: object,
     ) -> None:
-        assert addresses == ["127.0.0.1:0"]
+        assert addresses == ("127.0.0.1:0", "[::1]:0")
+        assert (web, systemd_socket) == (WebOptions("/probe", "https://monitoring.example/webcast"), True)
+        assert flags["--web.listen-address"] == "127.0.0.1:0, [::1]:0"
         assert (flags["--config.file"], flags["--log.format"]) == (str(file), "json")
         assert (flags["--web.config.file"], web_file, config_file) == ("web.yml", Path("web.yml"), file)
         assert environ is os.environ
@@ -145,7 +150,9 @@ def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.Monkey
     monkeypatch.setattr("exporter.service.serve.serve", served)
     monkeypatch.setattr(logs, "configure", lambda level, fmt: configured.append((level, fmt)))
     logging = ("--log.level", "debug", "--log.format", "json")
-    arguments = ("--web.listen-address", "127.0.0.1:0", "--web.config.file", "web.yml", *logging)
+    flags = ("--web.telemetry-path", "/probe", "--web.external-url", "https://monitoring.example/webcast/")
+    addresses = ("--web.listen-address", "127.0.0.1:0", "--web.listen-address=[::1]:0", "--web.systemd-socket")
+    arguments = (*addresses, "--web.config.file", "web.yml", *flags, *logging)
     keys = {"VOLC_ACCESSKEY": "AKLTexample", "VOLC_SECRETKEY": "made-up"}
     assert run("serve", "--config.file", str(file), *arguments, env=keys).exit_code == 0
     assert names == ["first", "second"]

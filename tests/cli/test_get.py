@@ -97,13 +97,36 @@ def test_a_wrong_secret(run: Run, api: "Api") -> None:
 
 @pytest.mark.parametrize(
     "ids",
-    [("app", "Room", ""), ("app", "Ro om", "Task"), ("a/b", "c", "d"), ("app", "Room", "会"), ("a" * 129, "b", "c")],
+    [("app", "Room", ""), ("app", "Ro om", "Task"), ("app", "Room", "会"), ("a" * 129, "b", "c")],
 )
 def test_bad_ids(run: Run, ids: tuple[str, str, str]) -> None:
     """An id that the vendor would refuse is bad usage, and is not sent."""
     result = run("get", *ids)
     assert result.exit_code == 2
     assert "must be 1 to 128 of the characters" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("app/Room/Task",), ("app", "Room", "Task"), ("app/Room", "Task"), (" app/Room/Task ",)]
+)
+@pytest.mark.parametrize("before", [("get",), ("check", "--probe")])
+def test_a_task_is_named_as_people_paste_it(
+    run: Run, api: "Api", before: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    """One word with slashes, or its ids apart."""
+    api.task()
+    result = run(*before, *words, "--config.file", api.config())
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "running" in result.stdout
+
+
+@pytest.mark.parametrize("words", [("a/b",), ("a", "b"), ("a/b/c/d",), ("a", "b/c", "d")])
+def test_what_names_no_task(run: Run, words: tuple[str, ...]) -> None:
+    """Both forms are told."""
+    for name in ("get", "explain"):
+        result = run(name, *words)
+        assert result.exit_code == 2
+        assert "write APP_ID ROOM_ID TASK_ID or APP_ID/ROOM_ID/TASK_ID" in result.stderr
 
 
 def test_an_id_that_looks_like_an_option(run: Run, api: "Api") -> None:

@@ -1,13 +1,17 @@
+import os
+import platform
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import Result
 
 import exporter
+from exporter.cli import group
 from exporter.cli.group import COMMANDS as NAMES
 from exporter.cli.group import main
 
@@ -44,8 +48,10 @@ def parsed(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_examples_are_accepted(run: Run, command: list[str]) -> None:
+def test_examples_are_accepted(run: Run, command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What a help shows is no bad usage: its commands, options and arguments exist, and values are possible."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "webcast-exporter.yml").touch()
     assert examples(run, command)
     for words in examples(run, command):
         parsed(words)
@@ -80,10 +86,99 @@ def test_every_option_has_its_words(command: list[str]) -> None:
     assert [each.name for each in found.params if isinstance(each, click.Option) and not each.help] == []
 
 
-def test_version(run: Run) -> None:
-    """`--version` tells name and version."""
-    result = run("--version")
-    assert (result.exit_code, result.stdout) == (0, f"webcast-exporter, version {exporter.__version__}\n")
+@pytest.mark.parametrize("arguments", [("--version",), ("version",), ("serve", "--version")], ids=" ".join)
+def test_version(run: Run, arguments: tuple[str, ...]) -> None:
+    """Version, revision and Python, as the Prometheus projects print them."""
+    result = run(*arguments)
+    assert result.exit_code == 0
+    first, python, _platform = result.stdout.splitlines()
+    assert re.fullmatch(rf"webcast-exporter, version {re.escape(exporter.__version__)} \(revision: [0-9a-z]+\)", first)
+    assert python == f"  python version: {platform.python_version()}"
+
+
+def test_a_revision_is_that_of_the_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without one and without a repository it is unknown."""
+    monkeypatch.setattr(group, "__file__", str(tmp_path / "exporter" / "cli" / "group.py"))
+    assert group.revision() == "unknown"
+    monkeypatch.setenv(group.REVISION_VARIABLE, "abc1234")
+    assert group.revision() == "abc1234"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"PYTHONIOENCODING": "cp437"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "xx_YY.unknown"},
+        {"PROMETHEUS_MULTIPROC_DIR": "/nowhere"},
+    ],
+    ids=str,
+)
+def test_no_environment_breaks_the_help(environ: dict[str, str]) -> None:
+    """A terminal without Chinese gets it escaped; the multiprocess mode of other programs is not this one's."""
+    for arguments in (["--help"], ["simulate", "--help"], ["metrics"]):
+        command = [sys.executable, "-m", "exporter", *arguments]
+        done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("serv",), "no such command: serv; did you mean serve?"),
+        (("dashboards", "exprot"), "no such command: exprot; did you mean export?"),
+        (("serve", "--config-file", "x"), "no such option: --config-file; did you mean --config.file?"),
+        (("serve", "-config.file", "x"), "no such option: -config.file; did you mean --config.file?"),
+        (("demo", "-web.listen-address=:1"), "no such option: -web.listen-address; did you mean --web.listen-address?"),
+        (("simulate", "--fault", "throtle"), "'throtle' is no fault, --help lists them; did you mean throttle?"),
+        (("plan", "--tasks", "1", "--tasks", "2"), "--tasks is given 2 times: it takes one value"),
+        (("serve", "--config.file", "a", "--config.file=b"), "--config.file is given 2 times"),
+        (("simulate", "--tls", "--tls"), "--tls is given 2 times"),
+        (("serve", "--web.listen-address", ":1", "--web.listen-address", ":1"), "names :1 twice"),
+        (("serve",), "there is no webcast-exporter.yml here; name a file with --config.file"),
+        (
+            ("check", "a/b/c", "--config.file", "x"),
+            "got unexpected arguments: a/b/c; a task to ask for comes after --probe",
+        ),
+        (("check", "--probe", "a/b", "--config.file", "x"), "'a/b' is not APP_ID/ROOM_ID/TASK_ID"),
+        (("serve", "--web.telemetry-path", "metrics"), "must be a path such as /metrics"),
+        (("serve", "--web.telemetry-path", "/tasks"), "/tasks is another page of the exporter"),
+        (("serve", "--web.telemetry-path", "/"), "/ is another page of the exporter"),
+        (("serve", "--web.external-url", "monitoring.example"), "must be a URL such as https://monitoring.example"),
+        (("serve", "--web.external-url", "https://u:p@monitoring.example"), "without login and query"),
+    ],
+    ids=" ".join,
+)
+def test_what_people_mistype(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+    """Exit 2, one style, and the nearest word that is known."""
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("webcast-exporter: ")
+    assert sentence in result.stderr
+
+
+def test_the_usual_configuration_file(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without --config.file it is the one of that name in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "webcast-exporter.yml").write_text("accounts: [{access_key_id: AK, secret_access_key: SK}]")
+    for words in (("check",), ("plan",)):
+        assert run(*words).exit_code == 0
+
+
+def test_a_fifo_as_configuration_is_refused_and_not_waited_for(run: Run, tmp_path: Path) -> None:
+    """Reading it would never end."""
+    os.mkfifo(tmp_path / "pipe")
+    for file, sentence in (
+        (tmp_path / "pipe", "is a named pipe"),
+        ("/dev/null", "is a device"),
+        (tmp_path, "is a dir"),
+    ):
+        result = run("check", "--config.file", str(file))
+        assert (result.exit_code, f"{file} {sentence}" in result.stderr) == (2, True)
+        result = run("check", "--config.file", str(file), "--web.config.file", str(file))
+        assert result.stderr.count(sentence) == 2
 
 
 @pytest.mark.parametrize(
@@ -93,6 +188,7 @@ def test_version(run: Run) -> None:
         ("serve",),
         ("check",),
         ("serve", "--config.file"),
+        ("serve", "--web.listen-address"),
         ("serve", "--config.file", "x", "--log.level", "loud"),
         ("serve", "--config.file", "x", "--log.format", "xml"),
         ("serve", "--config.file", "x", "--web.listen-address", "10960"),
@@ -109,7 +205,9 @@ def test_bad_usage(run: Run, arguments: tuple[str, ...]) -> None:
     """What cannot be understood is exit 2, told on standard error, nothing on standard output."""
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Error: " in result.stderr
+    first, *rest = result.stderr.splitlines()
+    assert first.startswith("webcast-exporter: ")
+    assert rest == [] or re.fullmatch("Try 'webcast-exporter.* --help'\\.", rest[-1])
 
 
 @pytest.mark.parametrize(
