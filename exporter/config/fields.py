@@ -171,9 +171,9 @@ def endpoint_url(raw: object) -> str:
 
 def proxy_url(raw: object) -> SecretStr:
     """Return a proxy's URL as it is, user name and password included."""
-    url = _http_url(raw)
+    url = _split_url(raw, PROXY_SCHEMES, "must start with http://, https://, socks5:// or socks5h://")
     if url.path not in {"", "/"} or url.query or url.fragment:
-        raise ValueError("must be http://host:port or https://host:port, with nothing after it")
+        raise ValueError("must be http://host:port, https://host:port or socks5://host:port, with nothing after it")
     return SecretStr(text(raw))
 
 
@@ -223,8 +223,17 @@ def parse_listen_address(value: str) -> tuple[str, int]:
     return found["ipv6"] or found["host"] or "", int(found["port"])
 
 
+PROXY_SCHEMES: Final = frozenset({"http", "https", "socks5", "socks5h"})
+HTTP_SCHEMES: Final = frozenset({"http", "https"})
+
+
 def _http_url(raw: object) -> SplitResult:
     """Split an http or https URL with a usable host and port."""
+    return _split_url(raw, HTTP_SCHEMES, "must start with https:// or http://")
+
+
+def _split_url(raw: object, schemes: frozenset[str], wrong_scheme: str) -> SplitResult:
+    """Split a URL of one of the schemes with a usable host and port."""
     value = text(raw)
     if VARIABLE.search(value):
         raise ValueError("holds ${...}: variables are not replaced here, write the value itself")
@@ -235,8 +244,8 @@ def _http_url(raw: object) -> SplitResult:
         host, port = url.hostname or "", url.port
     except ValueError:
         raise ValueError("must be a URL with a valid host and port") from None
-    if url.scheme not in {"http", "https"}:
-        raise ValueError("must start with https:// or http://")
+    if url.scheme not in schemes:
+        raise ValueError(wrong_scheme)
     if port == 0 or url.netloc.endswith(":") or not (HOST.fullmatch(host) or _is_ip(host)):
         raise ValueError("must be a URL with a valid host and port")
     return url

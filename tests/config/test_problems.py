@@ -78,7 +78,7 @@ BAD = {
         "http_sd_configs[0].refresh_interval: must not be zero"
     ),
     "http_sd_configs: [{url: 'http://h', proxy_url: proxy}]": (
-        "http_sd_configs[0].proxy_url: must start with https:// or http://"
+        "http_sd_configs[0].proxy_url: must start with http://, https://, socks5:// or socks5h://"
     ),
     "http_sd_configs: [{url: 'http://h', follow_redirects: 1}]": (
         "http_sd_configs[0].follow_redirects: must be true or false"
@@ -223,18 +223,18 @@ def test_a_bad_endpoint(problems: Problems, url: str, sentence: str) -> None:
 
 
 PROXIES = {
-    "socks5://host:1080": "must start with https:// or http://",
-    "proxy:3128": "must start with https:// or http://",
+    "socks4://host:1080": "must start with http://, https://, socks5:// or socks5h://",
+    "proxy:3128": "must start with http://, https://, socks5:// or socks5h://",
     "http://": "must be a URL with a valid host and port",
     "http://user:hunter2@": "must be a URL with a valid host and port",
     "http://user:hunter2@host:port": "must be a URL with a valid host and port",
-    "http://host/hunter2": "must be http://host:port or https://host:port, with nothing after it",
+    "http://host/hunter2": "must be http://host:port, https://host:port or socks5://host:port, with nothing after it",
 }
 
 
 @pytest.mark.parametrize(("url", "sentence"), PROXIES.items())
 def test_a_bad_proxy(problems: Problems, url: str, sentence: str) -> None:
-    """A proxy is http or https with a host, and its password is in no sentence."""
+    """A proxy is http, https or SOCKS 5 with a host, and its password is in no sentence."""
     (told,) = problems(f'accounts: [{{proxy_url: "{url}"}}]')
     assert told.startswith(f"accounts[0].proxy_url: {sentence}")
     assert "hunter2" not in told

@@ -50,7 +50,7 @@ def test_no_repr_shows_a_secret(read: Callable[[str], Config]) -> None:
     [
         GOOD + "    max_qps: 0\n",
         GOOD.replace("proxy:3128", "proxy:port"),
-        GOOD.replace("http:", "socks5:"),
+        GOOD.replace("http:", "socks4:"),
         GOOD.replace("token: ", "token: *"),
         FEEDS + f"  - url: https://user:{CANARY}@host",
         FEEDS + f"  - url: https://host:port/?{CANARY}",
