@@ -1,7 +1,7 @@
 """What every row must be like, whichever it is; and that nothing but the rows says which families there are."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -16,8 +16,8 @@ from exporter.metrics.catalog.fleet import FleetCollector
 from exporter.metrics.reference import reference
 from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
 from exporter.metrics.series_cache import SeriesCache
-from exporter.model.task_state import TaskState
 from exporter.store.counters import zeros
+from tests.support.task_states import unread
 
 TASK_ROWS = task.task_families(Group)
 ROWS: tuple[Family, ...] = (*(row.family for row in TASK_ROWS), *fleet.FLEET, *exporter.EXPORTER)
@@ -42,7 +42,7 @@ def test_a_name_ends_in_total_if_and_only_if_it_is_a_counter(row: Family) -> Non
 
 @each
 def test_a_name_is_lower_case_prefixed_and_in_base_units(row: Family) -> None:
-    """One prefix for the house, base units only, no suffix that a type adds by itself."""
+    """One prefix for the exporter, base units only, no suffix that a type adds by itself."""
     assert re.fullmatch(r"webcast_[a-z]+(_[a-z]+)*", row.name)
     assert not OTHER_UNITS.search(row.name)
     assert not row.name.endswith(RESERVED_SUFFIXES)
@@ -116,18 +116,16 @@ def test_no_row_is_left_out_of_its_table(module: ModuleType, listed: tuple[Famil
     assert sorted(row.name for row in rows) == sorted(row.name for row in listed)
 
 
-def test_what_the_registry_serves_is_what_the_tables_say(
-    registry: CollectorRegistry, unread: Callable[..., TaskState]
-) -> None:
+def test_what_the_registry_serves_is_what_the_tables_say(registry: CollectorRegistry) -> None:
     """Every row beside the per-task ones is served with its help, type and labels, and nothing else is."""
-    board = SeriesCache((), 1, lambda _: None)
-    board.show(unread())
+    cache = SeriesCache((), 1, lambda _: None)
+    cache.show(unread())
     numbers = AccountNumbers(48.0, 24.0, 12.0, up=True, clock_skew=-0.5, oldest_due=1.0)
     self_metrics = SelfMetrics(registry)
     self_metrics.open_account("default")
     self_metrics.open_feed(Source.HTTP, "http_sd_configs[0]")
     totals = dict.fromkeys(zeros("App1"), 0.0)
-    registry.register(FleetCollector(board, lambda: totals))
+    registry.register(FleetCollector(cache, lambda: totals))
     registry.register(AccountCollector(lambda: {"default": numbers}))
     served = {_name(metric): metric for metric in registry.collect()}
     assert {row.name for row in (*fleet.FLEET, *exporter.EXPORTER)} == set(served)

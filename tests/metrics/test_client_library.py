@@ -24,6 +24,7 @@ from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.model.task_state import TaskState
+from tests.support.task_states import unread
 
 ROWS = task_families(Group, ["team", "zone"])
 PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {
@@ -96,10 +97,10 @@ class SameFamilies(Collector):
 
 def served(shown: list[TaskState], fmt: Format) -> bytes:
     """The text of these tasks, and of nothing else."""
-    board = SeriesCache(ROWS, 100, lambda _: None)
+    cache = SeriesCache(ROWS, 100, lambda _: None)
     for known in shown:
-        board.show(known)
-    return Exposition(CollectorRegistry(), board).scrape(fmt)
+        cache.show(known)
+    return Exposition(CollectorRegistry(), cache).scrape(fmt)
 
 
 def encoded(shown: list[TaskState], fmt: Format) -> bytes:
@@ -142,25 +143,23 @@ def test_a_parser_reads_back_what_was_said_each_series_once(fmt: Format, shown: 
 
 
 @given(story=st.lists(st.tuples(knowns, st.booleans()), max_size=12), fmt=st.sampled_from(Format))
-def test_what_is_drawn_again_in_part_is_what_is_drawn_whole(story: list[tuple[TaskState, bool]], fmt: Format) -> None:
-    """However tasks change, go and come back: only what a row sees is drawn anew, and nothing old is left."""
-    board = SeriesCache(ROWS, 100, lambda _: None)
+def test_what_is_rendered_in_part_is_what_is_rendered_whole(story: list[tuple[TaskState, bool]], fmt: Format) -> None:
+    """However tasks change, go and come back: only what a row sees is rendered again, and nothing old is left."""
+    cache = SeriesCache(ROWS, 100, lambda _: None)
     shown: dict[TargetId, TaskState] = {}
     for known, stays in story:
         shown[known.target.id] = known
-        board.show(known)
+        cache.show(known)
         if not stays:
-            board.hide(known.target.id)
+            cache.hide(known.target.id)
             del shown[known.target.id]
-    text = Exposition(CollectorRegistry(), board).scrape(fmt)
+    text = Exposition(CollectorRegistry(), cache).scrape(fmt)
     assert Counter(text.split(b"\n")) == Counter(encoded(list(shown.values()), fmt).split(b"\n"))
 
 
 @formats
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(word=words)
-def test_a_lone_surrogate_costs_one_character_and_not_the_scrape(
-    unread: Callable[..., TaskState], fmt: Format, word: str
-) -> None:
+def test_a_lone_surrogate_costs_one_character_and_not_the_scrape(fmt: Format, word: str) -> None:
     """A label of one target that has no UTF-8 form is shown with a question mark."""
     assert served([unread(labels={"team": word + "?"})], fmt) == served([unread(labels={"team": f"{word}\ud800"})], fmt)

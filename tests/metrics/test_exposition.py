@@ -16,10 +16,10 @@ from exporter.metrics.catalog.task import task_families
 from exporter.metrics.exposition import Exposition, Format
 from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
 from exporter.metrics.series_cache import SeriesCache
-from exporter.model.task_state import DisplayStatus, TaskState
+from exporter.model.task_state import DisplayStatus
 from exporter.store.counters import zeros
+from tests.support.task_states import NOW, shown_as
 
-NOW = 1_700_000_000.0
 ROWS = task_families(Group, ["team"])
 PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {
     Format.TEXT: parse_text,
@@ -29,20 +29,20 @@ formats = pytest.mark.parametrize("fmt", Format)
 
 
 @pytest.fixture
-def whole(registry: CollectorRegistry, display_status: Callable[..., TaskState]) -> Exposition:
-    """Everything that an exporter serves: tasks of every standing, all collectors, an awkward account name."""
+def whole(registry: CollectorRegistry) -> Exposition:
+    """Everything that an exporter serves: tasks of every display status, all collectors, an awkward account name."""
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     account = 'a "name"\\with\nall'
-    board = SeriesCache(ROWS, 100, lambda _: None)
+    cache = SeriesCache(ROWS, 100, lambda _: None)
     for number, state in enumerate(DisplayStatus):
-        board.show(display_status(state, f"Task{number}", account=account, labels={"team": account}, end=NOW))
+        cache.show(shown_as(state, f"Task{number}", account=account, labels={"team": account}, end=NOW))
     SelfMetrics(registry).open_account(account)
     totals = dict.fromkeys([*zeros("App1"), *zeros("App2")], 2.0)
-    registry.register(FleetCollector(board, lambda: totals))
+    registry.register(FleetCollector(cache, lambda: totals))
     numbers = AccountNumbers(48.0, 48.0, 1.0, up=False, clock_skew=-1.0, oldest_due=NOW)
     registry.register(AccountCollector(lambda: {account: numbers}))
-    return Exposition(registry, board)
+    return Exposition(registry, cache)
 
 
 def families(text: bytes, fmt: Format) -> dict[str, Metric]:

@@ -10,23 +10,24 @@ from exporter.metrics.catalog import Kind
 from exporter.metrics.catalog.fleet import OF_TOTAL, FleetCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.run import RunEvent, RunStopped
-from exporter.model.task_state import DisplayStatus, TaskState
+from exporter.model.task_state import DisplayStatus
 from exporter.store.counters import Series, Total, increments, zeros
+from tests.support.task_states import shown_as
 
 Values = dict[tuple[str, ...], float]
 
 
 @pytest.fixture
-def board() -> SeriesCache:
-    """A board that shows no series and counts."""
+def cache() -> SeriesCache:
+    """A cache without series, that counts."""
     return SeriesCache((), 1, lambda _: None)
 
 
 @pytest.fixture
-def values(registry: CollectorRegistry, board: SeriesCache) -> Callable[[Mapping[Series, float], str], Values]:
+def values(registry: CollectorRegistry, cache: SeriesCache) -> Callable[[Mapping[Series, float], str], Values]:
     """The samples of one name, by their label values, for these totals."""
     totals: dict[Series, float] = {}
-    registry.register(FleetCollector(board, lambda: totals))
+    registry.register(FleetCollector(cache, lambda: totals))
 
     def found(of: Mapping[Series, float], name: str) -> Values:
         totals.clear()
@@ -85,7 +86,7 @@ def test_a_histogram_has_the_buckets_of_its_row(values: Callable[..., Values]) -
 
 
 def test_each_total_of_the_ledger_is_shown() -> None:
-    """A total without a family would be counted for nobody, and a histogram's has bounds."""
+    """A total without a family would be counted in vain, and a histogram's has bounds."""
     assert set(Total) == set(OF_TOTAL)
     kept = {series.total for series in zeros("App1") if series.bucket}
     assert kept == {total for total, family in OF_TOTAL.items() if family.kind is Kind.HISTOGRAM}
@@ -97,14 +98,12 @@ def test_the_apps_stand_beside_each_other(values: Callable[..., Values]) -> None
     assert values(totals, "webcast_run_ends_unseen_total") == {("App1",): 1.0, ("App2",): 2.0}
 
 
-def test_tasks_are_counted_under_every_standing(
-    board: SeriesCache, values: Callable[..., Values], display_status: Callable[..., TaskState]
-) -> None:
+def test_tasks_are_counted_under_every_status(cache: SeriesCache, values: Callable[..., Values]) -> None:
     """Eight samples for each account and app that has or had a task, most of them zero."""
-    board.show(display_status(DisplayStatus.RUNNING, "Task1"))
-    board.show(display_status(DisplayStatus.RUNNING, "Task2"))
-    board.show(display_status(DisplayStatus.STALE, "Task3"))
-    board.hide(display_status(DisplayStatus.STALE, "Task3").target.id)
+    cache.show(shown_as(DisplayStatus.RUNNING, "Task1"))
+    cache.show(shown_as(DisplayStatus.RUNNING, "Task2"))
+    cache.show(shown_as(DisplayStatus.STALE, "Task3"))
+    cache.hide(shown_as(DisplayStatus.STALE, "Task3").target.id)
     running = {("default", "App1", state.value): 2.0 * (state is DisplayStatus.RUNNING) for state in DisplayStatus}
     assert values({}, "webcast_tasks") == running
     assert values({}, "webcast_tasks_without_series") == {(): 1.0}

@@ -4,127 +4,93 @@ import pytest
 
 from exporter.metrics.exposition import Format, accepts_gzip, choose_format
 
-PROMETHEUS_2_20 = "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-PROMETHEUS_2_45 = (
-    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-)
-PROMETHEUS_2_53 = (
-    "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
-    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
-)
+OPENMETRICS = "application/openmetrics-text"
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 PROMETHEUS_3 = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
-NATIVE_HISTOGRAMS = (
-    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7," + PROMETHEUS_3
-)
-PROMETHEUS_3_TEXT_ONLY = "text/plain;version=0.0.4;q=0.6,*/*;q=0.5"
-PROMETHEUS_3_NEW_TEXT_ONLY = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,*/*;q=0.5"
-VMAGENT = "text/plain;version=0.0.4;q=1,*/*;q=0.1"
-CHROME = (
-    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
-    "application/signed-exchange;v=b3;q=0.7"
-)
-FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+LIKE_OPENMETRICS = {
+    "Prometheus 2.20": "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+    "Prometheus 2.45": (
+        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+        "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+    ),
+    "Prometheus 2.53": (
+        "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
+        "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+    ),
+    "Prometheus 3": PROMETHEUS_3,
+    "native histograms": f"{PROTOBUF};q=0.7,{PROMETHEUS_3}",
+    "alone": OPENMETRICS,
+    "charset": f"{OPENMETRICS}; version=1.0.0; charset=utf-8",
+    "quoted": f'{OPENMETRICS}; version="1.0.0"',
+    "case": "Application/OpenMetrics-Text; Version=1.0.0",
+    "spaces": f"  {OPENMETRICS} ; version = 1.0.0 ",
+    "second, better": f"text/plain;q=0.5, {OPENMETRICS};q=0.6",
+    "first of equals": f"{OPENMETRICS}, text/plain",
+    "the other refused": f"text/plain;q=0, {OPENMETRICS};q=0.001",
+    "empty parts": f", ,{OPENMETRICS},",
+    "q above 1": f"{OPENMETRICS};q=2",
+}
+CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+LIKE_TEXT = {
+    "nothing": "",
+    "anything": "*/*",
+    "any text": "text/*",
+    "text": "text/plain",
+    "vmagent": "text/plain;version=0.0.4;q=1,*/*;q=0.1",
+    "Chrome": CHROME,
+    "Firefox": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Prometheus 3, text only": "text/plain;version=0.0.4;q=0.6,*/*;q=0.5",
+    "Prometheus 3, new text only": "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,*/*;q=0.5",
+    "JSON": "application/json",
+    "protobuf": PROTOBUF,
+    "first of equals": f"text/plain, {OPENMETRICS}",
+    "better": f"text/plain;q=0.6, {OPENMETRICS};q=0.5",
+    "later version": f"{OPENMETRICS};version=2.0.0",
+    "short version": f"{OPENMETRICS};version=1",
+    "q=0": f"{OPENMETRICS};q=0",
+    "all q=0": f"{OPENMETRICS};q=0.0, */*;q=0",
+    "q below 0": f"{OPENMETRICS};q=-1",
+    "q a word": f"{OPENMETRICS};q=high",
+    "q=nan": f"{OPENMETRICS};q=nan",
+    "q empty": f"{OPENMETRICS};q=",
+    "cut": "application/openmetrics",
+    "more in front": f"x{OPENMETRICS}",
+    "punctuation": ";;;,,;q=1,=",
+    "bytes": "\x00\xff",
+}
 
-OPENMETRICS = "application/openmetrics-text"
 
-
-@pytest.mark.parametrize(
-    "accept",
-    [
-        PROMETHEUS_2_20,
-        PROMETHEUS_2_45,
-        PROMETHEUS_2_53,
-        PROMETHEUS_3,
-        NATIVE_HISTOGRAMS,
-        OPENMETRICS,
-        f"{OPENMETRICS}; version=1.0.0; charset=utf-8",
-        f'{OPENMETRICS}; version="1.0.0"',
-        "Application/OpenMetrics-Text; Version=1.0.0",
-        f"  {OPENMETRICS} ; version = 1.0.0 ",
-        f"text/plain;q=0.5, {OPENMETRICS};q=0.6",
-        f"{OPENMETRICS}, text/plain",
-        f"text/plain;q=0, {OPENMETRICS};q=0.001",
-        f", ,{OPENMETRICS},",
-        f"{OPENMETRICS};q=2",
-    ],
-)
-def test_openmetrics_is_for_who_likes_it_best(accept: str) -> None:
+@pytest.mark.parametrize("accept", LIKE_OPENMETRICS.values(), ids=LIKE_OPENMETRICS)
+def test_openmetrics_is_served_where_it_is_preferred(accept: str) -> None:
     """By the highest quality, the first of equals, whatever the case, the spaces and the order are."""
     assert choose_format(accept) is Format.OPENMETRICS
 
 
-@pytest.mark.parametrize(
-    "accept",
-    [
-        "",
-        "*/*",
-        "text/*",
-        "text/plain",
-        VMAGENT,
-        CHROME,
-        FIREFOX,
-        PROMETHEUS_3_TEXT_ONLY,
-        PROMETHEUS_3_NEW_TEXT_ONLY,
-        "application/json",
-        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
-        f"text/plain, {OPENMETRICS}",
-        f"text/plain;q=0.6, {OPENMETRICS};q=0.5",
-        f"{OPENMETRICS};version=2.0.0",
-        f"{OPENMETRICS};version=1",
-        f"{OPENMETRICS};q=0",
-        f"{OPENMETRICS};q=0.0, */*;q=0",
-        f"{OPENMETRICS};q=-1",
-        f"{OPENMETRICS};q=high",
-        f"{OPENMETRICS};q=nan",
-        f"{OPENMETRICS};q=",
-        "application/openmetrics",
-        f"x{OPENMETRICS}",
-        ";;;,,;q=1,=",
-        "\x00\xff",
-    ],
-)
+@pytest.mark.parametrize("accept", LIKE_TEXT.values(), ids=LIKE_TEXT)
 def test_all_others_get_the_text_format(accept: str) -> None:
     """What every Prometheus, a browser and curl can read; a scrape is answered whatever the header is."""
     assert choose_format(accept) is Format.TEXT
 
 
 def test_the_content_types_are_those_of_the_formats() -> None:
-    """Prometheus goes by them to choose its parser."""
+    """Prometheus chooses its parser by them."""
     assert Format.TEXT.value == "text/plain; version=0.0.4; charset=utf-8"
     assert Format.OPENMETRICS.value == "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
+GZIP = """gzip | deflate, gzip, br, zstd | gzip, deflate, br | GZIP | * | gzip;q=0.1 | gzip; q=1.0, identity; q=0.5
+| identity, gzip | identity;q=0, gzip;q=0.5 | *;q=0, gzip | gzip ; q = 0.5 ,"""
+PLAIN = """ | identity | deflate, br | gzip;q=0 | gzip;q=0.000, * | *;q=0 | gzip;q=x | gzip;q=0.5, identity;q=0.9
+| gzipped | x;gzip"""
+
+
 @pytest.mark.parametrize(
-    ("accept_encoding", "accepted"),
-    [
-        ("gzip", True),
-        ("deflate, gzip, br, zstd", True),
-        ("gzip, deflate, br", True),
-        ("GZIP", True),
-        ("*", True),
-        ("gzip;q=0.1", True),
-        ("gzip; q=1.0, identity; q=0.5", True),
-        ("identity, gzip", True),
-        ("identity;q=0, gzip;q=0.5", True),
-        ("*;q=0, gzip", True),
-        (" gzip ; q = 0.5 ,", True),
-        ("", False),
-        ("identity", False),
-        ("deflate, br", False),
-        ("gzip;q=0", False),
-        ("gzip;q=0.000, *", False),
-        ("*;q=0", False),
-        ("gzip;q=x", False),
-        ("gzip;q=0.5, identity;q=0.9", False),
-        ("gzipped", False),
-        ("x;gzip", False),
-    ],
+    ("accept_encoding", "accepted"), [(each, table is GZIP) for table in (GZIP, PLAIN) for each in table.split("|")]
 )
-def test_gzip_is_for_who_asks_for_it(accept_encoding: str, accepted: bool) -> None:  # noqa: FBT001 - of the table above
+def test_gzip_is_used_where_it_is_asked_for(accept_encoding: str, accepted: bool) -> None:  # noqa: FBT001 - of the tables
     """Named or meant by `*`, not refused by q=0, and not liked less than plain text."""
     assert accepts_gzip(accept_encoding) is accepted

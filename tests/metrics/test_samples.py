@@ -19,9 +19,9 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.model.task_state import ActiveProblem, Lifetimes, TaskState, accept, apply_read, expire
 from exporter.volcengine.replies import parse_reply
+from tests.support.task_states import NOW, after, unread
 
 TESTS = Path(__file__).parents[1]
-NOW = 1_700_000_000.0
 ROWS = task_families(Group)
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
 RUNNING = Task(
@@ -78,16 +78,14 @@ def test_the_vendors_example_gives_the_expected_text(difference: Callable[[str, 
     assert difference(expected, actual) == ""
 
 
-def test_a_target_has_its_info_before_it_is_read(unread: Callable[..., TaskState]) -> None:
+def test_a_target_has_its_info_before_it_is_read() -> None:
     """`webcast_task_info` is there from the moment the target is accepted, user and host empty; nothing else is."""
     known = unread()
     assert names(known) == {"webcast_task_info"}
     assert values(known, "webcast_task_info") == {("default", "", ""): 1.0}
 
 
-def test_expected_times_are_there_while_the_task_is_not(
-    unread: Callable[..., TaskState], after: Callable[..., TaskState]
-) -> None:
+def test_expected_times_are_there_while_the_task_is_not() -> None:
     """They come from the target's labels: before the first read, and while not found, each by itself."""
     known = unread(expected_start=NOW + 60)
     assert values(known, "webcast_task_expected_start_timestamp_seconds") == {(): NOW + 60}
@@ -96,7 +94,7 @@ def test_expected_times_are_there_while_the_task_is_not(
     assert values(unknown, "webcast_task_expected_end_timestamp_seconds") == {(): NOW}
 
 
-def test_a_running_task_has_all_but_an_end(unread: Callable[..., TaskState], after: Callable[..., TaskState]) -> None:
+def test_a_running_task_has_all_but_an_end() -> None:
     """What has not happened has no series."""
     known = after(unread(), RUNNING)
     absent = {row.family.name for row in ROWS} - names(known)
@@ -111,7 +109,7 @@ def test_a_running_task_has_all_but_an_end(unread: Callable[..., TaskState], aft
     }
 
 
-def test_a_failed_read_keeps_the_state(unread: Callable[..., TaskState], after: Callable[..., TaskState]) -> None:
+def test_a_failed_read_keeps_the_state() -> None:
     """Last known state stays, `read_success` is 0 and `read_error` names the reason; the next success ends both."""
     known = after(unread(), RUNNING)
     failed = after(known, TimedOut("too slow"), at=NOW + 30)
@@ -126,7 +124,7 @@ def test_a_failed_read_keeps_the_state(unread: Callable[..., TaskState], after: 
 
 
 @pytest.mark.parametrize("failure", ReadFailure)
-def test_each_reason_of_a_failed_read_is_a_label_value(unread: Callable[..., TaskState], failure: ReadFailure) -> None:
+def test_each_reason_of_a_failed_read_is_a_label_value(failure: ReadFailure) -> None:
     """One sample with the latest reason, never two."""
     known = replace(unread(), last_read=NOW, failure=failure)
     assert values(known, "webcast_task_read_error") == {(failure.value,): 1.0}
@@ -134,9 +132,7 @@ def test_each_reason_of_a_failed_read_is_a_label_value(unread: Callable[..., Tas
     assert names(known) == expected
 
 
-def test_a_task_that_is_not_found_has_no_state(
-    unread: Callable[..., TaskState], after: Callable[..., TaskState]
-) -> None:
+def test_a_task_that_is_not_found_has_no_state() -> None:
     """The reads' own series stay, and info keeps the user and the host it once had."""
     known = after(after(unread(), RUNNING), NotFound("no such task"), at=NOW + 30)
     assert values(known, "webcast_task_read_error") == {("not_found",): 1.0}
@@ -144,9 +140,7 @@ def test_a_task_that_is_not_found_has_no_state(
     assert values(known, "webcast_task_info") == {("default", "robot", "page.example"): 1.0}
 
 
-def test_of_a_stale_task_only_the_reads_and_the_target_are_left(
-    unread: Callable[..., TaskState], after: Callable[..., TaskState]
-) -> None:
+def test_of_a_stale_task_only_the_reads_and_the_target_are_left() -> None:
     """Nothing fresh for `stale_after`: the state goes, `read_*`, the last success, expected times and info stay."""
     target = unread(expected_start=NOW, expected_end=NOW + 60)
     known = after(after(target, RUNNING), TimedOut("too slow"), at=NOW + 30)
@@ -162,7 +156,7 @@ def test_of_a_stale_task_only_the_reads_and_the_target_are_left(
     assert names(stale) == NOT_OF_THE_STATE - PROBLEMS
 
 
-def test_a_run_that_stopped_before_a_restart_shows_its_stored_state(unread: Callable[..., TaskState]) -> None:
+def test_a_run_that_stopped_before_a_restart_shows_its_stored_state() -> None:
     """Within its linger, without a new read: the last state, read when its end was seen."""
     ended = replace(RUNNING, status=Status.ENDED, end=NOW, stop_reason=StopReason.OTHER)
     target = unread().target
@@ -174,18 +168,14 @@ def test_a_run_that_stopped_before_a_restart_shows_its_stored_state(unread: Call
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_status_is_one_of_five(
-    unread: Callable[..., TaskState], after: Callable[..., TaskState], status: Status
-) -> None:
+def test_a_status_is_one_of_five(status: Status) -> None:
     """1 for the state it is in and 0 for the four others, so that a change needs no series to vanish."""
     known = after(unread(), Task(status))
     assert values(known, "webcast_task_status") == {(each.value,): float(each is status) for each in Status}
 
 
 @pytest.mark.parametrize("reason", StopReason)
-def test_a_stop_reason_is_one_sample(
-    unread: Callable[..., TaskState], after: Callable[..., TaskState], reason: StopReason
-) -> None:
+def test_a_stop_reason_is_one_sample(reason: StopReason) -> None:
     """1 for the reason, no series for the others."""
     known = after(unread(), Task(Status.FAILED, stop_reason=reason))
     assert values(known, "webcast_task_stop_reason") == {(reason.value,): 1.0}
@@ -207,7 +197,7 @@ def test_a_stop_reason_is_one_sample(
     ],
 )
 def test_a_duration_ends_at_the_end_or_at_the_read_by_the_vendors_clock(
-    unread: Callable[..., TaskState], task: Task, duration: dict[tuple[str, ...], float]
+    task: Task, duration: dict[tuple[str, ...], float]
 ) -> None:
     """Never negative; absent without a start, and for a stopped task whose end was not said."""
     known = unread()
@@ -227,21 +217,14 @@ def test_a_duration_ends_at_the_end_or_at_the_read_by_the_vendors_clock(
         ({"start": None}, ("webcast_task_start_timestamp_seconds", "webcast_task_duration_seconds")),
     ],
 )
-def test_what_was_not_said_has_no_series(
-    unread: Callable[..., TaskState],
-    after: Callable[..., TaskState],
-    part: dict[str, object],
-    absent: str | tuple[str, ...],
-) -> None:
+def test_what_was_not_said_has_no_series(part: dict[str, object], absent: str | tuple[str, ...]) -> None:
     """One unusable field costs its own series and no other."""
     whole = names(after(unread(), RUNNING))
     known = after(unread(), replace(RUNNING, **part))  # type: ignore[arg-type]  # any field of a task
     assert names(known) == {name for name in whole if not name.startswith(absent)}
 
 
-def test_each_stream_and_each_check_is_a_sample_and_zero_is_a_value(
-    unread: Callable[..., TaskState], after: Callable[..., TaskState]
-) -> None:
+def test_each_stream_and_each_check_is_a_sample_and_zero_is_a_value() -> None:
     """Streams are `0` and `1`, whichever of them say something; 0 = off, adaptive or without a limit, not absent."""
     streams = (VideoStream(width=1920), VideoStream(width=640, max_bytes_per_second=0))
     known = after(unread(), replace(RUNNING, video=streams, monitor=MonitorIntervals(freeze=0, crash=30)))
@@ -252,7 +235,7 @@ def test_each_stream_and_each_check_is_a_sample_and_zero_is_a_value(
     assert values(known, "webcast_task_start_event_timeout_seconds") == {(): 0.0}
 
 
-def test_info_shows_the_named_labels_and_no_other(unread: Callable[..., TaskState]) -> None:
+def test_info_shows_the_named_labels_and_no_other() -> None:
     """`metrics.info_labels` are allowed onto info, in their own names; one that the target lacks is empty."""
     known = unread(labels={"team": "edu", "secret": "x"})
     rows = tuple(row for row in task_families([], ["team", "zone"]) if row.family.name == "webcast_task_info")
@@ -269,7 +252,7 @@ def test_info_shows_the_named_labels_and_no_other(unread: Callable[..., TaskStat
     }
 
 
-def test_problems_have_their_cause_and_since_when(unread: Callable[..., TaskState]) -> None:
+def test_problems_have_their_cause_and_since_when() -> None:
     """One series each while it holds, with an empty cause where there is none to name."""
     problems = (
         ActiveProblem(TaskProblem.CLASS_DARK, Severity.CRITICAL, NOW, "not_found"),

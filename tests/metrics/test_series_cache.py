@@ -1,6 +1,5 @@
 """The cache: which series there are at this moment, and how many tasks of each kind."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from threading import Thread
 
@@ -16,8 +15,8 @@ from exporter.metrics.series_cache import SeriesCache, TaskCountKey
 from exporter.model.target import TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import DisplayStatus, TaskState
+from tests.support.task_states import NOW, after, shown_as
 
-NOW = 1_700_000_000.0
 ROWS = task_families(Group)
 
 
@@ -46,25 +45,25 @@ class World(dict[TargetId, TaskState]):
         return {task: tasks.count(task) for task in sorted(set(tasks))}
 
     def counts(self) -> dict[tuple[str, str, str], int]:
-        """The places where somebody counts."""
+        """The places where a task counts."""
         return {(*place,): count for place, count in self.cache.counts().items() if count}
 
 
-def test_a_hidden_task_is_in_no_later_scrape(display_status: Callable[..., TaskState]) -> None:
-    """All its series go at once, nobody else's do, and it counts no more."""
+def test_a_hidden_task_is_in_no_later_scrape() -> None:
+    """All its series go at once, no other do, and it counts no more."""
     world = World()
-    world.show(display_status(DisplayStatus.RUNNING, "Task1"))
-    world.show(display_status(DisplayStatus.RUNNING, "Task2"))
+    world.show(shown_as(DisplayStatus.RUNNING, "Task1"))
+    world.show(shown_as(DisplayStatus.RUNNING, "Task2"))
     before = world.shown()
-    world.hide(display_status(DisplayStatus.RUNNING, "Task1"))
+    world.hide(shown_as(DisplayStatus.RUNNING, "Task1"))
     assert {"Task2": before["Task2"]} == world.shown()
     assert world.counts() == {("default", "App1", "running"): 1}
 
 
-def test_hiding_what_was_never_shown_changes_nothing(display_status: Callable[..., TaskState]) -> None:
+def test_hiding_what_was_never_shown_changes_nothing() -> None:
     """A target may be forgotten before anything of it was shown, or twice."""
     world = World()
-    known = display_status(DisplayStatus.RUNNING)
+    known = shown_as(DisplayStatus.RUNNING)
     world.hide(known)
     world.show(known)
     world.hide(known)
@@ -72,79 +71,77 @@ def test_hiding_what_was_never_shown_changes_nothing(display_status: Callable[..
     assert (world.shown(), world.counts()) == ({}, {})
 
 
-def test_a_read_replaces_all_of_a_tasks_series(display_status: Callable[..., TaskState]) -> None:
+def test_a_read_replaces_all_of_a_tasks_series() -> None:
     """Nothing of the state before is left when a task is shown anew."""
     world = World()
-    world.show(display_status(DisplayStatus.RUNNING))
-    world.show(display_status(DisplayStatus.UNREAD))
+    world.show(shown_as(DisplayStatus.RUNNING))
+    world.show(shown_as(DisplayStatus.UNREAD))
     assert world.shown() == {"Task1": 1}
 
 
-def test_a_task_counts_once_wherever_it_stands(display_status: Callable[..., TaskState]) -> None:
-    """`webcast_tasks` follows every change of standing, and a place that is left stays at zero."""
+def test_a_task_counts_once_wherever_it_stands() -> None:
+    """`webcast_tasks` follows every change of status, and a status that is left stays at zero."""
     world = World()
     for state in (*DisplayStatus, *reversed(DisplayStatus)):
-        world.show(display_status(state, end=NOW))
+        world.show(shown_as(state, end=NOW))
         assert {("default", "App1", state.value): 1} == world.counts()
     assert {state.value for state in DisplayStatus} == {place.display_status for place in world.cache.counts()}
 
 
-def test_a_task_that_changes_its_account_changes_its_count(display_status: Callable[..., TaskState]) -> None:
+def test_a_task_that_changes_its_account_changes_its_count() -> None:
     """After a reload the app may be another account's: the task counts there, and no more where it was."""
     world = World()
-    world.show(display_status(DisplayStatus.RUNNING, account="old"))
-    world.show(display_status(DisplayStatus.RUNNING, account="new"))
+    world.show(shown_as(DisplayStatus.RUNNING, account="old"))
+    world.show(shown_as(DisplayStatus.RUNNING, account="new"))
     assert world.counts() == {("new", "App1", "running"): 1}
     assert world.cache.counts()[TaskCountKey("old", "App1", DisplayStatus.RUNNING)] == 0
 
 
-def test_a_task_beyond_the_limit_counts_but_has_no_series(display_status: Callable[..., TaskState]) -> None:
+def test_a_task_beyond_the_limit_counts_but_has_no_series() -> None:
     """All are read and counted; `webcast_tasks_without_series` tells how many are not shown."""
     world = World(max_tasks=1)
-    world.show(display_status(DisplayStatus.RUNNING, "Task1"))
-    world.show(display_status(DisplayStatus.RUNNING, "Task2"))
+    world.show(shown_as(DisplayStatus.RUNNING, "Task1"))
+    world.show(shown_as(DisplayStatus.RUNNING, "Task2"))
     assert {"Task1"} == world.shown().keys()
     assert world.cache.without_series() == 1
     assert world.counts() == {("default", "App1", "running"): 2}
 
 
-def test_no_task_has_series_when_none_may(display_status: Callable[..., TaskState]) -> None:
+def test_no_task_has_series_when_none_may() -> None:
     """`max_tasks: 0` leaves the fleet's families."""
     world = World(max_tasks=0)
-    world.show(display_status(DisplayStatus.FAILED))
+    world.show(shown_as(DisplayStatus.FAILED))
     assert (world.shown(), world.cache.without_series()) == ({}, 1)
     assert world.counts() == {("default", "App1", "failed"): 1}
 
 
-def test_who_gets_a_seat_is_shown_as_it_is_now(
-    display_status: Callable[..., TaskState], after: Callable[..., TaskState]
-) -> None:
-    """A seat that falls free is given on at once, with all that was learnt while waiting."""
+def test_a_task_that_gets_series_is_shown_as_it_is_now() -> None:
+    """A place that falls free is used at once, with all that was learnt while waiting."""
     world = World(max_tasks=1)
-    world.show(display_status(DisplayStatus.RUNNING, "Task1"))
-    waiting = display_status(DisplayStatus.UNREAD, "Task2")
+    world.show(shown_as(DisplayStatus.RUNNING, "Task1"))
+    waiting = shown_as(DisplayStatus.UNREAD, "Task2")
     world.show(waiting)
     world.show(after(waiting, Task(Status.RUNNING)))
-    world.hide(display_status(DisplayStatus.RUNNING, "Task1"))
+    world.hide(shown_as(DisplayStatus.RUNNING, "Task1"))
     assert {"Task2"} == world.shown().keys()
     assert world.shown()["Task2"] > 1
     assert world.cache.without_series() == 0
 
 
-def test_who_loses_the_seat_loses_all_series_at_once(display_status: Callable[..., TaskState]) -> None:
+def test_a_task_that_loses_its_place_loses_all_series_at_once() -> None:
     """The ended task makes room for the running one, before the next scrape."""
     world = World(max_tasks=1)
-    world.show(display_status(DisplayStatus.ENDED, "Task1", end=NOW))
-    world.show(display_status(DisplayStatus.RUNNING, "Task2"))
+    world.show(shown_as(DisplayStatus.ENDED, "Task1", end=NOW))
+    world.show(shown_as(DisplayStatus.RUNNING, "Task2"))
     assert {"Task2"} == world.shown().keys()
 
 
-def test_a_reload_draws_everybody_anew(display_status: Callable[..., TaskState]) -> None:
-    """Other groups and a higher or lower limit are in force from the next scrape; who has a seat keeps it."""
+def test_a_reload_renders_every_task_again() -> None:
+    """Other groups and a higher or lower limit are in force from the next scrape; a task with series keeps them."""
     world = World(max_tasks=2)
     for number in range(4):
-        world.show(display_status(DisplayStatus.RUNNING, f"Task{number}"))
-    world.show(display_status(DisplayStatus.RUNNING, "Task0"))
+        world.show(shown_as(DisplayStatus.RUNNING, f"Task{number}"))
+    world.show(shown_as(DisplayStatus.RUNNING, "Task0"))
     world.cache.reconfigure(ROWS, 3)
     assert {"Task0", "Task1", "Task2"} == world.shown().keys()
     world.cache.reconfigure(task_families([]), 1)
@@ -154,23 +151,23 @@ def test_a_reload_draws_everybody_anew(display_status: Callable[..., TaskState])
     assert (world.shown(), world.cache.without_series()) == ({}, 4)
 
 
-def test_a_task_that_is_forgotten_meanwhile_is_not_drawn(display_status: Callable[..., TaskState]) -> None:
-    """Between the tracker's forgetting and the hiding the cache finds nothing to draw, and shows nothing old."""
+def test_a_task_that_is_forgotten_meanwhile_is_not_rendered() -> None:
+    """Between the tracker's forgetting and the hiding the cache finds nothing to render, and shows nothing old."""
     world = World()
-    world.show(display_status(DisplayStatus.RUNNING))
+    world.show(shown_as(DisplayStatus.RUNNING))
     world.clear()
     world.cache.reconfigure(ROWS, 100)
     assert world.shown() == {}
 
 
-def test_a_reload_that_breaks_off_leaves_nothing_half_drawn(display_status: Callable[..., TaskState]) -> None:
+def test_a_reload_that_breaks_off_leaves_nothing_half_rendered() -> None:
     """Texts of the old families never stand under the names of the new ones; each comes back with its next read."""
 
     def broken(_: TaskState) -> list[Sample]:
         raise ZeroDivisionError
 
     world = World()
-    world.show(display_status(DisplayStatus.RUNNING))
+    world.show(shown_as(DisplayStatus.RUNNING))
     with pytest.raises(ZeroDivisionError):
         world.cache.reconfigure([replace(ROWS[0], samples=broken)], 100)
     assert world.shown() == {}
@@ -179,14 +176,12 @@ def test_a_reload_that_breaks_off_leaves_nothing_half_drawn(display_status: Call
 
 
 @pytest.mark.parametrize("fmt", Format)
-def test_each_tasks_values_in_a_scrape_belong_to_one_read(
-    display_status: Callable[..., TaskState], after: Callable[..., TaskState], fmt: Format
-) -> None:
-    """However reads and scrapes overlap, nobody sees half of one read and half of another."""
+def test_each_tasks_values_in_a_scrape_belong_to_one_read(fmt: Format) -> None:
+    """However reads and scrapes overlap, no task sees half of one read and half of another."""
     world = World(max_tasks=3)
     names = ("webcast_task_last_successful_read_timestamp_seconds", "webcast_task_duration_seconds")
     exposition = Exposition(CollectorRegistry(), world.cache)
-    fresh = {number: display_status(DisplayStatus.RUNNING, f"Task{number}") for number in range(5)}
+    fresh = {number: shown_as(DisplayStatus.RUNNING, f"Task{number}") for number in range(5)}
     torn: list[tuple[float, float]] = []
 
     def read(number: int) -> None:

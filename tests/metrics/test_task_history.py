@@ -91,7 +91,7 @@ def test_of_what_is_forgotten_nothing_is_left() -> None:
     history.add_read(reading(2.0, TimedOut("late")))
     history.add_change(RUNNING, FAILED, 3.0)
     history.add_read(reading(4.0, TimedOut("late"), OTHER))
-    history.forget([ID, TargetId("app", "room", "nobody")])
+    history.forget([ID, TargetId("app", "room", "no task")])
     assert history.of(ID) == ((), ())
     assert [read.at for read in history.of(OTHER).reads] == [4.0]
     for number in range(10_000):
