@@ -1,11 +1,14 @@
 """What one push names, taken whole or refused whole."""
 
+import json
+import tracemalloc
+
 import pytest
 
 from exporter.config.schema import Account
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.pushed import read_push
-from exporter.discovery.sd_format import TargetEntry, TargetGroup
+from exporter.discovery.sd_format import MAX_PROBLEMS, SDSourceError, TargetEntry, TargetGroup, groups_of_json
 from exporter.errors import BadTargets
 from exporter.model.target import TargetId
 
@@ -43,3 +46,49 @@ def test_all_or_nothing() -> None:
     told = str(caught.value)
     assert "app/room/one is in this list already" in told
     assert "other/room/task is read by no account" in told
+
+
+MIB = 1024 * 1024
+LARGEST = 8 * MIB
+
+
+def filled(unit: str, before: str = "[", after: str = "]") -> str:
+    """A body of the largest size that repeats one thing."""
+    number = (LARGEST - len(before) - len(after)) // (len(unit) + 1)
+    return before + ",".join([unit] * number) + after
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        filled("{}"),
+        filled("[]"),
+        filled("1"),
+        filled('""', '[{"targets":[', "]}]"),
+        filled('{"targets":["x"],"labels":{"a":"b"}}'),
+        "[" * LARGEST,
+        '["' + "\U0001f600" * (LARGEST // 4 - 9) + '"]',
+        json.dumps([{"targets": ["x"] * 290_000}]),
+        json.dumps([{"targets": [f"other/room{n}/task{n}" for n in range(49_000)]}]),
+        json.dumps([{"targets": [f"app/r/{n}" for n in range(49_000)], "labels": {"team": "x" * 300_000}}]),
+        json.dumps([{"targets": [f"app/r/{n}" for n in range(49_000)], "labels": {"team": "x" * 4_000}}]),
+        json.dumps([{"labels": {f"label-{n}": "x" for n in range(290_000)}}]),
+    ],
+    ids=str.split("groups lists numbers targets bad deep wide copies other-app long-label product label-names"),
+)
+def test_the_memory_of_a_body_is_bounded(body: str) -> None:
+    """Bounds are on what bytes become: however small its entries are, a body is refused before it costs 100 MiB."""
+    tracemalloc.start()
+    try:
+        with pytest.raises((BadTargets, SDSourceError)) as caught:
+            read_push(groups_of_json(body), AccountOf([Account(app_ids=("app",))]))
+        assert tracemalloc.get_traced_memory()[1] < 100 * MIB
+    finally:
+        tracemalloc.stop()
+    assert len(getattr(caught.value, "problems", ())) <= MAX_PROBLEMS + 1
+
+
+def test_targets_of_one_body_are_bounded() -> None:
+    """A sentence says how many there may be."""
+    with pytest.raises(BadTargets, match="names 50,001 targets; 50,000 are the most"):
+        read_push([TargetGroup(["app/room/task"] * 50_001)], EVERY_APP)
