@@ -93,6 +93,8 @@ def create_app(
         Route("/config", pages.configuration),
         Route("/dashboards/", pages.downloads),
         Route("/dashboards/{name:path}", pages.download),
+        Route("/runbooks/", pages.runbook_index),
+        Route("/runbooks/{name}", pages.runbook),
         *OPERATION_ROUTES,
         Route("/api/v1/targets", list_targets),
         Route("/api/v1/tasks", list_tasks),

@@ -1,4 +1,4 @@
-"""The pages for people: `/`, `/tasks`, a task, stopped runs, `/status`, `/config`, `/dashboards/`."""
+"""The pages for people: `/`, `/tasks`, a task, stopped runs, `/status`, `/config`, `/dashboards/`, `/runbooks/`."""
 
 import platform
 from collections import Counter
@@ -31,6 +31,7 @@ from exporter.web.endpoints import RETRY, pools_of
 from exporter.web.i18n import N_, Language, choose_language, clock
 from exporter.web.interfaces import ExporterApi, ExporterQueries
 from exporter.web.limits import Busy, WorkerPool
+from exporter.web.runbooks import load_runbooks, render_runbook, render_sentence
 from exporter.web.serializers import explain_next_read, explain_no_target, explain_series, rfc3339, task_facts
 from exporter.web.task_query import (
     PAST,
@@ -58,6 +59,7 @@ NAVIGATION = (
     ("/status", N_("Status")),
     ("/config", N_("Configuration")),
     ("/dashboards/", N_("Dashboards")),
+    ("/runbooks/", N_("Runbooks")),
     ("/metrics", N_("Metrics")),
 )
 
@@ -74,6 +76,7 @@ LINKS = (
         N_("Dashboards and rules"),
         N_("to download, for Grafana, Prometheus and Alertmanager"),
     ),
+    ("/runbooks/", N_("Runbooks"), N_("what each alert means, and what to do")),
     ("/status", N_("Status"), N_("versions, flags, and the last callbacks")),
     ("/config", N_("Configuration"), N_("the configuration in force")),
     ("/-/healthy", N_("Health"), N_("whether tasks are being read")),
@@ -385,6 +388,20 @@ def _downloads(request: Request, language: Language) -> Response:
     return render(request, language, "downloads.html", context)
 
 
+def _runbooks(request: Request, language: Language) -> Response:
+    root = request.app.state.prefix
+    found = [(each, render_sentence(each.meaning, root)) for each in load_runbooks(language.tag).values()]
+    return render(request, language, "runbooks.html", {"runbooks": found})
+
+
+def _runbook(request: Request, language: Language) -> Response:
+    found = load_runbooks(language.tag).get(request.path_params["name"].removesuffix(".md"))
+    if found is None:
+        return message_page(request, N_("Runbook"), N_("There is no such runbook."), 404)
+    html = render_runbook(found, request.query_params, request.app.state.prefix)
+    return render(request, language, "runbook.html", {"runbook": found, "html": html})
+
+
 async def download(request: Request) -> Response:
     """One bundled file."""
     text = _bundled().get(request.path_params["name"])
@@ -401,6 +418,8 @@ task = page(_task, lambda request: pools_of(request).state)
 status = page(_status)
 configuration = page(_configuration)
 downloads = page(_downloads)
+runbook_index = page(_runbooks)
+runbook = page(_runbook)
 
 
 async def tasks(request: Request) -> Response:

@@ -19,7 +19,7 @@ from tests.docs.reading import ROOT, blocks_of
 
 DOCUMENT = ROOT / "docs" / "http-api.md"
 NOT_TOLD = {"/favicon.ico", "/static"}
-PLACES = {"{name:path}": "NAME", "{app_id}/{room_id}/{task_id}": "APP/ROOM/TASK"}
+PLACES = {"{name:path}": "NAME", "{name}": "NAME", "{app_id}/{room_id}/{task_id}": "APP/ROOM/TASK"}
 
 
 def told() -> set[tuple[str, str]]:
