@@ -16,7 +16,7 @@ BIN := .venv/bin
 VENV := .venv/installed
 PRODUCT := .venv-run/installed
 
-.PHONY: help run quick test lint types architecture fast unit coverage real parts docs dashboards screenshot pictures bench soak fuzz audit sbom image clean
+.PHONY: help run quick test lint types architecture fast unit coverage real parts docs dashboards translations screenshot pictures bench soak fuzz audit sbom image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ dashboards: $(VENV) ## Normalise dashboards/grafana after an edit, and write the
 	$(BIN)/python -m dashboards.normalise
 	rm -rf build/bundle && $(BIN)/webcast-exporter dashboards export build/bundle
 	cp build/bundle/kubernetes/prometheus-rule.yaml deploy/kubernetes/rules/
+
+translations: $(VENV) ## Update the catalogues of the pages from the code, and compile them
+	$(BIN)/python .ci/translations
 
 screenshot: $(VENV) parts ## Draw docs/images/tasks.png anew, with Chromium
 	$(BIN)/python -m tests.browser.picture
