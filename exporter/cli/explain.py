@@ -50,7 +50,7 @@ def _table(found: dict[str, Any]) -> str:
         "account": found.get("account") or "none has its app",
         "status": str(found["status"]).replace("_", " ") if found.get("status") else None,
         "since": found.get("since"),
-        "trouble": found.get("trouble"),
+        "problems": ", ".join(_problem(each) for each in found.get("problems", ())),
         "last read": found.get("last_read") or ("never" if found.get("is_target") else None),
         "last good read": found.get("last_successful_read"),
         "its error": found.get("read_error"),
@@ -58,6 +58,11 @@ def _table(found: dict[str, Any]) -> str:
         "series": found.get("series_because"),
     }
     return "\n".join(f"{name:<{WIDTH}}{value}" for name, value in rows.items() if value)
+
+
+def _problem(active: dict[str, Any]) -> str:
+    cause = f" ({active['cause']})" if active["cause"] else ""
+    return f"{active['problem']}{cause} since {active['since']}".replace("_", " ")
 
 
 def _next(found: dict[str, Any]) -> str:

@@ -133,6 +133,10 @@ class Exporter:
         """How many tasks count under which labels of `webcast_tasks`."""
         return self._parts.board.counts()
 
+    def dismiss(self, target: TargetId) -> bool:
+        """Remove a stopped or dark task by hand, until it runs again; False when it is not tracked."""
+        return self._parts.registry.dismiss(target)
+
     def tracked(self) -> list[TaskState]:
         """What is known of every target."""
         return self._parts.registry.all()

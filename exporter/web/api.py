@@ -13,7 +13,6 @@ from exporter.discovery.sd_format import SDSourceError, groups_of_json
 from exporter.enums import Status, StopReason
 from exporter.errors import BadTargets, StartError, StateError
 from exporter.model.target import TargetId
-from exporter.model.trouble import trouble
 from exporter.store.run_table import FoundRuns, RunQuery
 from exporter.web.endpoints import CHUNK_BYTES, RETRY, BodyError, api_of, pools_of, read_body, require_type
 from exporter.web.interfaces import ExporterApi, ExporterQueries, PushHandler
@@ -23,7 +22,7 @@ from exporter.web.task_query import (
     MAX_PAGE,
     MAX_TEXT,
     QueryError,
-    TaskRow,
+    make_row,
     number_of_pages,
     parse_moment,
     parse_number,
@@ -171,7 +170,7 @@ def _task(request: Request) -> Response:
     state = queries.task_state(target)
     if state is None:
         return success(explain_unlisted(target, queries))
-    return success(explain(TaskRow(state, trouble(state, queries.now, queries.lifetimes)), queries))
+    return success(explain(make_row(state, queries.now, queries.lifetimes), queries))
 
 
 def target_of(request: Request) -> TargetId:

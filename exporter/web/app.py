@@ -89,6 +89,7 @@ def create_app(
         Route("/", pages.landing),
         Route("/tasks", pages.tasks),
         Route("/tasks/{app_id}/{room_id}/{task_id}", pages.task),
+        Route("/tasks/{app_id}/{room_id}/{task_id}/dismiss", pages.dismiss, methods=["POST"]),
         Route("/status", pages.status),
         Route("/config", pages.configuration),
         Route("/dashboards/", pages.downloads),

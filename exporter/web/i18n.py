@@ -21,7 +21,7 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for a message th
 
 WORDS: Mapping[str, str] = {
     "all": N_("all"),
-    "wrong": N_("needs attention"),
+    "problem": N_("with a problem"),
     "past": N_("past"),
     "lost": N_("lost"),
     # DisplayStatus
@@ -33,6 +33,22 @@ WORDS: Mapping[str, str] = {
     "unread": N_("unread"),
     "not_found": N_("not found"),
     "stale": N_("stale"),
+    # TaskProblem, where it is no status
+    "class_dark": N_("class is dark"),
+    "start_failed": N_("start failed"),
+    "cut_by_limit": N_("cut by its limit"),
+    "ended_early": N_("ended early"),
+    "will_be_cut": N_("will be cut by its limit"),
+    "overrun": N_("overrunning"),
+    "near_limit": N_("near its limit"),
+    "status_unknown": N_("status unknown"),
+    "page_refreshing": N_("page refreshed repeatedly"),
+    "page_rescheduling": N_("page rescheduled repeatedly"),
+    "read_failing": N_("reads fail"),
+    # Severity
+    "critical": N_("critical"),
+    "warning": N_("warning"),
+    "info": N_("info"),
     # Source
     "static": N_("configuration"),
     "file": N_("file"),

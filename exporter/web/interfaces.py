@@ -217,6 +217,10 @@ class ExporterApi(ReplicaApi, Protocol):
         """Seconds since the start."""
         ...
 
+    def dismiss(self, target: TargetId) -> bool:
+        """Remove a stopped or dark task until it runs again; False when it is not tracked."""
+        ...
+
     def tracked(self) -> list[TaskState]:
         """The state of every target."""
         ...

@@ -9,25 +9,25 @@ from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from exporter import __version__
 from exporter.bundle.files import bundle
 from exporter.config.loader import redacted
 from exporter.config.schema import State
 from exporter.config.times import format_duration
-from exporter.enums import Source, Status, StopReason
+from exporter.enums import Source, Status, StopReason, TaskProblem
 from exporter.errors import StateError
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.target import TargetId
 from exporter.model.task_state import DisplayStatus
-from exporter.model.trouble import trouble
 from exporter.store.run_table import FoundRuns, RunQuery
-from exporter.web.api import READ_UNAVAILABLE, exporter_of, find_runs, target_of
-from exporter.web.endpoints import RETRY, pools_of
+from exporter.web.api import READ_UNAVAILABLE, exporter_of, find_runs, refuse_token, target_of
+from exporter.web.endpoints import RETRY, BodyError, pools_of, read_body
 from exporter.web.i18n import N_, Language, choose_language, clock
 from exporter.web.interfaces import ExporterApi, ExporterQueries
 from exporter.web.limits import Busy, WorkerPool
@@ -35,13 +35,13 @@ from exporter.web.runbooks import load_runbooks, render_runbook, render_sentence
 from exporter.web.serializers import explain_next_read, explain_no_target, explain_series, rfc3339, task_facts
 from exporter.web.task_query import (
     PAST,
-    WRONG,
+    PROBLEM,
     QueryError,
     Selection,
     Sort,
     TaskQuery,
-    TaskRow,
     link,
+    make_row,
     params_of,
     parse_task_query,
     select,
@@ -52,6 +52,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 SIZES = (50, 500)
 """The default and the largest number of rows of a page."""
 MAX_RUNS_OF_TASK = 20
+MAX_FORM_BYTES = 8 * 1024
 
 NAVIGATION = (
     ("/tasks", N_("Tasks")),
@@ -101,6 +102,25 @@ DOWNLOADS = {
     "kubernetes": N_("Kubernetes: the same for the Prometheus operator and Grafana's sidecar."),
 }
 """What each folder of the bundled files is for."""
+
+PROBLEM_RUNBOOKS = {
+    TaskProblem.CLASS_DARK: "WebCastClassDark",
+    TaskProblem.FAILED: "WebCastTaskFailed",
+    TaskProblem.START_FAILED: "WebCastTaskFailed",
+    TaskProblem.CUT_BY_LIMIT: "WebCastTaskStoppedUnexpectedly",
+    TaskProblem.ENDED_EARLY: "WebCastClassEndedEarly",
+    TaskProblem.WILL_BE_CUT: "WebCastClassWillBeCut",
+    TaskProblem.OVERRUN: "WebCastClassOverrun",
+    TaskProblem.NEAR_LIMIT: "WebCastTaskNearLimit",
+    TaskProblem.NOT_STARTED: "WebCastTaskNotStarted",
+    TaskProblem.STATUS_UNKNOWN: "WebCastTaskStatusUnknown",
+    TaskProblem.PAGE_REFRESHING: "WebCastPageRefreshedRepeatedly",
+    TaskProblem.PAGE_RESCHEDULING: "WebCastPageRescheduledRepeatedly",
+    TaskProblem.STALE: "WebCastDataStale",
+    TaskProblem.NOT_FOUND: "WebCastRunsLost",
+    TaskProblem.READ_FAILING: "WebCastDataStale",
+}
+"""The runbook of each problem; one that is not there is not linked to."""
 
 LIBRARIES = ("prometheus-client", "requests", "apscheduler", "sqlalchemy", "starlette", "uvicorn")
 
@@ -235,7 +255,7 @@ def _tasks(request: Request, language: Language) -> Response:
     found = select(states, query, now, queries.lifetimes)
     status = ",".join(word for word in request.query_params.getlist("status") if word)
     path, params = _path(request, "/tasks"), params_of(query, status)
-    usual_order = query.sort is Sort.WRONG and not query.backwards
+    usual_order = query.sort is Sort.PROBLEM and not query.backwards
     context = {
         "now": now,
         "query": query,
@@ -274,7 +294,7 @@ def _choices(found: Selection, path: str, params: Mapping[str, str | int], statu
     chosen = frozenset(status.split(","))
     choices = [
         Choice("all", link(path, params, status=""), not status, sum(found.counts.values())),
-        Choice(WRONG, link(path, params, status=WRONG), WRONG in chosen, found.wrong),
+        Choice(PROBLEM, link(path, params, status=PROBLEM), PROBLEM in chosen, found.with_problem),
     ]
     occurring = [each for each in (*DisplayStatus, PAST) if found.counts.get(each) or each in chosen]
     choices += [
@@ -323,17 +343,26 @@ def _task(request: Request, language: Language) -> Response:
         return message_page(request, N_("Task"), f"{error}.", 404)
     runs, history = _runs_of(queries, target), queries.history(target)
     context: dict[str, Any] = {"now": queries.now, "target": target, "runs": runs.runs, "history": history}
+    context["can_dismiss"] = False
     state = queries.task_state(target)
     if state is None:
         context |= {"row": None, "series": explain_no_target(target, queries, language)}
         return render(request, language, "task.html", context, 200 if runs.runs else 404)
-    row = TaskRow(state, trouble(state, queries.now, queries.lifetimes))
+    row = make_row(state, queries.now, queries.lifetimes)
+    may_dismiss = not row.past and not state.live and bool(row.problems or state.finished)
     context |= {
         "row": task_facts(row, queries.now),
         "series": explain_series(state, queries, language),
+        "runbooks": _problem_runbooks(language),
+        "can_dismiss": may_dismiss and exporter_of(request).push.on,
         "next": explain_next_read(queries.next_read(state), queries.now, language),
     }
     return render(request, language, "task.html", context)
+
+
+def _problem_runbooks(language: Language) -> dict[TaskProblem, str]:
+    found = load_runbooks(language.tag)
+    return {problem: name for problem, name in PROBLEM_RUNBOOKS.items() if name in found}
 
 
 def _runs_of(queries: ExporterQueries, target: TargetId) -> FoundRuns:
@@ -420,6 +449,28 @@ configuration = page(_configuration)
 downloads = page(_downloads)
 runbook_index = page(_runbooks)
 runbook = page(_runbook)
+
+
+async def dismiss(request: Request) -> Response:
+    """`POST` of the button on a task's page: remove a stopped or dark task; the form holds a push token."""
+    exporter, heading = exporter_of(request), N_("Remove the task")
+    try:
+        target, body = target_of(request), await read_body(request, MAX_FORM_BYTES)
+    except (ValueError, BodyError) as error:
+        return message_page(request, heading, f"{error}.", 400, Connection="close")
+    if not exporter.push.on:
+        return message_page(request, heading, N_("Pushing is off: the configuration has no push.token_file."), 404)
+    token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
+    try:
+        refusal = await refuse_token(request, token)
+        if refusal is not None:
+            return message_page(request, heading, N_("This is not a push token."), refusal.status_code)
+        found = await pools_of(request).pushes.run(exporter.dismiss, target)
+    except Busy:
+        return message_page(request, heading, N_("Too many requests at once; try again."), 503, **RETRY)
+    if not found:
+        return message_page(request, heading, N_("It is no target any more."), 404)
+    return RedirectResponse(_path(request, "/tasks"), 303)
 
 
 async def tasks(request: Request) -> Response:

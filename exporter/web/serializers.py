@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from exporter.discovery.merge import WEAKEST_FIRST
-from exporter.enums import Source, StopReason
+from exporter.enums import Severity, Source, Status, StopReason
 from exporter.model.callback import PageEvent
 from exporter.model.run import Run
 from exporter.model.target import TargetId
-from exporter.model.task_state import DisplayStatus, NextRead, TaskState, is_hidden
-from exporter.model.trouble import Rank, elapsed
+from exporter.model.task_state import ActiveProblem, DisplayStatus, NextRead, TaskState, elapsed, is_hidden
 from exporter.store.run_table import status_of
 from exporter.web.i18n import ENGLISH, N_, Language
 from exporter.web.interfaces import ExporterQueries
@@ -35,10 +34,13 @@ def rfc3339(seconds: float | None) -> str | None:
 
 
 class TaskFacts(NamedTuple):
-    """One task for a template: `level` is `wrong`, `odd` or empty; times are Unix seconds, spans seconds."""
+    """One task for a template; times are Unix seconds, spans seconds.
+
+    `level` is `wrong`, `odd` or empty; `last_status` is what a stale or unknown task was last read as.
+    """
 
     state: TaskState
-    trouble: str
+    problems: tuple[ActiveProblem, ...]
     level: str
     since: float | None
     elapsed: float | None
@@ -46,21 +48,24 @@ class TaskFacts(NamedTuple):
     stop_reason: StopReason | None
     event: PageEvent | None
     sources: tuple[Source, ...]
+    last_status: Status | None
 
 
 def task_facts(row: TaskRow, now: float) -> TaskFacts:
     """The facts of one task."""
-    state = row.state
+    state, task = row.state, row.state.task
+    critical = row.problem is not None and row.problem.severity is Severity.CRITICAL
     return TaskFacts(
         state,
-        row.trouble.sentence,
-        "" if not row.wrong else "wrong" if row.trouble.rank <= Rank.OVERDUE else "odd",
-        state.status_since if state.task is not None else state.not_found_since,
+        row.problems,
+        "wrong" if critical else "odd" if row.problem else "",
+        row.since,
         elapsed(state, now),
-        state.task.max_running_time if state.task else None,
+        task.max_running_time if task else None,
         _stop_reason(state),
         max(state.pages.latest, key=lambda event: event.at, default=None),
         sources_of(state),
+        state.last_task.status if task is None and state.last_task is not None else None,
     )
 
 
@@ -102,7 +107,11 @@ def task_json(row: TaskRow, now: float) -> dict[str, Any]:
         **state.target.id._asdict(),
         **target_json(state),
         "since": rfc3339(facts.since),
-        "trouble": facts.trouble or None,
+        "problems": [
+            {"problem": each.problem, "severity": each.severity, "since": rfc3339(each.since), "cause": each.cause}
+            for each in row.problems
+        ],
+        "last_status": facts.last_status,
         "start": rfc3339(task.start) if task else None,
         "end": rfc3339(task.end) if task else None,
         "deadline": rfc3339(task.deadline) if task else None,

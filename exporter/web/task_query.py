@@ -12,12 +12,20 @@ from starlette.datastructures import QueryParams
 
 from exporter.config.times import parse_duration, parse_time
 from exporter.discovery.merge import WEAKEST_FIRST
-from exporter.enums import Source
-from exporter.model.task_state import DisplayStatus, Lifetimes, TaskState
-from exporter.model.trouble import Rank, Trouble, elapsed, trouble
+from exporter.enums import Severity, Source, Status, TaskProblem
+from exporter.model.problem import PROBLEMS
+from exporter.model.task_state import (
+    ActiveProblem,
+    DisplayStatus,
+    Lifetimes,
+    TaskState,
+    elapsed,
+    ended_at,
+    is_hidden,
+)
 
-WRONG = "wrong"
-"""As a status: every task that needs attention."""
+PROBLEM = "problem"
+"""As a status: every task with a problem."""
 
 PAST = "past"
 """As a status: every stopped task whose linger is over."""
@@ -33,7 +41,7 @@ class QueryError(ValueError):
 class Sort(StrEnum):
     """The order of tasks; with `-` before it, reversed."""
 
-    WRONG = "wrong"
+    PROBLEM = "problem"
     TASK = "task"
     STATUS = "status"
     SINCE = "since"
@@ -48,11 +56,12 @@ class TaskQuery(NamedTuple):
 
     text: str = ""
     statuses: frozenset[str] = frozenset()
-    wrong: bool = False
+    with_problem: bool = False
+    problem: TaskProblem | None = None
     account: str = ""
     app_id: str = ""
     source: Source | None = None
-    sort: Sort = Sort.WRONG
+    sort: Sort = Sort.PROBLEM
     backwards: bool = False
     page: int = 1
     size: int = 50
@@ -64,11 +73,12 @@ Word = TypeVar("Word", bound=StrEnum)
 def parse_task_query(params: QueryParams, sizes: tuple[int, int]) -> TaskQuery:
     """Read the parameters; `sizes` are the default and the largest size of a page."""
     words = [word for given in params.getlist("status") for word in given.split(",") if word]
-    order = params.get("sort", "") or Sort.WRONG
+    order = params.get("sort", "") or Sort.PROBLEM
     return TaskQuery(
         text=parse_text(params),
-        statuses=frozenset(_status(word) for word in words if word != WRONG),
-        wrong=WRONG in words,
+        statuses=frozenset(_status(word) for word in words if word != PROBLEM),
+        with_problem=PROBLEM in words,
+        problem=parse_word(TaskProblem, params["problem"], "problem") if params.get("problem") else None,
         account=params.get("account", "")[:MAX_TEXT],
         app_id=params.get("app_id", "")[:MAX_TEXT],
         source=parse_word(Source, params["source"], "source") if params.get("source") else None,
@@ -80,7 +90,7 @@ def parse_task_query(params: QueryParams, sizes: tuple[int, int]) -> TaskQuery:
 
 
 def _status(word: str) -> str:
-    return word if word == PAST else parse_word(DisplayStatus, word, "status", (WRONG, PAST))
+    return word if word == PAST else parse_word(DisplayStatus, word, "status", (PROBLEM, PAST))
 
 
 def parse_text(params: QueryParams) -> str:
@@ -134,53 +144,74 @@ def params_of(query: TaskQuery, status: str) -> dict[str, str | int]:
     return {
         "q": query.text,
         "status": status,
+        "problem": query.problem or "",
         "account": query.account,
         "app_id": query.app_id,
         "source": query.source or "",
-        "sort": "" if order == Sort.WRONG else order,
+        "sort": "" if order == Sort.PROBLEM else order,
         "page": query.page if query.page > 1 else "",
         "size": query.size if query.size != TaskQuery().size else "",
     }
 
 
 class TaskRow(NamedTuple):
-    """A task, and what is wrong with it."""
+    """A task with its problems, the worst first; `past` = its series are gone, and so are its problems."""
 
     state: TaskState
-    trouble: Trouble
+    past: bool
+    problems: tuple[ActiveProblem, ...]
 
     @property
     def status(self) -> str:
-        """Its status in `webcast_tasks`; `past` once its linger is over."""
-        return PAST if self.trouble.rank is Rank.PAST else self.state.display_status
+        """Its status in `webcast_tasks`; `past` once it counts no more."""
+        return PAST if self.past else self.state.display_status
 
     @property
-    def wrong(self) -> bool:
-        """Whether it needs attention."""
-        return self.trouble.rank < Rank.QUIET
+    def problem(self) -> ActiveProblem | None:
+        """The worst problem."""
+        return self.problems[0] if self.problems else None
+
+    @property
+    def since(self) -> float | None:
+        """Since when it has its status, by the vendor's clock where the vendor told it (Unix seconds)."""
+        state, task = self.state, self.state.task
+        if task is None:
+            return state.last_success if state.not_found_since is None else state.not_found_since
+        if task.status.stopped:
+            return ended_at(state)
+        started = task.start if task.status is Status.RUNNING else None
+        return state.status_since if started is None else started
+
+
+def make_row(state: TaskState, now: float, lifetimes: Lifetimes) -> TaskRow:
+    """The row of one task at `now` (Unix seconds)."""
+    past = is_hidden(state, now, lifetimes)
+    return TaskRow(state, past, () if past else state.problems)
 
 
 class Selection(NamedTuple):
-    """One page of the matching tasks. `counts` and `wrong` are of the tasks that match whatever their status is."""
+    """One page of the matching tasks; `counts` and `with_problem` are of those that match whatever their status is."""
 
     rows: list[TaskRow]
     matching: int
     counts: Mapping[str, int]
-    wrong: int
+    with_problem: int
     page: int
     pages: int
 
 
 def select(states: Iterable[TaskState], query: TaskQuery, now: float, lifetimes: Lifetimes) -> Selection:
     """Find the tasks of a query."""
-    rows = [TaskRow(state, trouble(state, now, lifetimes)) for state in states if _matches(state, query)]
+    rows = [make_row(state, now, lifetimes) for state in states if _matches(state, query)]
+    if query.problem is not None:
+        rows = [row for row in rows if any(active.problem is query.problem for active in row.problems)]
     counts = Counter(row.status for row in rows)
-    wrong = sum(row.wrong for row in rows)
-    if query.statuses or query.wrong:
-        rows = [row for row in rows if row.status in query.statuses or (query.wrong and row.wrong)]
+    with_problem = sum(bool(row.problems) for row in rows)
+    if query.statuses or query.with_problem:
+        rows = [row for row in rows if row.status in query.statuses or (query.with_problem and row.problems)]
     pages = number_of_pages(len(rows), query.size)
     page = min(query.page, pages)
-    return Selection(_page(rows, query, page, now), len(rows), counts, wrong, page, pages)
+    return Selection(_page(rows, query, page, now), len(rows), counts, with_problem, page, pages)
 
 
 def number_of_pages(total: int, size: int) -> int:
@@ -216,16 +247,24 @@ def _latest_page_event(state: TaskState) -> float:
     return max((event.at for event in state.pages.latest), default=-math.inf)
 
 
+def _urgency(row: TaskRow) -> tuple[int, int, float]:
+    """Problems by severity, by kind, the newest first; then tasks without a problem by status."""
+    if row.problem is not None:
+        return _SEVERITIES.index(row.problem.severity), _PROBLEM_ORDER[row.problem.problem], -row.problem.since
+    order = len(_HEALTHY) if row.past else _HEALTHY.get(row.state.display_status, 0)
+    return len(_SEVERITIES), order, -(row.since or 0.0)
+
+
+_SEVERITIES = tuple(Severity)
+_PROBLEM_ORDER = {row.problem: order for order, row in enumerate(PROBLEMS)}
+_HEALTHY = {DisplayStatus.RUNNING: 1, DisplayStatus.ENDED: 2, DisplayStatus.FAILED: 3}
 _STATUS_ORDER = {status: order for order, status in enumerate(DisplayStatus)}
 
 _SORT_KEYS: Mapping[Sort, Callable[[TaskRow, float], Any]] = {
-    Sort.WRONG: lambda row, _: (
-        int(row.trouble.rank),
-        -(row.state.status_since or row.state.not_found_since or 0.0),  # the newest of a rank first
-    ),
+    Sort.PROBLEM: lambda row, _: _urgency(row),
     Sort.TASK: lambda *_: 0,
     Sort.STATUS: lambda row, _: _STATUS_ORDER[row.state.display_status],
-    Sort.SINCE: lambda row, _: -(row.state.status_since or 0.0),
+    Sort.SINCE: lambda row, _: -(row.since or 0.0),
     Sort.ELAPSED: lambda row, now: -(elapsed(row.state, now) or -1.0),
     Sort.PAGE_EVENT: lambda row, _: -_latest_page_event(row.state),
     Sort.LAST_READ: lambda row, _: -(row.state.last_read or 0.0),

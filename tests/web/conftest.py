@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import httpx
@@ -19,6 +19,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.series_cache import SeriesCache, TaskCountKey
 from exporter.metrics.task_history import HistoryLog, TaskHistory
+from exporter.model.problem import ProblemThresholds, active_problems
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
@@ -29,6 +30,12 @@ from exporter.web.endpoints import UNSIGNED_BURST, UNSIGNED_PER_SECOND
 from exporter.web.interfaces import CallbackRecord, ExporterApi, Reload
 from exporter.web.limits import TokenBucket
 from exporter.web.server import Listener, bind
+
+
+def with_problems(states: list[TaskState]) -> list[TaskState]:
+    """The states as the registry keeps them."""
+    return [replace(state, problems=active_problems(state, NOW, ProblemThresholds())) for state in states]
+
 
 JSON = "application/json"
 NOW = 1_768_465_805.0
@@ -121,7 +128,7 @@ class FakeQueries:
 
     def task_state(self, target: TargetId) -> TaskState | None:
         """Looked up."""
-        return next((state for state in self.tasks() if state.target.id == target), None)
+        return next((state for state in with_problems(self.tasks()) if state.target.id == target), None)
 
     def next_read(self, state: TaskState) -> NextRead | None:
         """As the test says."""
@@ -180,6 +187,7 @@ class FakeExporter:
     flags: Mapping[str, str] = field(default_factory=dict)
     uptime: float = 0.0
     known: list[TaskState] = field(default_factory=list)
+    dismissed: list[TargetId] = field(default_factory=list)
     policy: WebPolicy = OPEN_POLICY
 
     def __post_init__(self) -> None:
@@ -191,9 +199,14 @@ class FakeExporter:
             raise self.breaks
         return self.tasks
 
+    def dismiss(self, target: TargetId) -> bool:
+        """Remember it; False for what is not known."""
+        self.dismissed.append(target)
+        return self.queries.task_state(target) is not None
+
     def tracked(self) -> list[TaskState]:
         """As the test says."""
-        return self.known
+        return with_problems(self.known)
 
     def reload(self) -> None:
         """Count it, and fail if there are problems."""

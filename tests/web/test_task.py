@@ -11,7 +11,7 @@ from exporter.model.read_result import ReadResult
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task, VideoStream
-from exporter.model.task_state import NextRead, TaskState
+from exporter.model.task_state import NextRead, TaskState, elapsed
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -134,3 +134,63 @@ def test_what_can_be_no_task(site: "Site") -> None:
     answer = site.get("/api/v1/tasks/app/ro%20om/task")
     assert answer.status_code == 400
     assert "room id" in answer.json()["error"]
+
+
+def test_a_stale_task_shows_its_last_state(site: "Site") -> None:
+    """What it was last read as, since when nothing is known, and why."""
+    stale = replace(RUNNING, task=None, last_task=TASK, failure=ReadFailure.TIMEOUT, failing_since=NOW - 600)
+    site.exporter.known = [replace(stale, last_success=NOW - 600, last_answer=NOW - 600)]
+    for path in ("/tasks", PATH):
+        page = site.get(path).text
+        for told in ("stale", "last read as running", "stale: timeout"):
+            assert told in page
+    task = site.get("/api/v1/tasks").json()["data"]["tasks"][0]
+    assert (task["status"], task["last_status"]) == ("stale", "running")
+    assert [each["problem"] for each in task["problems"]] == ["stale", "read_failing"]
+
+
+def test_a_stopped_task_has_no_deadline_and_no_bar(site: "Site") -> None:
+    """It will run no longer; what failed is not drawn as progress."""
+    failed = replace(TASK, status=Status.FAILED, end=NOW - 60, stop_reason=StopReason.UNKNOWN)
+    site.exporter.known = [replace(RUNNING, task=failed, last_task=failed, status_since=NOW - 60)]
+    page = site.get(PATH).text
+    assert "May run until" not in page
+    assert "<progress" not in page
+    assert 'href="/runbooks/WebCastTaskFailed?app_id=app&amp;room_id=room&amp;task_id=task"' in page
+
+
+def test_a_stopped_task_can_be_removed(site: "Site") -> None:
+    """By the button of its page, with a push token; the button is there only where it works."""
+    assert 'action="/tasks/app/room/task/dismiss"' not in site.get(PATH).text
+    failed = replace(TASK, status=Status.FAILED, end=NOW - 60, stop_reason=StopReason.UNKNOWN)
+    site.exporter.known = [replace(RUNNING, task=failed, last_task=failed, status_since=NOW - 60)]
+    assert 'action="/tasks/app/room/task/dismiss"' in site.get(PATH).text
+
+    def press(token: str, path: str = PATH) -> tuple[int, str]:
+        answer = site.client.post(f"{path}/dismiss", data={"token": token})
+        return answer.status_code, answer.headers.get("location", "")
+
+    assert [press("wrong"), press("")] == [(401, ""), (401, "")]
+    assert press("x" * 10_000)[0] == 400
+    assert site.exporter.dismissed == []
+    assert press(site.exporter.push.token) == (303, "/tasks")
+    assert press(site.exporter.push.token, "/tasks/app/room/other")[0] == 404
+    assert site.exporter.dismissed == [ID, TargetId("app", "room", "other")]
+    site.exporter.push.on = False
+    assert press(site.exporter.push.token)[0] == 404
+    assert "/dismiss" not in site.get(PATH).text
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds"),
+    [
+        (TaskState(TARGET), None),
+        (RUNNING, 600.0),
+        (replace(RUNNING, task_time=NOW + 25), 630.0),
+        (replace(RUNNING, task=replace(TASK, status=Status.ENDED, end=NOW - 20)), 580.0),
+        (replace(RUNNING, task=replace(TASK, status=Status.ENDED)), None),
+    ],
+)
+def test_elapsed(state: TaskState, seconds: float | None) -> None:
+    """Until the end, or until now by the vendor's clock; nothing before the start."""
+    assert elapsed(state, NOW) == seconds
