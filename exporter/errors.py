@@ -21,7 +21,7 @@ WebcastExporterError
         ├── NotJson           reason decode
         └── BadSchema         reason schema
 
-A ReadError tells the vendor's Code and RequestId. It never tells the Message (it may echo the request), a URL
+A ReadError holds the vendor's Code and RequestId. It never holds the Message (which may repeat the request), a URL
 or a credential.
 """
 
@@ -104,8 +104,8 @@ class ReadError(WebcastExporterError):
     def sentence(self) -> str:
         """What went wrong, then what the vendor said of itself."""
         facts = {"code": self.code, "http": self.http_status or "", "request_id": self.request_id}
-        told = " ".join(f"{name}={value}" for name, value in facts.items() if value)
-        return f"{self.what} ({told})" if told else self.what
+        shown = " ".join(f"{name}={value}" for name, value in facts.items() if value)
+        return f"{self.what} ({shown})" if shown else self.what
 
     def __str__(self) -> str:
         """The sentence, then what to do."""

@@ -35,18 +35,18 @@ from exporter.volcengine.transport import Transport, new_session, proxies_for, t
 
 TIMEOUT: Final = 10.0
 """Seconds for all of it, redirects included."""
-MOST_REDIRECTS: Final = 5
+MAX_REDIRECTS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 OK: Final = 200
 JSON: Final = "application/json"
 TOO_SLOW: Final = f"gave no whole answer within {TIMEOUT:g} seconds"
-TELL_URLS: Final = ("urllib3.connection", "urllib3.connectionpool")
-"""Loggers that tell a request's whole URL, at DEBUG, and at WARNING when an answer's headers are odd."""
+URL_LOGGERS: Final = ("urllib3.connection", "urllib3.connectionpool")
+"""Loggers that write a request's whole URL, at DEBUG, and at WARNING when an answer's headers are odd."""
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError)
 
 
-class Getter:
-    """Gets the list of one URL. `adapter` takes the place of the network, `stopwatch` gives monotonic seconds."""
+class ListFetcher:
+    """Fetches the list of one URL. `adapter` replaces the network, `stopwatch` gives monotonic seconds."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class Getter:
         self._session = new_session(adapter or Transport(connections=1, before_send=self._refuse_if_closed))
         self._closed = False
         self._stopwatch = stopwatch
-        for name in TELL_URLS:
+        for name in URL_LOGGERS:
             logging.getLogger(name).addFilter(_is_error)
         if config.tls_config.insecure_skip_verify:
-            # It was asked for; exporter/config/rules.py warns of it.
+            # The configuration asks for it, and its check warns of it.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
-    def get(self) -> bytes:
-        """The body of a good answer, decompressed; FeedFault tells why there is none."""
+    def fetch(self) -> bytes:
+        """Return the decompressed body of a good answer. Raises SDSourceError with a sentence otherwise."""
         problem = next(unusable_files(self._config), None)
         if problem:
             raise SDSourceError(str(problem))
@@ -77,18 +77,18 @@ class Getter:
             raise SDSourceError(f"cannot be had: {error_of_exception(error)}") from None
 
     def close(self) -> None:
-        """Break off what is under way, and ask no more."""
+        """End the request in flight, and make no further one."""
         self._closed = True
         self._session.close()
 
     def _refuse_if_closed(self) -> None:
-        """Also called when a connection stands: it may have been made while the others were closed."""
+        """Called again once a connection is made: `close` may have been called in the meantime."""
         if self._closed:
             raise SDSourceError("is closed")
 
     def _followed(self, deadline: float) -> bytes:
         url, headers = self._config.url.whole, self._headers()
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             response = self._sent(url, headers, deadline)
             try:
                 target = self._redirected(url, response)
@@ -99,7 +99,7 @@ class Getter:
             if self._session.should_strip_auth(url, target):  # type: ignore[no-untyped-call]  # typeshed lacks it
                 headers.pop("Authorization", None)
             url = target
-        raise SDSourceError(f"redirects more than {MOST_REDIRECTS} times")
+        raise SDSourceError(f"redirects more than {MAX_REDIRECTS} times")
 
     def _headers(self) -> dict[str, str]:
         seconds = self._config.refresh_interval
@@ -132,7 +132,7 @@ class Getter:
         )
 
     def _redirected(self, url: str, response: Response) -> str | None:
-        """Where the answer sends us; None when it does not, or we do not go."""
+        """The URL to follow; None when the answer is no redirect or redirects are off."""
         location = response.headers.get("Location")
         if not self._config.follow_redirects or response.status_code not in REDIRECTS or not location:
             return None
@@ -164,14 +164,14 @@ EMPTY = Listing(Source.HTTP)
 
 @dataclass(frozen=True, slots=True)
 class _Good:
-    """The last good body: the list in it, and what tells it from another one."""
+    """The last good body: its digest, and the list in it."""
 
     digest: bytes = b""
     document: Listing = EMPTY
 
 
 class HttpSource:
-    """A Feed of one URL. `adapter` takes the place of the network, `stopwatch` gives monotonic seconds."""
+    """The SDSource of one URL. `adapter` replaces the network, `stopwatch` gives monotonic seconds."""
 
     source = Source.HTTP
 
@@ -188,13 +188,13 @@ class HttpSource:
         self.listing = EMPTY
         self.tried = False
         self.answered = False
-        self._getter = Getter(config, adapter, stopwatch)
+        self._fetcher = ListFetcher(config, adapter, stopwatch)
         self._good = _Good()
 
     def refresh(self) -> Refreshed:
-        """Ask anew. An empty list is a list: nothing is live now."""
+        """Fetch the list. An empty list is a good one."""
         try:
-            changed = self._learn(self._getter.get())
+            changed = self._learn(self._fetcher.fetch())
             self.answered = True
             return Refreshed(changed)
         except SDSourceError as fault:
@@ -203,21 +203,23 @@ class HttpSource:
             self.tried = True
 
     def inherit(self, previous: Iterable[SDSource]) -> None:
-        """Take over the list of the same URL, though it be asked in another way now."""
-        same = [feed for feed in previous if isinstance(feed, HttpSource) and feed.config.url == self.config.url]
+        """Take over the last good list of the same URL, also when it is fetched in another way now."""
+        same = [
+            source for source in previous if isinstance(source, HttpSource) and source.config.url == self.config.url
+        ]
         if not same:
             return
-        best = max(same, key=lambda feed: (feed.config == self.config, feed.place == self.place))
+        best = max(same, key=lambda source: (source.config == self.config, source.place == self.place))
         self.tried = best.tried and best.config == self.config
         self.answered = best.answered
         self._adopt(best._good)  # noqa: SLF001 - of its own kind
 
     def close(self) -> None:
-        """Break off what is under way."""
-        self._getter.close()
+        """End the request in flight."""
+        self._fetcher.close()
 
     def _learn(self, body: bytes) -> bool:
-        """Take a body in; whether the list is another one now."""
+        """Parse a body; returns whether the list has changed."""
         digest = hashlib.sha256(body).digest()
         if digest == self._good.digest:
             return False

@@ -8,7 +8,7 @@ import pytest
 
 from exporter import __version__
 from exporter.config.schema import HttpSdConfig
-from exporter.discovery.http_sd import MOST_REDIRECTS, HttpSource
+from exporter.discovery.http_sd import MAX_REDIRECTS, HttpSource
 from exporter.discovery.sd_format import LARGEST_DOCUMENT, Refreshed
 from exporter.enums import Source
 
@@ -201,7 +201,7 @@ def test_a_redirect_elsewhere(backend: Any, section: Section) -> None:
 @pytest.mark.parametrize(
     ("location", "problem", "asked"),
     [
-        ("/", f"redirects more than {MOST_REDIRECTS} times", MOST_REDIRECTS + 1),
+        ("/", f"redirects more than {MAX_REDIRECTS} times", MAX_REDIRECTS + 1),
         ("file:///etc/passwd", "redirects to something that is not http", 1),
         ("http://[", "cannot be had: the call failed", 1),
         ("http://h:99999/", "cannot be had: the endpoint's URL cannot be used", 1),

@@ -15,7 +15,7 @@ from urllib3.util import connection
 
 from exporter.config.schema import HttpSdConfig
 from exporter.discovery import http_sd as http_get
-from exporter.discovery.http_sd import Getter
+from exporter.discovery.http_sd import ListFetcher
 from exporter.discovery.sd_format import SDSourceError
 from exporter.volcengine.transport import CA_VARIABLES, proxies_for
 
@@ -86,7 +86,7 @@ def test_how_it_is_sent(section: Section, tmp_path: Path, monkeypatch: pytest.Mo
     }
     for keys, told in expected.items():
         network = Network()
-        assert Getter(section("https://127.0.0.1/x?a=b%20c", keys), network, network.clock).get() == b"[]"
+        assert ListFetcher(section("https://127.0.0.1/x?a=b%20c", keys), network, network.clock).fetch() == b"[]"
         assert [{"url": "https://127.0.0.1/x?a=b%20c", "stream": True, "timeout": 10.0, "proxies": {}, **told}] == [
             {name: value for name, value in call.items() if name != "headers"} for call in network.sent
         ]
@@ -97,7 +97,7 @@ def test_a_slow_body(section: Section) -> None:
     network = Network(Slow(b"[" + b" " * 100))
     Slow.clock = network.clock
     with pytest.raises(SDSourceError, match=r"^gave no whole answer within 10 seconds$"):
-        Getter(section("http://127.0.0.1"), network, network.clock).get()
+        ListFetcher(section("http://127.0.0.1"), network, network.clock).fetch()
     assert network.clock.now == 112.0
 
 
@@ -105,7 +105,7 @@ def test_slow_redirects(section: Section) -> None:
     """All redirects together have the 10 seconds that one answer has."""
     network = Network(location="/x")
     with pytest.raises(SDSourceError, match=r"^gave no whole answer within 10 seconds$"):
-        Getter(section("http://127.0.0.1"), network, network.clock).get()
+        ListFetcher(section("http://127.0.0.1"), network, network.clock).fetch()
     assert [call["timeout"] for call in network.sent] == [10.0, 6.0, 2.0]
 
 
@@ -126,7 +126,7 @@ def test_where_credentials_may_go(section: Section, url: str, target: str, *, go
     """To the same origin, and from plain http to https on the usual ports; nowhere else."""
     network = Network(location=target)
     with pytest.raises(SDSourceError):
-        Getter(section(url, "authorization: {credentials: s3cret}"), network, network.clock).get()
+        ListFetcher(section(url, "authorization: {credentials: s3cret}"), network, network.clock).fetch()
     assert [True, goes] == ["Authorization" in call["headers"] for call in network.sent[:2]]
 
 
@@ -135,7 +135,7 @@ def test_silence(backend: Any, section: Section, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(http_get, "TIMEOUT", 0.2)
     backend.server.RequestHandlerClass = lambda *_: threading.Event().wait(1)
     with pytest.raises(SDSourceError, match=r"^cannot be had: no whole answer within the timeout$"):
-        Getter(section(backend.url)).get()
+        ListFetcher(section(backend.url)).fetch()
 
 
 def test_close_breaks_off(backend: Any, section: Section) -> None:
@@ -147,19 +147,19 @@ def test_close_breaks_off(backend: Any, section: Section) -> None:
         closed.wait(5)
 
     backend.server.RequestHandlerClass = hang
-    getter = Getter(section(backend.url))
+    fetcher = ListFetcher(section(backend.url))
     problems: list[str] = []
 
     def get() -> None:
         try:
-            getter.get()
+            fetcher.fetch()
         except SDSourceError as fault:
             problems.append(str(fault))
 
     thread = threading.Thread(target=get)
     thread.start()
     assert arrived.wait(5)
-    getter.close()
+    fetcher.close()
     thread.join(5)
     closed.set()
     assert len(problems) == 1
@@ -168,18 +168,18 @@ def test_close_breaks_off(backend: Any, section: Section) -> None:
 
 def test_closed_while_it_connects(backend: Any, section: Section, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that was being made when its feed was closed is not used."""
-    getter = Getter(section(backend.url))
+    fetcher = ListFetcher(section(backend.url))
     create = connection.create_connection
 
     def slow(*args: Any, **kwargs: Any) -> socket.socket:
         made = create(*args, **kwargs)
-        getter.close()
+        fetcher.close()
         return made
 
     monkeypatch.setattr(connection, "create_connection", slow)
     for _ in range(2):
         with pytest.raises(SDSourceError, match=r"^is closed$"):
-            getter.get()
+            fetcher.fetch()
     assert backend.asked == []
 
 
@@ -221,6 +221,6 @@ def test_no_log_tells_the_url(section: Section, caplog: pytest.LogCaptureFixture
     thread = threading.Thread(target=answer)
     thread.start()
     with listener, contextlib.suppress(SDSourceError):
-        Getter(section(f"http://127.0.0.1:{listener.getsockname()[1]}/?key=s3cret")).get()
+        ListFetcher(section(f"http://127.0.0.1:{listener.getsockname()[1]}/?key=s3cret")).get()
     thread.join(5)
     assert "s3cret" not in caplog.text
