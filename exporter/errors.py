@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""The exporter's errors, as one tree.
 
 WebcastExporterError
 ├── ConfigError               bad configuration: every problem at once, each with its path (exit 2)
@@ -6,7 +6,7 @@ WebcastExporterError
 ├── StateError                the state cannot be written now, and nothing was changed (HTTP 503)
 ├── BadTargets                a pushed list, refused whole: every problem at once, each with its place (HTTP 400)
 └── ReadError                 one call for one task gave no usable answer
-    ├── NoAnswer              the way there: nothing was answered
+    ├── NoAnswer              nothing was answered
     │   ├── TimedOut          reason timeout
     │   ├── Unreachable       reason connect
     │   └── TlsFailed         reason tls
@@ -74,7 +74,7 @@ class BadTargets(WebcastExporterError):
 
 
 class Fault(StrEnum):
-    """Whose fault a failed read is; polling slows down accordingly (contract, section 5)."""
+    """What a failed read affects; polling slows down accordingly (docs/behaviour.md)."""
 
     WAY = "way"
     ACCOUNT = "account"
@@ -85,7 +85,7 @@ class Fault(StrEnum):
 class ReadError(WebcastExporterError):
     """One call for one task gave no usable answer.
 
-    `code` and `request_id` are the vendor's, empty when there was no envelope; `http_status` is 0 without an answer.
+    `code` and `request_id` are the vendor's, empty when the answer has none; `http_status` is 0 without an answer.
     `advice` is what to do next, empty when the sentence says it.
     """
 
@@ -102,7 +102,7 @@ class ReadError(WebcastExporterError):
 
     @property
     def sentence(self) -> str:
-        """What went wrong, then what the vendor said of itself."""
+        """What went wrong, then code, HTTP status and RequestId."""
         facts = {"code": self.code, "http": self.http_status or "", "request_id": self.request_id}
         shown = " ".join(f"{name}={value}" for name, value in facts.items() if value)
         return f"{self.what} ({shown})" if shown else self.what
@@ -113,7 +113,7 @@ class ReadError(WebcastExporterError):
 
 
 class NoAnswer(ReadError):
-    """Nothing was answered; the fault of the way there, hence of every target of the account alike."""
+    """Nothing was answered; this affects every target of the account."""
 
     fault = Fault.WAY
 
@@ -156,7 +156,7 @@ class CredentialsRefused(Refused):
 
 
 class AppRefused(Refused):
-    """This app is not this account's to read."""
+    """The account may not read this app, or the app cannot be read at all."""
 
     failure = ReadFailure.AUTH
     fault = Fault.APP

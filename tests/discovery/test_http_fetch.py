@@ -14,7 +14,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.util import connection
 
 from exporter.config.schema import HttpSdConfig
-from exporter.discovery import http_sd as http_get
+from exporter.discovery import http_sd
 from exporter.discovery.http_sd import ListFetcher
 from exporter.discovery.sd_format import SDSourceError
 from exporter.volcengine.transport import CA_VARIABLES, proxies_for
@@ -132,7 +132,7 @@ def test_where_credentials_may_go(section: Section, url: str, target: str, *, go
 
 def test_silence(backend: Any, section: Section, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes the call and says nothing is given up."""
-    monkeypatch.setattr(http_get, "TIMEOUT", 0.2)
+    monkeypatch.setattr(http_sd, "TIMEOUT", 0.2)
     backend.server.RequestHandlerClass = lambda *_: threading.Event().wait(1)
     with pytest.raises(SDSourceError, match=r"^cannot be had: no whole answer within the timeout$"):
         ListFetcher(section(backend.url)).fetch()
@@ -221,6 +221,6 @@ def test_no_log_tells_the_url(section: Section, caplog: pytest.LogCaptureFixture
     thread = threading.Thread(target=answer)
     thread.start()
     with listener, contextlib.suppress(SDSourceError):
-        ListFetcher(section(f"http://127.0.0.1:{listener.getsockname()[1]}/?key=s3cret")).get()
+        ListFetcher(section(f"http://127.0.0.1:{listener.getsockname()[1]}/?key=s3cret")).fetch()
     thread.join(5)
     assert "s3cret" not in caplog.text
