@@ -27,6 +27,8 @@ LARGEST_PORT: Final = 65_535
 RESERVED_PREFIX: Final = "__"
 """Labels that speak to the exporter, and are never shown."""
 
+YES_NO: Final = {"y": True, "Y": True, "n": False, "N": False}
+
 VARIABLE: Final = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)")
 PLACEHOLDER: Final = re.compile(r"<[^<>]*>")
 ASSIGNMENT: Final = re.compile(r"(export\s+)?VOLC_[A-Z_]+\s*=.*", re.DOTALL)
@@ -411,7 +413,12 @@ def _listen_address(raw: object) -> str:
     return address
 
 
-Bool = Annotated[bool, BeforeValidator(typed)]
+def _bool(raw: object) -> object:
+    """Read a boolean as the YAML of Go has it, which takes `y` and `n` too."""
+    return YES_NO[raw] if isinstance(raw, str) and raw in YES_NO else typed(raw)
+
+
+Bool = Annotated[bool, BeforeValidator(_bool)]
 Int = Annotated[int, BeforeValidator(typed)]
 Float = Annotated[float, BeforeValidator(typed)]
 Text = Annotated[str, BeforeValidator(text)]

@@ -26,7 +26,6 @@ from exporter.config.fields import (
     Int,
     Section,
     Text,
-    nothing_means_none,
     one_of_two,
     string,
     text,
@@ -69,6 +68,9 @@ SUITES: Final[Mapping[str, str]] = {
 SUITES_OF_TLS13: Final = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 """They may be named, and are always offered: the list is for TLS 1.2, here as in Go."""
 
+MAY_BE_EMPTY: Final = ("cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type")
+"""Keys of `tls_server_config` whose empty text is as good as none, as in Go."""
+
 CURVES: Final[Mapping[str, str]] = {
     "CurveP256": "prime256v1",
     "CurveP384": "secp384r1",
@@ -93,12 +95,6 @@ def _one_of(known: Mapping[str, object] | tuple[str, ...], others: Mapping[str, 
 
 def _pem(raw: object) -> SecretStr:
     return SecretStr(text(raw))
-
-
-def _one_curve(curves: tuple[str, ...]) -> tuple[str, ...]:
-    if len(curves) > 1:
-        raise ValueError("must name one curve: Python cannot put several in an order")
-    return curves
 
 
 _TOO_OLD = "is not offered: OpenSSL takes TLS before 1.2 for unsafe; write TLS12 or TLS13"
@@ -134,19 +130,30 @@ class TlsServer(Section):
     client_allowed_sans: Annotated[tuple[Text, ...], LIST] | None = None
     min_version: Version = "TLS12"
     max_version: Version = "TLS13"
-    cipher_suites: Annotated[tuple[Suite, ...], LIST, BeforeValidator(nothing_means_none)] = ()
+    cipher_suites: Annotated[tuple[Suite, ...], LIST] = ()
     prefer_server_cipher_suites: Bool = True
-    curve_preferences: Annotated[tuple[Curve, ...], LIST, BeforeValidator(nothing_means_none)] = ()
+    curve_preferences: Annotated[tuple[Curve, ...], LIST] = ()
 
     @field_validator("cert_file", "key_file", "client_ca_file")
     @classmethod
     def _one_of_two(cls, file: object, info: ValidationInfo) -> object:
         return one_of_two(file, info)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        return {
+            key: value for key, value in raw.items() if value is not None and (value != "" or key not in MAY_BE_EMPTY)
+        }
+
     @field_validator("curve_preferences")
     @classmethod
-    def _no_order(cls, curves: tuple[str, ...]) -> tuple[str, ...]:
-        return _one_curve(curves)
+    def _one_curve(cls, curves: tuple[str, ...]) -> tuple[str, ...]:
+        if len(curves) > 1:
+            raise ValueError("must name one curve: Python cannot put several in an order")
+        return curves
 
 
 def contradictions(tls: TlsServer) -> Iterator[Problem]:
@@ -187,7 +194,7 @@ def _header_name(raw: object) -> str:
 
 
 def _header_value(raw: object) -> str:
-    value = string(raw)
+    value = "" if raw is None else string(raw)
     if not value.isascii() or not (value.isprintable() or not value):
         raise ValueError("must be one line of plain ASCII text")
     return value
