@@ -1,6 +1,6 @@
 """The running exporter as a person may look into it: what the pages ask for, gathered from the parts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
@@ -12,6 +12,7 @@ from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.service.components import Components
 from exporter.service.target_manager import TargetManager
 from exporter.store.run_table import FoundRuns, RunQuery, stopped_runs
+from exporter.volcengine.error_mapping import UnknownCode
 from exporter.web.interfaces import Reload
 
 
@@ -65,6 +66,10 @@ class Queries:
     def accounts(self) -> Mapping[str, AccountNumbers]:
         """What each account's polling says of itself."""
         return self._parts.desks.numbers()
+
+    def unknown_codes(self) -> Mapping[str, Sequence[UnknownCode]]:
+        """Each account's API error codes that the vendor does not document, the latest first."""
+        return self._parts.desks.unknown_codes()
 
     def by_source(self) -> Mapping[Source, int]:
         """How many targets each source lists."""

@@ -1,7 +1,7 @@
 """What the HTTP side needs of the exporter; `exporter.service` implements it for the leader and for a standby."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from exporter.config.schema import Config
@@ -16,6 +16,7 @@ from exporter.model.target import TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.store.run_table import FoundRuns, RunQuery
 from exporter.volcengine.callbacks import CallbackShape
+from exporter.volcengine.error_mapping import UnknownCode
 
 ReportError = Callable[[str, Exception], None]
 """Counts and logs an unexpected error: where it happened, and the error."""
@@ -158,6 +159,10 @@ class ExporterQueries(Protocol):
 
     def accounts(self) -> Mapping[str, AccountNumbers]:
         """The figures of each account's polling."""
+        ...
+
+    def unknown_codes(self) -> Mapping[str, Sequence[UnknownCode]]:
+        """Each account's API error codes that the vendor does not document, the latest first."""
         ...
 
     def by_source(self) -> Mapping[Source, int]:

@@ -386,6 +386,7 @@ def _status(request: Request, language: Language) -> Response:
         "versions": {"webcast-exporter": __version__, "Python": platform.python_version(), **_library_versions()},
         "callbacks_on": callbacks.on,
         "callbacks": callbacks.recent(),
+        "unknown_codes": [(account, code) for account, codes in queries.unknown_codes().items() for code in codes],
     }
     return render(request, language, "status.html", context)
 

@@ -24,6 +24,7 @@ from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.store.run_table import FoundRuns, RunQuery
+from exporter.volcengine.error_mapping import UnknownCode
 from exporter.web.app import create_app, create_callback_app
 from exporter.web.auth import OPEN_POLICY, CurrentPolicy, WebPolicy
 from exporter.web.endpoints import UNSIGNED_BURST, UNSIGNED_PER_SECOND
@@ -125,6 +126,7 @@ class FakeQueries:
     listed: dict[Source, int] = field(default_factory=dict)
     not_accepted: dict[Rejection, int] = field(default_factory=dict)
     orphaned: set[str] = field(default_factory=set)
+    codes: dict[str, list[UnknownCode]] = field(default_factory=dict)
 
     def task_state(self, target: TargetId) -> TaskState | None:
         """Looked up."""
@@ -157,6 +159,10 @@ class FakeQueries:
     def accounts(self) -> dict[str, AccountNumbers]:
         """As the test says."""
         return self.numbers
+
+    def unknown_codes(self) -> dict[str, list[UnknownCode]]:
+        """As the test says."""
+        return self.codes
 
     def by_source(self) -> dict[Source, int]:
         """As the test says."""

@@ -6,6 +6,7 @@ from exporter import __version__
 from exporter.enums import CallbackOutcome
 from exporter.model.clock import Clock
 from exporter.volcengine.callbacks import CallbackShape
+from exporter.volcengine.error_mapping import UnknownCode
 from exporter.web.interfaces import CallbackLog, CallbackRecord
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ def test_the_last_callbacks(site: "Site") -> None:
     assert "<script>" not in page
     site.exporter.callbacks.on = False
     assert "callbacks.secret_file" in site.get("/status").text
+
+
+def test_undocumented_error_codes(site: "Site") -> None:
+    """With their count and the RequestId to give to the vendor's support; none are shown while there are none."""
+    assert "RequestId" not in site.get("/status").text
+    site.exporter.queries.codes = {"main": [UnknownCode("Odd.Code", "rejected", 7, "2026-abc")], "other": []}
+    page = site.get("/status").text
+    for expected in ("main", "Odd.Code", "7", "2026-abc"):
+        assert expected in page
 
 
 def test_the_last_twenty_are_kept_and_few_of_them_unsigned() -> None:
