@@ -14,6 +14,7 @@ from exporter.enums import (
     Source,
     Status,
     StopReason,
+    TaskProblem,
 )
 from exporter.metrics.catalog import Family, Group, Kind
 from exporter.metrics.catalog.exporter import EXPORTER
@@ -43,6 +44,10 @@ WORDS: dict[tuple[str, str], frozenset[str]] = {
     ("webcast_task_stop_reason", "reason"): frozenset(StopReason),
     ("webcast_task_last_page_event_timestamp_seconds", "event"): frozenset(PageAction),
     ("webcast_task_monitor_interval_seconds", "check"): frozenset({"freeze", "blank", "crash"}),
+    ("webcast_task_problem", "problem"): frozenset(TaskProblem),
+    ("webcast_task_problem", "cause"): frozenset({*StopReason, *PageReason, *ReadFailure}),
+    ("webcast_task_problem_since_timestamp_seconds", "problem"): frozenset(TaskProblem),
+    ("webcast_problem_tasks", "problem"): frozenset(TaskProblem),
     ("webcast_run_transitions_total", "status"): frozenset(Status),
     ("webcast_run_duration_seconds_bucket", "status"): frozenset(status for status in Status if status.stopped),
     ("webcast_run_stops_total", "reason"): frozenset(StopReason),

@@ -15,7 +15,6 @@ RUNBOOKS = ROOT / "docs" / "runbooks"
 RECORDING, ALERTS = PROMETHEUS / "recording.yml", PROMETHEUS / "alerts.yml"
 RULE_FILES = (RECORDING, ALERTS)
 
-RUNBOOK_BASE = "https://github.com/webcast-exporter/webcast-exporter/blob/main/docs/runbooks/"
 METRIC = re.compile(r"\bwebcast_\w+(?![\w:])")
 BLOCK = re.compile(r"^```promql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """A query in a runbook."""

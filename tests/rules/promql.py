@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter.metrics.catalog import Group
-from exporter.metrics.catalog.task import task_families
 from tests.names import MATCHER, NAMES, WORDS, grouped
 from tests.rules.bundle import RECORDED, rules
 
@@ -35,9 +33,8 @@ def scraped() -> Mapping[str, frozenset[str]]:
 
 
 def recorded() -> Mapping[str, frozenset[str]]:
-    """What is recorded, and the labels that its level names; a task's are those of its info, without the pod."""
-    info = next(row.family for row in task_families(Group) if row.family.name == "webcast_task_info")
-    of_task = frozenset({*info.labels, "namespace"}) - {"user_id"}
+    """What is recorded, and the labels that its level names; a task's are those of its problem and of its info."""
+    of_task = frozenset({"app_id", "room_id", "task_id", "account", "namespace", "problem", "cause"})
     every = {label for labels in scraped().values() for label in labels}
     names = [rule["record"] for rule in rules() if "record" in rule]
     return {name: of_task if name.startswith("task:") else level_of(name, every) for name in names}
@@ -57,6 +54,8 @@ def level_of(name: str, labels: set[str]) -> frozenset[str]:
 
 def metric_of(name: str) -> str:
     """The scraped metric that a recorded one speaks of, with `_total` where a counter lost it on the way."""
+    if name == "task:webcast_task_problem_since:held":
+        return "webcast_task_problem_since_timestamp_seconds"
     middle = name.split(":")[1] if RECORDED.fullmatch(name) else name
     return middle if middle in scraped() else f"{middle}_total"
 

@@ -12,7 +12,7 @@ from exporter.enums import STATUS_OF_CODE, CallbackOutcome, Source, Status
 from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import EVENT_TYPE, CallbackEvent, RunPlan, TaskSettings, callback_payload
 from exporter.simulator.replies import VendorError, VendorReply, failure
-from tests.rules.bundle import RULE_FILES, RUNBOOK_BASE, scraped_names
+from tests.rules.bundle import RULE_FILES, scraped_names
 from tests.rules.tape import Alert, Moment, Question, Tape, run_promtool, selector, unit_test
 from tests.whole import METADATA, SECRET, Whole, World
 
@@ -63,7 +63,7 @@ def as_scraped(text: str) -> str:
 
 
 def on_standby(text: str) -> str:
-    """What a replica serves that does not lead (contract, section 6)."""
+    """What a replica serves that does not lead (docs/behaviour.md, "Standby")."""
     own = [
         line for line in text.splitlines() if line.startswith(("webcast_exporter_", "webcast_callback_events_total"))
     ]
@@ -120,6 +120,12 @@ class Scene:
         self._listed |= dict.fromkeys(targets, TargetEntry({"team": "edu"}, start, end))
         self._tell_lists()
 
+    def relabel(self, target: TargetId, **labels: str) -> None:
+        """The source gives the target other labels, and leaves its times."""
+        entry = self._listed[target]
+        self._listed[target] = TargetEntry(labels, entry.expected_start, entry.expected_end)
+        self._tell_lists()
+
     def drop(self, *targets: TargetId) -> None:
         """No source lists these any more."""
         for target in targets:
@@ -171,13 +177,21 @@ class Scene:
         """These fire at this moment, and no other."""
         self._moments.append(Moment(self._tape.at, alerts))
 
+    def fired_once(self, *alerts: Alert) -> None:
+        """So far each of these was active from one moment on without a gap, under one set of labels, and still is."""
+        for alert in alerts:
+            labels = selector({"alertname": alert.name, **alert.labels})
+            named = selector({"alertname": alert.name, "task_id": alert.labels["task_id"]})
+            self.asks(f"count(count_over_time(ALERTS_FOR_STATE{named}[3h]))", ({}, 1))
+            self.asks(f"sum(changes(ALERTS_FOR_STATE{labels}[3h]))", ({}, 0))
+
     def asks(self, expression: str, *answer: tuple[Mapping[str, str], float]) -> None:
         """A query at this moment has this answer: label sets and values."""
         self._questions.append(Question(expression, self._tape.at, answer))
 
     def prove(self) -> None:
         """Have promtool say whether the rules do as was expected, and that nothing else ever fired."""
-        document = unit_test(self._tape, RULE_FILES, self._moments, self._questions, annotations)
+        document = unit_test(self._tape, RULE_FILES, self._moments, self._questions)
         if complaint := run_promtool(self._promtool, document, self._file):
             pytest.fail(complaint, pytrace=False)
 
@@ -213,51 +227,18 @@ def _in_one_line(labels: Mapping[str, str]) -> str:
     return selector(labels).strip("{}")
 
 
-def annotations(alert: Alert) -> Mapping[str, str]:
-    """All annotations of an alert, by its own words and the two links that follow from its labels."""
-    return {
-        "summary": alert.summary,
-        "description": alert.description,
-        "runbook_url": f"{RUNBOOK_BASE}{alert.name}.md",
-        "dashboard": dashboard(alert),
-    }
-
-
-def dashboard(alert: Alert) -> str:
-    """The page that shows the task, else the app's fleet, else the exporter and its account."""
-    ids = [name for name in ("app_id", "room_id", "task_id") if name in alert.labels]
-    if "task_id" in ids:
-        return "/d/webcast-task/webcast-task?" + "&".join(f"var-{name}={alert.labels[name]}" for name in ids)
-    if ids and alert.name in FLEET_ALERTS:
-        return f"/d/webcast-fleet/webcast-fleet?var-app_id={alert.labels['app_id']}"
-    account = alert.labels.get("account")
-    return "/d/webcast-exporter/webcast-exporter" + (f"?var-account={account}" if account else "")
-
-
-FLEET_ALERTS = {"WebCastManyRunsFailed", "WebCastRunsLost"}
-
-
-def of_task(
-    name: str, target: TargetId, severity: str, *words: str, host: str = HOST, reason: str | None = None
-) -> Alert:
-    """An alert of one task; `words` are its summary and description."""
+def of_task(name: str, target: TargetId, severity: str, annotations: Mapping[str, str] | None = None) -> Alert:
+    """An alert of one task: the labels of T, of its account, its info labels, and what the scrape adds."""
     labels = {
         **target._asdict(),
-        **({"source_host": host} if host else {}),
-        **({"reason": reason} if reason else {}),
         "namespace": JOB["namespace"],
         "account": "default",
         "team": "edu",
         "severity": severity,
     }
-    return Alert(name, labels, *words)
+    return Alert(name, labels, annotations)
 
 
-def named(target: TargetId) -> str:
-    """How a description names a task whose page is known."""
-    return f"{target} (account default, page on {HOST})"
-
-
-def of_exporter(name: str, severity: str, *words: str, **labels: str) -> Alert:
+def of_exporter(name: str, severity: str, **labels: str) -> Alert:
     """An alert of the fleet or of the exporter."""
-    return Alert(name, {**labels, "severity": severity}, *words)
+    return Alert(name, {**labels, "severity": severity})

@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -18,12 +18,11 @@ EVER = 'group by (alertname) (last_over_time(ALERTS{alertstate="firing"}[2d]))'
 
 @dataclass(frozen=True)
 class Alert:
-    """A firing alert: its labels, and its summary and description where a test wants to read them."""
+    """A firing alert: its labels, and all of its annotations where a test wants to read them."""
 
     name: str
     labels: Mapping[str, str]
-    summary: str = ""
-    description: str = ""
+    annotations: Mapping[str, str] | None = None
 
     @property
     def sample(self) -> Mapping[str, str]:
@@ -99,7 +98,6 @@ def unit_test(
     rule_files: Iterable[Path],
     moments: Iterable[Moment],
     questions: Iterable[Question],
-    annotations: Callable[[Alert], Mapping[str, str]],
 ) -> dict[str, Any]:
     """The document for promtool: all that fires at each moment, worded where it has words, and nothing else ever."""
     moments = tuple(moments)
@@ -114,9 +112,9 @@ def unit_test(
                 "input_series": tape.input_series(),
                 "promql_expr_test": [_asked(question) for question in (*_firing(moments), ever, *questions)],
                 "alert_rule_test": [
-                    _worded(name, moment, annotations)
+                    _worded(name, moment)
                     for moment in moments
-                    for name in sorted({alert.name for alert in moment.alerts if alert.summary})
+                    for name in sorted({alert.name for alert in moment.alerts if alert.annotations})
                 ],
             }
         ],
@@ -146,9 +144,9 @@ def _asked(question: Question) -> dict[str, Any]:
     return {"expr": question.expression, "eval_time": f"{question.at}s", "exp_samples": samples}
 
 
-def _worded(name: str, moment: Moment, annotations: Callable[[Alert], Mapping[str, str]]) -> dict[str, Any]:
+def _worded(name: str, moment: Moment) -> dict[str, Any]:
     expected = [
-        {"exp_labels": dict(alert.labels), "exp_annotations": dict(annotations(alert))}
+        {"exp_labels": dict(alert.labels), "exp_annotations": dict(alert.annotations or {})}
         for alert in moment.alerts
         if alert.name == name
     ]

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
+from exporter.bundle.files import ExportOptions, bundle
 from exporter.model.target import TargetId
-from tests.rules.bundle import ALERTMANAGER, RUNBOOK_BASE, alerts, load
-from tests.rules.scene import APP, annotations, of_exporter, of_task, task
-from tests.rules.tape import Alert
+from tests.rules.bundle import ALERTMANAGER, alerts, load
+from tests.rules.scene import APP, task
 
-CONFIG, TEMPLATE = ALERTMANAGER / "alertmanager.yml", ALERTMANAGER / "webcast.tmpl"
-ADDRESS, GRAFANA = "http://webcast-exporter.example:10960", "https://grafana.example"
+CONFIG = ALERTMANAGER / "alertmanager.yml"
 FIRST_FEW = 10
+
+Alert = dict[str, Any]
 
 
 @pytest.mark.real
@@ -31,10 +32,11 @@ def test_amtool_takes_the_configuration(amtool_bin: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "receiver"),
     [
-        ({"alertname": "WebCastClassDark", "severity": "critical"}, "webcast-page"),
-        ({"alertname": "WebCastClassOverrun", "severity": "warning"}, "webcast-chat"),
-        ({"alertname": "WebCastPageMonitorsOff", "severity": "info"}, "webcast-quiet"),
-        ({"alertname": "KubePodCrashLooping", "severity": "critical"}, "nobody"),
+        ({"alertname": "WebCastClassDark", "severity": "critical", "task_id": "a"}, "webcast-page"),
+        ({"alertname": "WebCastClassOverrun", "severity": "warning", "task_id": "a"}, "webcast-chat"),
+        ({"alertname": "WebCastPageMonitorsOff", "severity": "info", "task_id": "a"}, "webcast-quiet"),
+        ({"alertname": "WebCastExporterDown", "severity": "critical", "account": "a"}, "webcast-page"),
+        ({"alertname": "KubePodCrashLooping", "severity": "critical"}, "none"),
     ],
 )
 def test_each_severity_has_its_receiver(amtool_bin: Path, labels: dict[str, str], receiver: str) -> None:
@@ -45,11 +47,20 @@ def test_each_severity_has_its_receiver(amtool_bin: Path, labels: dict[str, str]
     assert (done.returncode, done.stdout.strip()) == (0, receiver), done.stderr
 
 
-def test_a_task_is_no_group() -> None:
-    """300 classes of one account are one notification, and so is an account with many apps."""
-    routes = load(CONFIG)["route"]["routes"]
-    assert [route["group_by"] for route in routes] == [["alertname", "account"]]
-    assert [route for route in routes[0]["routes"] if "group_by" in route] == []
+def test_groups_of_messages() -> None:
+    """Classes of one account are one list; one dead process with many accounts is one message."""
+    (ours,) = load(CONFIG)["route"]["routes"]
+    assert ours["group_by"] == ["alertname"]
+    of_classes = [route for route in ours["routes"] if 'task_id!=""' in route["matchers"]]
+    assert [route["group_by"] for route in of_classes] == [["account"], ["account"]]
+
+
+def test_recoveries_are_sent() -> None:
+    """WeCom's default is to send none."""
+    receivers = [
+        each for receiver in load(CONFIG)["receivers"] for key in receiver if key != "name" for each in receiver[key]
+    ]
+    assert [each["send_resolved"] for each in receivers] == [True] * 3
 
 
 def test_inhibition_names_alerts_that_exist() -> None:
@@ -63,101 +74,134 @@ def test_inhibition_names_alerts_that_exist() -> None:
 
 
 def _names(matchers: Iterable[str]) -> set[str]:
-    return {name for matcher in matchers for name in re.findall(r"WebCast\w+", matcher)}
+    patterns = [matcher.partition('"')[2].rstrip('"') for matcher in matchers]
+    return {rule["alert"] for rule in alerts() for pattern in patterns if re.fullmatch(pattern, rule["alert"])}
 
 
-def rendered(amtool: Path, template: str, folder: Path, firing: Iterable[Alert], resolved: Iterable[Alert] = ()) -> str:
-    """A message about these alerts."""
-    told = [(alert, "firing") for alert in firing] + [(alert, "resolved") for alert in resolved]
-    each: list[dict[str, Any]] = [
-        {"status": status, "labels": {"alertname": alert.name, **alert.labels}, "annotations": dict(annotations(alert))}
-        for alert, status in told
-    ]
+def told(name: str, target: TargetId, severity: str, problem: str, *, cause: str = "", status: str = "firing") -> Alert:
+    """An alert of a class as Alertmanager gets it."""
+    exporter = "http://webcast.example.internal:10960"
+    return {
+        "status": status,
+        "labels": {"alertname": name, **target._asdict(), "severity": severity, "account": "a", "teacher": 'Li "Lei"'},
+        "annotations": {
+            "problem": problem,
+            "cause": cause,
+            "since": "2026-11-29 14:05 UTC",
+            "summary": "A summary",
+            "task_url": f"{exporter}/tasks/{target}",
+            "runbook_url": f"{exporter}/runbooks/{name}",
+        },
+    }
+
+
+DARK = told("WebCastClassDark", task("Dark"), "critical", "class dark", cause="StartTaskFailed")
+FAILED = told("WebCastTaskFailed", task("Failed"), "critical", "task failed", cause="UnknownStopReason")
+OVERRUN = told("WebCastClassOverrun", task("Long"), "warning", "still running after its class")
+OVER = told("WebCastClassDark", task("Over"), "critical", "class dark", status="resolved")
+DOWN: Alert = {
+    "status": "firing",
+    "labels": {"alertname": "WebCastExporterDown", "severity": "critical", "account": "a"},
+    "annotations": {
+        "summary": "No exporter reads account a",
+        "description": "Start it again.",
+        "runbook_url": "http://r",
+    },
+}
+
+
+def rendered(amtool: Path, template: str, folder: Path, *told: Alert, language: str = "en") -> str:
+    """A message about these alerts, by Alertmanager's own template engine."""
+    (folder / "webcast.tmpl").write_text(bundle(ExportOptions(language))["alertmanager/webcast.tmpl"])
     data = {
         "receiver": "x",
-        "status": "firing" if any(status == "firing" for _, status in told) else "resolved",
-        "alerts": each,
+        "status": "firing",
+        "alerts": told,
         "groupLabels": {},
-        "commonLabels": _common([alert["labels"] for alert in each]),
-        "commonAnnotations": _common([alert["annotations"] for alert in each]),
+        "commonLabels": {},
+        "commonAnnotations": {},
         "externalURL": "http://alertmanager.example",
     }
     (folder / "data.json").write_text(json.dumps(data))
-    command = [
-        str(amtool),
-        "template",
-        "render",
-        f"--template.glob={TEMPLATE}",
-        f"--template.data={folder / 'data.json'}",
-    ]
+    files = [f"--template.glob={folder / 'webcast.tmpl'}", f"--template.data={folder / 'data.json'}"]
     text = f'--template.text={{{{ template "{template}" . }}}}'
-    done = subprocess.run([*command, text], capture_output=True, text=True, check=False)
+    done = subprocess.run([amtool, "template", "render", *files, text], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def _common(maps: list[dict[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in maps[0].items() if all(each.get(key) == value for each in maps)}
-
-
-def dark(target: TargetId) -> Alert:
-    """One dark class."""
-    return of_task("WebCastClassDark", target, "critical", f"Class {target.room_id}/{target.task_id} is dark", "...")
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("template", ["webcast.text", "webcast.markdown", "prom.text", "prom.markdown"])
-def test_a_message_has_the_count_and_the_first_ten(amtool_bin: Path, tmp_path: Path, template: str) -> None:
-    """Of 300 dark classes: how many, ten of them by name, where the others are, and the runbook."""
-    message = rendered(amtool_bin, template, tmp_path, [dark(task(f"Class{number}")) for number in range(300)])
-    assert f"[300] WebCastClassDark app {APP} account default" in message
-    assert message.count("is dark") == FIRST_FEW
-    assert "Room1/Class9 is dark" in message
-    assert "and more" in message
-    assert f"{ADDRESS}/tasks" in message
-    assert "status=failed" not in message
-    assert f"{RUNBOOK_BASE}WebCastClassDark.md" in message
+FIRST_LINES = {
+    "en": (
+        "[CRITICAL] teacher=Li 'Lei' Room1/Dark: class dark, the task could not start",
+        "[OVER] teacher=Li 'Lei' Room1/Over: class dark, it has not started",
+        "[CRITICAL] No exporter reads account a",
+        "(in all 3)",
+    ),
+    "zh": (
+        "[严重] teacher=Li 'Lei' Room1/Dark: class dark, 任务启动失败",
+        "[已结束] teacher=Li 'Lei' Room1/Over: class dark, 尚未启动",
+        "[严重] No exporter reads account a",
+        "(共 3)",
+    ),
+}
+TEMPLATES = ("webcast.text", "webcast.markdown", "prom.text", "prom.markdown")
 
 
 @pytest.mark.real
-def test_a_message_fits_where_it_is_cut(amtool_bin: Path, tmp_path: Path) -> None:
-    """WeCom cuts a text after 2048 bytes: what comes first is there in any case, and with usual ids all of it."""
-    message = rendered(amtool_bin, "webcast.text", tmp_path, [dark(task(f"Class{number}")) for number in range(300)])
-    assert len(message.encode()) < 2048
-    longest = [dark(TargetId("a" * 128, "r" * 128, f"{number:0128d}")) for number in range(300)]
-    message = rendered(amtool_bin, "webcast.text", tmp_path, longest)
-    assert f"{RUNBOOK_BASE}WebCastClassDark.md" in message.encode()[:2048].decode()
+@pytest.mark.parametrize("language", FIRST_LINES)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_first_line_says_how_bad_which_class_and_why(
+    amtool_bin: Path, tmp_path: Path, template: str, language: str
+) -> None:
+    """In every format, of one alert and of several, the worst first; annotations come translated from Prometheus."""
+
+    def first_line(*alerts: Alert) -> str:
+        text = rendered(amtool_bin, template, tmp_path, *alerts, language=language)
+        return text.splitlines()[0].strip("*")
+
+    dark, over, down, in_all = FIRST_LINES[language]
+    assert first_line(DARK) == dark
+    assert first_line(OVER) == over
+    assert first_line(DOWN) == down
+    assert first_line(OVERRUN, FAILED, DARK, OVER) == f"{dark} {in_all}"
 
 
 @pytest.mark.real
-def test_a_message_about_failures_leads_to_the_failed(amtool_bin: Path, tmp_path: Path) -> None:
-    """The exporter's page of tasks, filtered."""
-    failed = of_task(
-        "WebCastTaskFailed", task("A"), "critical", "Class Room1/A has failed (Other)", "...", reason="Other"
-    )
-    for template in ("webcast.text", "webcast.markdown"):
-        assert f"{ADDRESS}/tasks?status=failed" in rendered(amtool_bin, template, tmp_path, [failed])
+def test_a_message_about_one_class(amtool_bin: Path, tmp_path: Path) -> None:
+    """Then since when, the task's page and the runbook."""
+    assert rendered(amtool_bin, "webcast.text", tmp_path, DARK).splitlines()[1:] == [
+        "Since: 2026-11-29 14:05 UTC",
+        f"Task: http://webcast.example.internal:10960/tasks/{APP}/Room1/Dark",
+        "Runbook: http://webcast.example.internal:10960/runbooks/WebCastClassDark",
+    ]
+    alone = rendered(amtool_bin, "webcast.text", tmp_path, DOWN)
+    assert alone.splitlines()[1:] == ["Runbook: http://r", "Start it again."]
 
 
 @pytest.mark.real
-def test_a_message_links_each_task_to_its_dashboard(amtool_bin: Path, tmp_path: Path) -> None:
-    """In Markdown a class is a link into Grafana."""
-    message = rendered(amtool_bin, "webcast.markdown", tmp_path, [dark(task("A"))])
-    page = f"{GRAFANA}/d/webcast-task/webcast-task?var-app_id={APP}&var-room_id=Room1&var-task_id=A"
-    assert f"- [Class Room1/A is dark]({page})" in message
-    assert "and more" not in message
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_message_about_many_classes(amtool_bin: Path, tmp_path: Path, template: str) -> None:
+    """Worst first, ten at most, each with its page; what is over stands last."""
+    message = rendered(amtool_bin, template, tmp_path, OVERRUN, OVER, FAILED, DARK)
+    first, second, third, last = (message.rindex(f"Room1/{name}:") for name in ("Dark", "Failed", "Long", "Over"))
+    assert first < second < third < last
+    assert message.count("/tasks/") == len(("Dark", "Failed", "Long"))
+    many = [told("WebCastClassDark", task(f"Class{number}"), "critical", "class dark") for number in range(300)]
+    message = rendered(amtool_bin, template, tmp_path, *many)
+    assert message.count("/tasks/") == FIRST_FEW
+    assert "(in all 300)" in message.splitlines()[0]
+    assert "Only the first ten are listed" in message
 
 
 @pytest.mark.real
-def test_a_message_of_the_end(amtool_bin: Path, tmp_path: Path) -> None:
-    """When all is over the message says so, and of what."""
-    message = rendered(amtool_bin, "webcast.text", tmp_path, [], [dark(task("A")), dark(task("B"))])
-    assert message.startswith("[resolved] WebCastClassDark")
-    assert "- over: Class Room1/B is dark" in message
-
-
-@pytest.mark.real
-def test_a_message_without_an_app(amtool_bin: Path, tmp_path: Path) -> None:
-    """An alert that has no labels but its severity can be told as well."""
-    down = of_exporter("WebCastExporterDown", "critical", "No exporter reads anything", "...")
-    assert rendered(amtool_bin, "webcast.title", tmp_path, [down]).strip() == "[1] WebCastExporterDown"
+def test_feishu_gets_json(amtool_bin: Path, tmp_path: Path) -> None:
+    """Whatever a label holds; the title is the first line."""
+    body = json.loads(rendered(amtool_bin, "webcast.feishu", tmp_path, OVERRUN, DARK, OVER, DOWN))
+    post = body["content"]["post"]["zh_cn"]
+    assert post["title"] == f"{FIRST_LINES['en'][0]} (in all 3)"
+    assert post["content"][1][1] == {
+        "tag": "a",
+        "text": "Task",
+        "href": f"http://webcast.example.internal:10960/tasks/{APP}/Room1/Dark",
+    }
+    assert len(post["content"]) == 1 + 4

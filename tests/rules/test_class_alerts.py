@@ -1,17 +1,31 @@
-"""Alerts of one class: what is told of it, and what is not."""
+"""Alerts of one class: what is told of it, for how long, and what is not."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pytest
 
 from exporter.enums import PageReason
 from exporter.simulator.lifecycle import Ending, PageTrouble, RunPlan, TaskSettings
-from tests.rules.scene import APP, HOUR, MINUTE, WATCHED, Scene, named, of_exporter, of_task, task
+from tests.rules.scene import APP, HOUR, MINUTE, WATCHED, Scene, of_exporter, of_task, task
 from tests.rules.tape import Alert
 
 pytestmark = pytest.mark.real
 
 ILL, WELL, OTHER = task("Ill"), task("Well"), task("Other")
+DARK = of_task("WebCastClassDark", ILL, "critical")
+FAILED = of_task("WebCastTaskFailed", ILL, "critical")
+LATE = of_task("WebCastTaskFailed", ILL, "warning")
+CUT = of_task("WebCastTaskStoppedUnexpectedly", ILL, "warning")
+WILL_BE_CUT = of_task("WebCastClassWillBeCut", ILL, "warning")
+OVERRUN = of_task("WebCastClassOverrun", ILL, "warning")
+NEAR_LIMIT = of_task("WebCastTaskNearLimit", ILL, "warning")
+NOT_STARTED = of_task("WebCastTaskNotStarted", ILL, "critical")
+UNKNOWN = of_task("WebCastTaskStatusUnknown", ILL, "warning")
+NOT_FOUND = of_task("WebCastTaskNotFound", ILL, "info")
+REFRESHED = of_task("WebCastPageRefreshedRepeatedly", ILL, "warning")
+RESCHEDULED = of_task("WebCastPageRescheduledRepeatedly", ILL, "critical")
+NOT_CHECKED = of_task("WebCastPageMonitorsOff", ILL, "info")
 
 
 def limited(seconds: int) -> TaskSettings:
@@ -19,47 +33,87 @@ def limited(seconds: int) -> TaskSettings:
     return replace(WATCHED, max_running_time=seconds)
 
 
-def test_dark_when_nobody_has_started_it(scene: Scene) -> None:
-    """Two minutes after its expected start a class that the API does not know is dark, until it runs."""
-    scene.list(ILL, starts=MINUTE, ends=HOUR)
+def troubled(reason: PageReason, *moments: float, ends: float | None = None) -> RunPlan:
+    """A page that the vendor finds in trouble at these moments of its run."""
+    troubles = tuple(PageTrouble(reason, each) for each in moments)
+    return RunPlan(WATCHED, ends=ends, ending=Ending.STOPPED_BY_API, troubles=troubles)
+
+
+WAYS_TO_BE_DARK = {
+    "nobody starts it": None,
+    "it never starts": RunPlan(WATCHED, starts=None),
+    "its start fails": RunPlan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED),
+    "it breaks": RunPlan(WATCHED, ends=2 * MINUTE, ending=Ending.BROKE),
+    "its page ends it": RunPlan(WATCHED, ends=2 * MINUTE),
+    "it is stopped by API": RunPlan(WATCHED, ends=2 * MINUTE, ending=Ending.STOPPED_BY_API),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_BE_DARK)
+def test_a_dark_class_is_one_critical_alert_from_beginning_to_end(scene: Scene, way: str) -> None:
+    """For the 45 minutes until its expected end, though `linger` is 15 minutes, and though its list drops it."""
+    plan = WAYS_TO_BE_DARK[way]
+    scene.list(ILL, starts=0, ends=50 * MINUTE)
+    if plan is not None:
+        scene.start(ILL, plan)
     scene.start(WELL)
-    scene.list(WELL, starts=MINUTE, ends=HOUR)
-    scene.passes(minutes=3)
-    scene.expects()
-    scene.passes(minutes=1)
-    dark = of_task(
-        "WebCastClassDark",
-        ILL,
-        "critical",
-        "Class Room1/Ill is dark",
-        f"Task {ILL} (account default) was meant to start 3m 0s ago and is not running.",
-        host="",
-    )
-    scene.expects(dark)
-    scene.start(ILL)
     scene.passes(minutes=4)
-    scene.expects(replace(dark, summary=""))
-    scene.passes(minutes=3)
+    for minute in range(45):
+        scene.expects(DARK)
+        if minute == 30 and plan is not None:
+            scene.drop(ILL)
+        scene.passes(minutes=1)
+    scene.fired_once(DARK)
+    scene.passes(minutes=5)
+    scene.expects()
+    scene.passes(minutes=20)
     scene.expects()
     scene.prove()
 
 
-def test_dark_when_it_does_not_start(scene: Scene) -> None:
-    """A class that waits for its start is as dark, until its expected end is over."""
-    scene.list(ILL, starts=0, ends=10 * MINUTE)
-    scene.start(ILL, RunPlan(WATCHED, starts=None))
+def test_the_words_of_a_dark_class(scene: Scene) -> None:
+    """Cause, since when, and the exporter's own pages: what messages are made of."""
+    scene.list(ILL, starts=MINUTE, ends=HOUR)
     scene.passes(minutes=4)
-    dark = of_task(
-        "WebCastClassDark",
-        ILL,
-        "critical",
-        "Class Room1/Ill is dark",
-        f"Task {named(ILL)} was meant to start 4m 0s ago and is not running.",
-    )
-    scene.expects(dark)
-    scene.passes(minutes=7)
-    scene.expects(replace(dark, summary=""))
-    scene.passes(minutes=6)
+    exporter = "http://10.0.0.1:10960"
+    words = {
+        "problem": "class dark",
+        "cause": "not_found",
+        "since": "1970-01-01 00:01 UTC",
+        "summary": "Class Room1/Ill is dark",
+        "description": f"Task {ILL} (account default) should be on the air and is not. Its audience sees nothing.",
+        "task_url": f"{exporter}/tasks/{ILL}",
+        "runbook_url": f"{exporter}/runbooks/WebCastClassDark",
+        "dashboard": f"/d/webcast-task/webcast-task?var-app_id={APP}&var-room_id=Room1&var-task_id=Ill",
+    }
+    scene.expects(replace(DARK, annotations=words))
+    scene.start(ILL, RunPlan(WATCHED, starts=None))
+    scene.passes(minutes=3)
+    scene.expects(replace(DARK, annotations={**words, "cause": ""}))
+    scene.fired_once(DARK)
+    scene.prove()
+
+
+def test_dark_until_it_runs_again(scene: Scene) -> None:
+    """A new run of the same ids ends it."""
+    scene.list(ILL, starts=0, ends=HOUR)
+    scene.start(ILL, RunPlan(WATCHED, ends=2 * MINUTE, ending=Ending.BROKE))
+    scene.passes(minutes=20)
+    scene.expects(DARK)
+    scene.vendor.forget(ILL)
+    scene.start(ILL)
+    scene.passes(minutes=14)
+    scene.expects()
+    scene.prove()
+
+
+def test_dark_until_its_times_are_changed(scene: Scene) -> None:
+    """A class that is put off for an hour is dark no more."""
+    scene.list(ILL, starts=0, ends=HOUR)
+    scene.passes(minutes=5)
+    scene.expects(DARK)
+    scene.list(ILL, starts=HOUR, ends=2 * HOUR)
+    scene.passes(minutes=4)
     scene.expects()
     scene.prove()
 
@@ -69,381 +123,170 @@ def test_dark_when_only_the_class_before_has_run(scene: Scene) -> None:
     scene.start(ILL, RunPlan(WATCHED, ends=HOUR, ending=Ending.STOPPED_BY_API), age=1.5 * HOUR)
     scene.list(ILL, starts=0, ends=HOUR)
     scene.passes(minutes=4)
-    scene.expects(of_task("WebCastClassDark", ILL, "critical"))
-    scene.prove()
-
-
-def test_dark_all_day(scene: Scene) -> None:
-    """Without an expected end it stays dark, as long as a task may run at all."""
-    scene.list(ILL, starts=-24 * HOUR + 10 * MINUTE)
-    scene.passes(minutes=4)
-    scene.expects(of_task("WebCastClassDark", ILL, "critical", host=""))
-    scene.passes(minutes=13)
-    scene.expects()
+    scene.expects(DARK)
     scene.prove()
 
 
 def test_not_dark(scene: Scene) -> None:
     """Not before its time, a little late, after its time or after it has run; nor is a target of yesterday."""
     scene.list(task("Late"), starts=15, ends=HOUR)
-    scene.start(task("Late"), RunPlan(WATCHED, starts=160.0))
+    scene.start(task("Late"), RunPlan(WATCHED, starts=120.0))
     scene.list(task("Later"), starts=2 * HOUR, ends=3 * HOUR)
     scene.list(task("Over"), starts=-2 * HOUR, ends=-HOUR)
-    scene.list(task("Yesterday"), starts=-25 * HOUR)
     scene.list(task("HasRun"), starts=-HOUR, ends=5 * MINUTE)
     scene.start(task("HasRun"), RunPlan(WATCHED, ends=HOUR, ending=Ending.STOPPED_BY_API), age=HOUR)
-    scene.passes(minutes=10)
-    scene.expects()
-    scene.prove()
-
-
-def test_will_be_cut(scene: Scene) -> None:
-    """From its first read on a class is told of whose MaxRunningTime is over before it is."""
-    scene.list(ILL, ends=2 * HOUR)
-    scene.start(ILL, RunPlan(limited(3600)))
-    scene.list(WELL, ends=HOUR + MINUTE)
-    scene.start(WELL, RunPlan(limited(3600)))
-    scene.list(OTHER, ends=2 * HOUR)
-    scene.start(OTHER, RunPlan(limited(3600), ends=600.0, ending=Ending.STOPPED_BY_API), age=HOUR)
-    scene.passes(minutes=1)
-    cut = of_task(
-        "WebCastClassWillBeCut",
-        ILL,
-        "warning",
-        "Class Room1/Ill will be cut by its MaxRunningTime",
-        f"Task {named(ILL)} will be stopped by the vendor at 1970-01-01 01:00:00 +0000 UTC, "
-        "before its class is meant to end.",
-    )
-    scene.expects(cut)
-    scene.list(ILL, ends=30 * MINUTE)
     scene.passes(minutes=4)
-    scene.expects(replace(cut, summary=""))
-    scene.passes(minutes=2)
     scene.expects()
-    scene.prove()
-
-
-def test_failed(scene: Scene) -> None:
-    """A class that fails is told of at once and by its reason, until its series go."""
-    scene.start(WELL)
-    scene.list(ILL, starts=0, ends=HOUR)
-    scene.start(ILL, RunPlan(WATCHED, ends=120.0, ending=Ending.BROKE))
-    scene.passes(minutes=2)
-    scene.expects()
-    scene.passes(minutes=1)
-    failed = of_task(
-        "WebCastTaskFailed",
-        ILL,
-        "critical",
-        "Class Room1/Ill has failed (UnknownStopReason)",
-        f"Task {named(ILL)} has failed; StopReason UnknownStopReason. Nothing is pushed into its room any more.",
-        reason="UnknownStopReason",
-    )
-    scene.expects(failed)
-    scene.passes(minutes=14)
-    scene.expects(failed)
-    scene.passes(minutes=10)
-    scene.expects()
-    scene.prove()
-
-
-def test_failed_at_its_start(scene: Scene) -> None:
-    """One alert and not two, though the reason is an unwanted one as well."""
-    scene.start(ILL, RunPlan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED))
-    scene.passes(minutes=2)
-    scene.expects(of_task("WebCastTaskFailed", ILL, "critical", reason="StartTaskFailed"))
-    scene.prove()
-
-
-def test_failed_without_an_end_time(scene: Scene) -> None:
-    """A task that could not start may have no EndTime: that it was seen waiting is enough for an alert."""
-    scene.vendor.says_at_the_end[ILL] = {"EndTime": 0}
-    scene.start(ILL, RunPlan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED))
-    scene.passes(minutes=2)
-    failed = of_task("WebCastTaskFailed", ILL, "critical", reason="StartTaskFailed")
-    scene.expects(failed)
-    scene.passes(minutes=13)
-    scene.expects(failed)
-    scene.passes(minutes=8)
-    scene.expects()
-    scene.prove()
-
-
-def test_failed_nobody_knows_when(scene: Scene) -> None:
-    """Without an EndTime, and never seen in another state, a failure may be old: it is a warning."""
-    scene.vendor.says_at_the_end[ILL] = {"EndTime": 0}
-    scene.start(ILL, RunPlan(WATCHED, starts=None, ends=10.0, ending=Ending.START_FAILED), age=HOUR)
-    scene.passes(minutes=4)
-    scene.expects(
-        of_task(
-            "WebCastTaskFailed",
-            ILL,
-            "warning",
-            "Task Room1/Ill has failed (StartTaskFailed)",
-            f"Task {named(ILL)} has failed; StopReason StartTaskFailed. "
-            "Its class was over by then, or the vendor does not say when it failed.",
-            reason="StartTaskFailed",
-        )
-    )
-    scene.passes(minutes=20)
-    scene.expects()
-    scene.prove()
-
-
-def test_failed_after_its_class(scene: Scene) -> None:
-    """A task that fails when its class is over wakes nobody."""
-    scene.list(ILL, starts=-HOUR, ends=MINUTE)
-    scene.start(ILL, RunPlan(WATCHED, ends=HOUR + 3 * MINUTE, ending=Ending.BROKE), age=HOUR)
-    scene.passes(minutes=7)
-    scene.expects(of_task("WebCastTaskFailed", ILL, "warning", reason="UnknownStopReason"))
-    scene.passes(minutes=20)
-    scene.expects()
-    scene.prove()
-
-
-def stopped(name: str, reason: str) -> Alert:
-    """The alert of a run that nobody has stopped."""
-    return of_task(
-        "WebCastTaskStoppedUnexpectedly",
-        task(name),
-        "warning",
-        f"Task Room1/{name} was stopped ({reason})",
-        f"Task {named(task(name))} has ended, and not by StopWebcast; StopReason {reason}.",
-        reason=reason,
-    )
-
-
-def test_stopped_unexpectedly(scene: Scene) -> None:
-    """An end by the limit, or for a reason that nobody knows, is a warning; one by API or by the page is in order."""
-    plans = {
-        "Limit": RunPlan(limited(300)),
-        "Word": RunPlan(WATCHED, ends=300.0),
-        "Vague": RunPlan(WATCHED, ends=300.0),
-        "Page": RunPlan(WATCHED, ends=300.0),
-        "Api": RunPlan(WATCHED, ends=300.0, ending=Ending.STOPPED_BY_API),
-    }
-    scene.vendor.says_at_the_end[task("Word")] = {"StopReason": "IdleTimeOut"}
-    scene.vendor.says_at_the_end[task("Vague")] = {"StopReason": "UnknownStopReason"}
-    for name, plan in plans.items():
-        scene.list(task(name), ends=300)
-        scene.start(task(name), plan)
     scene.passes(minutes=6)
-    scene.expects(stopped("Limit", "ExceedMaxRunningTime"), stopped("Word", "Other"))
-    scene.passes(minutes=20)
     scene.expects()
+    scene.prove()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A story, and the alerts so many minutes after its beginning; none but those that are told."""
+
+    begin: Callable[[Scene], None]
+    moments: tuple[tuple[float, tuple[Alert, ...]], ...]
+
+
+def classes(
+    *plans: tuple[str, RunPlan], starts: float | None = None, ends: float | None = None, age: float = 0.0
+) -> Callable[[Scene], None]:
+    """Classes of these names, all with the same expected times (seconds from now)."""
+
+    def begin(scene: Scene) -> None:
+        for name, plan in plans:
+            scene.list(task(name), starts, ends)
+            scene.start(task(name), plan, age)
+
+    return begin
+
+
+def unknown_to_the_api(scene: Scene) -> None:
+    """Listed without times, and never started."""
+    scene.list(ILL)
+
+
+def failed_without_an_end_time(scene: Scene) -> None:
+    """The vendor may leave EndTime 0 when a task never started."""
+    scene.vendor.says_at_the_end[ILL] = {"EndTime": 0}
+    scene.start(ILL, RunPlan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED))
+
+
+UNCHECKED = replace(WATCHED, freeze_check=0, blank_check=0, crash_check=0)
+BREAKS = RunPlan(WATCHED, ends=2 * MINUTE, ending=Ending.BROKE)
+CASES = {
+    "failed, without times": Case(classes(("Ill", BREAKS)), ((2, ()), (3, (FAILED,)), (16, (FAILED,)), (19, ()))),
+    "start failed, without times": Case(failed_without_an_end_time, ((2, (FAILED,)), (15, (FAILED,)), (19, ()))),
+    "failed after its class": Case(
+        classes(
+            ("Ill", RunPlan(WATCHED, ends=HOUR + 3 * MINUTE, ending=Ending.BROKE)), starts=-HOUR, ends=MINUTE, age=HOUR
+        ),
+        ((2, ()), (5, (LATE,)), (25, ())),
+    ),
+    "will be cut, and is cut": Case(
+        classes(("Ill", RunPlan(limited(1200))), ("Well", RunPlan(limited(3570))), starts=0, ends=HOUR),
+        ((1, (WILL_BE_CUT,)), (19, (WILL_BE_CUT,)), (22, (WILL_BE_CUT, DARK)), (58, (WILL_BE_CUT, DARK))),
+    ),
+    "overrun": Case(
+        classes(
+            ("Ill", RunPlan(WATCHED, ends=HOUR + 40 * MINUTE, ending=Ending.STOPPED_BY_API)),
+            ("Well", RunPlan(WATCHED, ends=HOUR + 10 * MINUTE, ending=Ending.STOPPED_BY_API)),
+            starts=-HOUR,
+            ends=MINUTE,
+            age=HOUR,
+        ),
+        ((15, ()), (17, (OVERRUN,)), (39, (OVERRUN,)), (42, ())),
+    ),
+    "near its limit, and cut": Case(
+        classes(("Ill", RunPlan(limited(3600))), age=HOUR - 12 * MINUTE),
+        ((5, ()), (7, (NEAR_LIMIT,)), (13, (CUT,)), (27, (CUT,)), (30, ())),
+    ),
+    "near a short limit": Case(classes(("Ill", RunPlan(limited(1200))), age=1000.0), ((1, ()), (2, (NEAR_LIMIT,)))),
+    "not started": Case(
+        classes(("Ill", RunPlan(WATCHED, starts=8 * MINUTE)), ("Well", RunPlan(WATCHED, starts=4 * MINUTE))),
+        ((4.5, ()), (6, (NOT_STARTED,)), (10, ())),
+    ),
+    "status unknown": Case(
+        classes(
+            ("Ill", RunPlan(WATCHED, unknown=((MINUTE, 20 * MINUTE),))),
+            ("Well", RunPlan(WATCHED, unknown=((MINUTE, 8 * MINUTE),))),
+        ),
+        ((10, ()), (13, (UNKNOWN,)), (19, (UNKNOWN,)), (23, ())),
+    ),
+    "unknown to the API": Case(unknown_to_the_api, ((4, ()), (7, (NOT_FOUND,)))),
+    "refreshed repeatedly": Case(
+        classes(
+            ("Ill", troubled(PageReason.FREEZE, 60, 240, 420)),
+            ("Twice", troubled(PageReason.FREEZE, 60, 420)),
+            ("Slowly", troubled(PageReason.FREEZE, 60, 1200, 2400)),
+            ("Over", troubled(PageReason.FREEZE, 60, 120, 180, ends=185.0)),
+        ),
+        ((6, ()), (10, (REFRESHED,)), (15, (REFRESHED,)), (20, ()), (50, ())),
+    ),
+    "rescheduled repeatedly": Case(
+        classes(
+            ("Ill", troubled(PageReason.CRASH, 60, 400)),
+            ("Once", troubled(PageReason.CRASH, 60)),
+            ("Slowly", troubled(PageReason.CRASH, 60, 1200)),
+        ),
+        ((6, ()), (10, (RESCHEDULED,)), (20, ()), (35, ())),
+    ),
+    "page not checked": Case(
+        classes(
+            ("Ill", RunPlan(UNCHECKED)),
+            ("Well", RunPlan(replace(UNCHECKED, freeze_check=5))),
+            ("Other", RunPlan(UNCHECKED, starts=None, ends=4 * MINUTE, ending=Ending.STOPPED_BY_API)),
+        ),
+        ((4, ()), (6, (NOT_CHECKED,))),
+    ),
+    "stopped as it should be": Case(
+        classes(
+            ("Page", RunPlan(WATCHED, ends=300.0)),
+            ("Api", RunPlan(WATCHED, ends=300.0, ending=Ending.STOPPED_BY_API)),
+            ("ByItsLimit", RunPlan(limited(3600))),
+            starts=0,
+            ends=14 * MINUTE,
+        ),
+        ((4, ()), (13, ()), (16, ())),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_told_of_a_class(scene: Scene, case: str) -> None:
+    """Each alert once, while it is true, and nothing else."""
+    CASES[case].begin(scene)
+    passed = 0.0
+    for minute, alerts in CASES[case].moments:
+        scene.passes(minutes=minute - passed)
+        scene.expects(*alerts)
+        passed = minute
+    scene.prove()
+
+
+def test_labels_stay_while_a_problem_lasts(scene: Scene) -> None:
+    """A new team in the list, a new cause and a new host of the page do not end the alert."""
+    scene.list(ILL, starts=0, ends=HOUR)
+    scene.passes(minutes=5)
+    scene.expects(DARK)
+    scene.relabel(ILL, team="science")
+    scene.start(ILL, RunPlan(WATCHED, starts=None, ends=2 * MINUTE, ending=Ending.START_FAILED))
+    scene.passes(minutes=6)
+    scene.expects(DARK)
+    scene.fired_once(DARK)
     scene.prove()
 
 
 def test_runs_lost(scene: Scene) -> None:
-    """A running task that the API forgets is told of by its app, since it has no series any more."""
+    """A running task that the API forgets is told of by its app."""
     scene.start(ILL)
     scene.start(WELL)
     scene.passes(minutes=3)
     scene.vendor.forget(ILL)
     scene.passes(minutes=4)
-    scene.expects(
-        of_exporter(
-            "WebCastRunsLost",
-            "warning",
-            f"Runs of app {APP} have stopped without their end being read",
-            f"Lost runs of app {APP} within 10 minutes: about 1. They were last read live, and then the API knew no "
-            "such task, or told of a new run in their place. How they ended is not known.",
-            app_id=APP,
-        )
-    )
-    scene.passes(minutes=20)
-    scene.expects()
-    scene.prove()
-
-
-def test_ended_early(scene: Scene) -> None:
-    """Well before its expected end: critical when nobody asked for it, a warning after StopWebcast."""
-    plans = {
-        "Page": (12 * MINUTE, RunPlan(WATCHED, ends=MINUTE)),
-        "Api": (12 * MINUTE, RunPlan(WATCHED, ends=MINUTE, ending=Ending.STOPPED_BY_API)),
-        "PageInTime": (10 * MINUTE, RunPlan(WATCHED, ends=MINUTE)),
-        "ApiInTime": (10 * MINUTE, RunPlan(WATCHED, ends=MINUTE, ending=Ending.STOPPED_BY_API)),
-    }
-    for name, (ends, plan) in plans.items():
-        scene.list(task(name), starts=0, ends=ends)
-        scene.start(task(name), plan)
-    scene.list(task("Before"), starts=HOUR, ends=2 * HOUR)
-    scene.start(task("Before"), RunPlan(WATCHED, ends=HOUR, ending=Ending.STOPPED_BY_API), age=HOUR)
-    scene.list(task("BeforeByThePage"), starts=HOUR, ends=2 * HOUR)
-    scene.start(task("BeforeByThePage"), RunPlan(WATCHED, ends=HOUR), age=HOUR)
+    scene.expects(of_exporter("WebCastRunsLost", "warning", app_id=APP))
     scene.passes(minutes=3)
-    early = "WebCastClassEndedEarly"
-    scene.expects(
-        of_task(
-            early,
-            task("Page"),
-            "critical",
-            "Class Room1/Page ended 11m 0s early",
-            f"Task {named(task('Page'))} ended 11m 0s before its class was meant to end; StopReason Unspecified.",
-            reason="Unspecified",
-        ),
-        of_task(
-            early,
-            task("Api"),
-            "warning",
-            "Class Room1/Api was stopped 11m 0s early",
-            f"Task {named(task('Api'))} was stopped by StopWebcast 11m 0s before its class was meant to end.",
-            reason="StopByAPI",
-        ),
-    )
-    scene.passes(minutes=22)
-    scene.expects()
-    scene.prove()
-
-
-def test_overrun(scene: Scene) -> None:
-    """Still running a quarter of an hour after its expected end."""
-    scene.list(ILL, starts=-HOUR, ends=MINUTE)
-    scene.list(WELL, starts=-HOUR, ends=MINUTE)
-    scene.start(ILL, age=HOUR)
-    scene.start(WELL, RunPlan(WATCHED, ends=HOUR + 10 * MINUTE, ending=Ending.STOPPED_BY_API), age=HOUR)
-    scene.passes(minutes=15)
-    scene.expects()
-    scene.passes(minutes=3)
-    scene.expects(
-        of_task(
-            "WebCastClassOverrun",
-            ILL,
-            "warning",
-            "Task Room1/Ill still runs after its class",
-            f"Task {named(ILL)} still runs 17m 0s after its class was meant to end.",
-        )
-    )
-    scene.prove()
-
-
-def test_near_its_limit(scene: Scene) -> None:
-    """Shortly before MaxRunningTime, where no end is expected; a long limit is told of ten minutes before."""
-    scene.start(ILL, RunPlan(limited(14_400)), age=3.8 * HOUR)
-    scene.list(WELL, ends=0.2 * HOUR)
-    scene.start(WELL, RunPlan(limited(14_400)), age=3.8 * HOUR)
-    scene.start(OTHER, RunPlan(limited(3600)), age=3600 - 9 * MINUTE)
-    scene.passes(minutes=2)
-    scene.expects()
-    scene.passes(minutes=1)
-    near = "WebCastTaskNearLimit"
-    scene.expects(
-        of_task(
-            near,
-            ILL,
-            "warning",
-            "Task Room1/Ill is about to hit its MaxRunningTime",
-            f"Task {named(ILL)} will be stopped by the vendor in 9m 0s.",
-        )
-    )
-    scene.passes(minutes=1)
-    scene.expects(of_task(near, ILL, "warning"), of_task(near, OTHER, "warning"))
-    scene.vendor.fleet.stop(ILL)
-    scene.vendor.fleet.stop(OTHER)
-    scene.passes(minutes=7)
-    scene.expects()
-    scene.vendor.fleet.stop(WELL)
-    scene.prove()
-
-
-def test_not_started(scene: Scene) -> None:
-    """Five minutes without a start, where none is expected at a given time."""
-    scene.start(ILL, RunPlan(WATCHED, starts=None))
-    scene.start(WELL, RunPlan(WATCHED, starts=4 * MINUTE))
-    scene.passes(minutes=5)
-    scene.expects()
-    scene.passes(minutes=1)
-    scene.expects(
-        of_task(
-            "WebCastTaskNotStarted",
-            ILL,
-            "critical",
-            "Class Room1/Ill does not start",
-            f"Task {named(ILL)} has not started for over 5 minutes.",
-        )
-    )
-    scene.prove()
-
-
-def test_status_unknown(scene: Scene) -> None:
-    """Ten minutes of Status 0."""
-    scene.start(ILL, RunPlan(WATCHED, unknown=((60.0, HOUR),)))
-    scene.start(WELL, RunPlan(WATCHED, unknown=((60.0, 8 * MINUTE),)))
-    scene.passes(minutes=10)
-    scene.expects()
-    scene.passes(minutes=3)
-    scene.expects(
-        of_task(
-            "WebCastTaskStatusUnknown",
-            ILL,
-            "warning",
-            "The status of Room1/Ill is unknown",
-            f"The vendor has said for over 10 minutes that it does not know the state of task {named(ILL)}.",
-        )
-    )
-    scene.prove()
-
-
-def test_page_refreshed_repeatedly(scene: Scene) -> None:
-    """Three refreshes within a quarter of an hour; two, or three over an hour, are the vendor's cure at work."""
-    freezes = {"Ill": (60, 240, 420), "Twice": (60, 420), "Slowly": (60, 1200, 2400), "Over": (60, 120, 180)}
-    for name, times in freezes.items():
-        troubles = tuple(PageTrouble(PageReason.FREEZE, each) for each in times)
-        ends = 200.0 if name == "Over" else None
-        scene.start(task(name), RunPlan(WATCHED, ends=ends, ending=Ending.STOPPED_BY_API, troubles=troubles))
-    scene.passes(minutes=10)
-    scene.expects(
-        of_task(
-            "WebCastPageRefreshedRepeatedly",
-            ILL,
-            "warning",
-            "The page of Room1/Ill is refreshed again and again",
-            f"The vendor refreshed the page of task {named(ILL)} about 3 times in 15 minutes.",
-        )
-    )
-    scene.passes(minutes=40)
-    scene.expects()
-    scene.prove()
-
-
-def test_page_rescheduled_repeatedly(scene: Scene) -> None:
-    """A second reschedule within a quarter of an hour: moving the page does not help, and the class is dark."""
-    crashes = {"Ill": (60, 400), "Once": (60,), "Slowly": (60, 1200), "Over": (60, 90)}
-    for name, times in crashes.items():
-        troubles = tuple(PageTrouble(PageReason.CRASH, each) for each in times)
-        ends = 100.0 if name == "Over" else None
-        scene.start(task(name), RunPlan(WATCHED, ends=ends, ending=Ending.STOPPED_BY_API, troubles=troubles))
-    scene.passes(minutes=10)
-    scene.expects(
-        of_task(
-            "WebCastPageRescheduledRepeatedly",
-            ILL,
-            "critical",
-            "The page of Room1/Ill is rescheduled again and again",
-            f"The vendor rescheduled task {named(ILL)} about 2 times in 15 minutes because of its page.",
-        )
-    )
-    scene.passes(minutes=25)
-    scene.expects()
-    scene.prove()
-
-
-def test_page_monitors_off(scene: Scene) -> None:
-    """A running task without any check of its page; one check is enough to be left alone."""
-    unwatched = replace(WATCHED, freeze_check=0, blank_check=0, crash_check=0)
-    scene.start(ILL, RunPlan(unwatched))
-    scene.start(WELL, RunPlan(replace(unwatched, freeze_check=5)))
-    scene.start(OTHER, RunPlan(unwatched, starts=None, ends=4 * MINUTE, ending=Ending.STOPPED_BY_API))
-    scene.passes(minutes=4)
-    scene.expects()
-    scene.passes(minutes=2)
-    scene.expects(
-        of_task(
-            "WebCastPageMonitorsOff",
-            ILL,
-            "info",
-            "Nobody watches the page of Room1/Ill",
-            f"Task {named(ILL)} runs with the checks for a frozen, a blank and a crashed page all off.",
-        )
-    )
+    scene.expects(of_exporter("WebCastRunsLost", "warning", app_id=APP), NOT_FOUND)
     scene.prove()

@@ -65,17 +65,10 @@ def test_exporter_down(scene: Scene) -> None:
     scene.passes(minutes=3)
     scene.expects()
     scene.passes(minutes=1)
-    down = of_exporter(
-        "WebCastExporterDown",
-        "critical",
-        "No exporter reads account default",
-        "No webcast-exporter that reads account default has been scraped for over 3 minutes. "
-        "Nothing is known of its classes, and no other alert can tell of them.",
-        **ACCOUNT,
-    )
+    down = of_exporter("WebCastExporterDown", "critical", **ACCOUNT)
     scene.expects(down)
     scene.passes(minutes=20)
-    scene.expects(replace(down, summary=""))
+    scene.expects(down)
     scene.restart("webcast-exporter-1")
     scene.passes(minutes=2)
     scene.expects()
@@ -86,15 +79,7 @@ def test_no_exporter_at_all(scene: Scene) -> None:
     """Where there never was one, that is said too."""
     scene.pods = {}
     scene.passes(minutes=4)
-    scene.expects(
-        of_exporter(
-            "WebCastExporterDown",
-            "critical",
-            "No exporter reads anything",
-            "No webcast-exporter that reads any account has been scraped for over 3 minutes. "
-            "Nothing is known of its classes, and no other alert can tell of them.",
-        )
-    )
+    scene.expects(of_exporter("WebCastExporterDown", "critical"))
     scene.prove()
 
 
@@ -106,18 +91,24 @@ def test_two_leaders(scene: Scene) -> None:
     scene.expects()
     scene.pods = {POD: as_scraped, "webcast-exporter-1": as_scraped}
     scene.passes(minutes=4)
-    scene.expects(
-        of_exporter(
-            "WebCastNotOneLeader",
-            "critical",
-            "2 exporters read account default",
-            "2 webcast-exporter processes of job monitoring/webcast-exporter read account default at the same time. "
-            "There should be one.",
-            **JOB,
-            **ACCOUNT,
-        )
-    )
+    scene.expects(of_exporter("WebCastNotOneLeader", "critical", **JOB, **ACCOUNT))
     scene.prove()
+
+
+def test_two_leaders_that_a_relabelling_makes_one(scene: Scene) -> None:
+    """Their series have the same labels, as long as a PodMonitor drops the pod; the gauge of each still has its own."""
+    start_classes(scene)
+    scene.pods = {POD: as_scraped}
+    scene.passes(minutes=3)
+    scene.pods = {POD: as_scraped, "webcast-exporter-1": leader_alone}
+    scene.passes(minutes=4)
+    scene.expects(of_exporter("WebCastNotOneLeader", "critical", job=JOB["job"], namespace=JOB["namespace"]))
+    scene.prove()
+
+
+def leader_alone(text: str) -> str:
+    """What is left of a second leader when all other series of it have replaced those of the first."""
+    return "".join(line + "\n" for line in text.splitlines() if line.startswith("webcast_exporter_leader "))
 
 
 def test_no_leader(scene: Scene) -> None:
@@ -127,13 +118,7 @@ def test_no_leader(scene: Scene) -> None:
     scene.pods = {POD: on_standby, "webcast-exporter-1": on_standby}
     scene.passes(minutes=5)
     scene.expects(
-        of_exporter(
-            "WebCastNotOneLeader",
-            "critical",
-            "No webcast-exporter of job monitoring/webcast-exporter leads",
-            "All webcast-exporter replicas of job monitoring/webcast-exporter are on standby. No task is read.",
-            **JOB,
-        ),
+        of_exporter("WebCastNotOneLeader", "critical", **JOB),
         of_exporter("WebCastExporterDown", "critical", **ACCOUNT),
     )
     scene.prove()
@@ -149,23 +134,8 @@ def test_credentials_refused(scene: Scene) -> None:
     scene.expects()
     scene.passes(minutes=17.5)
     scene.expects(
-        of_exporter(
-            "WebCastCredentialsRefused",
-            "critical",
-            "The API refuses the credentials of account default",
-            "Every call of account default is refused for its key, signature, token, right or clock. "
-            "None of its classes is seen.",
-            **ACCOUNT,
-        ),
-        of_exporter(
-            "WebCastDataStale",
-            "critical",
-            f"Nothing fresh is known of most classes of app {APP}",
-            f"100% of the live tasks of app {APP} (account default) have not been read successfully for "
-            "polling.stale_after. Their alerts cannot fire.",
-            **ACCOUNT,
-            app_id=APP,
-        ),
+        of_exporter("WebCastCredentialsRefused", "critical", **ACCOUNT),
+        of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP),
     )
     scene.vendor.refuses = lambda _target: None
     scene.passes(minutes=12)
@@ -179,15 +149,7 @@ def test_one_app_refused(scene: Scene) -> None:
     start_classes(scene, app_id=OTHER_APP)
     scene.vendor.refuses = lambda target: WRONG_OWNER if target.app_id == OTHER_APP else None
     scene.passes(minutes=8)
-    refused = of_exporter(
-        "WebCastAppRefused",
-        "critical",
-        f"The API refuses app {OTHER_APP} to account default",
-        f"Account default may not read app {OTHER_APP}, though its other calls are answered. "
-        "4 of its tasks cannot be seen.",
-        **ACCOUNT,
-        app_id=OTHER_APP,
-    )
+    refused = of_exporter("WebCastAppRefused", "critical", **ACCOUNT, app_id=OTHER_APP)
     scene.expects(refused, of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=OTHER_APP))
     scene.prove()
 
@@ -200,33 +162,23 @@ def test_api_down(scene: Scene) -> None:
     scene.passes(minutes=3.5)
     scene.expects()
     scene.passes(minutes=1)
-    down = of_exporter(
-        "WebCastApiDown",
-        "critical",
-        "The API does not answer account default",
-        "No call of account default has been answered as it should for minutes. None of its classes is seen.",
-        **ACCOUNT,
-    )
+    down = of_exporter("WebCastApiDown", "critical", **ACCOUNT)
     scene.expects(down)
     scene.passes(minutes=12)
     stale = of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP)
-    failing = errors(
-        "server",
-        "Calls of account default fail (server)",
-        "100% of the calls of account default have failed over 10 minutes; reason server.",
-    )
+    failing = errors("server")
     scene.expects(down, stale, failing)
     scene.vendor.failing = False
     scene.passes(minutes=3)
-    scene.expects(replace(down, summary=""), errors("server"))
+    scene.expects(down, errors("server"))
     scene.passes(minutes=8)
     scene.expects()
     scene.prove()
 
 
-def errors(reason: str, *words: str) -> Alert:
+def errors(reason: str) -> Alert:
     """Calls that fail for a reason."""
-    return of_exporter("WebCastApiErrors", "warning", *words, **ACCOUNT, reason=reason)
+    return of_exporter("WebCastApiErrors", "warning", **ACCOUNT, reason=reason)
 
 
 def test_an_api_that_failed_last_thing_at_night(scene: Scene) -> None:
@@ -270,12 +222,7 @@ def test_throttled(scene: Scene) -> None:
     scene.vendor.refuses = lambda _target: OVER_QPS
     scene.passes(minutes=12)
     scene.expects(
-        replace(
-            throttled,
-            summary="The API throttles account default",
-            description="100% of the calls of account default have been throttled over 10 minutes. "
-            "Classes are read more rarely than configured.",
-        ),
+        throttled,
         of_exporter("WebCastApiDown", "critical", **ACCOUNT),
         of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP),
     )
@@ -291,15 +238,7 @@ def test_some_data_is_stale(scene: Scene) -> None:
     scene.expects()
     scene.passes(minutes=12)
     scene.expects(
-        of_exporter(
-            "WebCastDataStale",
-            "warning",
-            f"Nothing fresh is known of some classes of app {APP}",
-            f"2 tasks of app {APP} (account default) have not been read successfully for polling.stale_after. "
-            "Their alerts cannot fire.",
-            **ACCOUNT,
-            app_id=APP,
-        ),
+        of_exporter("WebCastDataStale", "warning", **ACCOUNT, app_id=APP),
         errors("rejected"),
     )
     scene.vendor.refuses = lambda target: INVALID_PARAMETER if target in targets[:3] else None
@@ -313,16 +252,7 @@ def test_read_too_rarely(scene: Scene) -> None:
     scene.configure(accounts=[{"name": "default", "access_key_id": "x", "secret_access_key": "y", "max_qps": 0.1}])
     start_classes(scene, 20)
     scene.passes(minutes=19)
-    scene.expects(
-        of_exporter(
-            "WebCastReadTooRarely",
-            "warning",
-            "Running classes of account default are read too rarely",
-            "20 running tasks of account default have been read less than once in 2 minutes for 10 minutes. "
-            "What happens to them is told late.",
-            **ACCOUNT,
-        )
-    )
+    scene.expects(of_exporter("WebCastReadTooRarely", "warning", **ACCOUNT))
     scene.prove()
 
 
@@ -331,6 +261,22 @@ def test_read_often_enough(scene: Scene) -> None:
     scene.configure(polling={"interval": "100s"})
     start_classes(scene)
     scene.passes(minutes=20)
+    scene.expects()
+    scene.prove()
+
+
+def test_targets_rejected(scene: Scene, tmp_path: Path) -> None:
+    """A list names what is no target, for over ten minutes."""
+    listed = tmp_path / "list.json"
+    listed.write_text(json.dumps([{"targets": ["no-task", f"{APP}/Room1/Class0"]}]))
+    scene.configure(file_sd_configs=[{"files": [str(listed)]}])
+    start_classes(scene)
+    refreshed(scene, minutes=9)
+    scene.expects()
+    refreshed(scene, minutes=3)
+    scene.expects(of_exporter("WebCastTargetsRejected", "warning", **JOB, reason="invalid"))
+    listed.write_text("[]")
+    refreshed(scene, minutes=7)
     scene.expects()
     scene.prove()
 
@@ -356,18 +302,7 @@ def test_discovery_failing(scene: Scene, tmp_path: Path) -> None:
     refreshed(scene, minutes=1)
     good.write_text(json.dumps([]))
     refreshed(scene, minutes=2)
-    scene.expects(
-        of_exporter(
-            "WebCastDiscoveryFailing",
-            "warning",
-            "The targets of file_sd_configs[0] cannot be had",
-            "file_sd_configs[0] has not been had for over 10 minutes (about 12 failures in 20 minutes). "
-            "Classes that have begun since then are not seen.",
-            **JOB,
-            source="file",
-            config="file_sd_configs[0]",
-        )
-    )
+    scene.expects(of_exporter("WebCastDiscoveryFailing", "warning", **JOB, source="file", config="file_sd_configs[0]"))
     scene.prove()
 
 
@@ -391,17 +326,7 @@ def test_callbacks_with_bad_signatures(scene: Scene) -> None:
         assert scene.call_back(number, secret="old") is CallbackOutcome.BAD_SIGNATURE
         scene.passes(minutes=0.5)
     scene.passes(minutes=1)
-    scene.expects(
-        of_exporter(
-            "WebCastCallbackSignaturesBad",
-            "warning",
-            "Callbacks have bad signatures",
-            "About 10 callbacks within 15 minutes had a signature that fits none of the secrets. "
-            "What they say of frozen and crashed pages is not counted.",
-            **JOB,
-            outcome="bad_signature",
-        )
-    )
+    scene.expects(of_exporter("WebCastCallbackSignaturesBad", "warning", **JOB, outcome="bad_signature"))
     scene.prove()
 
 
@@ -417,16 +342,7 @@ def test_callbacks_of_no_use(scene: Scene) -> None:
     scene.passes(minutes=5)
     assert scene.call_back(3, late=HOUR) is CallbackOutcome.STALE
     scene.passes(minutes=5)
-    scene.expects(
-        of_exporter(
-            "WebCastCallbacksUnused",
-            "warning",
-            "Callbacks come, and none is of use",
-            "All of about 4 signed callbacks within an hour were ignored or stale. "
-            "Frozen and crashed pages are not seen.",
-            **JOB,
-        )
-    )
+    scene.expects(of_exporter("WebCastCallbacksUnused", "warning", **JOB))
     assert scene.call_back(4) is CallbackOutcome.ACCEPTED
     scene.passes(minutes=1)
     scene.expects()
@@ -449,16 +365,7 @@ def test_reload_failed(scene: Scene) -> None:
     scene.passes(minutes=4)
     scene.expects()
     scene.passes(minutes=2)
-    scene.expects(
-        of_exporter(
-            "WebCastReloadFailed",
-            "warning",
-            "The configuration of 10.0.0.1:10960 cannot be reloaded",
-            "The latest reload of webcast-exporter 10.0.0.1:10960 failed; the old configuration is in force. "
-            "A restart would not come up.",
-            **scraped_from(POD),
-        )
-    )
+    scene.expects(of_exporter("WebCastReloadFailed", "warning", **scraped_from(POD)))
     exporter._load_config = lambda: config
     exporter.reload()
     scene.passes(minutes=1)
@@ -481,16 +388,7 @@ def test_state_not_written(scene: Scene) -> None:
     set_read_only(scene, "ON")
     scene.vendor.fleet.stop(task("Class0"))
     scene.passes(minutes=8)
-    scene.expects(
-        of_exporter(
-            "WebCastStateNotWritten",
-            "critical",
-            "The state of 10.0.0.1:10960 cannot be written",
-            "webcast-exporter 10.0.0.1:10960 has failed to write its state for over 5 minutes. "
-            "Pushes and callbacks are refused, and what has been counted is lost if it ends.",
-            **scraped_from(POD),
-        )
-    )
+    scene.expects(of_exporter("WebCastStateNotWritten", "critical", **scraped_from(POD)))
     set_read_only(scene, "OFF")
     scene.passes(minutes=4)
     scene.expects()
