@@ -335,10 +335,10 @@ def test_callbacks_of_no_use(scene: Scene) -> None:
     start_classes(scene)
     scene.passes(minutes=1)
     for number in range(2):
-        assert scene.call_back(number, event_type="WebCast") is CallbackOutcome.IGNORED
+        assert scene.call_back(number, event_type="Record") is CallbackOutcome.IGNORED
         scene.passes(minutes=5)
     scene.expects()
-    assert scene.call_back(2, event_type="WebCast") is CallbackOutcome.IGNORED
+    assert scene.call_back(2, event_type="Record") is CallbackOutcome.IGNORED
     scene.passes(minutes=5)
     assert scene.call_back(3, late=HOUR) is CallbackOutcome.STALE
     scene.passes(minutes=5)
