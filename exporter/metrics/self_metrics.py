@@ -57,6 +57,7 @@ class SelfMetrics:
         self._discovery_failures = _counter(rows.DISCOVERY_FAILURES, registry)
         self._discovery_last_success = _gauge(rows.DISCOVERY_LAST_SUCCESS, registry)
         self._callbacks = _counter(rows.CALLBACK_EVENTS, registry)
+        self._closed_accounts: set[str] = set()
         self.state_write_failures = _counter(rows.STATE_WRITE_FAILURES, registry)
         self.reload_successful = _gauge(rows.CONFIG_RELOAD_SUCCESSFUL, registry)
         self.reload_timestamp = _gauge(rows.CONFIG_RELOAD_TIMESTAMP, registry)
@@ -76,6 +77,7 @@ class SelfMetrics:
 
     def open_account(self, account: str) -> None:
         """Create the account's counters, at zero."""
+        self._closed_accounts.discard(account)
         self._requests.labels(account)
         self._durations.labels(account)
         self._throttle_wait.labels(account)
@@ -84,13 +86,16 @@ class SelfMetrics:
 
     def close_account(self, account: str) -> None:
         """Remove the series of an account that the configuration no longer has."""
+        self._closed_accounts.add(account)
         for instrument in (self._requests, self._durations, self._throttle_wait):
             instrument.remove(account)
         for failure in CALL_FAILURES:
             self._failures.remove(account, failure)
 
     def observe(self, account: str, result: ReadResult) -> None:
-        """Count one attempt."""
+        """Count one attempt; not that of an account that is gone meanwhile."""
+        if account in self._closed_accounts:
+            return
         self._requests.labels(account).inc()
         self._throttle_wait.labels(account).inc(result.waited)
         self._durations.labels(account).observe(result.elapsed)
@@ -169,6 +174,28 @@ class LogCollector(Collector):
         for reason, lines in dropped_lines().items():
             metric.add_metric((reason,), lines)
         yield metric
+
+
+class StateCollector(Collector):
+    """Makes the families of the state's queue at each scrape.
+
+    `oldest_queued` returns since when the oldest change waits, None when none does; `dropped` how many were lost.
+    """
+
+    def __init__(self, oldest_queued: Callable[[], float | None], dropped: Callable[[], int]) -> None:
+        self._oldest_queued = oldest_queued
+        self._dropped = dropped
+
+    def collect(self) -> Iterator[Metric]:
+        """Both families."""
+        dropped, oldest = rows.STATE_CHANGES_DROPPED, rows.STATE_OLDEST_QUEUED
+        yield CounterMetricFamily(dropped.name, dropped.help, value=self._dropped())
+        yield GaugeMetricFamily(oldest.name, oldest.help, value=self._oldest_queued())
+
+    def describe(self) -> Iterator[Metric]:
+        """The names alone, for the registry."""
+        yield CounterMetricFamily(rows.STATE_CHANGES_DROPPED.name, rows.STATE_CHANGES_DROPPED.help)
+        yield GaugeMetricFamily(rows.STATE_OLDEST_QUEUED.name, rows.STATE_OLDEST_QUEUED.help)
 
 
 _ACCOUNT_GAUGES: Mapping[Family, Callable[[AccountNumbers], float | None]] = {

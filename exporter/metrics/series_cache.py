@@ -6,7 +6,7 @@ scrape mixes two reads of one task.
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import NamedTuple
 
@@ -93,6 +93,12 @@ class SeriesCache:
         """How many tasks have which problem."""
         with self._lock:
             return dict(self._problem_counts)
+
+    def close_apps(self, keep: Collection[str]) -> None:
+        """Drop the zero counts of all apps but these."""
+        with self._lock:
+            self._counts = Counter({key: count for key, count in self._counts.items() if count or key.app_id in keep})
+            self._problem_counts = Counter({key: count for key, count in self._problem_counts.items() if count})
 
     def without_series(self) -> int:
         """Tasks beyond `max_tasks`."""

@@ -6,6 +6,7 @@ task, so what is forgotten here is gone everywhere.
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
@@ -42,6 +43,9 @@ AT_A_TIME = 1000
 
 DEFAULT_THRESHOLDS = ProblemThresholds()
 
+MAX_APPS = 500
+"""Apps whose counters exist before anything was counted; a list of wrong ids must not make a million series."""
+
 FEW = 100
 """So many looks that count no more are not worth a sweep."""
 
@@ -73,6 +77,10 @@ class TaskRegistry:
         self._clock = clock
         self._lock = Lock()
         self._known: dict[TargetId, TaskState] = {}
+        self._apps: Counter[str] = Counter()  # how many tracked targets each app has
+        self._counted_apps: set[str] = set()
+        self._apps_without_target = False
+        self._configured_apps: frozenset[str] = frozenset()
         self._expiries: list[tuple[float, TargetId]] = []
         self._looks_at: dict[TargetId, float] = {}
         self._forgotten: set[TargetId] = set()
@@ -102,14 +110,41 @@ class TaskRegistry:
     ) -> None:
         """The same where all other targets stay as they are."""
         now = self._clock.unix()
-        for app_id in {target.app_id for target in listed}:
-            self._ledger.open_app(app_id)
         with self._lock:
             for target in gone:
                 if (known := self._known.get(target)) is not None:
                     self._settle(target, release(known, now, self.lifetimes), now)
             for target in listed:
                 self._list(listed[target], remembered.get(target), now)
+            self._close_apps()
+
+    def open_apps(self, configured: Iterable[str]) -> None:
+        """Create the counters of the apps that the configuration names; they stay without a target."""
+        with self._lock:
+            self._configured_apps = frozenset(configured)
+            for app_id in self._configured_apps:
+                self._ledger.open_app(app_id)
+
+    def _count_app(self, app_id: str, change: int) -> None:
+        """Count a target that comes or goes; the app's counters exist from its first one on."""
+        if not self._apps[app_id] and len(self._apps) < MAX_APPS:
+            self._ledger.open_app(app_id)
+        self._apps[app_id] += change
+        if not self._apps[app_id]:
+            del self._apps[app_id]
+            self._apps_without_target = True
+
+    def _record(self, change: StateChange) -> None:
+        self._counted_apps.update(fact.app_id for fact in change.facts)  # some are not yet committed
+        self._ledger.record(change)
+
+    def _close_apps(self) -> None:
+        """Drop the series of apps that have no target any more, unless they have counted something."""
+        if self._apps_without_target:
+            self._apps_without_target = False
+            self._ledger.close_apps(self._configured_apps.union(self._apps, self._counted_apps))
+            if self._board is not None:
+                self._board.close_apps({series.app_id for series in self._ledger.counters()})
 
     def apply_read(self, reading: ReadResult) -> TaskState | None:
         """Take a read in; None when its target is tracked no more, be it by this very read."""
@@ -118,7 +153,7 @@ class TaskRegistry:
             if known is None:
                 return None
             learnt, step = apply_read(known, reading)
-            self._ledger.record(step)
+            self._record(step)
             self._settle(reading.target, learnt, self._clock.unix())
             return self._known.get(reading.target)
 
@@ -128,10 +163,10 @@ class TaskRegistry:
         with self._lock:
             known = self._known.get(callback.target)
             if known is None:
-                self._ledger.record(received(callback, now))
+                self._record(received(callback, now))
             else:
                 known, step = apply_callback(known, callback, now)
-                self._ledger.record(step)
+                self._record(step)
                 self._settle(callback.target, known, now)
                 known = self._known.get(callback.target)
         return known
@@ -148,6 +183,7 @@ class TaskRegistry:
                     del self._looks_at[target]
                     self._settle(target, self._known[target], now)
             self._sweep_looks()
+            self._close_apps()
             forgotten = list(self._forgotten)
             self._forgotten.clear()
         return forgotten
@@ -210,16 +246,19 @@ class TaskRegistry:
             known, step = expire(evaluated, now, self.lifetimes)
             if known is not None and known is not evaluated:
                 known, problems_change = self._with_problems(known, now)
-        self._ledger.record(step)
+        self._record(step)
         self._expired_listings.discard(target)
         if known is None:
-            self._known.pop(target, None)
+            if self._known.pop(target, None) is not None:
+                self._count_app(target.app_id, -1)
             self._looks_at.pop(target, None)
             self._forgotten.add(target)
         else:
             before = self._known.get(target)
             if before is not None and before.display_status is not known.display_status:
                 self._changed(before, known, now)
+            if before is None:
+                self._count_app(target.app_id, 1)
             self._known[target] = known
             self._forgotten.discard(target)
             self._look_again(target, expires_at(known, now, self.lifetimes))

@@ -77,6 +77,7 @@ class AccountPollers:
             now = self._desks.get(name)
             if now is None:
                 desk.poller.stop()
+                self._instruments.close_account(name)
             if now is None or now.client is not desk.client:
                 self._retire(desk)
 

@@ -16,7 +16,7 @@ from prometheus_client import (
 from exporter.config.schema import Config
 from exporter.metrics.catalog.fleet import FleetCollector
 from exporter.metrics.exposition import Exposition, Format, PrefixFilter
-from exporter.metrics.self_metrics import AccountCollector, SelfMetrics
+from exporter.metrics.self_metrics import AccountCollector, SelfMetrics, StateCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.metrics.task_history import HistoryLog
 from exporter.model.clock import Clock
@@ -112,7 +112,8 @@ def make_parts(
     desks = AccountPollers(environ, clock, self_metrics, ports, new_pacer)
     board = SeriesCache(task_families_of(config), config.metrics.max_tasks, task_registry.get)
     task_registry.attach(board)
-    registry.register(FleetCollector(board, store.counters))
+    registry.register(FleetCollector(board, store.counters, desks.numbers))
+    registry.register(StateCollector(lambda: store.oldest_queued, lambda: store.dropped))
     registry.register(AccountCollector(desks.numbers))
     exposition = Exposition(registry, board)
     if leads is not None:

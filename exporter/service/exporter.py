@@ -178,9 +178,7 @@ class Exporter:
         parts.desks.swap(config, plans)
         if shown(config) != shown(self.config):
             parts.board.reconfigure(task_families_of(config), config.metrics.max_tasks)
-        for account in config.accounts:
-            for app_id in account.app_ids:
-                parts.store.open_app(app_id)
+        parts.registry.open_apps(app_id for account in config.accounts for app_id in account.app_ids)
         self.config = config
         parts.kept.secrets = secrets
         self._targets.swap(config, sources)

@@ -89,7 +89,7 @@ class House:
         self.store.flush()
         return {
             (sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "app_id")): sample.value
-            for metric in FleetCollector(self.board, self.store.counters).collect()
+            for metric in FleetCollector(self.board, self.store.counters, lambda: ("default",)).collect()
             for sample in metric.samples
             if sample.name not in GAUGES
         }

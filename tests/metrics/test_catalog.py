@@ -14,7 +14,7 @@ from exporter.enums import Source
 from exporter.metrics.catalog import TARGET_LABELS, Family, Group, Kind, TaskFamily, exporter, fleet, task
 from exporter.metrics.catalog.fleet import FleetCollector
 from exporter.metrics.reference import reference
-from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
+from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics, StateCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.store.counters import zeros
 from tests.support.task_states import unread
@@ -125,8 +125,9 @@ def test_what_the_registry_serves_is_what_the_tables_say(registry: CollectorRegi
     self_metrics.open_account("default")
     self_metrics.open_feed(Source.HTTP, "http_sd_configs[0]")
     totals = dict.fromkeys(zeros("App1"), 0.0)
-    registry.register(FleetCollector(cache, lambda: totals))
+    registry.register(FleetCollector(cache, lambda: totals, lambda: ("default",)))
     registry.register(AccountCollector(lambda: {"default": numbers}))
+    registry.register(StateCollector(lambda: 1.0, lambda: 0))
     served = {_name(metric): metric for metric in registry.collect()}
     assert {row.name for row in (*fleet.FLEET, *exporter.EXPORTER)} == set(served)
     for row in (*fleet.FLEET, *exporter.EXPORTER):

@@ -14,7 +14,7 @@ from exporter.metrics.catalog.exporter import EXPORTER
 from exporter.metrics.catalog.fleet import FLEET, FleetCollector
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.exposition import Exposition, Format
-from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics
+from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics, StateCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.task_state import DisplayStatus
 from exporter.store.counters import zeros
@@ -39,9 +39,10 @@ def whole(registry: CollectorRegistry) -> Exposition:
         cache.show(shown_as(state, f"Task{number}", account=account, labels={"team": account}, end=NOW))
     SelfMetrics(registry).open_account(account)
     totals = dict.fromkeys([*zeros("App1"), *zeros("App2")], 2.0)
-    registry.register(FleetCollector(cache, lambda: totals))
+    registry.register(FleetCollector(cache, lambda: totals, lambda: (account,)))
     numbers = AccountNumbers(48.0, 48.0, 1.0, up=False, clock_skew=-1.0, oldest_due=NOW)
     registry.register(AccountCollector(lambda: {account: numbers}))
+    registry.register(StateCollector(lambda: 1.0, lambda: 0))
     return Exposition(registry, cache)
 
 

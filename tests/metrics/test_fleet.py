@@ -1,16 +1,18 @@
 """The fleet's families: counts of tasks, and the ledger's totals as counters and histograms."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter.enums import Status, StopReason
+from exporter.enums import Severity, Status, StopReason, TaskProblem
 from exporter.metrics.catalog import Kind
 from exporter.metrics.catalog.fleet import OF_TOTAL, FleetCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.run import RunEvent, RunStopped
-from exporter.model.task_state import DisplayStatus
+from exporter.model.target import TargetId
+from exporter.model.task_state import ActiveProblem, DisplayStatus
 from exporter.store.counters import Series, Total, increments, zeros
 from tests.support.task_states import shown_as
 
@@ -27,7 +29,7 @@ def cache() -> SeriesCache:
 def values(registry: CollectorRegistry, cache: SeriesCache) -> Callable[[Mapping[Series, float], str], Values]:
     """The samples of one name, by their label values, for these totals."""
     totals: dict[Series, float] = {}
-    registry.register(FleetCollector(cache, lambda: totals))
+    registry.register(FleetCollector(cache, lambda: totals, lambda: ("default",)))
 
     def found(of: Mapping[Series, float], name: str) -> Values:
         totals.clear()
@@ -107,3 +109,38 @@ def test_tasks_are_counted_under_every_status(cache: SeriesCache, values: Callab
     running = {("default", "App1", state.value): 2.0 * (state is DisplayStatus.RUNNING) for state in DisplayStatus}
     assert values({}, "webcast_tasks") == running
     assert values({}, "webcast_tasks_without_series") == {(): 1.0}
+
+
+def test_an_account_that_is_gone_is_shown_only_while_it_has_tasks(
+    cache: SeriesCache, values: Callable[..., Values]
+) -> None:
+    """After a renaming its tasks count once, under the new name."""
+    cache.show(shown_as(DisplayStatus.RUNNING, "Task1", account="old"))
+    assert {labels[0] for labels in values({}, "webcast_tasks")} == {"old"}
+    cache.show(shown_as(DisplayStatus.RUNNING, "Task1", account="default"))
+    assert {labels[0] for labels in values({}, "webcast_tasks")} == {"default"}
+    assert {labels[0] for labels in values({}, "webcast_problem_tasks")} == {"default"}
+
+
+def test_problems_are_counted_with_zeros(cache: SeriesCache, values: Callable[..., Values]) -> None:
+    """One sample for each problem there can be, from the app's first task on."""
+    dark = ActiveProblem(TaskProblem.CLASS_DARK, Severity.CRITICAL, 1.0)
+    stale = ActiveProblem(TaskProblem.STALE, Severity.WARNING, 1.0)
+    cache.show(replace(shown_as(DisplayStatus.STALE, "Task1"), problems=(dark, stale)))
+    cache.show(replace(shown_as(DisplayStatus.STALE, "Task2"), problems=(stale,)))
+    expected = {("default", "App1", problem.value): 0.0 for problem in TaskProblem}
+    expected |= {("default", "App1", "class_dark"): 1.0, ("default", "App1", "stale"): 2.0}
+    assert values({}, "webcast_problem_tasks") == expected
+    cache.show(replace(shown_as(DisplayStatus.STALE, "Task1"), problems=()))
+    cache.hide(shown_as(DisplayStatus.STALE, "Task2").target.id)
+    assert set(values({}, "webcast_problem_tasks").values()) == {0.0}
+
+
+def test_the_zeros_of_an_app_that_is_closed_go(cache: SeriesCache, values: Callable[..., Values]) -> None:
+    """An app id that was listed by mistake leaves nothing behind; one that counts stays."""
+    for app_id in ("App1", "App2", "App3"):
+        cache.show(shown_as(DisplayStatus.RUNNING, app_id=app_id))
+    for app_id in ("App1", "App2"):
+        cache.hide(TargetId(app_id, "Room1", "Task1"))
+    cache.close_apps({"App2"})
+    assert {labels[1] for labels in values({}, "webcast_tasks")} == {"App2", "App3"}

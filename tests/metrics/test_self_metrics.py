@@ -8,7 +8,13 @@ from prometheus_client import CollectorRegistry
 from exporter import __version__
 from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source, Status
 from exporter.errors import AppRefused, BadSchema, CredentialsRefused, NotFound, ReadError, Throttled, TimedOut
-from exporter.metrics.self_metrics import REVISION_VARIABLE, AccountCollector, AccountNumbers, SelfMetrics
+from exporter.metrics.self_metrics import (
+    REVISION_VARIABLE,
+    AccountCollector,
+    AccountNumbers,
+    SelfMetrics,
+    StateCollector,
+)
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task import Task
@@ -168,6 +174,19 @@ def test_an_account_that_is_gone_takes_its_series_with_it(
         self_metrics.open_account(account)
         self_metrics.observe(account, reading(TimedOut("too slow")))
     self_metrics.close_account("old")
+    self_metrics.observe("old", reading(TimedOut("a call that was in flight")))
     names = "requests_total request_failures_total request_duration_seconds_count throttle_wait_seconds_total"
     for name in names.split():
         assert {labels[0] for labels in values(f"webcast_api_{name}")} == {"new"}
+
+
+def test_the_queue_of_the_state_is_asked_at_each_scrape(
+    registry: CollectorRegistry, values: Callable[..., Values]
+) -> None:
+    """Since when the oldest change waits is absent when none does."""
+    oldest: list[float | None] = [None, 7.0]
+    registry.register(StateCollector(oldest.pop, lambda: 3))
+    assert values("webcast_state_oldest_queued_timestamp_seconds") == {(): 7.0}
+    assert values("webcast_state_oldest_queued_timestamp_seconds") == {}
+    oldest.append(None)
+    assert values("webcast_state_changes_dropped_total") == {(): 3.0}

@@ -30,6 +30,7 @@ class Shown:
 
     registry: TaskRegistry
     up: dict[TargetId, TaskState] = field(default_factory=dict)
+    apps: set[str] = field(default_factory=set)
 
     def show(self, known: TaskState) -> None:
         """Put up."""
@@ -39,6 +40,10 @@ class Shown:
     def hide(self, target: TargetId) -> None:
         """Take down."""
         self.up.pop(target, None)
+
+    def close_apps(self, keep: set[str]) -> None:
+        """Keep which apps are left."""
+        self.apps = keep
 
 
 class Office:
@@ -548,3 +553,37 @@ def test_a_problem_comes_with_time_alone(office: Office) -> None:
     assert problems(office) == []
     office.after(1)
     assert problems(office) == ["not_started"]
+
+
+def of_apps(*app_ids: str) -> dict[TargetId, Target]:
+    """A target of each."""
+    targets = [TargetId(app_id, "room", "t0") for app_id in app_ids]
+    return {target: Target(target, "default") for target in targets}
+
+
+def open_apps(office: Office) -> set[str]:
+    """The apps that have counters."""
+    return {series.app_id for series in office.store.counters()}
+
+
+def test_the_counters_of_an_app_without_target_and_without_a_run_go(office: Office) -> None:
+    """An id that was listed by mistake costs nothing once it is gone; what has counted, or is configured, stays."""
+    office.registry.open_apps(["configured"])
+    office.registry.replace_targets(of_apps("wrong", "other", "app"), {})
+    office.read()
+    assert open_apps(office) == {"configured", "wrong", "other", "app"}
+    office.registry.replace_targets(of_apps("other"), {})
+    office.after(LIFETIMES.drain)
+    office.store.flush()
+    assert open_apps(office) == {"configured", "other", "app"} == office.board.apps
+
+
+def test_the_apps_with_counters_at_zero_are_bounded(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand wrong ids must not make a hundred thousand series; what is counted has its counter all the same."""
+    monkeypatch.setattr(tracker_module, "MAX_APPS", 3)
+    office.registry.replace_targets(of_apps("a", "b", "c", "d", "e"), {})
+    assert len(open_apps(office)) == 3
+    for target in of_apps("a", "b", "c", "d", "e"):
+        office.read(target=target)
+    office.store.flush()
+    assert len(open_apps(office)) == 5

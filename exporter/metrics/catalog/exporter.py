@@ -87,6 +87,16 @@ CALLBACK_EVENTS = Family(
 STATE_WRITE_FAILURES = Family(
     "webcast_state_write_failures_total", Kind.COUNTER, "Writes to the state that failed; each is tried again."
 )
+STATE_CHANGES_DROPPED = Family(
+    "webcast_state_changes_dropped_total",
+    Kind.COUNTER,
+    "Changes that were lost because the state could not be written for so long that its queue was full.",
+)
+STATE_OLDEST_QUEUED = Family(
+    "webcast_state_oldest_queued_timestamp_seconds",
+    Kind.GAUGE,
+    "Since when the oldest change waits to be written to the state, Unix seconds; absent when none waits.",
+)
 CONFIG_RELOAD_SUCCESSFUL = Family(
     "webcast_exporter_config_last_reload_successful",
     Kind.GAUGE,
@@ -135,6 +145,8 @@ EXPORTER = (
     DISCOVERY_LAST_SUCCESS,
     CALLBACK_EVENTS,
     STATE_WRITE_FAILURES,
+    STATE_CHANGES_DROPPED,
+    STATE_OLDEST_QUEUED,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,
     LEADER,

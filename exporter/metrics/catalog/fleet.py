@@ -1,7 +1,7 @@
 """Fleet families: counts of tasks, and the counters and histograms that go on over restarts."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import accumulate, product
 from typing import Any
 
@@ -81,16 +81,27 @@ FLEET = (TASKS, PROBLEM_TASKS, TASKS_WITHOUT_SERIES, *OF_TOTAL.values())
 
 
 class FleetCollector(Collector):
-    """Makes the Fleet families at each scrape: a few hundred samples. `totals` returns the committed counters."""
+    """Makes the Fleet families at each scrape: a few hundred samples.
 
-    def __init__(self, series_cache: SeriesCache, totals: Callable[[], Mapping[Series, float]]) -> None:
+    `totals` returns the committed counters, `accounts` the configured ones: those of an account that is gone are shown
+    only while it has tasks.
+    """
+
+    def __init__(
+        self,
+        series_cache: SeriesCache,
+        totals: Callable[[], Mapping[Series, float]],
+        accounts: Callable[[], Container[str]],
+    ) -> None:
         self._series_cache = series_cache
         self._totals = totals
+        self._accounts = accounts
 
     def collect(self) -> Iterator[Metric]:
         """Every family, also without samples."""
         counts = self._series_cache.counts()
-        apps = sorted({(key.account, key.app_id) for key in counts})
+        accounts = self._accounts()
+        apps = sorted({(key.account, key.app_id) for key, count in counts.items() if count or key.account in accounts})
         yield _tasks(TASKS, DisplayStatus, apps, counts)
         yield _tasks(PROBLEM_TASKS, TaskProblem, apps, self._series_cache.problem_counts())
         yield GaugeMetricFamily(
