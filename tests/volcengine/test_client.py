@@ -249,7 +249,7 @@ def test_a_bad_schema_names_the_field() -> None:
     ids=lambda value: repr(value)[:24],
 )
 def test_a_body_that_is_no_reply(body: bytes, kind: type[Exception]) -> None:
-    """Contract, section 5: no JSON is `decode`, JSON that is no object is `schema`; the body is not told."""
+    """No JSON is `decode`, JSON that is no object is `schema`; the body is not told."""
     error = answering(body).client.read(TARGET).error
     assert isinstance(error, kind)
     assert error.__context__ is None
@@ -323,7 +323,7 @@ def test_unknown_codes_are_bounded() -> None:
 
 
 def test_a_closed_client_makes_no_call() -> None:
-    """After close, and when the pacer's sleep says that the process stops, nothing is sent."""
+    """After close, and when the limiter's sleep says that the process stops, nothing is sent."""
     world = World()
     world.client.close()
     assert isinstance(world.client.read(TARGET).error, Unreachable)

@@ -1,13 +1,9 @@
-import contextlib
 import gzip
-import json
 import logging
 import socket
-import struct
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -18,110 +14,27 @@ from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import Permit, RateLimiter
+from tests.support.loopback import TASK, Answer, LoopbackServer, raw, reply, reset, silence
 
 TARGET = TargetId("661e0000000000000000543c", "room@a.b-c_1", "Task1")
 WIRE_QUERY = (
     "Action=GetWebCastTask&AppId=661e0000000000000000543c&RoomId=room%40a.b-c_1&TaskId=Task1&Version=2020-12-01"
 )
 KEY = Credentials("AKLTexample", "s3cret-key", "s3cret-token")
-BODY = json.dumps({"Result": {"WebCastTask": {"Status": 2, "StartTime": 1768465000000}}}).encode()
-PATIENCE = 2.0
-"""Seconds within which whatever does not wait for a timeout must be over."""
-
-Answer = Callable[[socket.socket], None]
-
-
-def reply(body: bytes = BODY, status: str = "200 OK", headers: str = "") -> Answer:
-    """Answer so, and keep the connection."""
-    head = f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode()
-    return lambda connection: connection.sendall(head + body)
-
-
-def raw(data: bytes) -> Answer:
-    """Send just this, then close."""
-
-    def send(connection: socket.socket) -> None:
-        connection.sendall(data)
-        connection.close()
-
-    return send
-
-
-def reset(connection: socket.socket) -> None:
-    """Close with a TCP reset."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def silence(_connection: socket.socket) -> None:
-    """Say nothing, and keep the connection."""
-
-
-@dataclass
-class Api:
-    """A loopback server that answers every request in one way, and keeps the requests' heads."""
-
-    answer: Answer = field(default_factory=reply)
-    heads: list[str] = field(default_factory=list)
-    connections: list[socket.socket] = field(default_factory=list)
-    arrived: threading.Event = field(default_factory=threading.Event)
-    stopped: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        """Listen at a free port."""
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self) -> None:
-        """Serve each connection in a thread."""
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                self.connections.append(connection)
-                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection: socket.socket) -> None:
-        """Answer the requests of one connection."""
-        data = b""
-        with contextlib.suppress(OSError):
-            while received := connection.recv(65536):
-                data += received
-                while b"\r\n\r\n" in data:
-                    head, _, data = data.partition(b"\r\n\r\n")
-                    self.heads.append(head.decode("latin-1"))
-                    self.arrived.set()
-                    self.answer(connection)
-
-    def drip(self, start: bytes, drop: bytes) -> Answer:
-        """Send the start, then a drop now and then without end."""
-
-        def send(connection: socket.socket) -> None:
-            connection.sendall(start)
-            while not self.stopped.wait(0.02):
-                connection.sendall(drop)
-
-        return send
-
-    def close(self) -> None:
-        """End everything."""
-        self.stopped.set()
-        for end in (self.listener, *self.connections):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+PATIENCE = 60.0
+"""Seconds within which anything that does not wait for a timeout is over, on any machine."""
 
 
 @pytest.fixture
-def api() -> Iterator[Api]:
+def api() -> Iterator[LoopbackServer]:
     """A server of one's own."""
-    server = Api()
+    server = LoopbackServer()
     yield server
     server.close()
 
 
 @pytest.fixture
-def client(api: Api) -> Iterator[Client]:
+def client(api: LoopbackServer) -> Iterator[Client]:
     """A client of that server, that gives up after 0.4 s."""
     made = client_of(at(api.port))
     yield made
@@ -138,15 +51,7 @@ def client_of(endpoint: Endpoint, rate_limiter: RateLimiter | None = None) -> Cl
     return Client(endpoint, lambda: KEY, rate_limiter or RateLimiter(1000))
 
 
-def within(seconds: float, client: Client) -> ReadResult:
-    """One read that is over after so many seconds."""
-    began = time.monotonic()
-    reading = client.read(TARGET)
-    assert time.monotonic() - began < seconds
-    return reading
-
-
-def test_the_wire_carries_what_was_signed(api: Api, client: Client) -> None:
+def test_the_wire_carries_what_was_signed(api: LoopbackServer, client: Client) -> None:
     """The request line holds the signed query byte for byte (%40, %20, never +), and the headers the signed host."""
     assert client.read(TARGET).task is not None
     line, *headers = api.heads[0].split("\r\n")
@@ -162,7 +67,7 @@ def test_the_wire_carries_what_was_signed(api: Api, client: Client) -> None:
         assert header in headers
 
 
-def test_connections_are_kept_and_cookies_are_not(api: Api, client: Client) -> None:
+def test_connections_are_kept_and_cookies_are_not(api: LoopbackServer, client: Client) -> None:
     """Calls in turn share one connection; what the server would have remembered is not sent back."""
     api.answer = reply(headers="Set-Cookie: session=1; Path=/\r\n")
     assert [client.read(TARGET).error for _ in range(3)] == [None] * 3
@@ -171,8 +76,8 @@ def test_connections_are_kept_and_cookies_are_not(api: Api, client: Client) -> N
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
-def test_a_redirect_is_not_followed(api: Api, client: Client, status: str) -> None:
-    """Contract, section 5: a redirect from the API is a failed read, never followed."""
+def test_a_redirect_is_not_followed(api: LoopbackServer, client: Client, status: str) -> None:
+    """A redirect from the API is a failed read, never followed."""
     api.answer = reply(b"", status, f"Location: http://127.0.0.1:{api.port}/elsewhere\r\n")
     assert isinstance(client.read(TARGET).error, Rejected)
     assert len(api.heads) == 1
@@ -182,7 +87,9 @@ def test_a_redirect_is_not_followed(api: Api, client: Client, status: str) -> No
 @pytest.mark.parametrize(
     ("status", "kind"), [("429 Slow down", Throttled), ("503 Unavailable", ServerFailed), ("500 Error", ServerFailed)]
 )
-def test_nothing_is_repeated(api: Api, client: Client, status: str, kind: type[Exception], headers: str) -> None:
+def test_nothing_is_repeated(
+    api: LoopbackServer, client: Client, status: str, kind: type[Exception], headers: str
+) -> None:
     """One read is one request, whatever the answer invites to: repeating belongs above the pacing."""
     api.answer = reply(b"{}", status, headers)
     assert isinstance(client.read(TARGET).error, kind)
@@ -202,7 +109,7 @@ def test_nothing_is_repeated(api: Api, client: Client, status: str, kind: type[E
             "the answer is larger than 1 MiB",
         ),
         (reply(b"no gzip", headers="Content-Encoding: gzip\r\n"), NotJson, "the answer cannot be decompressed"),
-        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + BODY), Unreachable, "the answer stopped half way"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + TASK), Unreachable, "the answer stopped half way"),
         (
             raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{"),
             Unreachable,
@@ -220,19 +127,19 @@ def test_nothing_is_repeated(api: Api, client: Client, status: str, kind: type[E
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_broken_answer_is_a_failed_read(
-    api: Api, client: Client, answer: Answer, kind: type[Exception], sentence: str
+    api: LoopbackServer, client: Client, answer: Answer, kind: type[Exception], sentence: str
 ) -> None:
     """Whatever comes in place of an answer is told in our words, at once, after one request."""
     api.answer = answer
-    error = within(PATIENCE, client).error
+    error = client.read(TARGET).error
     assert error is not None
     assert (kind, sentence) == (type(error), error.what)
     assert len(api.heads) == 1
 
 
-def test_a_compressed_answer_is_read(api: Api, client: Client) -> None:
+def test_a_compressed_answer_is_read(api: LoopbackServer, client: Client) -> None:
     """Compression is not asked for, but a proxy may send it all the same."""
-    api.answer = reply(gzip.compress(BODY), headers="Content-Encoding: gzip\r\n")
+    api.answer = reply(gzip.compress(TASK), headers="Content-Encoding: gzip\r\n")
     assert client.read(TARGET).task is not None
 
 
@@ -248,36 +155,36 @@ def test_a_compressed_answer_is_read(api: Api, client: Client) -> None:
     ],
     ids=["status line", "header", "body", "chunks", "one chunk", "until closed"],
 )
-def test_a_slow_trickle_is_a_timeout(api: Api, client: Client, start: bytes, drop: bytes) -> None:
+def test_a_slow_trickle_is_a_timeout(api: LoopbackServer, client: Client, start: bytes, drop: bytes) -> None:
     """The timeout bounds the whole answer, headers too, however steadily it drips."""
     api.answer = api.drip(start, drop)
-    assert isinstance(within(PATIENCE, client).error, TimedOut)
+    assert isinstance(client.read(TARGET).error, TimedOut)
 
 
-def test_silence_is_a_timeout(api: Api, client: Client) -> None:
+def test_silence_is_a_timeout(api: LoopbackServer, client: Client) -> None:
     """No answer at all is given up after the timeout, and the next call is not held up by it."""
     api.answer = silence
-    assert isinstance(within(PATIENCE, client).error, TimedOut)
+    assert isinstance(client.read(TARGET).error, TimedOut)
     api.answer = reply()
-    assert within(PATIENCE, client).task is not None
+    assert client.read(TARGET).task is not None
 
 
-def test_a_refused_connection_is_told(api: Api) -> None:
+def test_a_refused_connection_is_told(api: LoopbackServer) -> None:
     """Nobody listens: the way is broken, and it is said how."""
     api.close()
-    error = within(PATIENCE, client_of(at(api.port))).error
+    error = client_of(at(api.port)).read(TARGET).error
     assert str(error) == "connection refused"
 
 
-def test_a_kept_connection_that_the_server_closed(api: Api, client: Client) -> None:
+def test_a_kept_connection_that_the_server_closed(api: LoopbackServer, client: Client) -> None:
     """A connection closed while idle is noticed before the next call, which makes a new one."""
     client.read(TARGET)
     api.connections[0].shutdown(socket.SHUT_RDWR)
-    assert within(PATIENCE, client).task is not None
+    assert client.read(TARGET).task is not None
     assert len(api.connections) == 2
 
 
-def test_a_ca_file_that_is_not_there(api: Api) -> None:
+def test_a_ca_file_that_is_not_there(api: LoopbackServer) -> None:
     """A CA file that was taken away is a TLS failure with its own sentence."""
     client = client_of(Endpoint(url=f"https://127.0.0.1:{api.port}", ca_file="missing.pem"))
     error = str(client.read(TARGET).error)
@@ -296,21 +203,21 @@ def test_tls_that_is_none() -> None:
 
         threading.Thread(target=speak_no_tls, daemon=True).start()
         client = client_of(Endpoint(url=f"https://127.0.0.1:{plain.getsockname()[1]}"))
-        assert isinstance(within(PATIENCE, client).error, TlsFailed)
+        assert isinstance(client.read(TARGET).error, TlsFailed)
 
 
-def test_a_proxy_that_refuses_keeps_its_password(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_proxy_that_refuses_keeps_its_password(api: LoopbackServer, caplog: pytest.LogCaptureFixture) -> None:
     """CONNECT goes to the proxy with its password; its refusal is told without it."""
     api.answer = raw(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
     caplog.set_level(logging.DEBUG)
     proxy = f"http://user:pa55word@127.0.0.1:{api.port}"
-    reading = within(PATIENCE, client_of(Endpoint(url="https://rtc.example", proxy_url=proxy)))
+    reading = client_of(Endpoint(url="https://rtc.example", proxy_url=proxy)).read(TARGET)
     assert str(reading.error) == "the proxy does not accept its user or password (http=407)"
     assert "Proxy-Authorization: Basic" in api.heads[0]
     assert "pa55word" not in repr(reading) + caplog.text
 
 
-def test_a_plain_endpoint_goes_through_its_proxy(api: Api) -> None:
+def test_a_plain_endpoint_goes_through_its_proxy(api: LoopbackServer) -> None:
     """A proxy of a plain endpoint is sent the whole URL; its 407 comes as an answer."""
     api.answer = reply()
     client = client_of(Endpoint(url="http://rtc.example", proxy_url=f"http://127.0.0.1:{api.port}"))
@@ -320,7 +227,7 @@ def test_a_plain_endpoint_goes_through_its_proxy(api: Api) -> None:
     assert isinstance(client.read(TARGET).error, Unreachable)
 
 
-def test_secrets_are_told_nowhere(api: Api, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_secrets_are_told_nowhere(api: LoopbackServer, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """No log line, repr or error holds the secret key, the session token or the signature, whatever is answered."""
     caplog.set_level(logging.DEBUG)
     told = [repr(client), repr(KEY)]
@@ -334,7 +241,7 @@ def test_secrets_are_told_nowhere(api: Api, client: Client, caplog: pytest.LogCa
         assert secret not in caplog.text + "".join(told)
 
 
-def test_close_ends_calls_in_flight(api: Api) -> None:
+def test_close_ends_calls_in_flight(api: LoopbackServer) -> None:
     """A clean stop does not wait for a silent API: the call in flight ends with an error at once."""
     api.answer = silence
     client = client_of(replace(at(api.port), timeout=30))
@@ -348,9 +255,9 @@ def test_close_ends_calls_in_flight(api: Api) -> None:
 
 
 class Listening(RateLimiter):
-    """A pacer that keeps when calls left, and what the server had seen by then."""
+    """A rate limiter that keeps when calls were sent, and what the server had seen by then."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: LoopbackServer) -> None:
         super().__init__(1000)
         self.api = api
         self.seen: list[tuple[int, int]] = []
@@ -361,8 +268,8 @@ class Listening(RateLimiter):
         self.seen.append((len(self.api.connections), len(self.api.heads)))
 
 
-def test_a_call_counts_from_when_it_is_written(api: Api) -> None:
-    """The budget holds at the server: the pacer is told after the connection was made, and before the request is."""
+def test_a_call_counts_from_when_it_is_written(api: LoopbackServer) -> None:
+    """The budget holds at the server: a call is confirmed once its connection is made, before it is written."""
     rate_limiter = Listening(api)
     client = client_of(at(api.port), rate_limiter)
     client.read(TARGET)

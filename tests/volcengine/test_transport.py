@@ -1,8 +1,6 @@
 """Connections as networks treat them: forgotten while idle, proxied, hanging, and trusted by the environment."""
 
-import contextlib
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -19,54 +17,22 @@ from exporter.volcengine import transport
 from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import RateLimiter
 from exporter.volcengine.transport import CA_VARIABLES, proxies_for, trusted_authorities
+from tests.support.loopback import Answer, LoopbackServer, reply, request_of, reset, swallow
 
 TARGET = TargetId("app", "room", "task")
-BODY = b'{"Result": {"WebCastTask": {"Status": 2, "StartTime": 1768465000000}}}'
-REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 LIMIT = 60
 """Seconds that a test waits for a condition at most."""
 
-Serve = Callable[[socket.socket], None]
-
-
-class Server:
-    """A loopback server that runs one function for each connection."""
-
-    def __init__(self, serve: Serve) -> None:
-        self.serve = serve
-        self.accepted = threading.Event()
-        self.connections: list[socket.socket] = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                self.connections.append(connection)
-                self.accepted.set()
-                threading.Thread(target=self._run, args=(connection,), daemon=True).start()
-
-    def _run(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            self.serve(connection)
-
-    def close(self) -> None:
-        """End everything."""
-        for end in (self.listener, *self.connections):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+Serve = Callable[[Answer], LoopbackServer]
 
 
 @pytest.fixture
-def server() -> Iterator[Callable[[Serve], Server]]:
+def server() -> Iterator[Serve]:
     """Starts servers that are closed in the end."""
-    made: list[Server] = []
+    made: list[LoopbackServer] = []
 
-    def start(serve: Serve) -> Server:
-        made.append(Server(serve))
+    def start(serve: Answer) -> LoopbackServer:
+        made.append(LoopbackServer(serve))
         return made[-1]
 
     yield start
@@ -74,32 +40,9 @@ def server() -> Iterator[Callable[[Serve], Server]]:
         each.close()
 
 
-def request_of(connection: socket.socket) -> bytes:
-    """The next request's head; empty when the connection ends."""
-    data = b""
-    while not data.endswith(b"\r\n\r\n"):
-        received = connection.recv(65536)
-        if not received:
-            return b""
-        data += received
-    return data
-
-
 def client_of(url: str, timeout: float = 0.5, **keys: str) -> Client:
     """A client that does not wait for its budget."""
     return Client(Endpoint(url=url, timeout=timeout, **keys), lambda: Credentials("AK", "SK"), RateLimiter(1000))
-
-
-def reset(connection: socket.socket) -> None:
-    """Answer with a TCP reset."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def swallow(connection: socket.socket) -> None:
-    """Take every byte and answer none."""
-    while connection.recv(65536):
-        pass
 
 
 def end(connection: socket.socket) -> None:
@@ -109,36 +52,36 @@ def end(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("forget", [reset, swallow, end])
 def test_a_nat_that_forgets_idle_connections_fails_no_read(
-    server: Callable[[Serve], Server], forget: Serve, monkeypatch: pytest.MonkeyPatch
+    server: Serve, forget: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each connection answers one request and forgets the next: the call is repeated on a fresh connection."""
     monkeypatch.setattr(transport, "SUSPECT_IDLE", 0.0)
 
     def serve(connection: socket.socket) -> None:
         request_of(connection)
-        connection.sendall(REPLY)
+        reply()(connection)
         request_of(connection)
         forget(connection)
 
     nat = server(serve)
-    client = client_of(f"http://127.0.0.1:{nat.port}")
+    client = client_of(nat.url)
     assert [client.read(TARGET).error for _ in range(4)] == [None] * 4
 
 
-def test_a_repeated_call_takes_a_permit_and_a_signature_of_its_own(server: Callable[[Serve], Server]) -> None:
+def test_a_repeated_call_takes_a_permit_and_a_signature_of_its_own(server: Serve) -> None:
     """Three requests on the wire for two reads are three calls of the budget, each signed when it is sent."""
     heads: list[bytes] = []
 
     def serve(connection: socket.socket) -> None:
         heads.append(request_of(connection))
-        connection.sendall(REPLY)
+        reply()(connection)
         heads.append(request_of(connection))
         reset(connection)
 
     at = server(serve)
     rate_limiter = RateLimiter(1000)
     client = Client(
-        Endpoint(url=f"http://127.0.0.1:{at.port}", timeout=5),
+        Endpoint(url=at.url, timeout=5),
         lambda: Credentials("AK", "SK"),
         rate_limiter,
         clock=map(float, count(1_768_465_805)).__next__,
@@ -148,7 +91,7 @@ def test_a_repeated_call_takes_a_permit_and_a_signature_of_its_own(server: Calla
     assert (len(signatures), len(set(signatures)), len(rate_limiter._sent)) == (3, 3, 3)
 
 
-def test_a_call_is_repeated_once(server: Callable[[Serve], Server]) -> None:
+def test_a_call_is_repeated_once(server: Serve) -> None:
     """A fresh connection that fails is a failed read; a connection that never answered is no stale one."""
     requests = [0]
 
@@ -156,46 +99,44 @@ def test_a_call_is_repeated_once(server: Callable[[Serve], Server]) -> None:
         request_of(connection)
         requests[0] += 1
         if requests[0] == 1:
-            connection.sendall(REPLY)
+            reply()(connection)
             request_of(connection)
             requests[0] += 1
         reset(connection)
 
-    client = client_of(f"http://127.0.0.1:{server(serve).port}")
+    client = client_of(server(serve).url)
     assert client.read(TARGET).error is None
     assert isinstance(client.read(TARGET).error, Unreachable)
     assert requests == [3]
 
 
-def test_an_answer_that_breaks_off_is_not_repeated(server: Callable[[Serve], Server]) -> None:
+def test_an_answer_that_breaks_off_is_not_repeated(server: Serve) -> None:
     """Its request was received: one byte of the answer is enough to know."""
     requests = [0]
 
     def serve(connection: socket.socket) -> None:
         request_of(connection)
-        connection.sendall(REPLY)
+        reply()(connection)
         while request_of(connection):
             requests[0] += 1
             connection.sendall(b"HTTP/1.1 2")
             reset(connection)
 
-    client = client_of(f"http://127.0.0.1:{server(serve).port}")
+    client = client_of(server(serve).url)
     assert client.read(TARGET).error is None
     assert isinstance(client.read(TARGET).error, Unreachable)
     assert requests == [1]
 
 
-def test_a_connection_idle_for_too_long_is_not_reused(
-    server: Callable[[Serve], Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_idle_for_too_long_is_not_reused(server: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A NAT that swallows costs no timeout: the idle connection is closed before it is used."""
 
     def serve(connection: socket.socket) -> None:
         while request_of(connection):
-            connection.sendall(REPLY)
+            reply()(connection)
 
     peer = server(serve)
-    client = client_of(f"http://127.0.0.1:{peer.port}", timeout=5)
+    client = client_of(peer.url, timeout=5)
     used = []
     for idle in (60.0, 60.0, 0.0, 0.0):
         monkeypatch.setattr(transport, "MAX_IDLE", idle)
@@ -204,17 +145,12 @@ def test_a_connection_idle_for_too_long_is_not_reused(
     assert used == [1, 1, 2, 3]
 
 
-def hang_in_handshake(connection: socket.socket) -> None:
-    """Take the client's hello and say nothing."""
-    swallow(connection)
-
-
 @pytest.mark.parametrize("scheme", ["https", "http"])
 @pytest.mark.parametrize("proxied", [True, False])
-def test_close_does_not_wait_for_what_hangs(server: Callable[[Serve], Server], scheme: str, *, proxied: bool) -> None:
+def test_close_does_not_wait_for_what_hangs(server: Serve, scheme: str, *, proxied: bool) -> None:
     """TLS handshake, proxy and answer may hang for the whole timeout; close returns, and no call is made after it."""
-    peer = server(hang_in_handshake)
-    url = f"http://127.0.0.1:{peer.port}"
+    peer = server(swallow)
+    url = peer.url
     endpoint = {"url": f"{scheme}://rtc.example", "proxy_url": url} if proxied else {"url": f"{scheme}{url[4:]}"}
     client = client_of(timeout=LIMIT * 10, **endpoint)
     results: list[ReadResult] = []
@@ -248,9 +184,7 @@ def test_close_does_not_wait_for_name_resolution(monkeypatch: pytest.MonkeyPatch
     caller.join(LIMIT)
 
 
-def test_a_socks_proxy_of_the_environment_is_used(
-    server: Callable[[Serve], Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_socks_proxy_of_the_environment_is_used(server: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTPS_PROXY=socks5h://: the proxy is asked for the host by name, and the call is made through it."""
     asked: list[bytes] = []
 
@@ -260,7 +194,7 @@ def test_a_socks_proxy_of_the_environment_is_used(
         asked.append(connection.recv(65536))
         connection.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
         while request_of(connection):
-            connection.sendall(REPLY)
+            reply()(connection)
 
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -271,7 +205,7 @@ def test_a_socks_proxy_of_the_environment_is_used(
     assert [b"rtc.example" in each for each in asked] == [True]
 
 
-def test_a_socks_proxy_that_hangs_is_a_timeout(server: Callable[[Serve], Server]) -> None:
+def test_a_socks_proxy_that_hangs_is_a_timeout(server: Serve) -> None:
     """Its greeting is bounded by the call's timeout."""
     url = f"socks5h://127.0.0.1:{server(swallow).port}"
     assert isinstance(client_of("http://rtc.example", proxy_url=url).read(TARGET).error, TimedOut)
@@ -331,21 +265,21 @@ def test_the_proxy_of_a_url(
     assert proxies_for(url, proxy_url) == expected
 
 
-def tls_server(server: Callable[[Serve], Server], certificates: Certificates) -> Server:
+def tls_server(server: Serve, certificates: Certificates) -> LoopbackServer:
     """A server that speaks TLS and answers."""
     context = certificates.context(stranger=False)
 
     def serve(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as wrapped:
             while request_of(wrapped):
-                wrapped.sendall(REPLY)
+                reply()(wrapped)
 
     return server(serve)
 
 
 @pytest.mark.parametrize("name", CA_VARIABLES[:3])
 def test_the_environment_names_trusted_authorities(
-    server: Callable[[Serve], Server], certificates: Certificates, monkeypatch: pytest.MonkeyPatch, name: str
+    server: Serve, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """As in requests and curl; tls_config.ca_file counts before it, and an untrusted certificate's advice names it."""
     for each in CA_VARIABLES:
@@ -362,9 +296,7 @@ def test_the_environment_names_trusted_authorities(
     assert trusted_authorities("own.pem") == "own.pem"
 
 
-def test_a_ca_file_without_a_certificate_is_named(
-    server: Callable[[Serve], Server], certificates: Certificates, tmp_path: Path
-) -> None:
+def test_a_ca_file_without_a_certificate_is_named(server: Serve, certificates: Certificates, tmp_path: Path) -> None:
     """An empty bundle, or a key in its place."""
     url = f"https://127.0.0.1:{tls_server(server, certificates).port}"
     (tmp_path / "ca.pem").write_text("nothing\n")
