@@ -1,11 +1,14 @@
-"""A run: one life of a target, and the facts that one more read of it adds.
+"""A run: one life of a target, which run an answer speaks of, and what one more answer adds.
 
-A run is the triple plus its StartTime, because a TaskId can be used again. What must be counted once is a fact here,
-and only here; the ledger makes facts durable, and nothing else may count a run.
+A run is the triple plus its StartTime, because a TaskId can be used again. `identify` is the only place that decides
+which run an answer is about, and the events made here are the only source of the run counters, so that each run is
+counted once.
 """
 
 import math
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.model.callback import NO_PAGES, CallbackReceipt, Pages
@@ -16,8 +19,11 @@ from exporter.model.task import Task
 NO_STATUS: frozenset[Status] = frozenset()
 EVERY_STATUS = frozenset(Status)
 
-MOST_EARLIER = 16
-"""StartTimes of earlier runs that are remembered; an answer about a run before those would be a very late one."""
+MAX_EARLIER = 16
+"""StartTimes and EndTimes of earlier runs that are remembered, to recognise late answers about them."""
+
+LATE_ANSWERS = 30.0
+"""Seconds for which an answer about a replaced run may still tell its end, before the run counts as lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +31,11 @@ class Run:
     """One life of a target as far as it has been read; times are Unix seconds.
 
     `first_seen` is later than that of the target's run before it, whatever the clock did. `entered` holds each status
-    it was ever seen in. `stopped` is set once, when its end is counted. `end_seen` is when it was first seen ended,
-    given up as lost, or let go, and None while it is live; `last` is then the state to show, if its end was read.
-    `earlier` holds the StartTimes of the target's runs that were counted before this one. `pages` is what callbacks
-    have told of it; with nothing `entered`, callbacks alone have announced it, and no read has seen it yet.
+    it was seen in. `stopped` is set once, when its end is counted. `end_seen` is when it was first seen ended, given
+    up as lost, abandoned or replaced, and None while it is live; `last` is the state to show if its end was read.
+    `earlier` and `earlier_ends` are StartTimes and EndTimes of runs before it. With nothing `entered`, only callbacks
+    have told of it. `abandoned` says that it was counted as an end unseen. `previous` is the run before it while that
+    one still matters: its end is not counted yet, or no read has seen this run.
     """
 
     target: TargetId
@@ -39,11 +46,14 @@ class Run:
     end_seen: float | None = None
     last: Task | None = None
     earlier: tuple[float, ...] = ()
+    earlier_ends: tuple[float, ...] = ()
     pages: Pages = NO_PAGES
+    abandoned: bool = False
+    previous: "Run | None" = None
 
     @property
     def live(self) -> bool:
-        """Whether it was last read live and is still followed (contract, "Words")."""
+        """Whether it was last read live and is still followed."""
         return self.end_seen is None and not self.pending
 
     @property
@@ -61,6 +71,21 @@ class Run:
         """Whether it was ever read before its end."""
         return any(not status.stopped for status in self.entered)
 
+    @property
+    def end(self) -> float | None:
+        """EndTime, if it was read."""
+        return self.last.end if self.last else None
+
+    @property
+    def start_is_doubtful(self) -> bool:
+        """Whether its stop was read without StartTime: the EndTime may be that of a later run."""
+        return self.last is not None and self.last.start is None and self.last.end is not None
+
+    @property
+    def started(self) -> bool:
+        """Whether it is known to have started."""
+        return self.start is not None or Status.RUNNING in self.entered
+
 
 @dataclass(frozen=True, slots=True)
 class StatusEntered:
@@ -72,7 +97,7 @@ class StatusEntered:
 
 @dataclass(frozen=True, slots=True)
 class RunStopped:
-    """A run is over. Seconds; `status`, `duration` and `delay` are None where they cannot be known."""
+    """A run has stopped. Seconds; `status`, `duration` and `delay` are None where they cannot be known."""
 
     app_id: str
     reason: StopReason
@@ -83,14 +108,14 @@ class RunStopped:
 
 @dataclass(frozen=True, slots=True)
 class EndUnseen:
-    """A live run was let go; its end will not be read."""
+    """A live run was abandoned; its end will not be read."""
 
     app_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class PageActionTaken:
-    """The vendor did something about a page in trouble."""
+    """The vendor refreshed a page or rescheduled its task."""
 
     app_id: str
     action: PageAction
@@ -102,112 +127,274 @@ RunEvent = StatusEntered | RunStopped | EndUnseen | PageActionTaken
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """What one read, callback or moment changed.
-
-    The runs to keep (an old one replaced, then the new), the facts, and the callbacks that were taken in with them.
-    """
+    """What one read, callback or moment changed: runs to keep (a replaced one before the new), events, receipts."""
 
     runs: tuple[Run, ...] = ()
-    facts: tuple[RunEvent, ...] = ()
+    events: tuple[RunEvent, ...] = ()
     receipts: tuple[CallbackReceipt, ...] = ()
 
     def __bool__(self) -> bool:
-        """A step that changes nothing is worth no write; there is no fact without a run or a callback."""
+        """Whether there is anything to write; there is no event without a run or a receipt."""
         return bool(self.runs or self.receipts)
+
+    def __add__(self, other: "StateChange") -> "StateChange":
+        """Both, in their order."""
+        return StateChange(self.runs + other.runs, self.events + other.events, self.receipts + other.receipts)
+
+
+NO_CHANGE = StateChange()
+
+
+class Match(StrEnum):
+    """Which run an answer is about."""
+
+    SAME = "same"
+    NEW = "new"
+    STALE = "stale"
+    """An earlier run, or an earlier moment of this one."""
+    UNSURE = "unsure"
+    """Perhaps a new run: the next answer decides."""
+    NOT_FOUND = "not_found"
+
+
+def identify(run: Run | None, task: Task | None, *, unsure: bool = False) -> Match:
+    """Decide which run an answer is about; `unsure` says that the answer before it was UNSURE.
+
+    StartTime decides where both sides have one, then EndTime. Without either, what the run has been through decides.
+    The cases are a table in tests/model/test_identify.py.
+    """
+    if task is None:
+        return Match.NOT_FOUND
+    if run is None:
+        return Match.NEW
+    if task.start is not None:
+        return _by_start(run, task, task.start)
+    if task.status.stopped:
+        return _stop_without_start(run, task, unsure=unsure)
+    return _live_without_start(run, task, unsure=unsure)
+
+
+def _by_start(run: Run, task: Task, start: float) -> Match:
+    if start == run.start:
+        return _same_start(run, task)
+    if run.start_is_doubtful and start not in run.earlier and task.end == run.end:
+        return Match.SAME  # the stop that was read without its StartTime
+    if start <= max((run.start or -math.inf, *run.earlier, *run.earlier_ends)):
+        return Match.STALE
+    if run.start is None and not run.counted:
+        return Match.SAME
+    if run.start is None and run.end is not None and start < run.end:
+        return _began_before_the_end(run, task, run.end)
+    return Match.NEW
+
+
+def _same_start(run: Run, task: Task) -> Match:
+    if run.last is None:
+        return Match.SAME
+    if not task.status.stopped:
+        return Match.STALE  # a run that has ended does not run again
+    if not run.start_is_doubtful or task.end is None or run.end is None or task.end == run.end:
+        return Match.SAME
+    return Match.NEW if task.end > run.end else Match.STALE  # the stop without a StartTime was another run's
+
+
+def _began_before_the_end(run: Run, task: Task, end: float) -> Match:
+    """The run whose end is known has no StartTime, and the answer's run began before that end."""
+    if task.end is not None and task.end > end:
+        return Match.NEW
+    return Match.SAME if task.end is None and task.status in run.entered else Match.STALE
+
+
+def _stop_without_start(run: Run, task: Task, *, unsure: bool) -> Match:
+    end, reason = task.end, task.stop_reason
+    if end is not None:
+        if end == run.end:
+            return Match.SAME
+        if end < max((run.end or -math.inf, run.start or -math.inf, *run.earlier_ends)) or end in run.earlier_ends:
+            return Match.STALE
+    if reason is StopReason.START_TASK_FAILED and Status.RUNNING in run.entered and run.stopped is not reason:
+        return Match.NEW  # a run that was running has not failed to start
+    if run.last is None:
+        return Match.NEW if unsure else Match.SAME
+    if end is not None and run.end is not None:
+        return Match.NEW
+    other_reason = reason is not None and run.last.stop_reason not in (None, reason)
+    return Match.NEW if unsure or other_reason or task.status is not run.last.status else Match.SAME
+
+
+def _live_without_start(run: Run, task: Task, *, unsure: bool) -> Match:
+    if run.last is not None:
+        return Match.NEW if unsure else Match.UNSURE
+    if task.status is not Status.NOT_STARTED or not run.started:
+        return Match.SAME
+    return Match.NEW if unsure or run.counted else Match.UNSURE
+
+
+class Advance(NamedTuple):
+    """The target's run after an answer, and what changed."""
+
+    run: Run
+    change: StateChange
 
 
 def advance(
-    run: Run | None, reading: ReadResult, task: Task, pending_run: Run | None = None
-) -> tuple[Run, StateChange]:
-    """Take a successful read into the target's run: the same one, or a new one (the `pending_run`) that replaces it."""
-    replaced = StateChange()
-    if run is None:
-        before = pending_run or Run(target=reading.target, first_seen=reading.at)
-    elif _same_run(run, task):
-        before = run
-    else:
-        lost, replaced = mark_lost(run, reading.at)
-        before = pending_run or next_run(lost, reading.at)
-    after, facts = _read(before, reading, task)
-    runs = (after,) if after != run else ()
-    return after, StateChange((*replaced.runs, *runs), (*replaced.facts, *facts))
+    run: Run | None,
+    result: ReadResult,
+    task: Task,
+    match: Match,
+    *,
+    pending_run: Run | None = None,
+    unsure: Task | None = None,
+) -> Advance:
+    """Take a successful read into the target's run, as `identify` matched it.
+
+    A new run takes the place of the `pending_run`, and has been in the status of the `unsure` answer before it.
+    """
+    if match is Match.NEW or run is None:
+        if run is not None and run.start == task.start:
+            run = replace(run, start=None)  # the StartTime belongs to the new run
+        begun, change = _begin(run, result, pending_run)
+        if unsure is not None and not unsure.status.stopped:
+            begun, events = _enter(begun, unsure.status)
+            change += StateChange(events=events)
+        after, events = _read(begun, result, task)
+        return Advance(after, change + StateChange((after,), events))
+    if match is Match.SAME:
+        after, events = _read(_with_corrected_start(run, task, result.at), result, task)
+        return Advance(after, StateChange((after,), events) if after != run else NO_CHANGE)
+    if match is Match.STALE and task.status.stopped:
+        return _late_stop(run, result, task)
+    return Advance(run, NO_CHANGE)
 
 
 def mark_lost(run: Run, at: float) -> tuple[Run, StateChange]:
-    """Give a run up: it has stopped, and its end was never read. What is counted is not counted again."""
-    if not run.counted:
-        lost = replace(run, stopped=StopReason.LOST, end_seen=at, last=None)
+    """Give a run up: it has stopped, and its end was never read. What was counted is not counted again."""
+    if not run.counted and not run.abandoned:
+        ended = at if run.end_seen is None else run.end_seen
+        lost = replace(run, stopped=StopReason.LOST, end_seen=ended, last=None)
         return lost, StateChange((lost,), (RunStopped(run.target.app_id, StopReason.LOST),))
     if run.live:
         gone = replace(run, end_seen=at)
         return gone, StateChange((gone,))
-    return run, StateChange()
+    return run, NO_CHANGE
+
+
+def mark_previous_lost(run: Run, at: float) -> tuple[Run, StateChange]:
+    """Count the run before this one as lost, unless an answer has told its end."""
+    if run.previous is None or run.pending:
+        return run, NO_CHANGE
+    _, change = mark_lost(run.previous, at)
+    run = replace(run, previous=None)
+    return run, change + StateChange((run,))
 
 
 def abandon(run: Run, at: float) -> StateChange:
-    """Let a live run go before its end was read; nobody will look for it any more."""
-    facts = () if run.counted else (EndUnseen(run.target.app_id),)
-    return StateChange((replace(run, end_seen=at),), facts)
-
-
-def _same_run(run: Run, task: Task) -> bool:
-    if run.start is not None and task.start is not None:
-        return run.start == task.start
-    if not run.counted:
-        # StartTime 0 and then a real one is one run; and a live run whose StartTime is missing for once is still it.
-        return True
-    if task.start is not None:
-        return False
-    if run.stopped is StopReason.LOST:
-        # Perhaps it was not lost after all; but a run that had started is not "not started" again.
-        return run.start is None or task.status is not Status.NOT_STARTED
-    return task.status.stopped and (run.start is None or task.status in run.entered)
+    """Stop following a live run before its end was read."""
+    events = () if run.counted or run.abandoned else (EndUnseen(run.target.app_id),)
+    return StateChange((replace(run, end_seen=at, abandoned=not run.counted or run.abandoned),), events)
 
 
 def next_run(run: Run, at: float) -> Run:
     """The target's run after this one, of which nothing is known yet."""
-    starts = () if run.start is None or run.start in run.earlier else (run.start,)
     return Run(
         target=run.target,
         first_seen=max(at, math.nextafter(run.first_seen, math.inf)),
-        earlier=(*run.earlier, *starts)[-MOST_EARLIER:],
+        earlier=run.earlier if run.start_is_doubtful else _with(run.earlier, run.start),
+        earlier_ends=_with(run.earlier_ends, run.end),
     )
 
 
-def _read(run: Run, reading: ReadResult, task: Task) -> tuple[Run, list[RunEvent]]:
-    run = _recognised(run, task)
-    facts: list[RunEvent] = []
-    if task.status not in run.entered:
-        facts.append(StatusEntered(run.target.app_id, task.status))
-    run = replace(run, entered=run.entered | {task.status})
-    if not task.status.stopped:
-        return replace(run, end_seen=None, last=None), facts
-    if not run.counted:
-        facts.append(_stop(run, reading, task))
-        run = replace(run, stopped=_reason(task))
-    # Lost stays Lost: it was counted so, and a run is counted once. Its end is first seen now all the same.
-    return replace(run, end_seen=reading.at if run.last is None else run.end_seen, last=task), facts
+def _with(times: tuple[float, ...], time: float | None) -> tuple[float, ...]:
+    return times if time is None or time in times else (*times, time)[-MAX_EARLIER:]
 
 
-def _recognised(run: Run, task: Task) -> Run:
-    """The run with its StartTime; if that is an earlier run's, it is that run seen again, and was counted."""
-    if run.start is not None or task.start is None:
+def _begin(run: Run | None, result: ReadResult, pending_run: Run | None) -> tuple[Run, StateChange]:
+    """The run to read into, and what becomes of the one that it replaces."""
+    if run is None:
+        begun = pending_run or Run(result.target, first_seen=result.at)
+        return replace(begun, previous=None), NO_CHANGE
+    run, change = mark_previous_lost(run, result.at)
+    begun = next_run(run, result.at)
+    if pending_run is not None:
+        begun = replace(begun, first_seen=pending_run.first_seen, pages=pending_run.pages)
+    if run.counted or run.abandoned:
+        return begun, change + mark_lost(run, result.at)[1]
+    return replace(begun, previous=replace(run, end_seen=result.at)), change
+
+
+def _with_corrected_start(run: Run, task: Task, at: float) -> Run:
+    """A stop was read without its StartTime, and that is another one than thought: it was a later run's."""
+    if run.last is None or run.start is None or task.start in (None, run.start):
         return run
-    if task.start not in run.earlier:
-        return replace(run, start=task.start)
-    return replace(run, start=task.start, entered=EVERY_STATUS, stopped=task.stop_reason or StopReason.LOST)
+    before = Run(
+        run.target, math.nextafter(run.first_seen, -math.inf), run.start, frozenset({Status.RUNNING}), end_seen=at
+    )
+    return replace(run, start=None, earlier=_with(run.earlier, run.start), previous=run.previous or before)
+
+
+def _late_stop(run: Run, result: ReadResult, task: Task) -> Advance:
+    """A late answer tells the end of a run before this one: count it, unless it is counted."""
+    before = run.previous
+    if before is not None and _may_be(before, run, task):
+        stopped, events = _read(before, result, task)
+        after = replace(run, previous=None, earlier_ends=_with(run.earlier_ends, task.end))
+        return Advance(after, StateChange((stopped, after), events))
+    if task.start == run.start and task.start is not None:
+        run = replace(run, start=None)  # the StartTime belongs to this earlier run
+    elif task.start in run.earlier or task.end in run.earlier_ends or task.start is task.end is None:
+        return Advance(run, NO_CHANGE)
+    after = replace(run, earlier=_with(run.earlier, task.start), earlier_ends=_with(run.earlier_ends, task.end))
+    seen = min(math.nextafter(run.first_seen, -math.inf), task.end or math.inf, task.start or math.inf)
+    stopped, events = _read(Run(run.target, first_seen=seen), result, task)
+    return Advance(after, StateChange((stopped, after), events))
+
+
+def _may_be(before: Run, run: Run, task: Task) -> bool:
+    """Whether a late answer can be about the run before this one."""
+    if task.start is not None:
+        return before.start in (None, task.start)
+    after_its_start = task.end is None or before.start is None or task.end >= before.start
+    before_the_next = task.end is None or run.start is None or task.end <= run.start
+    return after_its_start and before_the_next
+
+
+def _enter(run: Run, status: Status) -> tuple[Run, tuple[RunEvent, ...]]:
+    events = () if status in run.entered else (StatusEntered(run.target.app_id, status),)
+    return replace(run, entered=run.entered | {status}), events
+
+
+def _read(run: Run, result: ReadResult, task: Task) -> tuple[Run, tuple[RunEvent, ...]]:
+    run, events = _enter(_with_start(run, task), task.status)
+    if not task.status.stopped:
+        return replace(run, end_seen=None, last=None), events
+    if not run.counted:
+        events += (_stop(run, result, task),)
+        run = replace(run, stopped=_reason(task))
+    if run.last is not None and task.start is None and task.end == run.end:
+        task = replace(task, start=run.last.start)  # told before, forgotten now
+    # Lost stays Lost: the run was counted so. Its end is first seen now all the same.
+    return replace(run, end_seen=result.at if run.last is None else run.end_seen, last=task), events
+
+
+def _with_start(run: Run, task: Task) -> Run:
+    """The run with its StartTime; if that is an earlier run's, it is that run seen again, and was counted."""
+    if task.start is None or task.start == run.start:
+        return run
+    if task.start in run.earlier:
+        return replace(run, start=task.start, entered=EVERY_STATUS, stopped=task.stop_reason or StopReason.LOST)
+    return replace(run, start=task.start)
 
 
 def _reason(task: Task) -> StopReason:
     return task.stop_reason or StopReason.UNSPECIFIED
 
 
-def _stop(run: Run, reading: ReadResult, task: Task) -> RunStopped:
+def _stop(run: Run, result: ReadResult, task: Task) -> RunStopped:
     known = run.start is not None and task.end is not None
     return RunStopped(
         app_id=run.target.app_id,
         reason=_reason(task),
         status=task.status,
         duration=max(0.0, (task.end or 0.0) - (run.start or 0.0)) if known else None,
-        delay=max(0.0, reading.server_time - task.end) if run.seen_live and task.end is not None else None,
+        delay=max(0.0, result.server_time - task.end) if run.seen_live and task.end is not None else None,
     )

@@ -1,7 +1,7 @@
-"""What is known of one target right now: the state its series are rendered from.
+"""State of one target: what its series are rendered from, and the pure functions that change it.
 
-Three things change it, each a pure function here: a read (`learn`), the passing of time (`expire`), and the lists of
-targets (`let_go`, `retarget`). Times are Unix seconds, by the local clock unless said.
+A read (`apply_read`), a callback (`apply_callback`), time (`expire`) and the lists of targets (`release`, `retarget`)
+change it. Times are Unix seconds by the local clock unless said.
 """
 
 import math
@@ -13,12 +13,28 @@ from exporter.enums import ReadFailure, Severity, Status, TaskProblem
 from exporter.errors import NotFound
 from exporter.model.callback import NO_PAGES, Callback, CallbackReceipt, PageEvent, Pages, with_event
 from exporter.model.read_result import ReadResult
-from exporter.model.run import PageActionTaken, Run, StateChange, abandon, advance, mark_lost, next_run
+from exporter.model.run import (
+    LATE_ANSWERS,
+    NO_CHANGE,
+    Match,
+    PageActionTaken,
+    Run,
+    StateChange,
+    abandon,
+    advance,
+    identify,
+    mark_lost,
+    mark_previous_lost,
+    next_run,
+)
 from exporter.model.target import Target
 from exporter.model.task import Task
 
 LOOK_BACK = 72 * 3600.0
 """The API answers only for tasks that started in the last 72 hours (seed page), and none runs longer than 24."""
+
+MAX_STALE_ANSWERS = 5
+"""So many stale answers in a row are believed: the vendor has changed its mind."""
 
 
 WHOLE_SECONDS = 1.0
@@ -88,13 +104,14 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """A target and all that its reads have said.
+    """A target and what its reads and callbacks have told.
 
-    `task` is the state to show, None when there is none to show; `task_time` is the vendor's clock at the read that
-    said so. `not_found_since` begins with the first of the latest answers in a row that know no such task.
-    `drain_until` is set once no source lists the target any more. `fresh_for` is how many seconds a success stays
-    fresh, if that is more than `stale_after`. `pending_run` is a run after `run` of which only callbacks have told.
-    `named` is when a push and a callback last named it.
+    `task` is the state to show, if any; `task_time` is the vendor's clock at the read that told it. `not_found_since`
+    begins with the first of the latest answers in a row that know no such task. `drain_until` is set once no source
+    lists the target any more. `fresh_for` is how many seconds a success stays fresh, if that is more than
+    `stale_after`. `pending_run` is a run after `run` of which only callbacks have told. `named` is when a push and a
+    callback last named it. `unsure` is the latest answer if it may be of a new run; `stale_answers` counts the latest
+    answers in a row that were stale.
 
     `last_task` is the latest task that was read and stays when `task` goes stale; `last_answer` is when the API last
     said anything about the target, not found included. `failing_since` begins with the first of the latest failed reads
@@ -123,6 +140,8 @@ class TaskState:
     failing_since: float | None = None
     dismissed: bool = False
     problems: tuple[ActiveProblem, ...] = ()
+    unsure: Task | None = None
+    stale_answers: int = 0
 
     @property
     def display_status(self) -> DisplayStatus:
@@ -146,57 +165,69 @@ class TaskState:
 
     @property
     def finished(self) -> bool:
-        """Whether its run has stopped by a read, so that nothing of it can change any more."""
+        """Whether the end of its run was read."""
         return self.run is not None and self.run.end_seen is not None and self.run.last is not None
 
 
-def apply_read(known: TaskState, reading: ReadResult) -> tuple[TaskState, StateChange]:
-    """Take one read in, whatever came of it."""
-    if reading.task is not None:
-        return _learn_task(known, reading, reading.task)
-    error = reading.error
-    failing_since = reading.at if known.failing_since is None else known.failing_since
-    read = replace(known, last_read=reading.at, failure=error.failure if error else None, failing_since=failing_since)
+def apply_read(state: TaskState, result: ReadResult) -> tuple[TaskState, StateChange]:
+    """Take in one read, whatever came of it."""
+    if result.task is not None:
+        return _apply_task(state, result, result.task)
+    error = result.error
+    failing_since = result.at if state.failing_since is None else state.failing_since
+    read = replace(state, last_read=result.at, failure=error.failure if error else None, failing_since=failing_since)
     if isinstance(error, NotFound):
-        read = replace(read, last_answer=reading.at, failing_since=None)
-        if not known.finished:
-            since = reading.at if known.not_found_since is None else known.not_found_since
+        read = replace(read, last_answer=result.at, failing_since=None)
+        if not state.finished:
+            since = result.at if state.not_found_since is None else state.not_found_since
             read = replace(read, task=None, not_found_since=since)
     return read, StateChange()
 
 
-def _learn_task(known: TaskState, reading: ReadResult, task: Task) -> tuple[TaskState, StateChange]:
-    run, step = advance(known.run, reading, task, known.pending_run)
-    taken_up = known.pending_run is None or known.pending_run.first_seen == run.first_seen
-    same_life = known.run is not None and known.run.first_seen == run.first_seen
-    before = known.task or known.last_task
-    entered = before is None or before.status is not task.status or known.not_found_since is not None or not same_life
-    shown_task = known.task if known.task == task else task  # the same object, so that nothing looks changed
-    shown = replace(
-        known,
-        last_read=reading.at,
-        failure=None,
+def _apply_task(state: TaskState, result: ReadResult, task: Task) -> tuple[TaskState, StateChange]:
+    match = identify(state.run, task, unsure=state.unsure is not None)
+    stale_answers = state.stale_answers + 1 if match is Match.STALE else 0
+    if stale_answers >= MAX_STALE_ANSWERS:
+        match = Match.SAME if state.run is not None and state.run.start == task.start else Match.NEW
+        stale_answers = 0
+    run, change = advance(state.run, result, task, match, pending_run=state.pending_run, unsure=state.unsure)
+    answered = replace(
+        state,
         run=run,
-        pending_run=None if taken_up else known.pending_run,
-        task=shown_task,
-        last_task=shown_task,
-        task_time=reading.server_time,
-        status_since=reading.at if entered else known.status_since,
-        user_id=task.user_id,
-        source_host=task.source_host,
-        last_success=reading.at,
-        last_answer=reading.at,
+        last_read=result.at,
+        failure=None,
+        last_answer=result.at,
         failing_since=None,
         not_found_since=None,
-        dismissed=known.dismissed and same_life and task.status is not Status.RUNNING,
+        stale_answers=stale_answers,
     )
-    return shown, step
+    if match is Match.STALE:  # it says that the API answers, and nothing new about the state
+        return (answered if state.task is None else replace(answered, last_success=result.at)), change
+    taken_up = state.pending_run is None or state.pending_run.first_seen == run.first_seen
+    same_life = state.run is not None and state.run.first_seen == run.first_seen
+    before = state.task or state.last_task
+    entered = before is None or before.status is not task.status or state.not_found_since is not None or not same_life
+    shown_task = state.task if state.task == task else task  # the same object, so that nothing looks changed
+    shown = replace(
+        answered,
+        pending_run=None if taken_up else state.pending_run,
+        task=shown_task,
+        last_task=shown_task,
+        task_time=result.server_time,
+        status_since=result.at if entered else state.status_since,
+        user_id=task.user_id,
+        source_host=task.source_host,
+        last_success=result.at,
+        dismissed=state.dismissed and same_life and task.status is not Status.RUNNING,
+        unsure=task if match is Match.UNSURE else None,
+    )
+    return shown, change
 
 
 def accept(target: Target, run: Run | None, at: float) -> TaskState:
-    """A target begins with what the ledger remembers of its latest run: all of it, or no state yet."""
+    """Begin to track a target with what the store has of its latest run."""
     if run is not None and run.pending:
-        return TaskState(target=target, accepted_at=at, pending_run=run)
+        return replace(accept(target, run.previous, at), pending_run=run)
     if run is None or run.last is None or run.end_seen is None:
         return TaskState(target=target, accepted_at=at, run=run)
     return TaskState(
@@ -215,230 +246,249 @@ def accept(target: Target, run: Run | None, at: float) -> TaskState:
     )
 
 
-def expires_at(known: TaskState, now: float, lifetimes: Lifetimes) -> float | None:
+def expires_at(state: TaskState, now: float, lifetimes: Lifetimes) -> float | None:
     """When, after now, time alone will next change something (or end a linger); None if it never will."""
     moments = (
-        _drained_until(known),
-        _stale_at(known, lifetimes),
-        _lost_at(known, lifetimes),
-        lingers_until(known, lifetimes),
+        _drained_until(state),
+        _stale_at(state, lifetimes),
+        _lost_at(state, lifetimes),
+        _previous_lost_at(state),
+        lingers_until(state, lifetimes),
     )
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
-def expire(known: TaskState, now: float, lifetimes: Lifetimes) -> tuple[TaskState | None, StateChange]:
+def expire(state: TaskState, now: float, lifetimes: Lifetimes) -> tuple[TaskState | None, StateChange]:
     """Apply what falls due with time alone; None when the target is to be forgotten."""
-    step = StateChange()
-    if known.run is not None and _is_due(_lost_at(known, lifetimes), now):
-        run, step = mark_lost(known.run, now)
-        since = now if known.not_found_since is None else known.not_found_since
-        known = replace(known, run=run, task=None, not_found_since=since)
-    if _is_due(_stale_at(known, lifetimes), now):
-        known = replace(known, task=None)
-    until = _drained_until(known)
+    change = lost = NO_CHANGE
+    if state.run is not None and _is_due(_previous_lost_at(state), now):
+        run, change = mark_previous_lost(state.run, now)
+        state = replace(state, run=run)
+    if state.run is not None and _is_due(_lost_at(state, lifetimes), now):
+        run, lost = mark_lost(state.run, now)
+        since = now if state.not_found_since is None else state.not_found_since
+        state, change = replace(state, run=run, task=None, not_found_since=since), change + lost
+    if _is_due(_stale_at(state, lifetimes), now):
+        state = replace(state, task=None)
+    until = _drained_until(state)
     if until is None:
-        return known, step
-    if known.run is not None and known.live:
-        return (None, abandon(known.run, now)) if now >= until else (known, step)
-    lost_now = bool(step) and not _is_dark(known)
-    return (None if now >= until or lost_now or is_hidden(known, now, lifetimes) else known), step
+        return state, change
+    lost_now = bool(lost) and not _is_dark(state)
+    if now < until and (state.live or not (lost_now or is_hidden(state, now, lifetimes))):
+        return state, change
+    return None, change + forget(state, now)
 
 
-def release(known: TaskState, now: float, lifetimes: Lifetimes) -> TaskState | None:
+def release(state: TaskState, now: float, lifetimes: Lifetimes) -> TaskState:
     """No source lists the target any more: a live run is drained, a stopped or dark one stays until its class is over.
 
-    Everything else is forgotten at once. A backend that lists only what is live must not make a dark class vanish.
+    Everything else is to be forgotten at once. A backend that lists only live tasks must not make a dark class vanish.
     """
-    if known.drain_until is not None:
-        return known
-    drained = replace(known, drain_until=now + lifetimes.drain if known.live else now)
-    until = _drained_until(drained)
-    kept = known.live or (until is not None and until > now)
-    return replace(drained, drain_until=until) if kept else None
+    if state.drain_until is not None:
+        return state
+    drained = replace(state, drain_until=now + lifetimes.drain if state.live else now)
+    return replace(drained, drain_until=_drained_until(drained))
 
 
-def cut_short(known: TaskState, now: float) -> TaskState:
-    """A drain is over at once; what is still listed stays."""
-    return known if known.drain_until is None else replace(known, drain_until=now, dismissed=True)
+def forget(state: TaskState, now: float) -> StateChange:
+    """What is to be counted of a target that is tracked no more."""
+    if state.run is None:
+        return NO_CHANGE
+    run, change = mark_previous_lost(state.run, now)
+    return change + abandon(run, now) if run.live else change
 
 
-def dismiss(known: TaskState, now: float, lifetimes: Lifetimes) -> TaskState:
+def end_drain(state: TaskState, now: float) -> TaskState:
+    """End a drain at once; a target that is still listed stays."""
+    return state if state.drain_until is None else replace(state, drain_until=now, dismissed=True)
+
+
+def dismiss(state: TaskState, now: float, lifetimes: Lifetimes) -> TaskState:
     """A person has removed the task: only a live run is read on and shown, and nothing is a problem any more.
 
     A run that starts ends that, and so does a list that names the target again.
     """
-    drain = now + lifetimes.drain if known.live else now
-    until = None if known.drain_until is None else min(known.drain_until, drain)
-    return replace(known, dismissed=True, drain_until=until)
+    drain = now + lifetimes.drain if state.live else now
+    until = None if state.drain_until is None else min(state.drain_until, drain)
+    return replace(state, dismissed=True, drain_until=until)
 
 
-def retarget(known: TaskState, target: Target) -> TaskState:
+def retarget(state: TaskState, target: Target) -> TaskState:
     """The target is listed (again), perhaps with other labels or another account."""
-    same_class = known.drain_until is None and target.expected_start == known.target.expected_start
-    return replace(known, target=target, drain_until=None, dismissed=known.dismissed and same_class)
+    same_class = state.drain_until is None and target.expected_start == state.target.expected_start
+    return replace(state, target=target, drain_until=None, dismissed=state.dismissed and same_class)
 
 
-def lingers_until(known: TaskState, lifetimes: Lifetimes) -> float | None:
+def lingers_until(state: TaskState, lifetimes: Lifetimes) -> float | None:
     """Until when a stopped run's series stay: for `linger`, and until the expected end; None while there is none."""
-    if not known.finished or known.run is None or known.run.end_seen is None:
+    if not state.finished or state.run is None or state.run.end_seen is None:
         return None
-    if known.dismissed:
-        return known.run.end_seen
-    return max(known.run.end_seen + lifetimes.linger, known.target.expected_end or 0.0)
+    if state.dismissed:
+        return state.run.end_seen
+    return max(state.run.end_seen + lifetimes.linger, state.target.expected_end or 0.0)
 
 
-def is_hidden(known: TaskState, now: float, lifetimes: Lifetimes) -> bool:
+def is_hidden(state: TaskState, now: float, lifetimes: Lifetimes) -> bool:
     """Whether the task has no series and does not count in `webcast_tasks`."""
-    dismissed = known.dismissed and not known.live
-    return dismissed or _is_due(lingers_until(known, lifetimes), now)
+    dismissed = state.dismissed and not state.live
+    return dismissed or _is_due(lingers_until(state, lifetimes), now)
 
 
-def ended_at(known: TaskState) -> float:
+def ended_at(state: TaskState) -> float:
     """When a stopped task ended, by the vendor's clock; if that was not told, when it was first seen stopped."""
-    task, seen = known.task or known.last_task, known.run.end_seen if known.run else None
+    task, seen = state.task or state.last_task, state.run.end_seen if state.run else None
     if task is not None and task.end is not None:
         return task.end
-    return (known.status_since or 0.0) if seen is None else seen
+    return (state.status_since or 0.0) if seen is None else seen
 
 
-def elapsed(known: TaskState, now: float) -> float | None:
+def elapsed(state: TaskState, now: float) -> float | None:
     """For how many seconds it has run: until its end, or until now by the vendor's clock; None before its start."""
-    task = known.task
+    task = state.task
     if task is None or task.start is None:
         return None
     if task.end is not None:
         return max(0.0, task.end - task.start)
     if task.status.stopped:
         return None
-    ahead = 0.0 if known.last_success is None else known.task_time - known.last_success
-    return max(0.0, now + ahead - task.start)
+    return max(0.0, now + _vendor_ahead(state) - task.start)
 
 
-def _is_dark(known: TaskState) -> bool:
-    return any(active.problem is TaskProblem.CLASS_DARK for active in known.problems)
+def _is_dark(state: TaskState) -> bool:
+    return any(active.problem is TaskProblem.CLASS_DARK for active in state.problems)
 
 
-def _drained_until(known: TaskState) -> float | None:
+def _drained_until(state: TaskState) -> float | None:
     """Until when a target that no source lists stays; None while one lists it."""
-    if known.drain_until is None:
+    if state.drain_until is None:
         return None
-    until_class_ends = not known.dismissed and (known.finished or _is_dark(known))
-    return max(known.drain_until, (known.target.expected_end or 0.0) if until_class_ends else 0.0)
+    until_class_ends = not state.dismissed and (state.finished or _is_dark(state))
+    return max(state.drain_until, (state.target.expected_end or 0.0) if until_class_ends else 0.0)
 
 
 def _is_due(moment: float | None, now: float) -> bool:
     return moment is not None and now >= moment
 
 
-def _stale_after(known: TaskState, lifetimes: Lifetimes) -> float:
-    return max(lifetimes.stale_after, known.fresh_for)
+def _stale_after(state: TaskState, lifetimes: Lifetimes) -> float:
+    return max(lifetimes.stale_after, state.fresh_for)
 
 
-def _stale_at(known: TaskState, lifetimes: Lifetimes) -> float | None:
-    if known.task is None or known.task.status.stopped or known.last_success is None:
+def _stale_at(state: TaskState, lifetimes: Lifetimes) -> float | None:
+    if state.task is None or state.task.status.stopped or state.last_success is None:
         return None
-    return known.last_success + _stale_after(known, lifetimes)
+    return state.last_success + _stale_after(state, lifetimes)
 
 
-def _lost_at(known: TaskState, lifetimes: Lifetimes) -> float | None:
-    """A live run is lost when the API has not known it for `stale_after`, or can no longer know it.
+def _lost_at(state: TaskState, lifetimes: Lifetimes) -> float | None:
+    """When a live run is lost: only while the latest answer is that the API knows no such task.
 
-    While the latest read failed otherwise, nobody can say whether the API knows it.
+    It has not been known for `stale_after`, or started too long ago to be known by the vendor's clock. A wall clock
+    that is wrong makes calls fail in other ways, and so loses no run.
     """
-    run = known.run
-    if run is None or not run.live:
+    run = state.run
+    if run is None or not run.live or state.not_found_since is None or state.failure is not ReadFailure.NOT_FOUND:
         return None
-    moments = []
-    if known.not_found_since is not None and known.failure is ReadFailure.NOT_FOUND:
-        moments.append(known.not_found_since + _stale_after(known, lifetimes))
-    if run.start is not None:
-        moments.append(run.start + LOOK_BACK)
-    return min(moments, default=None)
+    unknown_for_long = state.not_found_since + _stale_after(state, lifetimes)
+    if run.start is None:
+        return unknown_for_long
+    too_old = run.start + LOOK_BACK - _vendor_ahead(state)
+    return min(unknown_for_long, max(state.not_found_since, too_old))
 
 
-def listing_expires_at(known: TaskState, lifetimes: Lifetimes) -> float | None:
-    """The moment, in Unix seconds; None while its run is live, and when neither a push nor a callback lists it."""
-    if known.live or known.drain_until is not None:
+def _vendor_ahead(state: TaskState) -> float:
+    """Seconds by which the vendor's clock was ahead of ours at the last success."""
+    return 0.0 if state.last_success is None else state.task_time - state.last_success
+
+
+def _previous_lost_at(state: TaskState) -> float | None:
+    """When the run before this one counts as lost, unless a late answer tells its end."""
+    before = state.run.previous if state.run else None
+    return None if before is None or before.end_seen is None else before.end_seen + LATE_ANSWERS
+
+
+def listing_expires_at(state: TaskState, lifetimes: Lifetimes) -> float | None:
+    """When a listing by push or callback ends by itself; None while its run is live, and when neither lists it."""
+    if state.live or state.drain_until is not None:
         return None
-    pushed, called = known.named
+    pushed, called = state.named
     moments = (
-        None if pushed is None else _after_push(known, pushed, lifetimes),
-        None if called is None else _after_callback(known, called, lifetimes),
+        None if pushed is None else _after_push(state, pushed, lifetimes),
+        None if called is None else _after_callback(state, called, lifetimes),
     )
     return max((moment for moment in moments if moment is not None), default=None)
 
 
-def _after_push(known: TaskState, named: float, lifetimes: Lifetimes) -> float:
+def _after_push(state: TaskState, named: float, lifetimes: Lifetimes) -> float:
     """Once a run has stopped that was not over when the push named it, its linger decides alone.
 
     A push that came later speaks of a run still to come: like a target that the API does not know, it is waited for.
     """
-    lingers = _lingers(known, lifetimes)
+    lingers = _lingers(state, lifetimes)
     if lingers is None:
-        return _waited_for(known, named, lifetimes)
-    if known.run is not None and (known.run.end_seen or 0.0) >= named:
+        return _waited_for(state, named, lifetimes)
+    if state.run is not None and (state.run.end_seen or 0.0) >= named:
         return lingers
-    return max(lingers, _waited_for(known, named, lifetimes))
+    return max(lingers, _waited_for(state, named, lifetimes))
 
 
-def _after_callback(known: TaskState, named: float, lifetimes: Lifetimes) -> float:
+def _after_callback(state: TaskState, named: float, lifetimes: Lifetimes) -> float:
     """A callback speaks of what has happened, an end too: what the read that follows it says of a run holds."""
-    lingers = _lingers(known, lifetimes)
-    if lingers is None or not _asked_since(known, named):
-        return _waited_for(known, named, lifetimes)
+    lingers = _lingers(state, lifetimes)
+    if lingers is None or not _asked_since(state, named):
+        return _waited_for(state, named, lifetimes)
     return lingers
 
 
-def _lingers(known: TaskState, lifetimes: Lifetimes) -> float | None:
-    if known.run is None or known.run.end_seen is None:
+def _lingers(state: TaskState, lifetimes: Lifetimes) -> float | None:
+    if state.run is None or state.run.end_seen is None:
         return None
-    return lingers_until(known, lifetimes) or known.run.end_seen + lifetimes.linger
+    return lingers_until(state, lifetimes) or state.run.end_seen + lifetimes.linger
 
 
-def _asked_since(known: TaskState, named: float) -> bool:
-    return known.last_read is not None and known.last_read >= named
+def _asked_since(state: TaskState, named: float) -> bool:
+    return state.last_read is not None and state.last_read >= named
 
 
-def _waited_for(known: TaskState, named: float, lifetimes: Lifetimes) -> float:
+def _waited_for(state: TaskState, named: float, lifetimes: Lifetimes) -> float:
     """`ttl` after it was named, or sooner if the API has been asked since then and knows of no such run."""
     by_ttl = named + lifetimes.ttl
-    if not _asked_since(known, named) or known.failure not in (None, ReadFailure.NOT_FOUND):
+    if not _asked_since(state, named) or state.failure not in (None, ReadFailure.NOT_FOUND):
         return by_ttl
-    meant = known.target.expected_start
+    meant = state.target.expected_start
     return min(by_ttl, (named if meant is None else max(named, meant)) + lifetimes.forget_unknown_after)
 
 
 def received(callback: Callback, at: float) -> StateChange:
-    """What a callback that arrived at `at` (Unix seconds) counts for the fleet, whichever run it is of."""
+    """Count a callback that arrived at `at` for the fleet, whichever run it is of."""
     page, app_id = callback.page, callback.target.app_id
-    facts = () if page is None else (PageActionTaken(app_id, page.action, page.reason),)
-    return StateChange(facts=facts, receipts=(CallbackReceipt(callback.keys, at),))
+    events = () if page is None else (PageActionTaken(app_id, page.action, page.reason),)
+    return StateChange(events=events, receipts=(CallbackReceipt(callback.keys, at),))
 
 
-def apply_callback(known: TaskState, callback: Callback, at: float) -> tuple[TaskState, StateChange]:
-    """Take a callback in that arrived at `at` (Unix seconds); a page event is the run's in whose time it happened."""
-    step = received(callback, at)
-    run = None if callback.page is None else _run_of(known, callback.page, at)
+def apply_callback(state: TaskState, callback: Callback, at: float) -> tuple[TaskState, StateChange]:
+    """Take in a callback that arrived at `at`; a page event belongs to the run during which it happened."""
+    change = received(callback, at)
+    run = None if callback.page is None else _run_of(state, callback.page, at)
     if run is None or callback.page is None:
-        return known, step
+        return state, change
     run = replace(run, pages=with_event(run.pages, callback.page))
-    is_current = known.run is not None and known.run.first_seen == run.first_seen
-    after = replace(known, run=run) if is_current else replace(known, pending_run=run)
-    return after, replace(step, runs=(run,))
+    is_current = state.run is not None and state.run.first_seen == run.first_seen
+    after = replace(state, run=run) if is_current else replace(state, pending_run=run)
+    return after, replace(change, runs=(run,))
 
 
-def _run_of(known: TaskState, page: PageEvent, at: float) -> Run | None:
-    """The run that is known, the one to come, or None for one before: that one's events are shown no more."""
-    run = known.run
+def _run_of(state: TaskState, page: PageEvent, at: float) -> Run | None:
+    """The run that the event is of: the current one, the next one, or None for an earlier one."""
+    run = state.run
     if run is None:
-        return known.pending_run or Run(known.target.id, first_seen=at)
-    if known.finished and page.at > _end(run) + WHOLE_SECONDS:
-        return known.pending_run or next_run(run, at)
+        return state.pending_run or Run(state.target.id, first_seen=at)
+    if state.finished and page.at > _end(run) + WHOLE_SECONDS:
+        return state.pending_run or replace(next_run(run, at), previous=replace(run, previous=None))
     before_it = run.start is not None and page.at + WHOLE_SECONDS < run.start
     return None if before_it and run.earlier else run
 
 
 def _end(run: Run) -> float:
     """EndTime; when it was not told, the moment at which the end was seen."""
-    told = run.last.end if run.last else None
-    return (run.end_seen or 0.0) if told is None else told
+    return (run.end_seen or 0.0) if run.end is None else run.end

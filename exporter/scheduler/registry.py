@@ -1,7 +1,7 @@
-"""The tracker: all that is known of every target, and where each change of it goes.
+"""The task registry: the state of every target, and where each change of it goes.
 
-A change goes one way: known -> ledger (what must be counted) -> board (what is shown). Nothing else holds state of a
-task, so what is forgotten here is gone everywhere.
+A change goes one way: state -> store (what must be counted) -> series cache (what is shown). Nothing else holds state
+of a task, so what is forgotten here is gone everywhere. Nothing here waits for the disk: the store queues.
 """
 
 import heapq
@@ -13,10 +13,10 @@ from threading import Lock
 
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import Callback
-from exporter.model.clock import Clock
+from exporter.model.clock import Clock, SteadyClock
 from exporter.model.problem import ProblemThresholds, evaluate
 from exporter.model.read_result import ReadResult
-from exporter.model.run import Run, StateChange
+from exporter.model.run import NO_CHANGE, Run, StateChange
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import (
     NOT_NAMED,
@@ -26,8 +26,8 @@ from exporter.model.task_state import (
     accept,
     apply_callback,
     apply_read,
-    cut_short,
     dismiss,
+    end_drain,
     expire,
     expires_at,
     is_hidden,
@@ -38,23 +38,23 @@ from exporter.model.task_state import (
 )
 from exporter.store.store import Store
 
-AT_A_TIME = 1000
-"""So many targets at most are looked at in one `expire`: a whole fleet that falls due at once must not stop a beat."""
+EXPIRY_BATCH = 1000
+"""Targets that one `expire` looks at: a whole fleet that falls due at once must not hold the lock for long."""
 
 DEFAULT_THRESHOLDS = ProblemThresholds()
 
 MAX_APPS = 500
 """Apps whose counters exist before anything was counted; a list of wrong ids must not make a million series."""
 
-FEW = 100
-"""So many looks that count no more are not worth a sweep."""
+SWEEP_SLACK = 100
+"""So many superseded checks are not worth a sweep."""
 
 
 class TaskRegistry:
-    """What is known of each target. Safe for threads; the lock is held for a fold, never for a write or a call.
+    """The state of each target. Safe for threads: one lock, held for pure functions only.
 
-    `fresh_for` tells how long a read stays fresh at least, in seconds, by the intervals now in force; `named` when a
-    push or a callback last named a target. `changed` is told when a task comes to count as something else.
+    `fresh_for` tells for how many seconds a read stays fresh at least, by the intervals now in force; `named` when a
+    push or a callback last named a target. `changed` is called when a task comes to count as something else.
     """
 
     def __init__(
@@ -68,54 +68,81 @@ class TaskRegistry:
         thresholds: ProblemThresholds = DEFAULT_THRESHOLDS,
         changed: Callable[[TaskState, TaskState, float], None] = lambda _before, _after, _at: None,
     ) -> None:
-        self.lifetimes = lifetimes
-        self.thresholds = thresholds
+        self._lifetimes = lifetimes
+        self._thresholds = thresholds
         self._fresh_for = fresh_for
         self._named = named
         self._changed = changed
-        self._ledger = store
-        self._clock = clock
+        self._store = store
+        self._clock = SteadyClock(clock)
         self._lock = Lock()
-        self._known: dict[TargetId, TaskState] = {}
+        self._states: dict[TargetId, TaskState] = {}
         self._apps: Counter[str] = Counter()  # how many tracked targets each app has
         self._counted_apps: set[str] = set()
         self._apps_without_target = False
         self._configured_apps: frozenset[str] = frozenset()
-        self._expiries: list[tuple[float, TargetId]] = []
-        self._looks_at: dict[TargetId, float] = {}
+        self._checks: list[tuple[float, TargetId]] = []
+        self._check_at: dict[TargetId, float] = {}
         self._forgotten: set[TargetId] = set()
         self._expired_listings: set[TargetId] = set()
-        self._board: SeriesCache | None = None
+        self._series_cache: SeriesCache | None = None
 
-    def attach(self, board: SeriesCache) -> None:
-        """Show what is known, and every change of it, on `board`."""
-        self._board = board
+    def __len__(self) -> int:
+        """Number of tracked targets, those without series included."""
+        return len(self._states)
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """How long things are kept and waited for."""
+        return self._lifetimes
+
+    def attach(self, series_cache: SeriesCache) -> None:
+        """Show every state, and every change of it, in `series_cache`."""
+        self._series_cache = series_cache
 
     def get(self, target: TargetId) -> TaskState | None:
-        """What is known of a target, None when it is not tracked."""
-        return self._known.get(target)
+        """The state of a target, None when it is not tracked. Takes no lock."""
+        return self._states.get(target)
 
     def all(self) -> list[TaskState]:
-        """What is known of every target."""
+        """The state of every target."""
         with self._lock:
-            return list(self._known.values())
+            return list(self._states.values())
+
+    @property
+    def thresholds(self) -> ProblemThresholds:
+        """From when on something counts as a problem."""
+        return self._thresholds
+
+    def reconfigure(self, lifetimes: Lifetimes, thresholds: ProblemThresholds = DEFAULT_THRESHOLDS) -> None:
+        """Apply other lifetimes and thresholds to every target at once, stopped ones included."""
+        if (lifetimes, thresholds) == (self._lifetimes, self._thresholds):
+            return
+        now = self._clock.unix()
+        self._lifetimes, self._thresholds = lifetimes, thresholds
+        for state in self.all():
+            with self._lock:
+                if (current := self._states.get(state.target.id)) is not None:
+                    self._settle(state.target.id, current, now)
 
     def replace_targets(self, targets: Mapping[TargetId, Target], remembered: Mapping[TargetId, Run]) -> None:
-        """Take over a new list: add, change, and let go. `remembered` are the ledger's latest runs."""
-        gone = [known.target.id for known in self.all() if known.target.id not in targets]
+        """Track these targets and release all others. `remembered` are the latest runs in the store."""
+        gone = [state.target.id for state in self.all() if state.target.id not in targets]
         self.change_targets(targets, gone, remembered)
 
     def change_targets(
         self, listed: Mapping[TargetId, Target], gone: Iterable[TargetId], remembered: Mapping[TargetId, Run]
     ) -> None:
-        """The same where all other targets stay as they are."""
+        """Track the `listed` targets and release those that are `gone`; all others stay as they are."""
         now = self._clock.unix()
+        for released in gone:
+            with self._lock:
+                if (state := self._states.get(released)) is not None:
+                    self._settle(released, release(state, now, self._lifetimes), now)
+        for target in listed.values():
+            with self._lock:
+                self._track(target, remembered.get(target.id), now)
         with self._lock:
-            for target in gone:
-                if (known := self._known.get(target)) is not None:
-                    self._settle(target, release(known, now, self.lifetimes), now)
-            for target in listed:
-                self._list(listed[target], remembered.get(target), now)
             self._close_apps()
 
     def open_apps(self, configured: Iterable[str]) -> None:
@@ -123,179 +150,175 @@ class TaskRegistry:
         with self._lock:
             self._configured_apps = frozenset(configured)
             for app_id in self._configured_apps:
-                self._ledger.open_app(app_id)
+                self._store.open_app(app_id)
 
-    def _count_app(self, app_id: str, change: int) -> None:
-        """Count a target that comes or goes; the app's counters exist from its first one on."""
-        if not self._apps[app_id] and len(self._apps) < MAX_APPS:
-            self._ledger.open_app(app_id)
-        self._apps[app_id] += change
-        if not self._apps[app_id]:
-            del self._apps[app_id]
-            self._apps_without_target = True
-
-    def _record(self, change: StateChange) -> None:
-        self._counted_apps.update(fact.app_id for fact in change.facts)  # some are not yet committed
-        self._ledger.record(change)
-
-    def _close_apps(self) -> None:
-        """Drop the series of apps that have no target any more, unless they have counted something."""
-        if self._apps_without_target:
-            self._apps_without_target = False
-            self._ledger.close_apps(self._configured_apps.union(self._apps, self._counted_apps))
-            if self._board is not None:
-                self._board.close_apps({series.app_id for series in self._ledger.counters()})
-
-    def apply_read(self, reading: ReadResult) -> TaskState | None:
-        """Take a read in; None when its target is tracked no more, be it by this very read."""
+    def apply_read(self, result: ReadResult) -> TaskState | None:
+        """Take in a read; None when its target is tracked no more."""
         with self._lock:
-            known = self._known.get(reading.target)
-            if known is None:
+            state = self._states.get(result.target)
+            if state is None:
                 return None
-            learnt, step = apply_read(known, reading)
-            self._record(step)
-            self._settle(reading.target, learnt, self._clock.unix())
-            return self._known.get(reading.target)
+            state, change = apply_read(state, result)
+            self._record(change)
+            self._settle(result.target, state, self._clock.unix())
+            return self._states.get(result.target)
 
     def apply_callback(self, callback: Callback) -> TaskState | None:
-        """Take a callback in; None when its target is tracked no more. Written or not, it is in the ledger then."""
+        """Take in a callback; None when its target is not tracked. It is in the store's queue in any case."""
         now = self._clock.unix()
         with self._lock:
-            known = self._known.get(callback.target)
-            if known is None:
+            state = self._states.get(callback.target)
+            if state is None:
                 self._record(received(callback, now))
             else:
-                known, step = apply_callback(known, callback, now)
-                self._record(step)
-                self._settle(callback.target, known, now)
-                known = self._known.get(callback.target)
-        return known
+                state, change = apply_callback(state, callback, now)
+                self._record(change)
+                self._settle(callback.target, state, now)
+                state = self._states.get(callback.target)
+        return state
 
     def expire(self) -> list[TargetId]:
-        """Apply what has fallen due with time alone; returns the targets forgotten since it was last asked."""
+        """Apply what has fallen due with time alone; returns the targets forgotten since the last call."""
         now = self._clock.unix()
         with self._lock:
-            for _ in range(AT_A_TIME):
-                if not self._expiries or self._expiries[0][0] > now:
+            for _ in range(EXPIRY_BATCH):
+                if not self._checks or self._checks[0][0] > now:
                     break
-                moment, target = heapq.heappop(self._expiries)
-                if self._looks_at.get(target) == moment:
-                    del self._looks_at[target]
-                    self._settle(target, self._known[target], now)
-            self._sweep_looks()
+                moment, target = heapq.heappop(self._checks)
+                if self._check_at.get(target) == moment:
+                    del self._check_at[target]
+                    self._settle(target, self._states[target], now)
+            self._sweep_checks()
             self._close_apps()
             forgotten = list(self._forgotten)
             self._forgotten.clear()
         return forgotten
 
     def expired_listings(self) -> list[TargetId]:
-        """The targets whose listing has ended by itself; they are tracked until a list without them comes."""
+        """Targets whose listing by push or callback has ended by itself; tracked until a list without them comes."""
         now = self._clock.unix()
         with self._lock:
-            for target in tuple(self._expired_listings):  # a push may have named it since that was noted
-                self._settle(target, self._known[target], now)
+            for target in tuple(self._expired_listings):  # a push may have named it since then
+                self._settle(target, self._states[target], now)
             return list(self._expired_listings)
 
     def resume_drains(self, until: Mapping[TargetId, float]) -> None:
         """Go on with drains that an earlier process began, each until its moment (Unix seconds)."""
         now = self._clock.unix()
-        with self._lock:
-            for target, moment in until.items():
-                if (known := self._known.get(target)) is not None:
-                    self._settle(target, replace(known, drain_until=moment), now)
+        for target, moment in until.items():
+            with self._lock:
+                if (state := self._states.get(target)) is not None:
+                    self._settle(target, replace(state, drain_until=moment), now)
 
-    def cut_short(self, target: TargetId) -> None:
-        """Let a target that is being drained go at once."""
+    def end_drain(self, target: TargetId) -> bool:
+        """Forget a target that is being drained at once; False when it is not being drained."""
         now = self._clock.unix()
         with self._lock:
-            if (known := self._known.get(target)) is not None:
-                self._settle(target, cut_short(known, now), now)
+            state = self._states.get(target)
+            if state is None or state.drain_until is None:
+                return False
+            self._settle(target, end_drain(state, now), now)
+        return True
 
     def dismiss(self, target: TargetId) -> bool:
         """Remove a stopped or dark task by hand, until it runs again; False when the target is not tracked."""
         now = self._clock.unix()
         with self._lock:
-            state = self._known.get(target)
+            state = self._states.get(target)
             if state is not None:
-                self._settle(target, dismiss(state, now, self.lifetimes), now)
-        self._ledger.flush()
+                self._settle(target, dismiss(state, now, self._lifetimes), now)
         return state is not None
 
-    def __len__(self) -> int:
-        """How many targets are tracked, those without series included."""
-        return len(self._known)
+    def _count_app(self, app_id: str, change: int) -> None:
+        """Count a target that comes or goes; the app's counters exist from its first one on."""
+        if not self._apps[app_id] and len(self._apps) < MAX_APPS:
+            self._store.open_app(app_id)
+        self._apps[app_id] += change
+        if not self._apps[app_id]:
+            del self._apps[app_id]
+            self._apps_without_target = True
 
-    def _list(self, target: Target, remembered: Run | None, now: float) -> None:
-        before = self._known.get(target.id)
+    def _record(self, change: StateChange) -> None:
+        self._counted_apps.update(event.app_id for event in change.events)  # some are not yet committed
+        self._store.record(change)
+
+    def _close_apps(self) -> None:
+        """Drop the series of apps that have no target any more, unless they have counted something."""
+        if self._apps_without_target:
+            self._apps_without_target = False
+            self._store.close_apps(self._configured_apps.union(self._apps, self._counted_apps))
+            if self._series_cache is not None:
+                self._series_cache.close_apps({series.app_id for series in self._store.counters()})
+
+    def _track(self, target: Target, remembered: Run | None, now: float) -> None:
+        before = self._states.get(target.id)
         if before is None:
             self._settle(target.id, accept(target, remembered, now), now)
         elif before.target != target or before.drain_until is not None:
             self._settle(target.id, retarget(before, target), now)
 
-    def _settle(self, target: TargetId, known: TaskState | None, now: float) -> None:
-        """Apply what is due, keep what is left, show it, and note when to look again."""
-        step = StateChange()
-        problems_change: float | None = None
-        if known is not None:
-            # Asked anew each time: when the fleet grows, the intervals stretch, and nothing is stale for that alone.
-            fresh_for, named = self._fresh_for(known), self._named(target)
-            if (known.fresh_for, known.named) != (fresh_for, named):
-                known = replace(known, fresh_for=fresh_for, named=named)
-            # Before time has its say too: a class that is dark decides how long the task is kept.
-            evaluated, problems_change = self._with_problems(known, now)
-            known, step = expire(evaluated, now, self.lifetimes)
-            if known is not None and known is not evaluated:
-                known, problems_change = self._with_problems(known, now)
-        self._record(step)
+    def _settle(self, target: TargetId, state: TaskState, now: float) -> None:
+        """Apply what is due, keep and show what is left, and note when to check again."""
+        # Asked anew each time: when the fleet grows, the intervals stretch, and no task is stale for that alone.
+        fresh_for, named = self._fresh_for(state), self._named(target)
+        if (state.fresh_for, state.named) != (fresh_for, named):
+            state = replace(state, fresh_for=fresh_for, named=named)
+        # Before time has its say too: a class that is dark decides how long the task is kept.
+        evaluated, problems_change = self._with_problems(state, now)
+        left, change = expire(evaluated, now, self._lifetimes)
+        if change is not NO_CHANGE:
+            self._record(change)
         self._expired_listings.discard(target)
-        if known is None:
-            if self._known.pop(target, None) is not None:
+        if left is None:
+            if self._states.pop(target, None) is not None:
                 self._count_app(target.app_id, -1)
-            self._looks_at.pop(target, None)
+            self._check_at.pop(target, None)
             self._forgotten.add(target)
         else:
-            before = self._known.get(target)
-            if before is not None and before.display_status is not known.display_status:
-                self._changed(before, known, now)
+            if left is not evaluated:
+                left, problems_change = self._with_problems(left, now)
+            before = self._states.get(target)
+            if before is not None and before.display_status is not left.display_status:
+                self._changed(before, left, now)
             if before is None:
                 self._count_app(target.app_id, 1)
-            self._known[target] = known
+            self._states[target] = left
             self._forgotten.discard(target)
-            self._look_again(target, expires_at(known, now, self.lifetimes))
-            self._look_again(target, problems_change)
-            self._check_listing(target, known, now)
-        self._show(target, known, now)
-
-    def _check_listing(self, target: TargetId, known: TaskState, now: float) -> None:
-        lapse = listing_expires_at(known, self.lifetimes)
-        if lapse is not None and lapse <= now:
-            self._expired_listings.add(target)
-        else:
-            self._look_again(target, lapse)
+            self._check_again(target, expires_at(left, now, self._lifetimes))
+            self._check_again(target, problems_change)
+            self._check_listing(target, left, now)
+        self._show(target, left, now)
 
     def _with_problems(self, state: TaskState, now: float) -> tuple[TaskState, float | None]:
         """The state with the problems that it has now, and when time alone changes them."""
-        problems, change = evaluate(state, now, self.thresholds)
-        if state.dismissed or is_hidden(state, now, self.lifetimes):
+        problems, change = evaluate(state, now, self._thresholds)
+        if state.dismissed or is_hidden(state, now, self._lifetimes):
             problems = ()
         return state if problems == state.problems else replace(state, problems=problems), change
 
-    def _look_again(self, target: TargetId, moment: float | None) -> None:
-        """Note the moment, unless an earlier look is noted already: that one will note the next."""
-        if moment is not None and moment < self._looks_at.get(target, math.inf):
-            self._looks_at[target] = moment
-            heapq.heappush(self._expiries, (moment, target))
-
-    def _sweep_looks(self) -> None:
-        """Drop the looks that an earlier one has taken the place of, before they are more than those that count."""
-        if len(self._expiries) > 2 * len(self._looks_at) + FEW:
-            self._expiries = [(moment, target) for target, moment in self._looks_at.items()]
-            heapq.heapify(self._expiries)
-
-    def _show(self, target: TargetId, known: TaskState | None, now: float) -> None:
-        if self._board is None:
-            return
-        if known is None or is_hidden(known, now, self.lifetimes):
-            self._board.hide(target)
+    def _check_listing(self, target: TargetId, state: TaskState, now: float) -> None:
+        moment = listing_expires_at(state, self._lifetimes)
+        if moment is not None and moment <= now:
+            self._expired_listings.add(target)
         else:
-            self._board.show(known)
+            self._check_again(target, moment)
+
+    def _check_again(self, target: TargetId, moment: float | None) -> None:
+        """Note the moment, unless an earlier check is noted: that one will note the next."""
+        if moment is not None and moment < self._check_at.get(target, math.inf):
+            self._check_at[target] = moment
+            heapq.heappush(self._checks, (moment, target))
+
+    def _sweep_checks(self) -> None:
+        """Drop checks that an earlier one has replaced, before they outnumber the others."""
+        if len(self._checks) > 2 * len(self._check_at) + SWEEP_SLACK:
+            self._checks = [(moment, target) for target, moment in self._check_at.items()]
+            heapq.heapify(self._checks)
+
+    def _show(self, target: TargetId, state: TaskState | None, now: float) -> None:
+        if self._series_cache is None:
+            return
+        if state is None or is_hidden(state, now, self._lifetimes):
+            self._series_cache.hide(target)
+        else:
+            self._series_cache.show(state)

@@ -172,8 +172,7 @@ class Exporter:
         secrets = parts.kept.plan(config)
         door = self._door.plan(callback_address(config))
         # From here on nothing can fail.
-        parts.registry.lifetimes = lifetimes(config)
-        parts.registry.thresholds = problem_thresholds(config)
+        parts.registry.reconfigure(lifetimes(config), problem_thresholds(config))
         parts.store.labels_of = info_labels_of(config, parts.registry.get)
         parts.desks.swap(config, plans)
         if shown(config) != shown(self.config):

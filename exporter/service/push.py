@@ -63,14 +63,14 @@ class PushApi:
 
         StateError: it stays.
         """
-        if not self._carry_out(lambda _: self._kept.without([target])):
-            return False
+        listed = self._carry_out(lambda _: self._kept.without([target]))
         if now:
-            self._tracker.cut_short(target)
+            drained = self._tracker.end_drain(target)
             self._drains.keep({target: self._tracker.get(target)})
-        else:
+            return drained or listed
+        if listed:
             self._tracker.dismiss(target)  # a person says so: not even a dark class is shown any longer
-        return True
+        return listed
 
     def sweep(self) -> None:
         """Let go of the targets whose listing has ended by itself; what cannot be written is tried again next time."""

@@ -8,7 +8,8 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple, cast
 
 import sqlalchemy as sa
 import structlog
@@ -116,6 +117,9 @@ def run_to_row(run: Run, labels: Mapping[str, str] = NO_LABELS) -> dict[str, Any
         "page_reschedules": run.pages.reschedules,
         "page_latest": _page_events_text(run.pages),
         "labels": json.dumps(dict(labels)) if labels and run.end_seen is not None else None,
+        "earlier_ends": " ".join(map(repr, run.earlier_ends)) or None,
+        "abandoned": run.abandoned or None,
+        "previous": json.dumps(run_to_row(run.previous)) if run.previous else None,
     }
 
 
@@ -131,7 +135,14 @@ def run_from_row(row: sa.Row[Any]) -> Run:
         last=_task(row.last) if row.last else None,
         earlier=tuple(map(float, row.earlier.split())),
         pages=_pages(row),
+        earlier_ends=tuple(map(float, (row.earlier_ends or "").split())),
+        abandoned=bool(row.abandoned),
+        previous=_previous(row.previous),
     )
+
+
+def _previous(text: str | None) -> Run | None:
+    return run_from_row(cast("sa.Row[Any]", SimpleNamespace(**json.loads(text)))) if text else None
 
 
 def labels_from_row(row: sa.Row[Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Float, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, Integer, String, Table, Text
 from sqlalchemy.engine import Connection
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ RUNS = Table(
     Column("page_reschedules", Integer, nullable=False, server_default="0"),
     Column("page_latest", Text),  # the latest page event of each kind as JSON: [[action, reason, time], ...]
     Column("labels", Text),  # once it has ended: its target's info labels then, a JSON object of texts
+    Column("earlier_ends", Text),  # EndTimes of the target's earlier runs, separated by spaces
+    Column("abandoned", Boolean),  # true once it was counted as an end unseen
+    Column("previous", Text),  # the run before it as JSON, while that one is not counted yet
     sa.Index("runs_by_end", "end_seen"),
 )
 
@@ -100,6 +103,9 @@ ADDED_COLUMNS = (
     RUNS.c.page_reschedules,
     RUNS.c.page_latest,
     RUNS.c.labels,
+    RUNS.c.earlier_ends,
+    RUNS.c.abandoned,
+    RUNS.c.previous,
 )
 """What a state of schema 1 may lack; opening it adds them."""
 

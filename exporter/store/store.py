@@ -105,7 +105,7 @@ class _Batch:
         """Add a change; of a run the later version stays."""
         for run in change.runs:
             self.runs[run.target, run.first_seen] = run, labels_of(run.target) if run.end_seen is not None else {}
-        for event in change.facts:
+        for event in change.events:
             for series, amount in increments(event):
                 self.raised[series] += amount
         self.receipts.update((key, receipt.at) for receipt in change.receipts for key in receipt.keys)

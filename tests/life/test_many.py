@@ -9,7 +9,7 @@ from exporter.enums import CallbackOutcome, Source, Status, StopReason
 from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.scheduler.registry import FEW
+from exporter.scheduler.registry import SWEEP_SLACK
 from exporter.simulator.lifecycle import Ending, RunPlan, callback_events
 from tests.support.state import open_store
 
@@ -74,8 +74,8 @@ def left(whole: "Whole") -> dict[str, int]:
     board, registry, lap = exporter._parts.board, exporter._parts.registry, poller._round
     return {
         "known": len(registry),
-        "expiries": max(0, len(registry._expiries) - FEW),
-        "looks": len(registry._looks_at),
+        "expiries": max(0, len(registry._checks) - SWEEP_SLACK),
+        "looks": len(registry._check_at),
         "forgotten": len(registry._forgotten),
         "texts": len(board._rendered) + len(board._texts),
         "places": len(board._counted),

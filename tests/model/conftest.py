@@ -4,7 +4,7 @@ import pytest
 
 from exporter.errors import NotFound, ReadError
 from exporter.model.read_result import ReadResult
-from exporter.model.run import Run, StateChange, advance
+from exporter.model.run import Run, StateChange
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import TaskState, apply_read
@@ -31,14 +31,12 @@ def live_through(read: Read) -> Live:
     """Read tasks one after the other, 10 s apart from second 1000: the last run, and all that the reads changed."""
 
     def live(*tasks: Task, run: Run | None = None, at: float = 1000.0) -> tuple[Run, StateChange]:
-        steps = []
+        state, change = TaskState(Target(TARGET, "default"), run=run), StateChange()
         for number, task in enumerate(tasks):
-            run, step = advance(run, read(at + 10 * number, task), task)
-            steps.append(step)
-        assert run is not None
-        return run, StateChange(
-            tuple(run for step in steps for run in step.runs), tuple(fact for step in steps for fact in step.facts)
-        )
+            state, more = apply_read(state, read(at + 10 * number, task))
+            change += more
+        assert state.run is not None
+        return state.run, change
 
     return live
 

@@ -69,7 +69,7 @@ def test_an_event_that_is_about_no_page_changes_nothing_that_is_known(known: Kno
     """It is remembered, so that its copies are duplicates; only a read says in which state the task is."""
     before = known(ON)
     after, step = apply_callback(before, Callback(TARGET.id, "evt-1", "sig-1", T), T)
-    assert (after, step.runs, step.facts, bool(step)) == (before, (), (), True)
+    assert (after, step.runs, step.events, bool(step)) == (before, (), (), True)
 
 
 @pytest.mark.parametrize("outcomes", [(COMING,), (COMING, ON), (ON,), (ON, TimedOut("late")), (ON, None)])
@@ -83,7 +83,7 @@ def test_an_event_before_the_first_read_is_the_coming_run_s(known: Knowing) -> N
     """It shows at once, makes no run that could be lost or drained, and the run that is then read has it."""
     early = listen(UNREAD, event(T - 1))
     assert (shown(early), early.display_status, early.live, early.run) == ((1, 0), DisplayStatus.UNREAD, False, None)
-    assert release(early, T, WAITS) is None
+    assert expire(release(early, T, WAITS), T, WAITS) == (None, StateChange())
     unknown = known(None, begin=early)
     assert expire(unknown, T + 500, WAITS)[1] == StateChange()
     assert shown(known(ON, begin=unknown, at=T + 600)) == (1, 0)
@@ -117,7 +117,7 @@ def test_a_late_event_of_the_run_before_is_shown_nowhere(known: Knowing) -> None
     """The fleet counts it; the run that is on has not met it."""
     again = known(ON, OVER, ON_AGAIN)
     after, step = apply_callback(again, event(T + 4), T + 80)
-    assert (after, step.runs, len(step.facts)) == (again, (), 1)
+    assert (after, step.runs, len(step.events)) == (again, (), 1)
     assert shown(listen(again, event(T + 59.5))) == (1, 0)
 
 
@@ -142,7 +142,7 @@ def test_an_announced_run_outlives_the_process() -> None:
     assert told.pending_run == announced
     assert announced.first_seen > over.first_seen
     again = accept(TARGET, announced, T + 100)
-    assert (shown(again), again.display_status) == ((1, 0), DisplayStatus.UNREAD)
+    assert (again.run, again.pending_run, again.display_status) == (over, announced, DisplayStatus.ENDED)
 
 
 @pytest.mark.parametrize("said", [OVER, ON_AGAIN], ids=["the run before", "the new run"])
@@ -152,13 +152,22 @@ def test_a_restart_before_the_new_run_is_read_counts_nothing_twice(said: Task) -
     _, step = apply_callback(accept(TARGET, over, T + 20), event(T + 61), T + 62)
     begun = accept(TARGET, step.runs[0], T + 100)
     after, step = apply_read(begun, ReadResult(TARGET.id, T + 110, T + 110, 0.1, said))
-    assert [fact for fact in step.facts if isinstance(fact, RunStopped)] == []
-    assert after.pending_run is None
+    assert [fact for fact in step.events if isinstance(fact, RunStopped)] == []
+    assert (after.pending_run is None) == (said is ON_AGAIN)
     assert after.run is not None
     assert after.run.counted == (said is OVER)
+
+
+def test_a_failure_without_times_is_counted_once_over_a_callback_and_a_restart(known: Knowing) -> None:
+    failure = Task(Status.FAILED, stop_reason=StopReason.START_TASK_FAILED)
+    _, step = apply_callback(known(failure), event(T + 61), T + 62)
+    after, step = apply_read(
+        accept(TARGET, step.runs[0], T + 100), ReadResult(TARGET.id, T + 110, T + 110, 0.1, failure)
+    )
+    assert (step, after.run is not None) == (StateChange(), True)
 
 
 def test_a_target_that_is_tracked_no_more_counts_for_the_fleet() -> None:
     """Nothing of a run is known, and nothing is lost."""
     step = received(event(T), T)
-    assert (step.runs, len(step.facts), len(step.receipts)) == ((), 1, 1)
+    assert (step.runs, len(step.events), len(step.receipts)) == ((), 1, 1)

@@ -26,7 +26,6 @@ LOST = (RunStopped("app", StopReason.LOST),)
 @pytest.mark.parametrize(
     ("outcomes", "drained"),
     [((), False), ((None,), False), ((TimedOut("late"),), False), ((ON,), True), ((ON, None), True), ((OVER,), False)],
-    ids=str,
 )
 def test_only_a_live_run_is_drained(
     known: Knowing,
@@ -34,27 +33,26 @@ def test_only_a_live_run_is_drained(
     drained: bool,  # noqa: FBT001 - a row of a table
 ) -> None:
     """What no source lists any more goes at once, but for a run that was last seen live."""
-    assert drained == (release(known(*outcomes), T, WAITS) is not None)
+    left, _ = expire(release(known(*outcomes), T, WAITS), T, WAITS)
+    assert drained == (left is not None)
 
 
 def test_a_drain_ends(known: Knowing) -> None:
     """A run that is still live when its drain is over is let go, and its end counts as unseen, once."""
     draining = release(known(ON), T, WAITS)
-    assert draining is not None
     now = known(ON, begin=draining, at=T + 1790)
     at = T + WAITS.drain
     assert (now, StateChange()) == expire(now, math.nextafter(at, 0), WAITS)
     assert at == expires_at(now, T + 1795, WAITS)
     gone, step = expire(now, at, WAITS)
-    assert (None, (EndUnseen("app"),)) == (gone, step.facts)
+    assert (None, (EndUnseen("app"),)) == (gone, step.events)
     (run,) = step.runs
-    assert release(accept(TARGET, run, at), at, WAITS) is None
+    assert expire(release(accept(TARGET, run, at), at, WAITS), at, WAITS) == (None, StateChange())
 
 
 def test_a_drain_is_not_begun_twice(known: Knowing) -> None:
     """Another load of the lists without the target prolongs nothing, and takes nothing that lingers."""
     draining = release(known(ON), T, WAITS)
-    assert draining is not None
     assert draining == release(draining, T + 600, WAITS)
     over = known(OVER, begin=draining, at=T + 700)
     assert over == release(over, T + 800, WAITS)
@@ -64,7 +62,6 @@ def test_a_drain_is_not_begun_twice(known: Knowing) -> None:
 def test_a_drained_run_lingers(known: Knowing, end_seen: float, until: float) -> None:
     """The end of a drained run is shown for `linger`, but not beyond the drain; then it is forgotten uncounted."""
     draining = release(known(ON), T, WAITS)
-    assert draining is not None
     over = known(OVER, begin=draining, at=end_seen)
     assert (over, StateChange()) == expire(over, math.nextafter(until, 0), WAITS)
     assert until == expires_at(over, end_seen, WAITS)
@@ -74,14 +71,12 @@ def test_a_drained_run_lingers(known: Knowing, end_seen: float, until: float) ->
 def test_a_drained_run_that_is_lost_is_forgotten(known: Knowing) -> None:
     """Nothing is left to show and nothing to wait for; it counts as Lost and not as unseen too."""
     draining = release(known(ON, None), T + 10, WAITS)
-    assert draining is not None
     gone, step = expire(draining, T + 130, WAITS)
-    assert (gone, step.facts) == (None, LOST)
+    assert (gone, step.events) == (None, LOST)
 
 
 def test_a_target_that_is_listed_again_stays(known: Knowing) -> None:
     """A new listing ends the drain and brings its labels; what was read stays."""
     draining = release(known(ON), T, WAITS)
-    assert draining is not None
     listed = replace(TARGET, labels={"team": "edu"})
     assert replace(known(ON), target=listed) == retarget(draining, listed)

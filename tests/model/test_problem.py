@@ -225,7 +225,11 @@ QUIET: dict[str, tuple[Target, Sequence[Told], float]] = {
     ),
     "refreshes of a page whose task has ended": (
         PLAIN,
-        [(NOW, RUNNING), *(page(REFRESH, NOW + at) for at in (1, 2, 3)), (NOW + 9, stopped(NOW + 8, None))],
+        [
+            (NOW, RUNNING),
+            *(page(REFRESH, NOW + at) for at in (1, 2, 3)),
+            (NOW + 9, stopped(NOW + 8, None, start=NOW + 1)),
+        ],
         NOW + 10,
     ),
     "a read that failed once": (PLAIN, [(NOW, RUNNING), (NOW + 30, SLOW)], NOW + 31),

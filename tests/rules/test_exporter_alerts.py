@@ -189,7 +189,7 @@ def test_an_api_that_failed_last_thing_at_night(scene: Scene) -> None:
     scene.vendor.failing = True
     scene.passes(minutes=1)
     scene.drop(*targets)
-    scene.whole.exporter._parts.registry.cut_short(targets[0])
+    scene.whole.exporter._parts.registry.end_drain(targets[0])
     scene.passes(minutes=20)
     scene.asks("webcast_api_up", ({"__name__": "webcast_api_up", **ACCOUNT, **scraped_from(POD)}, 0))
     scene.expects()

@@ -295,13 +295,13 @@ def test_the_heap_of_looks_does_not_grow_with_the_reads(office: Office) -> None:
         for known in office.registry.all():
             office.read(target=known.target.id)
         office.after(30)
-    assert len(office.registry._expiries) <= 20
-    assert len(office.registry._looks_at) == 10
+    assert len(office.registry._checks) <= 20
+    assert len(office.registry._check_at) == 10
 
 
 def test_a_fleet_that_falls_due_at_once_is_applied_in_parts(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that one beat is not held up; the next ones do the rest."""
-    monkeypatch.setattr(tracker_module, "AT_A_TIME", 4)
+    monkeypatch.setattr(tracker_module, "EXPIRY_BATCH", 4)
     office.lists(10)
     for known in office.registry.all():
         office.read(target=known.target.id)
@@ -343,7 +343,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch, office: Office) -> dict[TargetId, fl
     """When a push last named a target, for the tracker to ask."""
     renewed: dict[TargetId, float] = {}
     monkeypatch.setattr(office.registry, "_named", lambda target: Named(by_push=renewed.get(target)))
-    office.registry.lifetimes = replace(LIFETIMES, ttl=3600.0, forget_unknown_after=600.0)
+    office.registry.reconfigure(replace(LIFETIMES, ttl=3600.0, forget_unknown_after=600.0))
     return renewed
 
 
@@ -391,16 +391,16 @@ def test_a_read_brings_the_lapse_nearer(office: Office, pushed: dict[TargetId, f
     assert office.registry.expired_listings() == [ID]
 
 
-def test_a_drain_can_be_cut_short(office: Office) -> None:
+def test_a_drain_can_be_end_drain(office: Office) -> None:
     """The run's end is then unseen, and counted so; what is listed, or not tracked, stays as it is."""
     office.lists(2)
     office.read()
-    office.registry.cut_short(ID)
+    office.registry.end_drain(ID)
     assert office.display_status() is DisplayStatus.RUNNING
     office.lists(0)
-    office.registry.cut_short(ID)
+    office.registry.end_drain(ID)
     assert (office.display_status(), len(office.registry), office.total(Total.RUN_ENDS_UNSEEN)) == (None, 0, 1.0)
-    office.registry.cut_short(ID)
+    office.registry.end_drain(ID)
     assert office.total(Total.RUN_ENDS_UNSEEN) == 1.0
 
 

@@ -14,7 +14,7 @@ from exporter.errors import NotFound, ReadError, TimedOut
 from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
-from exporter.model.task_state import Lifetimes, TaskState, accept, apply_read, expire, release
+from exporter.model.task_state import MAX_STALE_ANSWERS, Lifetimes, TaskState, accept, apply_read, expire, release
 from exporter.store.counters import Series, Total
 from tests.support.state import kill, open_store, set_broken
 
@@ -36,17 +36,20 @@ class Truth:
     entered: set[tuple[Life, Status]] = field(default_factory=set)
     current: dict[TargetId, float] = field(default_factory=dict)
     followed: set[TargetId] = field(default_factory=set)
+    abandoned: set[Life] = field(default_factory=set)
 
     def copy(self) -> "Truth":
         """The same, apart."""
-        return Truth(set(self.stopped), set(self.entered), dict(self.current), set(self.followed))
+        return Truth(set(self.stopped), set(self.entered), dict(self.current), set(self.followed), set(self.abandoned))
 
     def saw(self, target: TargetId, start: float, status: Status) -> None:
-        """A read said so."""
-        if self.current.get(target, start) != start:
-            self.stopped.add((target, self.current[target]))
+        """A read said so; a late one tells at most the end of a life before."""
         if status.stopped:
             self.stopped.add((target, start))
+        if start < self.current.get(target, start):
+            return
+        if start > self.current.get(target, start):
+            self.lose(target)
         self.entered.add(((target, start), status))
         self.current[target] = start
         self.followed.add(target)
@@ -54,7 +57,18 @@ class Truth:
     def gave_up(self, target: TargetId) -> None:
         """The API has not known it for too long."""
         if target in self.followed:
-            self.stopped.add((target, self.current[target]))
+            self.lose(target)
+
+    def lose(self, target: TargetId) -> None:
+        """The current life ends unseen; one that was abandoned is counted as that."""
+        if (life := (target, self.current[target])) not in self.abandoned:
+            self.stopped.add(life)
+
+    def abandon(self, target: TargetId) -> None:
+        """Its end is looked for no more."""
+        if target in self.followed and (life := (target, self.current[target])) not in self.stopped:
+            self.abandoned.add(life)
+        self.followed.discard(target)
 
 
 class Story(RuleBasedStateMachine):
@@ -89,7 +103,7 @@ class Story(RuleBasedStateMachine):
         target = known.target
         self.known[target.id] = after or accept(target, self.store.latest_runs([target.id]).get(target.id), self.now)
         if after is None:
-            self.truth.followed.discard(target.id)
+            self.truth.abandon(target.id)
 
     def read(self, target: TargetId, outcome: Task | ReadError) -> None:
         """One call and what comes of it."""
@@ -113,7 +127,8 @@ class Story(RuleBasedStateMachine):
     def a_read_succeeds(self, of: Target, back: int, status: Status) -> None:
         """Mostly it tells of the latest life; a late answer tells of one before."""
         lives = self.lives[of.id]
-        start = lives[max(0, len(lives) - 1 - back)]
+        late_again = self.known[of.id].stale_answers >= MAX_STALE_ANSWERS - 1  # as often as that it would be believed
+        start = lives[max(0, len(lives) - 1 - (0 if late_again else back))]
         reason = StopReason.STOP_BY_API if status.stopped else None
         self.truth.saw(of.id, start, status)
         self.read(of.id, Task(status, start=start, end=start + 1 if status.stopped else None, stop_reason=reason))
@@ -136,9 +151,8 @@ class Story(RuleBasedStateMachine):
     def no_source_lists_it(self, of: Target) -> None:
         """It is drained and let go, and then listed again."""
         left = release(self.known[of.id], self.now, WAITS)
-        if left is not None:
-            self.now += WAITS.drain
-            self.settle(left)
+        self.now += WAITS.drain
+        self.settle(left)
 
     @rule()
     def the_disk_breaks_or_heals(self) -> None:
@@ -177,7 +191,9 @@ class Story(RuleBasedStateMachine):
             assert self.broken
             return
         self.written = self.truth.copy()
-        assert len(self.truth.stopped) == self.total(Total.RUN_STOPS)
+        runs = [known.run for known in self.known.values() if known.run is not None]
+        may_still_be_told = sum(run.previous is not None for run in runs)
+        assert len(self.truth.stopped) - may_still_be_told == self.total(Total.RUN_STOPS)
         assert len(self.truth.entered) >= self.total(Total.RUN_TRANSITIONS)
 
     def total(self, total: Total) -> float:
