@@ -88,6 +88,6 @@ def pooled_engine(url: URL) -> Engine:
 
 def connection_arguments(url: URL) -> dict[str, Any]:
     """Libpq's parameters for a state URL."""
-    given = dict(url.get_dialect()().create_connect_args(url)[1])
-    options = f"{SERVER_OPTIONS} {given.pop('options', '')}".strip()
-    return {**TIMEOUTS, **given, "options": options}
+    arguments = url.get_dialect()().create_connect_args(url)[1]
+    given = {name: " ".join(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+    return {**TIMEOUTS, **given, "options": f"{SERVER_OPTIONS} {given.get('options', '')}".strip()}

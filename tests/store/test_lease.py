@@ -202,6 +202,7 @@ def test_a_lease_that_is_not_renewed_is_taken_over(made: Callable[[], Lease], cl
     assert second.wait(LIMIT)
     first._engine.dispose()
     first._try()
+    first._engine.dispose()
     assert (first.held, "another process has it by now" in first.lost) == (False, True)
 
 
