@@ -317,11 +317,11 @@ class StateUrl:
         }
 
     def hide_in(self, sentence: str) -> str:
-        """Cut the password and what the query holds out of a sentence that somebody else wrote."""
+        """Cut the URL and its passwords out of a sentence of another program."""
         if not self.is_shared:
             return sentence
         parts = self.parts
-        values = [parts["password"], *(each for values in parts["query"].values() for each in values)]
+        values = [parts["password"], *(each for key in parts["query"] if "pass" in key for each in parts["query"][key])]
         written = self.whole.rpartition("@")[0].removeprefix(POSTGRESQL_PREFIX).partition(":")[2]
         return hide(hide(sentence, [self.whole], str(self)), [written, *values])
 

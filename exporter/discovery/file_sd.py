@@ -12,6 +12,7 @@ from exporter.config.documents import FileFault, fault_of, read_text
 from exporter.config.schema import GLOB, FileSdConfig
 from exporter.discovery.sd_format import (
     LARGEST_DOCUMENT,
+    MAX_PROBLEMS,
     READER_OF_SUFFIX,
     Listing,
     Refreshed,
@@ -177,5 +178,5 @@ def _listings(documents: dict[Path, _Document]) -> list[tuple[Path, Listing]]:
 
 
 def _told(faults: list[str]) -> str:
-    more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
-    return f"{faults[0]}{more}" if faults else ""
+    more = [f"and {len(faults) - MAX_PROBLEMS} more"] if len(faults) > MAX_PROBLEMS else []
+    return "; ".join([*faults[:MAX_PROBLEMS], *more])

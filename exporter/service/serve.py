@@ -1,10 +1,12 @@
 """`serve`: the exporter and its listener, from start to a clean stop."""
 
 import gc
-import logging
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+
+import structlog
 
 from exporter import __version__
 from exporter.config.schema import Config, State
@@ -19,7 +21,7 @@ from exporter.store.lease import StateLock, state_lock
 from exporter.web.app import DEFAULT_OPTIONS, WebOptions, create_app
 from exporter.web.server import Listener, bind_all, systemd_sockets
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 WATCH = 1.0
 """Seconds between two tries for a state that another process holds."""
@@ -69,13 +71,34 @@ def serve(
             return
         exporter.start()
         listener.start()
-        log.info("webcast-exporter %s serves on %s", __version__, ", ".join(listener.urls))
+        _log_start(config, listener.urls)
         started(exporter, listener)
         gc.collect()
         gc.freeze()  # what stands by now stays: no collection looks through it again, 40 ms in which nothing moves
         if reason := follow(exporter, watched, signals, lock):
             raise StartError(reason)
     log.info("stopped")
+
+
+def _log_start(config: Config, addresses: Sequence[str]) -> None:
+    """Say what is served: one line for the process, and one for each address."""
+    sources = {
+        "static": config.static_configs,
+        "file": config.file_sd_configs,
+        "http": config.http_sd_configs,
+        "push": config.push.token_file,
+        "callback": config.callbacks.secret_file,
+    }
+    log.info(
+        "started",
+        version=__version__,
+        python=platform.python_version(),
+        accounts=[account.name for account in config.accounts],
+        sources=[name for name, given in sources.items() if given],
+        state=str(config.state.url),
+    )
+    for address in addresses:
+        log.info("listening", address=address)
 
 
 def hold_state(state: State, signals: Signals) -> StateLock | None:
@@ -86,7 +109,7 @@ def hold_state(state: State, signals: Signals) -> StateLock | None:
     def wait() -> bool:
         nonlocal said
         if not said:
-            log.warning("another process holds the state %s: waiting for it to end", state.path or state.url)
+            log.warning("waiting for another process to release the state", state=str(state.path or state.url))
             said = True
         return signals.wait(WATCH) is not SignalAction.STOP
 

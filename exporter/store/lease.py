@@ -147,6 +147,7 @@ class Lease:
     def __init__(self, url: StateUrl, clock: Callable[[], float] | None = None) -> None:
         postgresql = driver()
         self._url = sa.URL.create(**url.parts)
+        self._hide_secrets_in = url.hide_in
         self.name = f"state {url}"
         self._clock = clock or _boot_time
         self._holder = uuid4().hex
@@ -240,7 +241,8 @@ class Lease:
         self._tried_at = self._clock()
 
     def _failed(self, reason: str) -> None:
-        """Libpq names host, port and user in its words, never a password."""
+        """Keep the reason. Libpq names host, port and user in its words; a password is cut out to be sure."""
+        reason = self._hide_secrets_in(reason)
         if not self.problem:
             log.error("lease unavailable, it is tried again", state=self.name, reason=reason)
         self.problem = f"{self.name}: cannot be used: {reason}" if not reason.startswith(self.name) else reason

@@ -113,6 +113,19 @@ def test_serve_on_a_taken_port(run: Run, api: "Api") -> None:
     assert f"webcast-exporter: cannot listen on {taken}: address already in use" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [("hunter2-canary", 1), ("hun%40canary", 1), ("hun@canary", 2), ("hun/canary", 2), ("%zz-canary", 2)],
+)
+@pytest.mark.parametrize("command", ["serve", "runs", "check"])
+def test_the_state_s_password_is_in_no_error(run: Run, api: "Api", password: str, code: int, command: str) -> None:
+    """Neither ours nor the database library's, and it is part of no name that is looked up."""
+    url = f"postgresql+psycopg://user:{password}@127.0.0.1:1/webcast?connect_timeout=5"
+    result = run(command, "--config.file", api.config(state={"url": url}))
+    assert result.exit_code == (0 if command == "check" and code == 1 else code)
+    assert "canary" not in result.output
+
+
 def test_serve_on_a_state_that_is_none(run: Run, api: "Api") -> None:
     """A file that is no database is exit 1 and one sentence."""
     (api.folder / "state.db").write_text("a letter, and not a database")

@@ -175,6 +175,60 @@ def test_a_server_s_password_is_not_shown(read: Read, url: str, shown: str) -> N
     assert "hunter" not in f"{state!r} {state} {state.model_dump()} {state.model_dump_json()}"
 
 
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("db/x", {"host": "db", "database": "x"}),
+        ("u@db:5433/x", {"username": "u", "host": "db", "port": 5433, "database": "x"}),
+        ("u:p%40:s@db/x", {"username": "u", "password": "p@:s", "host": "db", "database": "x"}),
+        ("u:@[::1]:1/x%20y", {"username": "u", "password": "", "host": "::1", "port": 1, "database": "x y"}),
+        ("a,b/x?sslmode=require&host=a&host=b", {"host": "a,b", "database": "x", "query": ("require", "a", "b")}),
+    ],
+)
+def test_a_server_s_url_is_taken_apart_once(read: Read, url: str, parts: dict[str, object]) -> None:
+    """Its parts are handed on, decoded, so that no other parser cuts it elsewhere."""
+    found = read(f'state: {{url: "postgresql+psycopg://{url}"}}').state.url.parts
+    query = tuple(each for values in found.pop("query").values() for each in values)
+    assert {name: value for name, value in {**found, "query": query}.items() if value not in (None, ())} == {
+        "drivername": "postgresql+psycopg",
+        **parts,
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("u:hun@ter2@db/x", "in a user name or password write %40 for @, %2F for /"),
+        ("u:hun/ter2@db/x", "in a user name or password write %40 for @, %2F for /"),
+        ("u:hun#ter2@db/x", "must be sqlite:///FILE"),
+        ("u:hun?ter2@db/x", "must be sqlite:///FILE"),
+        ("u:hun%ter2@db/x", "has a % that begins no code such as %40: write %25 for the character itself"),
+        ("u:hunter2@db:0/x", "must be sqlite:///FILE"),
+        ("u:hunter2@db:65536/x", "must be sqlite:///FILE"),
+        ("u:hunter2@d b/x", "must be sqlite:///FILE"),
+        ("u:hunter2@[::1/x", "must be sqlite:///FILE"),
+        (":hunter2@db/x", "must be sqlite:///FILE"),
+        ("u:hunter2@db/x/y", "must be sqlite:///FILE"),
+        ("u:hunter2@db/x#y", "must be sqlite:///FILE"),
+        ("u:hunter2\\n@db/x", "must be sqlite:///FILE"),
+    ],
+)
+def test_an_ambiguous_url_is_refused(problems: Callable[[str], list[str]], url: str, sentence: str) -> None:
+    """What two parsers could cut at different places would show a password in an error, or in a DNS query."""
+    (told,) = problems(f'state: {{url: "postgresql+psycopg://{url}"}}')
+    assert told.startswith("state.url: ")
+    assert sentence in told
+    assert "ter2" not in told
+
+
+def test_a_password_is_cut_out_of_foreign_sentences() -> None:
+    """In every form in which a library could have written it."""
+    url = StateUrl("postgresql+psycopg://u:hun%40ter2@db/x?sslmode=require&sslpassword=s3cret")
+    told = f"{url.whole} hun@ter2 hun%40ter2 s3cret require"
+    assert url.hide_in(told) == f"{url} <secret> <secret> <secret> require"
+    assert StateUrl("sqlite:///w.db").hide_in("w.db is locked") == "w.db is locked"
+
+
 def test_it_is_frozen() -> None:
     """A configuration in force cannot be changed in place."""
     with pytest.raises(ValidationError, match="frozen"):

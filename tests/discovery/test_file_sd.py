@@ -132,13 +132,14 @@ def test_half_a_file(folder: Folder) -> None:
 
 
 def test_a_bad_file_does_not_hold_up_the_others(folder: Folder) -> None:
-    """While one file is bad, changes of the others are seen; all that fail are counted and the first one is told."""
+    """While one file is bad, changes of the others are seen; all that fail are counted and told."""
     folder.write("a.yml", "1").write_text("[{}, 5]")
     folder.write("b.yml", "2")
     folder.write("c.yml", "3").write_bytes(b"\xff")
     done = folder.feed.refresh()
     assert (done.changed, done.failures, folder.tasks) == (True, 2, ["2"])
-    assert f"{folder.path}/t/a.yml [1] must be a mapping with targets and labels; and 1 more" == done.problem
+    assert f"{folder.path}/t/a.yml [1] must be a mapping with targets and labels; " in done.problem
+    assert done.problem.endswith(f"{folder.path}/t/c.yml is not UTF-8 text (at byte 0)")
 
 
 def test_a_bad_file_put_back(folder: Folder) -> None:

@@ -54,7 +54,7 @@ def test_the_second_takes_over_from_a_killed_one(
         first = start_exporter(tmp_path / "first", config)
         wait(lambda: stops(first.samples(STOPS)) == 10, "the first has counted ten")
         second = start_exporter(tmp_path / "second", config, wait="")
-        wait(lambda: "another process holds the state" in second.written(), "the second waits")
+        wait(lambda: "waiting for another process to release the state" in second.written(), "the second waits")
         first.kill()
         for number in range(10, 15):
             simulation.fleet.stop(TargetId(APP, "Room", f"Task{number}"))
@@ -73,7 +73,7 @@ def test_one_whose_session_another_has_ends(
         config = config_of(simulation, url)
         first = start_exporter(tmp_path / "first", config)
         second = start_exporter(tmp_path / "second", config, wait="")
-        wait(lambda: "another process holds the state" in second.written(), "the second waits")
+        wait(lambda: "waiting for another process to release the state" in second.written(), "the second waits")
         first.process.send_signal(signal.SIGSTOP)
         with psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)) as other:
             other.execute(

@@ -42,7 +42,7 @@ def test_a_second_process_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture
     second = hold_state(state, signals)
     assert second is not None
     second.release()
-    assert caplog.text.count("another process holds the state") == 1
+    assert caplog.text.count("waiting for another process to release the state") == 1
 
 
 def test_a_second_process_can_be_stopped_while_it_waits(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_stop_while_it_waits_is_a_clean_end(world: "World", at_sigterm: Callab
     holder = FileLock(world.folder / "state.db")
     assert holder.acquire(lambda: False)
     threading.Timer(0.05, at_sigterm).start()
-    serve(world.load, "127.0.0.1:0", {})
+    serve(world.load, ["127.0.0.1:0"], {})
     assert sum(world.simulation.calls.counts.values()) == 0
     holder.release()
 
