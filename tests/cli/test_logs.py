@@ -1,18 +1,25 @@
+import contextlib
 import json
 import logging
 import os
 import re
 import shlex
+import signal
+import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
 from exporter.cli import logs
 from exporter.log_queue import STRANGERS_LIMIT, USUAL_LIMIT, QueuedLogHandler, dropped_lines
+from tests.support.waiting import wait_until
 
 EVENTS = structlog.stdlib.get_logger("exporter.events")
 
@@ -227,3 +234,39 @@ def test_one_kind_of_line_is_limited(capsys: pytest.CaptureFixture[str], logger:
     assert dropped_lines()["rate_limited"] - before == suppressed
     assert len(lines) == limit[0] + 2
     assert lines[-1].endswith(f'msg="request refused" client=last suppressed={suppressed}')
+
+
+def answers(port: int, path: str) -> int:
+    """The status of one GET, 0 while the port is not open."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=60, trust_env=False).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def test_a_log_that_is_never_read_stops_nothing(tmp_path: Path) -> None:
+    """A full pipe on standard error: probes and scrapes are answered, lines are counted, and SIGTERM ends it well."""
+    file = tmp_path / "webcast-exporter.yml"
+    file.write_text("accounts: [{access_key_id: AK, secret_access_key: SK}]\nstate: {url: 'sqlite://'}\n")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    os.set_blocking(writing, True)
+    words = ["serve", "--config.file", str(file), "--web.listen-address", f"127.0.0.1:{port}", "--log.level", "debug"]
+    with subprocess.Popen([sys.executable, "-m", "exporter", *words], stderr=writing) as process:
+        try:
+            wait_until(lambda: answers(port, "/-/ready") == 200, "it is ready")
+            for _ in range(20):
+                assert answers(port, "/-/healthy") == 200
+                process.send_signal(signal.SIGHUP)
+            assert answers(port, "/metrics") == 200
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    os.close(reading)
+    os.close(writing)
