@@ -24,7 +24,7 @@ LONGEST_INPUT = 4096
 def run_one(name: str, options: Sequence[str]) -> None:
     """Until time is over or something is found; does not come back."""
     subject = SUBJECTS[name]
-    atheris.ServeOptions([name, *options], lambda data: subject(bytes(data)), custom_mutator=_mutate)
+    atheris.Setup([name, *options], lambda data: subject(bytes(data)), custom_mutator=_mutate)
     atheris.Fuzz()
 
 

@@ -18,7 +18,7 @@ from exporter.volcengine.signing import event_signature
 
 NOW = 1_768_465_805.0
 SECRET = "secret-of-the-fuzzer"
-TERMS = CallbackRules((SECRET,), ("Webcast",), max_age=900.0)
+RULES = CallbackRules((SECRET,), ("Webcast", "UserLeaveRoom"), max_age=900.0)
 TARGET = TargetId("app", "room", "task")
 STATUSES = (200, 400, 403, 404, 429, 500, 503)
 LONGEST_SENTENCE = 1000
@@ -41,20 +41,29 @@ def reply(data: bytes) -> None:
 
 
 def callback(data: bytes) -> None:
-    """A body that nobody signed is never taken; the same bytes as signed EventData are judged, whatever they say."""
-    assert verify_callback(data, TERMS, NOW).outcome in (CallbackOutcome.MALFORMED, CallbackOutcome.BAD_SIGNATURE)
-    values = {
+    """An unsigned body is never taken; the same bytes as signed fields are judged, whatever they say."""
+    assert verify_callback(data, RULES, NOW).outcome in (CallbackOutcome.MALFORMED, CallbackOutcome.BAD_SIGNATURE)
+    text = data.decode(errors="replace")
+    for event_type in ("Webcast", "UserLeaveRoom"):
+        outcome = verify_callback(signed({"EventType": event_type, "EventData": text}), RULES, NOW).outcome
+        assert outcome is not CallbackOutcome.BAD_SIGNATURE
+    timed = verify_callback(signed({"EventTime": text}), RULES, NOW)
+    assert timed.outcome in (CallbackOutcome.ACCEPTED, CallbackOutcome.STALE)
+
+
+def signed(changes: Mapping[str, str]) -> bytes:
+    """The body of a good event with some fields changed, signed as the vendor signs."""
+    fields = {
         "EventType": "Webcast",
-        "EventData": data.decode(errors="replace"),
+        "EventData": SEEDS["callback"],
         "EventTime": "2026-01-15T08:43:25Z",
         "EventId": "event",
         "AppId": TARGET.app_id,
         "Version": "2020-12-01",
         "Nonce": "4821",
+        **changes,
     }
-    signed = values | {"Signature": event_signature(values.values(), SECRET)}
-    outcome = verify_callback(json.dumps(signed).encode(), TERMS, NOW).outcome
-    assert outcome is not CallbackOutcome.BAD_SIGNATURE
+    return json.dumps({**fields, "Signature": event_signature(fields.values(), SECRET)}).encode()
 
 
 SEEDS: Mapping[str, str] = {
