@@ -25,11 +25,13 @@ def task_known(
     target = Target(ids, "default", frozenset({source}), {"team": "edu"})
     if task is None:
         return TaskState(target, accepted_at=NOW - since)
-    at = NOW - read
+    at, read_task = NOW - read, replace(task, max_running_time=LIMIT, video=(VideoStream(1280, 720, 15, 250_000),))
     return TaskState(
         target,
         accepted_at=NOW - since - 60,
-        task=replace(task, max_running_time=LIMIT, video=(VideoStream(1280, 720, 15, 250_000),)),
+        task=read_task,
+        last_task=read_task,
+        last_answer=at,
         task_time=at,
         status_since=NOW - since,
         user_id=f"webcast_{number:03d}",
@@ -45,8 +47,10 @@ def running(number: int, ran: float) -> TaskState:
 
 
 def with_page(known: TaskState, action: PageAction, reason: PageReason, ago: float) -> TaskState:
-    """Its page was in trouble."""
-    pages = Pages(1, 0, (PageEvent(action, reason, NOW - ago),))
+    """Its page was refreshed or rescheduled three times."""
+    events = tuple(PageEvent(action, reason, NOW - ago - 60 * number) for number in (2, 1, 0))
+    counts = (3, 0) if action is PageAction.REFRESH else (0, 3)
+    pages = Pages(*counts, events[-1:], events)
     run = Run(known.target.id, NOW - 3600, entered=frozenset({Status.RUNNING}), pages=pages)
     return replace(known, run=run)
 
@@ -57,16 +61,30 @@ def stopped(number: int, status: Status, reason: StopReason, ago: float, ran: fl
     return task_known(number, task, since=ago)
 
 
+def dark(number: int) -> TaskState:
+    """One that ended early, in the middle of its class."""
+    known = stopped(number, Status.ENDED, StopReason.STOP_BY_API, 1260, 1700)
+    target = replace(known.target, expected_start=NOW - 3000, expected_end=NOW + 1500)
+    run = Run(target.id, NOW - 2960, entered=frozenset({Status.RUNNING, Status.ENDED}), end_seen=NOW - 1255)
+    return replace(known, target=target, run=replace(run, stopped=StopReason.STOP_BY_API, last=known.task))
+
+
+def stale(number: int, ran: float) -> TaskState:
+    """One that has not been read for five minutes."""
+    known = task_known(number, Task(Status.RUNNING, start=NOW - ran), since=ran, read=300)
+    return replace(known, task=None, failure=ReadFailure.TIMEOUT, failing_since=NOW - 270, last_read=NOW - 3)
+
+
 def morning() -> list[TaskState]:
     """A school in the morning: most is well, some is not."""
     lost = task_known(5, Task(Status.RUNNING, start=NOW - 5000), since=5000)
     return [
         stopped(0, Status.FAILED, StopReason.START_TASK_FAILED, 95, 0),
         stopped(1, Status.FAILED, StopReason.UNKNOWN, 340, 2710),
-        running(2, LIMIT + 200),
-        task_known(3, Task(Status.UNKNOWN), since=150),
-        replace(running(4, 4000), failure=ReadFailure.TIMEOUT, last_read=NOW - 3),
-        replace(lost, task=None, not_found_since=NOW - 70, failure=ReadFailure.NOT_FOUND),
+        dark(2),
+        task_known(3, Task(Status.UNKNOWN), since=900),
+        stale(4, 4000),
+        replace(lost, task=None, not_found_since=NOW - 700, failure=ReadFailure.NOT_FOUND),
         stopped(6, Status.ENDED, StopReason.EXCEED_MAX_RUNNING_TIME, 600, LIMIT),
         with_page(running(7, 1200), PageAction.RESCHEDULE, PageReason.CRASH, 42),
         with_page(running(8, 2600), PageAction.REFRESH, PageReason.FREEZE, 260),
