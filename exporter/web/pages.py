@@ -20,11 +20,11 @@ from exporter.bundle.files import bundle
 from exporter.config.loader import redacted
 from exporter.config.schema import State
 from exporter.config.times import format_duration
-from exporter.enums import Source, Status, StopReason, TaskProblem
+from exporter.enums import ReadFailure, Source, Status, StopReason, TaskProblem
 from exporter.errors import StateError
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.target import TargetId
-from exporter.model.task_state import DisplayStatus
+from exporter.model.task_state import DisplayStatus, TaskState
 from exporter.store.run_table import FoundRuns, RunQuery
 from exporter.web.api import READ_UNAVAILABLE, exporter_of, find_runs, refuse_token, target_of
 from exporter.web.endpoints import RETRY, BodyError, pools_of, read_body
@@ -201,12 +201,14 @@ def page(work: Page, pool: Callable[[Request], WorkerPool] = lambda request: poo
 
 
 class AccountRow(NamedTuple):
-    """One account: its name, its figures, its share of the budget, and for how long its oldest read is overdue."""
+    """One account: its figures, its share of the budget, seconds since its oldest due read, and why its calls fail."""
 
     name: str
     numbers: AccountNumbers
     share: float
     overdue: float
+    failure: str = ""
+    sentence: str = ""
 
 
 def _landing(request: Request, language: Language) -> Response:
@@ -215,7 +217,8 @@ def _landing(request: Request, language: Language) -> Response:
     context = {
         "now": queries.now,
         "statuses": _counts(exporter),
-        "accounts": [_account_row(name, each, queries.now) for name, each in sorted(queries.accounts().items())],
+        "problems": sum(bool(state.problems) for state in exporter.tracked()),
+        "accounts": _account_rows(exporter),
         "sources": [(source, number) for source, number in queries.by_source().items() if number],
         "rejected": [(reason, number) for reason, number in queries.rejected().items() if number],
         "reload": queries.reload,
@@ -233,9 +236,27 @@ def _counts(exporter: ExporterApi) -> list[tuple[str, int]]:
     return [(status.value, by_status[status]) for status in DisplayStatus]
 
 
-def _account_row(name: str, numbers: AccountNumbers, now: float) -> AccountRow:
-    overdue = 0.0 if numbers.oldest_due is None else max(0.0, now - numbers.oldest_due)
-    return AccountRow(name, numbers, numbers.demand / numbers.configured_rate, overdue)
+def _account_rows(exporter: ExporterApi) -> list[AccountRow]:
+    queries = exporter.queries
+    accounts = sorted(queries.accounts().items())
+    down = {name for name, numbers in accounts if numbers.up is False}
+    failing = [state for state in exporter.tracked() if state.target.account in down and state.failure] if down else []
+    return [_account_row(name, numbers, failing, queries) for name, numbers in accounts]
+
+
+def _account_row(
+    name: str, numbers: AccountNumbers, failing: Iterable[TaskState], queries: ExporterQueries
+) -> AccountRow:
+    """With the sentence of the latest failed read, of the kind that fails most."""
+    overdue = 0.0 if numbers.oldest_due is None else max(0.0, queries.now - numbers.oldest_due)
+    row = AccountRow(name, numbers, numbers.demand / numbers.configured_rate, overdue)
+    mine = [state for state in failing if state.target.account == name and state.failure != ReadFailure.NOT_FOUND]
+    if not mine:
+        return row
+    ((failure, _),) = Counter(state.failure for state in mine).most_common(1)
+    latest = max((state for state in mine if state.failure == failure), key=lambda state: state.last_read or 0.0)
+    sentences = (read.error for read in queries.history(latest.target.id).reads if read.failure == failure)
+    return row._replace(failure=failure or "", sentence=next(sentences, ""))
 
 
 class Choice(NamedTuple):
@@ -384,6 +405,7 @@ def _status(request: Request, language: Language) -> Response:
         "alive": exporter.alive,
         "flags": exporter.flags,
         "versions": {"webcast-exporter": __version__, "Python": platform.python_version(), **_library_versions()},
+        "accounts": _account_rows(exporter),
         "callbacks_on": callbacks.on,
         "callbacks": callbacks.recent(),
         "unknown_codes": [(account, code) for account, codes in queries.unknown_codes().items() for code in codes],

@@ -123,10 +123,10 @@ class FakeQueries:
     wanted: list[RunQuery] = field(default_factory=list)
     breaks: Exception | None = None
     numbers: dict[str, AccountNumbers] = field(default_factory=dict)
+    codes: dict[str, list[UnknownCode]] = field(default_factory=dict)
     listed: dict[Source, int] = field(default_factory=dict)
     not_accepted: dict[Rejection, int] = field(default_factory=dict)
     orphaned: set[str] = field(default_factory=set)
-    codes: dict[str, list[UnknownCode]] = field(default_factory=dict)
 
     def task_state(self, target: TargetId) -> TaskState | None:
         """Looked up."""

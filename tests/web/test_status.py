@@ -3,8 +3,13 @@
 from typing import TYPE_CHECKING
 
 from exporter import __version__
-from exporter.enums import CallbackOutcome
+from exporter.enums import CallbackOutcome, ReadFailure
+from exporter.errors import CredentialsRefused
+from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.clock import Clock
+from exporter.model.read_result import ReadResult
+from exporter.model.target import Target, TargetId
+from exporter.model.task_state import TaskState
 from exporter.volcengine.callbacks import CallbackShape
 from exporter.volcengine.error_mapping import UnknownCode
 from exporter.web.interfaces import CallbackLog, CallbackRecord
@@ -68,3 +73,23 @@ def test_the_last_twenty_are_kept_and_few_of_them_unsigned() -> None:
     seen = recent.latest_first()
     assert [each.shape.event_type for each in seen].count("unsigned") == CallbackLog.MAX_UNSIGNED
     assert (len(seen), seen[0].age, seen[-1].shape.event_type) == (CallbackLog.MAX_RECORDS, 0.0, "signed15")
+
+
+def test_why_an_account_fails(site: "Site") -> None:
+    """What its calls fail for most, in the words of the latest one, on the start page and here."""
+    queries = site.exporter.queries
+    queries.numbers = {
+        "main": AccountNumbers(48.0, 48.0, 12.0, up=False, clock_skew=None, oldest_due=None),
+        "other": AccountNumbers(48.0, 48.0, 12.0, up=True, clock_skew=None, oldest_due=None),
+    }
+    failures = (ReadFailure.AUTH, ReadFailure.AUTH, ReadFailure.TIMEOUT)
+    targets = [Target(TargetId("app", "room", f"t{number}"), "main") for number, _ in enumerate(failures)]
+    both = zip(targets, failures, strict=True)
+    site.exporter.known = [TaskState(target, failure=failure, last_read=1.0) for target, failure in both]
+    error = CredentialsRefused("the signature is refused", code="SignatureDoesNotMatch", request_id="2026-1")
+    for target in targets:
+        queries.remembered.add_read(ReadResult(target.id, 1.0, 1.0, 0.1, error))
+    for path in ("/", "/status"):
+        page = site.get(path).text
+        assert page.count("credentials refused") == 1
+        assert "SignatureDoesNotMatch" in page
