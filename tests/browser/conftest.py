@@ -1,4 +1,4 @@
-"""A real Chromium, and a site over a made-up house for it to look at."""
+"""A real Chromium, and a site over a made-up exporter for it to look at."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,11 +59,11 @@ def serve() -> Iterator[Serve]:
 
 def school() -> FakeExporter:
     """A school in the morning."""
-    house = FakeExporter(known=morning(), flags={"--config.file": "webcast.yml"}, uptime=93_784.0)
-    house.queries.runs = runs_that_stopped()
-    house.queries.numbers = {"default": AccountNumbers(48.0, 48.0, 9.6, up=True, clock_skew=0.1, oldest_due=NOW - 3)}
-    house.queries.listed = {Source.HTTP: 51, Source.PUSH: 1}
-    return house
+    exporter = FakeExporter(known=morning(), flags={"--config.file": "webcast.yml"}, uptime=93_784.0)
+    exporter.queries.runs = runs_that_stopped()
+    exporter.queries.numbers = {"default": AccountNumbers(48.0, 48.0, 9.6, up=True, clock_skew=0.1, oldest_due=NOW - 3)}
+    exporter.queries.listed = {Source.HTTP: 51, Source.PUSH: 1}
+    return exporter
 
 
 @pytest.fixture
@@ -77,11 +77,21 @@ def look(chromium: Browser, site: Site) -> Look:
     """A fresh page while the context lasts, at a width and with a scheme; at its end it has complained of nothing."""
 
     @contextmanager
-    def opened(*, width: int = 1280, height: int = 900, dark: bool = False, script: bool = True) -> Iterator[View]:
+    def opened(
+        *,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        script: bool = True,
+        zone: str = "UTC",
+        language: str = "en",
+    ) -> Iterator[View]:
         context = chromium.new_context(
             viewport=ViewportSize(width=width, height=height),
             color_scheme="dark" if dark else "light",
             java_script_enabled=script,
+            timezone_id=zone,
+            locale=language,
         )
         view = View(context.new_page(), site)
         view.page.on("console", lambda said: view.complaints.append(said.text))
