@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from html import escape
+from itertools import count
 from typing import NamedTuple
 
 import mistune
@@ -73,6 +74,7 @@ class _Renderer(mistune.HTMLRenderer):
     def __init__(self, root: str) -> None:
         super().__init__(escape=True)
         self._root = root
+        self._numbers = count(1)
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         """One link."""
@@ -83,5 +85,5 @@ class _Renderer(mistune.HTMLRenderer):
 
     def block_code(self, code: str, info: str | None = None) -> str:
         """Code that can be scrolled with the keyboard."""
-        label = escape(info or "code")
+        label = f"{escape(info or 'code')} {next(self._numbers)}"
         return f'<pre tabindex="0" role="region" aria-label="{label}"><code>{escape(code)}</code></pre>\n'
