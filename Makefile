@@ -61,6 +61,7 @@ docs: $(VENV) ## Write docs/metrics.md and docs/configuration.md anew from the c
 	$(BIN)/webcast-exporter metrics > docs/metrics.md.new
 	mv docs/metrics.md.new docs/metrics.md
 	$(BIN)/python -m docs.source.configuration
+	$(BIN)/python -m docs.source.log_events
 
 dashboards: $(VENV) ## Normalise dashboards/grafana after an edit, and write the rules of deploy/kubernetes anew
 	$(BIN)/python -m dashboards.normalise

@@ -54,7 +54,11 @@ def _zone(_context: click.Context, _parameter: click.Parameter, value: str) -> s
     "--runbook-url", default="", callback=_url, help="Address of your copy of the runbooks; else the exporter's pages."
 )
 @click.option(
-    "--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Of titles, alerts and messages."
+    "--language",
+    type=click.Choice(LANGUAGES, case_sensitive=False),
+    default="en",
+    show_default=True,
+    help="Of titles, alerts and messages.",
 )
 @click.option(
     "--timezone", default="UTC", show_default=True, callback=_zone, help="Of the times in messages and on dashboards."

@@ -25,7 +25,7 @@ WIDTH = 16
 @target_argument()
 @click.option(
     "--output",
-    type=click.Choice(["table", "json"]),
+    type=click.Choice(["table", "json"], case_sensitive=False),
     default="table",
     show_default=True,
     help="For a person, or a program.",

@@ -48,7 +48,7 @@ COLOURS = {
 @config_file(optional=True)
 @click.option(
     "--output",
-    type=click.Choice(["table", "json", "metrics"]),
+    type=click.Choice(["table", "json", "metrics"], case_sensitive=False),
     default="table",
     show_default=True,
     help="For a person, a program, or a text file collector.",

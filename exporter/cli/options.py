@@ -166,7 +166,7 @@ def logging_options(default_level: str = "info") -> Decorator:
         level = click.option(
             "--log.level",
             "log_level",
-            type=click.Choice(logs.LEVELS),
+            type=click.Choice(logs.LEVELS, case_sensitive=False),
             default=default_level,
             show_default=True,
             help="What is logged on standard error; debug has a line for each failed read.",
@@ -174,7 +174,7 @@ def logging_options(default_level: str = "info") -> Decorator:
         fmt = click.option(
             "--log.format",
             "log_format",
-            type=click.Choice(logs.FORMATS),
+            type=click.Choice(logs.FORMATS, case_sensitive=False),
             default="logfmt",
             show_default=True,
             help="How each line is written.",

@@ -51,11 +51,11 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option("--since", default="24h", show_default=True, callback=_moment, help="Stopped since: 24h, or a time.")
 @click.option("--until", callback=_moment, help="Stopped before: the same.")
 @click.option("--app-id", default="", help="Of this app alone.")
-@click.option("--status", type=click.Choice(STOPPED), help="How they stopped.")
-@click.option("--reason", type=click.Choice(REASONS), help="Why they stopped.")
+@click.option("--status", type=click.Choice(STOPPED, case_sensitive=False), help="How they stopped.")
+@click.option("--reason", type=click.Choice(REASONS, case_sensitive=False), help="Why they stopped.")
 @click.option(
     "--output",
-    type=click.Choice(["table", "json", "csv"]),
+    type=click.Choice(["table", "json", "csv"], case_sensitive=False),
     default="table",
     show_default=True,
     help="For a person, a program, or a spreadsheet.",
