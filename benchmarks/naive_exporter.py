@@ -10,7 +10,7 @@ import warnings
 import requests
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
-from prometheus_client import Gauge, start_http_server
+from prometheus_client import Counter, Gauge, start_http_server
 from volcenginesdkcore.signv4 import SignerV4
 
 from benchmarks.fleet import account, target
@@ -19,6 +19,7 @@ from exporter.model.target import TargetId
 INTERVAL = 30
 STATUSES = ("unknown", "not_started", "running", "ended", "failed")
 T = ("app_id", "room_id", "task_id")
+READS = Counter("webcast_reads", "Calls")
 UP = Gauge("webcast_up", "Last read succeeded", T)
 STATUS = Gauge("webcast_status", "Status", (*T, "status"))
 INFO = Gauge("webcast_info", "Always 1", (*T, "user_id", "stop_reason"))
@@ -35,6 +36,7 @@ def read(session: requests.Session, url: str, keys: tuple[str, str], task: Targe
     query = {"Action": "GetWebCastTask", "Version": "2020-12-01"}
     query |= {"AppId": task.app_id, "RoomId": task.room_id, "TaskId": task.task_id}
     headers = {"Host": url.partition("://")[2]}
+    READS.inc()
     SignerV4.sign("/", "GET", headers, "", None, query, *keys, "cn-north-1", "rtc")
     try:
         reply = session.get(url, params=query, headers=headers, timeout=5)
