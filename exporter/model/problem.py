@@ -130,7 +130,7 @@ def _class_dark(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
             early = end is not None and _is_early(task, stopped, end, thresholds)
             return Span(stopped, ends=end or 0.0, cause=_stop_reason(task)) if early else None
     ran = state.run is not None and Status.RUNNING in state.run.entered
-    if start is None or (task is None and state.not_found_since is None):
+    if start is None or (task is None and state.not_found_since is None and state.dark_before is None):
         return None
     if task is not None and (task.status is Status.RUNNING or (task.status is Status.UNKNOWN and ran)):
         return None
@@ -138,6 +138,8 @@ def _class_dark(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     if state.not_found_since is not None:
         begins, cause = max(begins, state.not_found_since + thresholds.not_found_grace), ReadFailure.NOT_FOUND
         since = max(start, state.not_found_since) if ran else start
+    if state.dark_before is not None:
+        begins, since, cause = -math.inf, state.dark_before.since, cause or state.dark_before.cause
     ends = start + MAX_CLASS_SECONDS if end is None else min(end, start + MAX_CLASS_SECONDS)
     return Span(since, begins, ends, cause)
 

@@ -116,6 +116,7 @@ class TaskState:
     `last_task` is the latest task that was read and stays when `task` goes stale; `last_answer` is when the API last
     said anything about the target, not found included. `failing_since` begins with the first of the latest failed reads
     in a row. `dismissed` = a person has removed the stopped or dark task; a run that starts ends that.
+    `dark_before` is the problem of a class that was dark as the process before this one ended, until a read succeeds.
     `problems` are those of `model/problem.py`, the worst first, kept by the registry.
     """
 
@@ -139,6 +140,7 @@ class TaskState:
     last_answer: float | None = None
     failing_since: float | None = None
     dismissed: bool = False
+    dark_before: ActiveProblem | None = None
     problems: tuple[ActiveProblem, ...] = ()
     unsure: Task | None = None
     stale_answers: int = 0
@@ -219,6 +221,7 @@ def _apply_task(state: TaskState, result: ReadResult, task: Task) -> tuple[TaskS
         source_host=task.source_host,
         last_success=result.at,
         dismissed=state.dismissed and same_life and task.status is not Status.RUNNING,
+        dark_before=None,
         unsure=task if match is Match.UNSURE else None,
     )
     return shown, change

@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
 
+from exporter.enums import Severity, TaskProblem
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import Callback
 from exporter.model.clock import Clock, SteadyClock
-from exporter.model.problem import ProblemThresholds, evaluate
+from exporter.model.problem import MAX_CLASS_SECONDS, ProblemThresholds, evaluate
 from exporter.model.read_result import ReadResult
 from exporter.model.run import NO_CHANGE, Run, StateChange
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import (
     NOT_NAMED,
+    ActiveProblem,
     Lifetimes,
     Named,
     TaskState,
@@ -37,6 +39,7 @@ from exporter.model.task_state import (
     retarget,
 )
 from exporter.store.store import Store
+from exporter.store.stored_targets import StoredTarget, StoredTargets
 
 EXPIRY_BATCH = 1000
 """Targets that one `expire` looks at: a whole fleet that falls due at once must not hold the lock for long."""
@@ -48,6 +51,10 @@ MAX_APPS = 500
 
 SWEEP_SLACK = 100
 """So many superseded checks are not worth a sweep."""
+
+
+DARK = "dark"
+"""In place of a source in the table of targets: the classes that are dark, and since when."""
 
 
 class TaskRegistry:
@@ -79,6 +86,8 @@ class TaskRegistry:
         self._states: dict[TargetId, TaskState] = {}
         self._apps: Counter[str] = Counter()  # how many tracked targets each app has
         self._counted_apps: set[str] = set()
+        self._dark_classes = StoredTargets(store, DARK)
+        self._dark_before: dict[TargetId, ActiveProblem] = {}
         self._apps_without_target = False
         self._configured_apps: frozenset[str] = frozenset()
         self._checks: list[tuple[float, TargetId]] = []
@@ -144,6 +153,34 @@ class TaskRegistry:
                 self._track(target, remembered.get(target.id), now)
         with self._lock:
             self._close_apps()
+
+    def resume_dark_classes(self) -> None:
+        """Go on with the classes that were dark when the process before this one ended; StartError."""
+        now = self._clock.unix()
+        rows = self._dark_classes.all()
+        over = [target for target, row in rows.items() if row.renewed_at <= now]
+        self._dark_before = {
+            target: ActiveProblem(
+                TaskProblem.CLASS_DARK, Severity.CRITICAL, float(row.labels["since"]), row.labels["cause"]
+            )
+            for target, row in rows.items()
+            if target not in over
+        }
+        if over:
+            self._dark_classes.drop(over)
+
+    def _store_dark(self, target: TargetId, before: TaskState | None, state: TaskState | None) -> None:
+        """Store which classes are dark where no run in the store tells it, so that a restart does not forget it."""
+        was = self._dark_before.get(target) if before is None else _dark(before)
+        now = None if state is None else _dark(state)
+        if now == was:
+            return
+        self._dark_before.pop(target, None)
+        if now is None or state is None:
+            self._dark_classes.drop([target])
+        else:
+            until = state.target.expected_end or now.since + MAX_CLASS_SECONDS
+            self._dark_classes.keep({target: StoredTarget({"since": repr(now.since), "cause": now.cause}, until)})
 
     def open_apps(self, configured: Iterable[str]) -> None:
         """Create the counters of the apps that the configuration names; they stay without a target."""
@@ -253,7 +290,10 @@ class TaskRegistry:
     def _track(self, target: Target, remembered: Run | None, now: float) -> None:
         before = self._states.get(target.id)
         if before is None:
-            self._settle(target.id, accept(target, remembered, now), now)
+            state = accept(target, remembered, now)
+            if target.id in self._dark_before:
+                state = replace(state, dark_before=self._dark_before[target.id])
+            self._settle(target.id, state, now)
         elif before.target != target or before.drain_until is not None:
             self._settle(target.id, retarget(before, target), now)
 
@@ -269,7 +309,9 @@ class TaskRegistry:
         if change is not NO_CHANGE:
             self._record(change)
         self._expired_listings.discard(target)
+        before = self._states.get(target)
         if left is None:
+            self._store_dark(target, before, None)
             if self._states.pop(target, None) is not None:
                 self._count_app(target.app_id, -1)
             self._check_at.pop(target, None)
@@ -277,7 +319,7 @@ class TaskRegistry:
         else:
             if left is not evaluated:
                 left, problems_change = self._with_problems(left, now)
-            before = self._states.get(target)
+            self._store_dark(target, before, left)
             if before is not None and before.display_status is not left.display_status:
                 self._changed(before, left, now)
             if before is None:
@@ -322,3 +364,10 @@ class TaskRegistry:
             self._series_cache.hide(target)
         else:
             self._series_cache.show(state)
+
+
+def _dark(state: TaskState) -> ActiveProblem | None:
+    """The problem of a dark class of which only its reads tell: a run that has stopped is in the store."""
+    if state.finished:
+        return None
+    return next((active for active in state.problems if active.problem is TaskProblem.CLASS_DARK), None)

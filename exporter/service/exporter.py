@@ -191,6 +191,7 @@ class Exporter:
 
     def _take_up(self, remembered: Mapping[TargetId, Run]) -> None:
         """What the last process was reading, to be let go unless a source lists it: each live run is accounted for."""
+        self._parts.registry.resume_dark_classes()
         drained = self._parts.drains.left(self.config)
         remembered = {**remembered, **self._parts.store.latest_runs(drained)}
         live = {target.id: target for target in left_live(self.config, remembered)}

@@ -81,7 +81,7 @@ def copy_before(path: Path, version: int) -> None:
 
 
 def _lacks_something(columns: Columns) -> bool:
-    return any(table.name not in columns for table in ADDED_TABLES) or any(_missing_columns(columns))
+    return any(table.name not in columns for table in ADDED_TABLES) or bool(_missing_columns(columns))
 
 
 def _missing_columns(columns: Columns) -> list[sa.Column[object]]:

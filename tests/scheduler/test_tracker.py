@@ -15,6 +15,7 @@ from exporter.model.task_state import DisplayStatus, Lifetimes, Named, TaskState
 from exporter.scheduler import registry as tracker_module
 from exporter.scheduler.registry import TaskRegistry
 from exporter.store.counters import Series, Total
+from exporter.store.store import Store
 from tests.support.state import open_store
 
 NOW = 1_768_465_805.0
@@ -49,10 +50,10 @@ class Shown:
 class Office:
     """A tracker over a ledger in memory, on a clock that only the test moves."""
 
-    def __init__(self) -> None:
-        self.now = NOW
+    def __init__(self, store: Store | None = None, now: float = NOW) -> None:
+        self.now = now
         self.fresh_for = 0.0
-        self.store = open_store()
+        self.store = store or open_store()
         self.registry = TaskRegistry(self.store, LIFETIMES, Clock(lambda: self.now, lambda: self.now), self.fresh)
         self.board = Shown(self.registry)
         self.registry.attach(cast("Any", self.board))
@@ -587,3 +588,31 @@ def test_the_apps_with_counters_at_zero_are_bounded(office: Office, monkeypatch:
         office.read(target=target)
     office.store.flush()
     assert len(open_apps(office)) == 5
+
+
+@pytest.mark.parametrize("last", [Task(status=Status.NOT_STARTED), NotFound("no such task")])
+def test_a_dark_class_stays_dark_over_a_restart_without_a_read(office: Office, last: Task | ReadError) -> None:
+    """What only reads told is in the state; it ends as it would have ended, and only once."""
+    dark(office, (last,))
+    before = office.board.up[ID].problems
+    office.store.flush()
+    again = restarted(office)
+    again.registry.replace_targets({ID: Target(ID, "default", **CLASS)}, office.store.latest_runs([ID]))
+    assert again.board.up[ID].problems == before
+    again.read(TimedOut("too slow"))
+    assert "class_dark" in problems(again)
+    again.read(NotFound("no such task"))
+    assert again.board.up[ID].problems[0].since == before[0].since
+    again.read(RUNNING)
+    assert problems(again) == []
+    office.store.flush()
+    latest = restarted(office)
+    latest.registry.replace_targets({ID: Target(ID, "default", **CLASS)}, office.store.latest_runs([ID]))
+    assert problems(latest) == []
+
+
+def restarted(office: Office) -> Office:
+    """Another registry over the same store."""
+    again = Office(office.store, office.now)
+    again.registry.resume_dark_classes()
+    return again

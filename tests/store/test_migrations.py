@@ -13,7 +13,7 @@ from exporter.model.callback import NO_PAGES
 from exporter.model.target import TargetId
 from exporter.store import migrations
 from exporter.store.database import open_sqlite
-from exporter.store.schema import SCHEMA_VERSION
+from exporter.store.schema import ADDED_COLUMNS, RUNS, SCHEMA_VERSION
 from exporter.store.store import Store
 from tests.support.state import open_store
 
@@ -82,7 +82,7 @@ def test_a_copy_is_made_first_and_once(old: Path) -> None:
     """FILE.schema-1 is the state as it was; a state that is up to date already is not copied."""
     ledger_of(old).close()
     copy = old.with_name(f"state.db.schema-{SCHEMA_VERSION}")
-    later = {"page_refreshes", "page_reschedules", "page_latest", "labels"}
+    later = {column.name for column in ADDED_COLUMNS if column.table is RUNS}
     assert columns(copy, "runs") == columns(old, "runs") - later
     assert rows(copy, "SELECT value FROM totals") == [(7.0,)]
     copy.unlink()
@@ -153,3 +153,14 @@ def test_a_later_release_s_additions_are_left_alone(old: Path) -> None:
     assert len(store.latest_runs(TASKS)) == 1
     store.close()
     assert rows(old, "SELECT mood FROM runs") == [("calm",)]
+
+
+def test_a_state_that_lacks_only_a_column_is_migrated(tmp_path: Path) -> None:
+    """All tables are there; the column that a later release added comes with a start."""
+    file = tmp_path / "state.db"
+    open_sqlite(file).close()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("ALTER TABLE runs DROP COLUMN page_latest")
+    open_sqlite(file).close()
+    with closing(sqlite3.connect(file)) as connection:
+        assert "page_latest" in {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
