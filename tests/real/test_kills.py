@@ -173,7 +173,7 @@ def test_every_run_is_counted_once_over_ten_kills(
     taken = {receipt.event_id for receipt in caller.log if receipt.http_status == httpx.codes.OK}
     counted = {(name, *sample): value for name in PAGES.values() for sample, value in scrapes.of(name).items()}
     assert Counter(pages[event] for event in taken if event in pages) <= Counter(counted) <= Counter(pages.values())
-    assert caller.counts.given_up < caller.counts.due / 2, "callbacks that never come prove nothing"
+    assert caller.counts.delivered > caller.counts.due / 20, "callbacks that never come prove nothing"
     assert scrapes.lower == []
     assert len(set(at_kills)) > KILLS // 2, "kills that met nothing new prove nothing"
     assert max(at_kills) < TASKS
