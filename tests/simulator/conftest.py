@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,43 +46,37 @@ def target() -> TargetId:
     return TargetId(*TRIPLE.values())
 
 
-@pytest.fixture
-def credentials() -> Credentials:
-    """The made-up key pair of the vectors."""
-    return Credentials("AKLTexampleexampleexample0000001", "WkdWdGJ5MXpaV055WlhRdFptOXlMWFJsYzNRPQ==")
+KEY = Credentials("AKLTexampleexampleexample0000001", "WkdWdGJ5MXpaV055WlhRdFptOXlMWFJsYzNRPQ==")
+TARGET = TargetId(*TRIPLE.values())
 
 
-@pytest.fixture
-def gateway(credentials: Credentials, target: TargetId) -> Gateway:
-    """A gateway over one task that has just begun to run, and one account."""
-    fleet = Fleet(lambda: NOW)
-    fleet.begin(target, RunPlan(), age=10)
-    return Gateway(fleet, (SimulatedAccount("default", (credentials,)),))
+class Vendor:
+    """A gateway with one account over one task that has just begun to run, on a clock that a test sets."""
 
+    def __init__(self) -> None:
+        self.now = NOW
+        self.fleet = Fleet(lambda: self.now)
+        self.fleet.begin(TARGET, RunPlan(), age=10)
+        self.gateway = Gateway(self.fleet, (SimulatedAccount("default", (KEY,)),))
 
-@pytest.fixture
-def signed(credentials: Credentials) -> Callable[..., ApiRequest]:
-    """Make a signed request; `extra` headers are signed too, `unsigned` ones only sent; a None param is left out."""
-
-    def make(
-        params: dict[str, str | None] | None = None,
+    def request(
+        self,
+        params: Mapping[str, str | None] | None = None,
         *,
-        by: Credentials = credentials,
-        at: float = NOW,
+        by: Credentials = KEY,
         method: str = "GET",
         path: str = "/",
         body: bytes = b"",
-        extra: dict[str, str] | None = None,
+        extra: Mapping[str, str] | None = None,
         scope: str | None = None,
         unsigned: tuple[str, ...] = (),
     ) -> ApiRequest:
+        """A signed request; `extra` headers are signed too, `unsigned` ones only sent; a None param is left out."""
         given = {"Action": "GetWebCastTask", "Version": "2020-12-01", **TRIPLE, **(params or {})}
         query = canonical_query({name: value for name, value in given.items() if value is not None})
-        digest = hashlib.sha256(body).hexdigest()
-        date = x_date(at)
+        digest, date = hashlib.sha256(body).hexdigest(), x_date(self.now)
         headers = {"host": HOST, "x-date": date, "x-content-sha256": digest, **(extra or {})}
-        if by.session_token:
-            headers["x-security-token"] = by.session_token
+        headers |= {"x-security-token": by.session_token} if by.session_token else {}
         names = sorted(headers.keys() - set(unsigned))
         first = canonical_request(method, path, query, {name: headers[name] for name in names}, digest)
         mark = signature(signing_key(by.secret_key, date[:8], "cn-north-1"), string_to_sign(date, "cn-north-1", first))
@@ -92,19 +86,32 @@ def signed(credentials: Credentials) -> Callable[..., ApiRequest]:
         )
         return ApiRequest(method, path, query, headers, body)
 
-    return make
+    def answer(self, params: Mapping[str, str | None] | None = None, **how: Any) -> VendorReply:
+        """The reply to a signed request of now."""
+        return self.gateway.answer(self.request(params, **how), self.now)
+
+    def post(self, action: str, body: object) -> VendorReply:
+        """A signed call of StartWebcast or StopWebcast; no bytes are sent as JSON."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        params = {**dict.fromkeys(TRIPLE), "Action": action}
+        return self.answer(params, method="POST", body=raw, extra={"content-type": "application/json"})
+
+    def page(self, path: str, query: str = "", method: str = "GET") -> VendorReply:
+        """A page that needs no signature."""
+        return self.gateway.answer(ApiRequest(method, path, query, {}), self.now)
 
 
 @pytest.fixture
-def error() -> Callable[[VendorReply], dict[str, Any]]:
-    """The Error of a reply, without its Message, and the HTTP status."""
+def vendor() -> Vendor:
+    """A new one."""
+    return Vendor()
 
-    def look(reply: VendorReply) -> dict[str, Any]:
-        told = dict(reply.document["ResponseMetadata"]["Error"])
-        assert told.pop("Message")
-        return {"http": reply.status, **told}
 
-    return look
+def error_of(reply: VendorReply) -> tuple[int, str, int]:
+    """HTTP status, Code and CodeN (0 for none) of an error, which has a Message."""
+    error = reply.document["ResponseMetadata"]["Error"]
+    assert error["Message"]
+    return reply.status, error["Code"], error.get("CodeN", 0)
 
 
 @dataclass

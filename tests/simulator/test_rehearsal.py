@@ -1,7 +1,6 @@
 """A person breaks a simulated task and heals it: over HTTP, at once, and until the next action."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -197,9 +196,3 @@ def test_a_page_of_many_tasks_says_that_it_is_not_all() -> None:
     gateway = Gateway(demo_fleet(600, 60.0, 1, lambda: BEGAN), (ACCOUNT,))
     page = (gateway.answer(ApiRequest("GET", "/", "", {}), BEGAN).body or b"").decode()
     assert (page.count("do=fail"), "Only 500 of 600 tasks are shown." in page) == (500, True)
-
-
-def test_the_api_is_still_at_the_root(running: Rehearsal, signed: Callable[..., ApiRequest]) -> None:
-    """A call has a query, and is answered as ever."""
-    reply = running.gateway.answer(signed({"AppId": "app", "RoomId": "Room", "TaskId": "Task"}, at=BEGAN), BEGAN)
-    assert reply.document["Result"]["WebcastTask"]["Status"] == 2
