@@ -169,10 +169,15 @@ class Transport(HTTPAdapter):
         self._sockets.shut_down()
 
     def _is_stale(self, error: requests.RequestException) -> bool:
+        """Whether the call failed because the network had forgotten its connection."""
         idle = self._call.idle
         if idle is None or self._call.answered:
             return False
-        return not isinstance(error, requests.Timeout) or idle >= SUSPECT_IDLE
+        if not isinstance(error, requests.Timeout):
+            return True
+        if idle >= SUSPECT_IDLE:  # each such discovery costs a whole timeout, so that it is made once
+            self._sockets.max_idle = min(self._sockets.max_idle, idle / 2)
+        return idle >= SUSPECT_IDLE
 
     def _bound(self, manager: PoolManager) -> None:
         """Have a pool manager use bounded connections; a SOCKS manager has classes of its own."""
@@ -185,11 +190,12 @@ class Transport(HTTPAdapter):
 
 
 class _OpenSockets:
-    """The connected sockets of one transport."""
+    """The connected sockets of one transport, and how long they may be idle."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: WeakSet[socket.socket] = WeakSet()
+        self.max_idle = MAX_IDLE
 
     def add(self, sock: socket.socket) -> None:
         with self._lock:
@@ -224,7 +230,7 @@ class _BoundedConnection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        fresh = not self.call.fresh and monotonic() - self.used_at < MAX_IDLE
+        fresh = not self.call.fresh and monotonic() - self.used_at < self.sockets.max_idle
         return fresh and super().is_connected
 
     def _new_conn(self) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -135,14 +136,34 @@ def test_a_connection_idle_for_too_long_is_not_reused(server: Serve, monkeypatch
         while request_of(connection):
             reply()(connection)
 
-    peer = server(serve)
-    client = client_of(peer.url, timeout=5)
     used = []
-    for idle in (60.0, 60.0, 0.0, 0.0):
+    for idle in (60.0, 0.0):
         monkeypatch.setattr(transport, "MAX_IDLE", idle)
-        assert client.read(TARGET).error is None
+        peer = server(serve)
+        client = client_of(peer.url, timeout=5)
+        assert [client.read(TARGET).error for _ in range(3)] == [None] * 3
         used.append(len(peer.connections))
-    assert used == [1, 1, 2, 3]
+    assert used == [1, 3]
+
+
+def test_a_nat_that_swallows_costs_one_timeout(server: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once known, connections that were idle for so long are not reused, though they could be by the usual limit."""
+    monkeypatch.setattr(transport, "SUSPECT_IDLE", 0.0)
+    swallowed = []
+
+    def serve(connection: socket.socket) -> None:
+        request_of(connection)
+        reply()(connection)
+        if request_of(connection):
+            swallowed.append(connection)
+            swallow(connection)
+
+    peer = server(serve)
+    client = client_of(peer.url)
+    for _ in range(5):
+        assert client.read(TARGET).error is None
+        time.sleep(0.1)  # the NAT forgets
+    assert len(swallowed) == 1
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
