@@ -82,7 +82,7 @@ ROUND = DELAY_TASKS / MAX_QPS
 LOOK = 0.02
 PATH = "/metrics?name[]=webcast_task_stop_reason"
 
-Change = Callable[[AtWork, TargetId], None]
+ListChange = Callable[[AtWork, TargetId], None]
 
 
 def delay(*, short: bool = False) -> list[Result]:
@@ -106,7 +106,7 @@ def delay(*, short: bool = False) -> list[Result]:
     ]
 
 
-def _delays(ours: AtWork, numbers: range, change: Change, pause: float) -> list[float]:
+def _delays(ours: AtWork, numbers: range, change: ListChange, pause: float) -> list[float]:
     """Seconds from each change to the first scrape that shows it."""
     dice = Random(1)
     changed: dict[str, float] = {}

@@ -47,9 +47,9 @@ def polls(url: str) -> Iterator[Callable[[], object]]:
         "polling": {"interval": "1ms", "fast_interval": "1ms"},
     }
     made = exporter(sections)
-    made._apply(made.config)
+    made._apply(made._settings)
     handed_out: deque[Work] = deque()
-    poller = made._parts.desks._desks["bench"].poller
+    poller = made._parts.pollers._desks["bench"].poller
     poller._ports = replace(poller._ports, submit=handed_out.append)
     while not handed_out:
         poller.hand_out(time.monotonic() + 1 / FAST_ENOUGH)
@@ -60,7 +60,7 @@ def polls(url: str) -> Iterator[Callable[[], object]]:
         handed_out.append(following)
 
     yield poll
-    made._parts.desks.stop()
+    made._parts.pollers.stop()
 
 
 def _cpu_of(call: Callable[[], object], calls: int = 500) -> Callable[[], float]:

@@ -25,6 +25,7 @@ from exporter.model.target import TargetId
 from exporter.scheduler.pool import Work
 from exporter.scheduler.scheduler import BEAT
 from exporter.service.exporter import Exporter
+from exporter.service.settings import Settings
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.gateway import GET_TASK, get_task
 from exporter.simulator.lifecycle import CallbackEvent, RunPlan, begin_run, callback_payload
@@ -128,8 +129,8 @@ class Whole:
         self.world = world
         self._work: deque[Work] = deque()
         self.exporter = Exporter(config, lambda: config, {}, FileLock(config.state.path).open(), world.clock)
-        self.exporter._apply(config)
-        self.desk = self.exporter._parts.desks._desks["default"]
+        self.exporter._apply(Settings.of(config))
+        self.desk = self.exporter._parts.pollers._desks["default"]
         self.desk.rate_limiter._sleep = self._sleep
         self.desk.client._session.mount("https://", Wire(world))
         self.desk.poller._ports = replace(self.desk.poller._ports, submit=self._work.append)

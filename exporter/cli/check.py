@@ -31,8 +31,8 @@ from exporter.enums import CallbackOutcome
 from exporter.errors import AppRefused, ConfigError, NotFound, Problem, Rejected, StartError
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.service.accounts import read_once
 from exporter.service.file_watcher import load_both
-from exporter.service.once import read_once
 from exporter.service.target_manager import take_lists
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, verify_callback
 from exporter.web.endpoints import MAX_CALLBACK_BYTES

@@ -20,7 +20,7 @@ from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import TaskState, apply_read
-from exporter.service.once import read_once
+from exporter.service.accounts import read_once
 
 COLOURS = {
     Status.UNKNOWN: "yellow",

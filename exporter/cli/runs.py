@@ -13,7 +13,7 @@ from exporter.cli.options import BAD_USAGE, ask, command, config_file, data_of, 
 from exporter.config.loader import load
 from exporter.config.times import parse_duration, parse_time
 from exporter.enums import Status, StopReason
-from exporter.service.offline import runs_in_state
+from exporter.service.queries import runs_in_state
 from exporter.store.run_table import RunQuery
 from exporter.web.serializers import rfc3339, runs_csv
 

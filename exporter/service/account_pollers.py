@@ -14,7 +14,8 @@ from exporter.model.task_state import NextRead, TaskState
 from exporter.scheduler.poller import LOOK_AHEAD, Poller
 from exporter.scheduler.ports import Account, Ports
 from exporter.scheduler.registry import TaskRegistry
-from exporter.service.accounts import connect, intervals
+from exporter.service.accounts import connect
+from exporter.service.settings import intervals
 from exporter.volcengine.client import Client
 from exporter.volcengine.error_mapping import UnknownCode
 from exporter.volcengine.rate_limiter import RateLimiter

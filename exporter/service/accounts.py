@@ -1,14 +1,15 @@
-"""From an account's configuration to its client."""
+"""From an account's configuration to its client, for the pollers and for single reads."""
 
 import math
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 
 from exporter.config.credentials import CredentialSource
 from exporter.config.schema import Account as AccountConfig
-from exporter.config.schema import Config
 from exporter.model.clock import Clock
-from exporter.scheduler.intervals import PollIntervals
+from exporter.model.read_result import ReadResult
+from exporter.model.target import TargetId
 from exporter.scheduler.ports import Account
 from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import RateLimiter
@@ -58,19 +59,14 @@ def connect(
     return Account(config.name, client, rate_limiter, partial(_generation, source), in_flight(config)), client
 
 
-def intervals(config: Config) -> PollIntervals:
-    """The waits of the `polling` section."""
-    polling = config.polling
-    return PollIntervals(
-        interval=polling.interval,
-        fast_interval=polling.fast_interval,
-        max_backoff=polling.max_backoff,
-        reread_stopped=polling.reread_stopped,
-        forget_unknown_after=config.lifecycle.forget_unknown_after,
-    )
-
-
 def _generation(source: CredentialSource) -> int:
     """Look at the files (once a second at most), and say which set is in force."""
     source.current()
     return source.generation
+
+
+def read_once(account: AccountConfig, target: TargetId, environ: Mapping[str, str], place: str = "") -> ReadResult:
+    """One signed call. ConfigError when the account has no credentials."""
+    _, client = connect(account, environ, RateLimiter(account.max_qps), Clock(), place, logs=False)
+    with closing(client):
+        return client.read(target)

@@ -8,15 +8,15 @@ import structlog
 
 from exporter.config.schema import Callbacks as CallbackConfig
 from exporter.config.schema import Config
-from exporter.discovery.kept import Change
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import TargetEntry
+from exporter.discovery.stored_list import ListChange
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import StateError
 from exporter.model.callback import Callback, EventKey
 from exporter.model.target import TargetId
 from exporter.service.components import Components
-from exporter.service.kept import CarryOut, Secrets
+from exporter.service.stored_lists import ApplyChanges, Secrets
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, RoomEvent, verify_callback
 from exporter.web.interfaces import CallbackLog, CallbackRecord
 
@@ -45,9 +45,9 @@ def terms_of(config: CallbackConfig, secrets: Secrets) -> CallbackRules:
 class CallbackIntake:
     """Takes in verified callbacks and applies them. Safe for threads: one callback is applied at a time."""
 
-    def __init__(self, parts: Components, carry_out: CarryOut) -> None:
+    def __init__(self, parts: Components, commit_changes: ApplyChanges) -> None:
         self._parts = parts
-        self._carry_out = carry_out
+        self._carry_out = commit_changes
         self._applying = Lock()
         self._logged_names: set[str] = set()
         self._logged_unsigned = False
@@ -60,7 +60,7 @@ class CallbackIntake:
     @property
     def on(self) -> bool:
         """Whether callbacks are taken."""
-        return Source.CALLBACK in self._parts.kept.secrets
+        return Source.CALLBACK in self._parts.stored_lists.secrets
 
     @property
     def apart(self) -> bool:
@@ -100,7 +100,7 @@ class CallbackIntake:
         self._parts.store.forget_receipts_before(self._parts.clock.unix() - remembered_for)
 
     def _verify(self, body: bytes, at: float) -> CallbackResult:
-        return verify_callback(body, terms_of(self.config, self._parts.kept.secrets), at)
+        return verify_callback(body, terms_of(self.config, self._parts.stored_lists.secrets), at)
 
     def _apply(self, result: CallbackResult) -> CallbackOutcome:
         outcome = result.outcome
@@ -132,7 +132,7 @@ class CallbackIntake:
         if self._refused.pop(callback.keys, None) is None and not first:
             return CallbackOutcome.DUPLICATE
         if (state := self._parts.registry.get(callback.target)) is not None:
-            self._parts.desks.ask(state)
+            self._parts.pollers.ask(state)
         return CallbackOutcome.ACCEPTED
 
     def _remember_refusal(self, callback: Callback) -> None:
@@ -145,7 +145,7 @@ class CallbackIntake:
         """Have live tasks whose robot is this user read at once; nothing is stored of the event."""
         states = [state for target in self._targets_of(event) if (state := self._parts.registry.get(target))]
         for state in states:
-            self._parts.desks.ask(state)
+            self._parts.pollers.ask(state)
         return CallbackOutcome.ACCEPTED if states else CallbackOutcome.IGNORED
 
     def _targets_of(self, event: RoomEvent) -> list[TargetId]:
@@ -160,11 +160,15 @@ class CallbackIntake:
             self._rooms, self._rooms_made_at = rooms, now
         return self._rooms.get(event, [])
 
-    def _listing_change(self, callback: Callback, config: Config) -> Sequence[Change]:
+    def _listing_change(self, callback: Callback, config: Config) -> Sequence[ListChange]:
         """List the callback's target, if there is an account to read it."""
         if AccountOf(config.accounts)(callback.target.app_id) is None:
             return ()
-        return [self._parts.kept[Source.CALLBACK].added({callback.target: TargetEntry({})}, self._parts.clock.unix())]
+        return [
+            self._parts.stored_lists[Source.CALLBACK].added(
+                {callback.target: TargetEntry({})}, self._parts.clock.unix()
+            )
+        ]
 
     def _log(self, outcome: CallbackOutcome, result: CallbackResult) -> None:
         """Log each malformed callback, and each kind of ignored or unsigned ones once."""

@@ -1,10 +1,10 @@
 """The parts that work with each other, made and wired."""
 
-import logging
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+import structlog
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
@@ -13,7 +13,6 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from exporter.config.schema import Config
 from exporter.metrics.catalog.fleet import FleetCollector
 from exporter.metrics.exposition import Exposition, Format, PrefixFilter
 from exporter.metrics.self_metrics import AccountCollector, SelfMetrics, StateCollector
@@ -26,71 +25,68 @@ from exporter.scheduler.pool import Pool
 from exporter.scheduler.ports import Ports
 from exporter.scheduler.registry import TaskRegistry
 from exporter.service.account_pollers import AccountPollers
-from exporter.service.drains import Drains
-from exporter.service.kept import Kept
-from exporter.service.settings import lifetimes, problem_thresholds, task_families_of
+from exporter.service.settings import Settings
+from exporter.service.stored_lists import Drains, StoredLists
 from exporter.store.database import Database
-from exporter.store.store import Store
+from exporter.store.store import LabelsOf, Store
 from exporter.volcengine.rate_limiter import RateLimiter
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 FRESH_FOR_INTERVALS = 3
-"""A read is fresh for so many of the intervals now in force (contract, `polling.stale_after`)."""
+"""A read is fresh for so many of the intervals now in force (docs/behaviour.md, "Reads")."""
 
 STANDBY_FAMILIES = ("webcast_exporter_", "webcast_callback_events", "webcast_state_")
 """Families of its own that a standby serves."""
 
-Failed = Callable[[str, Exception], None]
-"""Told of what failed for a reason that nobody foresaw."""
-
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What the desks, the lists and the pages share."""
+    """What the service's modules share."""
 
     clock: Clock
     self_metrics: SelfMetrics
     store: Store
-    kept: Kept
+    stored_lists: StoredLists
     drains: Drains
     registry: TaskRegistry
-    board: SeriesCache
-    desks: AccountPollers
+    series_cache: SeriesCache
+    pollers: AccountPollers
     exposition: Exposition
     history: HistoryLog
 
     def failed(self, what: str, error: Exception) -> None:
-        """Count and log an error that nobody foresaw, at the edge where it was caught."""
+        """Count and log an unexpected error at the edge where it was caught; `what` names the job."""
         fail(self.self_metrics, what, error)
 
 
-def make_parts(
-    config: Config,
+def make_components(
+    settings: Settings,
     environ: Mapping[str, str],
     database: Database,
     clock: Clock,
-    new_pacer: Callable[[float], RateLimiter],
     *,
+    new_rate_limiter: Callable[[float], RateLimiter],
+    labels_of: LabelsOf,
     leads: Callable[[], bool] | None = None,
 ) -> Components:
-    """All of them over one open state; `new_pacer` makes one for a rate. StartError when the state cannot be read."""
+    """Make and wire them over one open state. StartError when the state cannot be read."""
     registry = process_registry()
     self_metrics = SelfMetrics(registry)
-    store = Store(database, on_failure=self_metrics.state_write_failures.inc)
-    kept = Kept(store, clock)
+    store = Store(database, on_failure=self_metrics.state_write_failures.inc, labels_of=labels_of)
+    stored_lists = StoredLists(store, clock)
 
-    def fresh_for(known: TaskState) -> float:
-        return FRESH_FOR_INTERVALS * desks.in_force(known)
+    def fresh_for(state: TaskState) -> float:
+        return FRESH_FOR_INTERVALS * pollers.in_force(state)
 
     history = HistoryLog()
     task_registry = TaskRegistry(
         store,
-        lifetimes(config),
+        settings.lifetimes,
         clock,
         fresh_for,
-        kept.named,
-        thresholds=problem_thresholds(config),
+        stored_lists.named,
+        thresholds=settings.thresholds,
         changed=history.add_change,
     )
 
@@ -109,16 +105,27 @@ def make_parts(
         failed=lambda what, error: fail(self_metrics, what, error),
         chance=random.random,
     )
-    desks = AccountPollers(environ, clock, self_metrics, ports, new_pacer)
-    board = SeriesCache(task_families_of(config), config.metrics.max_tasks, task_registry.get)
-    task_registry.attach(board)
-    registry.register(FleetCollector(board, store.counters, desks.numbers))
+    pollers = AccountPollers(environ, clock, self_metrics, ports, new_rate_limiter)
+    series_cache = SeriesCache(settings.families, settings.config.metrics.max_tasks, task_registry.get)
+    task_registry.attach(series_cache)
+    registry.register(FleetCollector(series_cache, store.counters, pollers.numbers))
     registry.register(StateCollector(lambda: store.oldest_queued, lambda: store.dropped))
-    registry.register(AccountCollector(desks.numbers))
-    exposition = Exposition(registry, board)
+    registry.register(AccountCollector(pollers.numbers))
+    exposition = Exposition(registry, series_cache)
     if leads is not None:
         exposition = LeaderExposition(exposition, standby_exposition(registry), leads)
-    return Components(clock, self_metrics, store, kept, Drains(store), task_registry, board, desks, exposition, history)
+    return Components(
+        clock,
+        self_metrics,
+        store,
+        stored_lists,
+        Drains(store),
+        task_registry,
+        series_cache,
+        pollers,
+        exposition,
+        history,
+    )
 
 
 class LeaderExposition(Exposition):
@@ -143,13 +150,13 @@ def standby_exposition(inner: CollectorRegistry) -> Exposition:
 
 
 def fail(self_metrics: SelfMetrics, what: str, error: Exception) -> None:
-    """Count and log an error that nobody foresaw."""
+    """Count and log an unexpected error; `what` names the job."""
     self_metrics.internal_errors.inc()
-    log.error("%s failed for a reason that nobody foresaw", what, exc_info=error)
+    log.error("unexpected error", job=what, exc_info=error)
 
 
 def process_registry() -> CollectorRegistry:
-    """One that tells of the process alone."""
+    """A registry with the process's own families alone."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):

@@ -1,9 +1,10 @@
-"""The exporter: started, reloaded and stopped; all that the pages see of it."""
+"""The composition root: makes, starts, reloads and stops the exporter; only this module knows every part."""
 
-import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Event
+
+import structlog
 
 from exporter.config.checks import warnings
 from exporter.config.schema import Config
@@ -16,19 +17,11 @@ from exporter.model.task_state import TaskState
 from exporter.scheduler.scheduler import Scheduler
 from exporter.service.callback_listener import CallbackListener
 from exporter.service.callbacks import CallbackIntake
-from exporter.service.components import make_parts
+from exporter.service.components import make_components
 from exporter.service.push import PushApi
 from exporter.service.queries import Queries
-from exporter.service.queue_worker import StandbyQueueWorker
-from exporter.service.settings import (
-    callback_address,
-    info_labels_of,
-    lifetimes,
-    problem_thresholds,
-    shown,
-    task_families_of,
-    with_state_of,
-)
+from exporter.service.settings import Settings, with_same_state
+from exporter.service.standby import StandbyQueueWorker
 from exporter.service.target_manager import TargetManager, left_live, log_problems
 from exporter.store.database import Database
 from exporter.store.store import LONGEST_LOOK_BACK
@@ -37,7 +30,7 @@ from exporter.web.app import create_callback_app
 from exporter.web.auth import CurrentPolicy, open_policy
 from exporter.web.interfaces import Reload
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 QUEUE_INTERVAL = 0.5
 """Seconds between two looks for what standbys have accepted."""
@@ -68,7 +61,7 @@ class Exporter:
         restrain: RateCap = unrestrained,
         leads: Callable[[], bool] | None = None,
     ) -> None:
-        self.config = config
+        self._settings = Settings.of(config)
         self.flags = flags or {}
         self.started_at = clock.unix()
         self._load_config = load_config
@@ -77,34 +70,44 @@ class Exporter:
         self._started = False
         self._ready = False
         self._stopping = Event()
-        new_pacer = partial(RateLimiter, clock=clock.monotonic, sleep=self._stopping.wait, restrain=restrain)
-        self._parts = parts = make_parts(config, environ, database, clock, new_pacer, leads=leads)
+        new_rate_limiter = partial(RateLimiter, clock=clock.monotonic, sleep=self._stopping.wait, restrain=restrain)
+        self._parts = parts = make_components(
+            self._settings,
+            environ,
+            database,
+            clock,
+            new_rate_limiter=new_rate_limiter,
+            labels_of=self._info_labels,
+            leads=leads,
+        )
         self.self_metrics, self.exposition, self.failed = parts.self_metrics, parts.exposition, parts.failed
-        self._dispatcher = Scheduler(self._beat, self._housekeep, self._count_event, clock.monotonic)
-        self._targets = TargetManager(parts, self._dispatcher)
+        self._scheduler = Scheduler(self._beat, self._housekeep, self._count_event, clock.monotonic)
+        self._targets = TargetManager(parts, self._scheduler)
         self.queries = Queries(parts, self._targets)
-        self.push = PushApi(parts, self._targets.carry_out)
-        self.callbacks = CallbackIntake(parts, self._targets.carry_out)
+        self.push = PushApi(parts, self._targets.commit_changes)
+        self.callbacks = CallbackIntake(parts, self._targets.commit_changes)
         self._queue_worker = StandbyQueueWorker(parts, self.push, self.callbacks)
-        self._door = CallbackListener(lambda: create_callback_app(self, self.failed, policy), self.failed, policy)
+        self._callback_listener = CallbackListener(
+            lambda: create_callback_app(self, self.failed, policy), self.failed, policy
+        )
 
     def start(self) -> None:
         """Begin to read; ConfigError when an account cannot call, StartError when the state's runs cannot be read."""
         with self._targets.changing:
-            self._apply(self.config)
+            self._apply(self._settings)
         self._loaded()
         self.self_metrics.leader.set_function(lambda: 1.0 if self._leads is None else float(self._leads()))
         if self.config.state.url.is_shared:
-            self._dispatcher.every("standby-queue", QUEUE_INTERVAL, self.apply_standby_queue)
-        self._dispatcher.start()
+            self._scheduler.every("standby-queue", QUEUE_INTERVAL, self.apply_standby_queue)
+        self._scheduler.start()
         self._started = True
 
     def stop(self) -> None:
-        """End within moments: calls in flight are broken off, what was learnt is in the state."""
-        self._door.close()
-        self._dispatcher.stop()
+        """Stop within about a second: calls in flight are broken off, and what was read is in the state."""
+        self._callback_listener.close()
+        self._scheduler.stop()
         self._targets.close()
-        self._parts.desks.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
+        self._parts.pollers.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
         self._stopping.set()
         self._parts.store.close()
 
@@ -112,26 +115,31 @@ class Exporter:
         """Put the configuration as it now stands in force, all of it or, with ConfigError, nothing."""
         with self._targets.changing:
             try:
-                self._apply(with_state_of(self.config, self._load_config()))
+                self._apply(Settings.of(with_same_state(self.config, self._load_config())))
             except Exception as error:  # the edge of a reload: whatever breaks, the old one serves on
                 self.self_metrics.reload_successful.set(0)
                 self.queries.reload = Reload(good=False, at=self._clock.unix())
-                bad = self._explained(error)
-                log.error("the configuration is not reloaded, the old one stays: %s", bad)  # noqa: TRY400 - a sentence
-                raise bad from error
+                problems = self._as_config_error(error)
+                log.error("configuration not reloaded", error=str(problems))  # noqa: TRY400 - a sentence
+                raise problems from error
             self._loaded()
-            log.info("configuration reloaded: %d targets", len(self._parts.registry))
+            log.info("configuration reloaded", targets=len(self._parts.registry))
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._settings.config
 
     @property
     def not_ready(self) -> str:
         """Why it cannot serve yet; empty once it can, and for good."""
         if not self._ready:
             self._ready = self._started and self._targets.tried_all
-        return "" if self._ready else "Not every list of targets has been asked for yet."
+        return "" if self._ready else "Not every source of targets has been tried yet."
 
     def counts(self) -> Mapping[TaskCountKey, int]:
         """How many tasks count under which labels of `webcast_tasks`."""
-        return self._parts.board.counts()
+        return self._parts.series_cache.counts()
 
     def dismiss(self, target: TargetId) -> bool:
         """Remove a stopped or dark task by hand, until it runs again; False when it is not tracked."""
@@ -148,8 +156,8 @@ class Exporter:
 
     @property
     def alive(self) -> bool:
-        """Whether the dispatcher has moved lately."""
-        return self._dispatcher.alive
+        """Whether the scheduler has run a job lately."""
+        return self._scheduler.alive
 
     @property
     def state_lost(self) -> str:
@@ -157,40 +165,43 @@ class Exporter:
         return self._parts.store.lost
 
     def nudge(self) -> None:
-        """Help the dispatcher over a wall clock that was set back, and report a state that is silent."""
-        self._dispatcher.nudge()
+        """Help the scheduler over a wall clock that was set back, and report a state that is silent."""
+        self._scheduler.nudge()
         self._parts.store.watch()
 
     def apply_standby_queue(self) -> None:
         """Apply what standbys have accepted."""
         self._queue_worker.apply()
 
-    def _apply(self, config: Config) -> None:
-        parts = self._parts
-        plans = parts.desks.plan(config)
+    def _apply(self, settings: Settings) -> None:
+        parts, config = self._parts, settings.config
+        plans = parts.pollers.plan(config)
         sources = self._targets.plan(config)
-        secrets = parts.kept.plan(config)
-        door = self._door.plan(callback_address(config))
+        secrets = parts.stored_lists.plan(config)
+        listener = self._callback_listener.plan(settings.callback_address)
         # From here on nothing can fail.
-        parts.registry.reconfigure(lifetimes(config), problem_thresholds(config))
-        parts.store.labels_of = info_labels_of(config, parts.registry.get)
-        parts.desks.swap(config, plans)
-        if shown(config) != shown(self.config):
-            parts.board.reconfigure(task_families_of(config), config.metrics.max_tasks)
+        before, self._settings = self._settings, settings
+        parts.registry.reconfigure(settings.lifetimes, settings.thresholds)
+        parts.pollers.swap(config, plans)
+        if (settings.families, config.metrics.max_tasks) != (before.families, before.config.metrics.max_tasks):
+            parts.series_cache.reconfigure(settings.families, config.metrics.max_tasks)
         parts.registry.open_apps(app_id for account in config.accounts for app_id in account.app_ids)
-        self.config = config
-        parts.kept.secrets = secrets
+        parts.stored_lists.secrets = secrets
         self._targets.swap(config, sources)
         self.callbacks.config = config.callbacks
-        self._sweep_kept()
-        self._door.swap(door)
+        self._schedule_sweep()
+        self._callback_listener.swap(listener)
         log_problems(warnings(config))
         if not self._started:
             self._take_up(parts.store.live_runs())
         self._targets.apply()
 
+    def _info_labels(self, target: TargetId) -> Mapping[str, str]:
+        state = self._parts.registry.get(target)
+        return {} if state is None else self._settings.info_labels(state.target)
+
     def _take_up(self, remembered: Mapping[TargetId, Run]) -> None:
-        """What the last process was reading, to be let go unless a source lists it: each live run is accounted for."""
+        """Go on with what the last process was reading; what no source lists is released once all have answered."""
         self._parts.registry.resume_dark_classes()
         drained = self._parts.drains.left(self.config)
         remembered = {**remembered, **self._parts.store.latest_runs(drained)}
@@ -199,19 +210,19 @@ class Exporter:
         self._targets.adopt(live, remembered)
         self._parts.registry.resume_drains({target: each.until for target, each in drained.items()})
 
-    def _sweep_kept(self) -> None:
-        if self._parts.kept.secrets:
-            self._dispatcher.every("kept lists", SWEEP, self.push.sweep)
+    def _schedule_sweep(self) -> None:
+        if self._parts.stored_lists.secrets:
+            self._scheduler.every("expire-listings", SWEEP, self.push.sweep)
         else:
-            self._dispatcher.cancel("kept lists")
+            self._scheduler.cancel("expire-listings")
 
-    def _explained(self, error: Exception) -> ConfigError:
-        """What went wrong with a reload, in words for whoever asked for it."""
+    def _as_config_error(self, error: Exception) -> ConfigError:
+        """What went wrong with a reload, as problems to be shown."""
         if isinstance(error, ConfigError):
             return error
         if isinstance(error, StartError | StateError):
             return ConfigError([Problem("", str(error))])
-        self.failed("the reload", error)
+        self.failed("reload", error)
         return ConfigError([Problem("", "the reload failed inside; the log says more")])
 
     def _loaded(self) -> None:
@@ -220,9 +231,9 @@ class Exporter:
         self.queries.reload = Reload(good=True, at=self._clock.unix())
 
     def _beat(self) -> None:
-        self._parts.desks.hand_out()
+        self._parts.pollers.hand_out()
         gone = self._parts.registry.expire()
-        self._parts.desks.forget(gone, self._parts.registry)
+        self._parts.pollers.forget(gone, self._parts.registry)
         self._parts.history.forget(gone)
         self._parts.drains.keep({target: self._parts.registry.get(target) for target in gone})
 

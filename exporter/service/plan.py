@@ -18,7 +18,7 @@ from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.model.task_state import TaskState, apply_read
 from exporter.scheduler.intervals import NEAR_DEADLINE, REREAD_SHARE, PollIntervals, ReadClass, demand, stretch
 from exporter.scheduler.scheduler import BEAT
-from exporter.service.accounts import intervals
+from exporter.service.settings import intervals
 
 DAY = 86_400
 

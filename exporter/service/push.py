@@ -4,15 +4,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from exporter.config.schema import Config
-from exporter.discovery.kept import Change
 from exporter.discovery.merge import AccountOf
-from exporter.discovery.pushed import read_push
 from exporter.discovery.sd_format import TargetGroup
+from exporter.discovery.stored_list import ListChange, read_push
 from exporter.enums import Source
 from exporter.errors import StartError, StateError
 from exporter.model.target import TargetId
 from exporter.service.components import Components
-from exporter.service.kept import CarryOut, Secrets
+from exporter.service.stored_lists import ApplyChanges, Secrets
 
 
 def admits(secrets: Secrets, token: str) -> bool:
@@ -24,13 +23,13 @@ def admits(secrets: Secrets, token: str) -> bool:
 class PushApi:
     """What the push API asks for, done; and the end of listings that end by themselves."""
 
-    def __init__(self, parts: Components, carry_out: CarryOut) -> None:
-        self._kept = parts.kept
+    def __init__(self, parts: Components, commit_changes: ApplyChanges) -> None:
+        self._kept = parts.stored_lists
         self._tracker = parts.registry
         self._drains = parts.drains
-        self._desks = parts.desks
+        self._desks = parts.pollers
         self._clock = parts.clock
-        self._carry_out = carry_out
+        self._carry_out = commit_changes
 
     @property
     def on(self) -> bool:
@@ -48,7 +47,7 @@ class PushApi:
         """
         named: set[TargetId] = set()
 
-        def change(config: Config) -> list[Change]:
+        def change(config: Config) -> list[ListChange]:
             targets = read_push(groups, AccountOf(config.accounts))
             named.update(targets)
             pushed, at = self._kept[Source.PUSH], self._clock.unix()

@@ -1,19 +1,36 @@
-"""The running exporter as a person may look into it: what the pages ask for, gathered from the parts."""
+"""What pages, JSON and commands ask: of the running exporter, and of a state file without one."""
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
 from exporter.enums import Rejection, Source
+from exporter.errors import StartError
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.task_history import TaskHistory
 from exporter.model.target import TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.service.components import Components
 from exporter.service.target_manager import TargetManager
+from exporter.store.database import reading_file
 from exporter.store.run_table import FoundRuns, RunQuery, stopped_runs
 from exporter.volcengine.error_mapping import UnknownCode
 from exporter.web.interfaces import Reload
+from exporter.web.serializers import run_json
+
+
+def runs_in_state(config: Config, wanted: RunQuery) -> tuple[list[dict[str, Any]], int]:
+    """One page of the stopped runs, and how many pages there are. StartError when the state cannot be read."""
+    if config.state.path is None:
+        raise StartError("the state is no file: ask the running exporter, with --url")
+    account_of = AccountOf(config.accounts)
+    with reading_file(config.state.path) as connection:
+        found = stopped_runs(connection, wanted)
+    both = zip(found.runs, found.labels, strict=True)
+    rows = [run_json(run, account_of(run.target.app_id), labels) for run, labels in both]
+    return rows, max(1, math.ceil(found.total / wanted.limit))
 
 
 class Queries:
@@ -45,7 +62,7 @@ class Queries:
 
     def next_read(self, known: TaskState) -> NextRead | None:
         """When a target will be read next; None while no account reads it."""
-        return self._parts.desks.turn(known)
+        return self._parts.pollers.turn(known)
 
     def history(self, target: TargetId) -> TaskHistory:
         """Its last reads and changes."""
@@ -53,7 +70,7 @@ class Queries:
 
     def has_series(self, target: TargetId) -> bool:
         """Whether the next scrape shows it."""
-        return self._parts.board.has_series(target)
+        return self._parts.series_cache.has_series(target)
 
     def account_of(self, app_id: str) -> str | None:
         """Which account reads an app; None when no account does."""
@@ -65,11 +82,11 @@ class Queries:
 
     def accounts(self) -> Mapping[str, AccountNumbers]:
         """What each account's polling says of itself."""
-        return self._parts.desks.numbers()
+        return self._parts.pollers.numbers()
 
     def unknown_codes(self) -> Mapping[str, Sequence[UnknownCode]]:
         """Each account's API error codes that the vendor does not document, the latest first."""
-        return self._parts.desks.unknown_codes()
+        return self._parts.pollers.unknown_codes()
 
     def by_source(self) -> Mapping[Source, int]:
         """How many targets each source lists."""

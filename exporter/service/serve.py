@@ -1,30 +1,53 @@
-"""`serve`: the exporter and its listener, from start to a clean stop."""
+"""Serve: the exporter and its listeners from start to a clean stop, alone or as one of several replicas."""
 
 import gc
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from exporter import __version__
-from exporter.config.schema import Config, State
-from exporter.errors import StartError
+from exporter.config.schema import VENDOR_MAX_QPS, Config, State
+from exporter.errors import ConfigError, StartError, StateError
 from exporter.model.clock import Clock
 from exporter.service.exporter import Exporter
-from exporter.service.file_watcher import load_both
-from exporter.service.leading import ServeOptions, follow, leading
-from exporter.service.replica import replicate
+from exporter.service.file_watcher import FileWatcher, load_both
 from exporter.service.signals import SignalAction, Signals
-from exporter.store.lease import StateLock, state_lock
-from exporter.web.app import DEFAULT_OPTIONS, WebOptions, create_app
+from exporter.service.standby import Standby
+from exporter.store.lease import Lease, StateLock, state_lock
+from exporter.web.app import DEFAULT_OPTIONS, RoleSwitch, WebOptions, create_app, create_standby_app
 from exporter.web.server import Listener, bind_all, systemd_sockets
 
 log = structlog.stdlib.get_logger(__name__)
 
-WATCH = 1.0
-"""Seconds between two tries for a state that another process holds."""
+WATCH_INTERVAL = 1.0
+"""Seconds between two looks at the scheduler, the state, the files, and a state that another process holds."""
+ELECTION_INTERVAL = 0.25
+"""Seconds between two looks of a standby whether the lease is held."""
+LOOKS_PER_FILE_CHECK = 4
+"""So many of them between two looks at the files."""
+RETRY_SECONDS = 1.0
+"""Seconds after a failed take-over in which another replica may try."""
+MIN_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What a process was started with."""
+
+    config: Config
+    load_config: Callable[[], Config]
+    environ: Mapping[str, str]
+    clock: Clock
+    flags: Mapping[str, str]
+    watched: FileWatcher
+    web: WebOptions = DEFAULT_OPTIONS
 
 
 def serve(
@@ -71,7 +94,7 @@ def serve(
             return
         exporter.start()
         listener.start()
-        _log_start(config, listener.urls)
+        log_start("started", config, listener.urls)
         started(exporter, listener)
         gc.collect()
         gc.freeze()  # what stands by now stays: no collection looks through it again, 40 ms in which nothing moves
@@ -80,8 +103,80 @@ def serve(
     log.info("stopped")
 
 
-def _log_start(config: Config, addresses: Sequence[str]) -> None:
-    """Say what is served: one line for the process, and one for each address."""
+def hold_state(state: State, signals: Signals) -> StateLock | None:
+    """Wait until no other process holds the state; None when the stop came first. StartError when it cannot be held."""
+    lock: StateLock = state_lock(state.url)
+    waits = count()
+
+    def wait() -> bool:
+        if next(waits) == 0:
+            log.warning("waiting for another process to release the state", state=str(state.path or state.url))
+        return signals.wait(WATCH_INTERVAL) is not SignalAction.STOP
+
+    if lock.acquire(wait):
+        return lock
+    lock.release()
+    return None
+
+
+@contextmanager
+def leading(options: ServeOptions, lock: StateLock) -> Iterator[Exporter]:
+    """An exporter that is still to be started; it is stopped in the end. StartError when the state cannot be used."""
+    config = options.config
+    with ExitStack() as undo:
+        try:
+            exporter = Exporter(
+                config,
+                options.load_config,
+                options.environ,
+                lock.open(),
+                options.clock,
+                flags=options.flags,
+                policy=options.watched.policy,
+                restrain=lambda rate: rate if lock.confirmed else rate_beside(rate),
+                leads=(lambda: lock.confirmed) if config.ha.enabled else None,
+            )
+            undo.callback(exporter.stop)
+            yield exporter
+        except (SQLAlchemyError, StateError) as error:
+            cause = getattr(error, "orig", None) or str(error)
+            raise StartError(f"state {config.state.path or config.state.url} cannot be read: {cause}") from error
+
+
+def rate_beside(rate: float) -> float:
+    """Calls a second of a process that may not lead any more: half of what a new leader leaves of the vendor's limit.
+
+    The other half is for calls that were on their way already when this process was stopped.
+    """
+    return min(rate, max((VENDOR_MAX_QPS - rate) / 2, MIN_RATE))
+
+
+def follow(exporter: Exporter, watched: FileWatcher, signals: Signals, lock: StateLock) -> str:
+    """Look after the exporter until it is to stop, or the state is another's: why that is, empty at a stop."""
+    look(exporter, watched)
+    while True:
+        action = signals.wait(WATCH_INTERVAL)
+        if action is SignalAction.STOP:
+            return ""
+        if lost := lock.lost or exporter.state_lost:
+            return lost
+        exporter.nudge()
+        look(exporter, watched)
+        if action is SignalAction.RELOAD:
+            with suppress(ConfigError):  # it is logged, and the old configuration stays
+                exporter.reload()
+
+
+def look(role: Exporter | Standby, watched: FileWatcher) -> None:
+    """Look at the files beside the configuration."""
+    try:
+        watched.look(role.config)
+    except Exception as error:  # noqa: BLE001 - an edge: what is wrong with a file must not end the exporter
+        role.failed("the look at the web config file", error)
+
+
+def log_start(event: str, config: Config, addresses: Sequence[str]) -> None:
+    """Log what is served and from what, and each address."""
     sources = {
         "static": config.static_configs,
         "file": config.file_sd_configs,
@@ -90,7 +185,7 @@ def _log_start(config: Config, addresses: Sequence[str]) -> None:
         "callback": config.callbacks.secret_file,
     }
     log.info(
-        "started",
+        event,
         version=__version__,
         python=platform.python_version(),
         accounts=[account.name for account in config.accounts],
@@ -101,19 +196,75 @@ def _log_start(config: Config, addresses: Sequence[str]) -> None:
         log.info("listening", address=address)
 
 
-def hold_state(state: State, signals: Signals) -> StateLock | None:
-    """Wait until no other process holds the state; None when the stop came first. StartError when it cannot be held."""
-    lock: StateLock = state_lock(state.url)
-    said = False
+def replicate(options: ServeOptions, sockets: Sequence[socket.socket], signals: Signals) -> None:
+    """Serve until a stop. ConfigError and StartError, as `serve`, before it begins; nothing ends it after that."""
+    standby = Standby(options.config, options.load_config, options.clock, options.watched.policy)
+    roles = RoleSwitch()
+    listener = Listener(roles, sockets, standby.failed, tls=lambda: options.watched.policy().tls)
+    _show(roles, standby, options)
+    listener.start()
+    log_start("standing by", options.config, listener.urls)
+    try:
+        while (lease := _elected(standby, signals, options)) is not None:
+            try:
+                config = _lead(replace(options, config=standby.config), lease, roles, standby, signals)
+            finally:
+                lease.release()
+            if config is None or signals.stops_within(RETRY_SECONDS):
+                break
+            options = replace(options, config=config)
+            standby.close()
+            standby = Standby(config, options.load_config, options.clock, options.watched.policy, must_listen=False)
+            _show(roles, standby, options)
+    finally:
+        listener.stop()
+        standby.close()
+    log.info("stopped")
 
-    def wait() -> bool:
-        nonlocal said
-        if not said:
-            log.warning("waiting for another process to release the state", state=str(state.path or state.url))
-            said = True
-        return signals.wait(WATCH) is not SignalAction.STOP
 
-    if lock.acquire(wait):
-        return lock
-    lock.release()
-    return None
+def _show(roles: RoleSwitch, standby: Standby, options: ServeOptions) -> None:
+    roles.app = create_standby_app(standby, standby.failed, options.watched.policy, options.web)
+
+
+def _elected(standby: Standby, signals: Signals, options: ServeOptions) -> Lease | None:
+    """Wait for the lease; None at a stop. What is wrong with the server is logged, and tried again."""
+    lease = standby.lease = Lease(options.config.state.url)
+    lease.start()
+    looks = 0
+    while True:
+        action = signals.wait(ELECTION_INTERVAL)
+        if action is SignalAction.STOP:
+            lease.release()
+            return None
+        if lease.held:
+            return lease
+        if action is SignalAction.RELOAD:
+            with suppress(ConfigError):  # it is logged, and the old configuration stays
+                standby.reload()
+        if looks % LOOKS_PER_FILE_CHECK == 0:
+            look(standby, options.watched)
+        looks += 1
+
+
+def _lead(options: ServeOptions, lease: Lease, roles: RoleSwitch, standby: Standby, signals: Signals) -> Config | None:
+    """Read the tasks; None at a stop, else the configuration in force when the lead was lost or could not begin."""
+    config = options.config
+    try:
+        with leading(options, lease) as exporter:
+            if signals.stops_within(lease.handover_wait):
+                return None
+            standby.make_way()
+            exporter.start()
+            config = exporter.config
+            roles.app = create_app(exporter, exporter.failed, options.watched.policy, options.web)
+            standby.close()
+            log.info("leading", token=lease.token)
+            gc.collect()
+            reason = follow(exporter, options.watched, signals, lease)
+            config = exporter.config
+            if not reason:
+                return None
+            log.warning("standing by", reason=reason)
+    except Exception as error:  # noqa: BLE001 - the edge of a take-over: the next try, here or elsewhere, may succeed
+        log.error("take-over failed, it is tried again", reason=f"{type(error).__name__}: {error}")  # noqa: TRY400 - a sentence
+    return config

@@ -1,4 +1,4 @@
-"""A standby: it reads no task, tells of itself alone, and takes in for the leader what is pushed and called back."""
+"""A standby: it reads no task, and queues for the leader what is pushed and called back."""
 
 import json
 from collections.abc import Callable
@@ -8,25 +8,66 @@ from prometheus_client import CollectorRegistry
 
 from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
-from exporter.discovery.pushed import read_push
-from exporter.discovery.sd_format import TargetGroup
+from exporter.discovery.sd_format import SDSourceError, TargetGroup, groups_of_json
+from exporter.discovery.stored_list import read_push
 from exporter.enums import CallbackOutcome, Source
-from exporter.errors import ConfigError, Problem, StartError
+from exporter.errors import BadTargets, ConfigError, Problem, StartError, StateError
 from exporter.metrics.self_metrics import SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.service.callback_listener import CallbackListener
-from exporter.service.callbacks import terms_of
-from exporter.service.components import fail, standby_exposition
-from exporter.service.kept import Secrets, secrets_of
-from exporter.service.push import admits
-from exporter.service.settings import callback_address, with_state_of
+from exporter.service.callbacks import CallbackIntake, terms_of
+from exporter.service.components import Components, fail, standby_exposition
+from exporter.service.push import PushApi, admits
+from exporter.service.settings import Settings, with_same_state
+from exporter.service.stored_lists import Secrets, secrets_of
 from exporter.store.lease import Lease
-from exporter.store.standby_queue import EntryKind, StandbyQueue, event_to_text
+from exporter.store.standby_queue import Entry, EntryKind, StandbyQueue, delete, event_from_text, event_to_text, oldest
 from exporter.volcengine.callbacks import verify_callback
 from exporter.web.app import create_callback_app
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import CallbackRecord
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class StandbyQueueWorker:
+    """Applies one entry after the other, then deletes it; doing so again, after a kill in between, has no effect."""
+
+    def __init__(self, components: Components, push: PushApi, callbacks: CallbackIntake) -> None:
+        self._store = components.store
+        self._push = push
+        self._callbacks = callbacks
+
+    def apply(self) -> None:
+        """Apply all that waits; what the state cannot take now waits on."""
+        try:
+            while entries := self._store.look_up(oldest):
+                for entry in entries:
+                    self._apply(entry)
+                    self._delete(entry)
+        except (StateError, StartError):
+            return  # the store has counted and reported it
+
+    def _delete(self, entry: Entry) -> None:
+        self._store.wait(self._store.change(lambda connection: delete(connection, [entry.number])))
+
+    def _apply(self, entry: Entry) -> None:
+        try:
+            match entry.kind:
+                case EntryKind.EVENT:
+                    self._callbacks.take_over(*event_from_text(entry.body))
+                case EntryKind.CALLBACK:
+                    self._callbacks.take_over_body(entry.body.encode("latin-1"), entry.at)
+                case EntryKind.ADD | EntryKind.REPLACE:
+                    self._push.name(groups_of_json(entry.body), whole=entry.kind == EntryKind.REPLACE)
+                case EntryKind.RELEASE | EntryKind.RELEASE_NOW:
+                    self._push.release(TargetId(*json.loads(entry.body)), now=entry.kind == EntryKind.RELEASE_NOW)
+                case _:
+                    log.warning("standby entry dropped", kind=entry.kind, reason="this release does not know its kind")
+        except (BadTargets, SDSourceError, ValueError, TypeError, KeyError) as error:
+            log.warning("standby entry dropped", kind=entry.kind, reason=type(error).__name__)
+
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -57,7 +98,9 @@ class Standby:
         self.push = PushForLeader(self, clock)
         self.callbacks = CallbacksForLeader(self, clock)
         self.lease: Lease | None = None
-        self._door = CallbackListener(lambda: create_callback_app(self, self.failed, policy), self.failed, policy)
+        self._callback_listener = CallbackListener(
+            lambda: create_callback_app(self, self.failed, policy), self.failed, policy
+        )
         try:
             self._apply(config)
         except (ConfigError, StartError) as error:
@@ -79,7 +122,7 @@ class Standby:
     def reload(self) -> None:
         """Put the configuration as it now stands in force; ConfigError when it is bad and the old one stays."""
         try:
-            self._apply(with_state_of(self.config, self._load_config()))
+            self._apply(with_same_state(self.config, self._load_config()))
         except (ConfigError, StartError) as error:
             self.self_metrics.reload_successful.set(0)
             log.error("configuration not reloaded", error=str(error))  # noqa: TRY400 - a sentence
@@ -91,16 +134,16 @@ class Standby:
 
     def make_way(self) -> None:
         """For the listener of callbacks of the leader that it becomes; what comes to the other is still taken in."""
-        self._door.close()
+        self._callback_listener.close()
 
     def close(self) -> None:
         """Take in no more."""
-        self._door.close()
+        self._callback_listener.close()
         self.queue.close()
 
     def _apply(self, config: Config) -> None:
         secrets = secrets_of(config, self._clock)
-        self._door.swap(self._door.plan(callback_address(config)))
+        self._callback_listener.swap(self._callback_listener.plan(Settings.of(config).callback_address))
         self.config, self.secrets = config, secrets
         self.self_metrics.reload_successful.set(1)
         self.self_metrics.reload_timestamp.set(self._clock.unix())

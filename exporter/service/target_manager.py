@@ -13,10 +13,10 @@ from typing import NamedTuple
 import structlog
 
 from exporter.config.schema import Config
-from exporter.discovery.kept import Change
 from exporter.discovery.merge import Accepted, AccountOf, Difference, TargetIndex, accept, merged
 from exporter.discovery.sd_format import Listing, SDSource
 from exporter.discovery.sources import Sources
+from exporter.discovery.stored_list import ListChange
 from exporter.enums import Rejection, Source
 from exporter.errors import StartError, StateError
 from exporter.model.run import Run
@@ -141,7 +141,7 @@ class TargetManager:
                 self._failure = ""
                 self._applied = wanted
 
-    def carry_out(self, make: Callable[[Config], Sequence[Change]]) -> bool:
+    def commit_changes(self, make: Callable[[Config], Sequence[ListChange]]) -> bool:
         """Commit changes of the stored lists to the state and apply them; False when there is nothing to change.
 
         StateError or StartError: nothing has changed.
@@ -153,7 +153,7 @@ class TargetManager:
             return bool(changes)
 
     def _wanted(self) -> "Wanted":
-        listings = (*self._sources.listings(), *self._components.kept.listings())
+        listings = (*self._sources.listings(), *self._components.stored_lists.listings())
         return Wanted(self.config, listings, self._sources.answered_all)
 
     def _apply(self, wanted: "Wanted") -> None:
@@ -166,14 +166,14 @@ class TargetManager:
         }
         released = [target for target in in_force if target not in accepted.targets] if wanted.complete else []
         self._change(changed, released, self._latest_runs(changed))
-        self._components.desks.follow(self._components.registry)
+        self._components.pollers.follow(self._components.registry)
         self._index.replace(accepted)
         self._count()
         log_problems([problem for problem in problems if problem not in self._reported])
         self._reported = frozenset(problems)
 
-    def _carry_out(self, changes: Sequence[Change]) -> None:
-        listings = {listing.source: listing for listing in self._components.kept.listings()}
+    def _carry_out(self, changes: Sequence[ListChange]) -> None:
+        listings = {listing.source: listing for listing in self._components.stored_lists.listings()}
         listings |= {change.listing.source: change.listing for change in changes}
         touched = frozenset(target for change in changes for target in change.touched)
         accepted = merged(touched, [*self._sources.listings(), *listings.values()], self.config.accounts)
@@ -183,7 +183,7 @@ class TargetManager:
             change.commit()
         difference = Difference(accepted.targets, touched - accepted.targets.keys())
         self._change(difference.listed, difference.gone, runs)
-        self._components.desks.follow_some(touched, self._components.registry)
+        self._components.pollers.follow_some(touched, self._components.registry)
         self._index.change(difference, accepted.without_account)
         self._count()
         if up_to_date:

@@ -128,17 +128,16 @@ class Store:
     with a run that has ended. `lost` says why the state is no longer this process's, empty while it is.
     """
 
-    labels_of: LabelsOf
-
     def __init__(
         self,
         database: Database,
         *,
         on_failure: Callable[[], None] = lambda: None,
+        labels_of: LabelsOf = lambda _: {},
         max_queued: int = MAX_QUEUED_RUNS,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
-        self.labels_of = lambda _: {}
+        self._labels_of = labels_of
         self.lost = ""
         self._database = database
         self._on_failure = on_failure
@@ -192,7 +191,7 @@ class Store:
                 return _failed(self.lost or "the state is closed")
             if self._is_full(change):
                 return _failed("the state cannot be written, and its queue is full")
-            self._queued.add(change, self.labels_of)
+            self._queued.add(change, self._labels_of)
             return self._enqueued(self._queued.commit)
 
     def change(self, work: Work, then: Callable[[], None] = lambda: None) -> Commit:

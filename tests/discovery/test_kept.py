@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.discovery.kept import KeptList
 from exporter.discovery.sd_format import TargetEntry
+from exporter.discovery.stored_list import StoredList
 from exporter.enums import Source
 from exporter.errors import StateError
 from exporter.model.target import TargetId
@@ -26,10 +26,10 @@ class State:
         self._file = file
         self._ledgers: list[Store] = []
 
-    def open(self) -> KeptList:
+    def open(self) -> StoredList:
         """The list, as after a start."""
         self._ledgers.append(open_store(self._file))
-        return KeptList(StoredTargets(self._ledgers[-1], Source.PUSH), Source.PUSH)
+        return StoredList(StoredTargets(self._ledgers[-1], Source.PUSH), Source.PUSH)
 
     def close(self) -> None:
         """Close all."""

@@ -7,8 +7,8 @@ import pytest
 
 from exporter.config.schema import Account
 from exporter.discovery.merge import AccountOf
-from exporter.discovery.pushed import read_push
 from exporter.discovery.sd_format import MAX_PROBLEMS, SDSourceError, TargetEntry, TargetGroup, groups_of_json
+from exporter.discovery.stored_list import read_push
 from exporter.errors import BadTargets
 from exporter.model.target import TargetId
 

@@ -95,6 +95,6 @@ def test_a_hung_thread_is_seen(
 
 def test_a_dead_scheduler_is_seen(status_of: Callable[[str], int], exporter: Exporter, shift: Shifted) -> None:
     """Whatever ended it."""
-    exporter._dispatcher._scheduler.shutdown(wait=True)
+    exporter._scheduler._scheduler.shutdown(wait=True)
     shift.seconds += LATE
     assert status_of("/-/healthy") == 503

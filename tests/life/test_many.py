@@ -71,7 +71,7 @@ def test_a_restart_reads_the_living_and_not_the_dead(
 def left(whole: "Whole") -> dict[str, int]:
     """How much is kept of targets, everywhere."""
     exporter, poller = whole.exporter, whole.desk.poller
-    board, registry, lap = exporter._parts.board, exporter._parts.registry, poller._round
+    board, registry, lap = exporter._parts.series_cache, exporter._parts.registry, poller._round
     return {
         "known": len(registry),
         "expiries": max(0, len(registry._checks) - SWEEP_SLACK),
@@ -86,7 +86,7 @@ def left(whole: "Whole") -> dict[str, int]:
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
         "to be written": len(exporter._parts.store._queued.runs) + len(exporter._parts.store._queued.receipts),
-        "called back": len(list(exporter._parts.kept[Source.CALLBACK])),
+        "called back": len(list(exporter._parts.stored_lists[Source.CALLBACK])),
         "lapsed": len(registry._expired_listings),
         "remembered reads": len(exporter._parts.history._successes) + len(exporter._parts.history._failures),
         "remembered changes": len(exporter._parts.history._changes),

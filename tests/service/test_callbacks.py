@@ -373,11 +373,11 @@ def test_a_listener_of_its_own(vendor: Vendor) -> None:
     section = {"secret_file": "secret", "listen_address": "127.0.0.1:0"}
     vendor.world.write(callbacks=section)
     vendor.exporter.reload()
-    door = vendor.exporter._door.url
+    door = vendor.exporter._callback_listener.url
     assert vendor.deliver(vendor.notice(task, STARTED)) == 404
     assert vendor.post(callback_payload(vendor.notice(task, STARTED), SECRET, "1"), door) == 200
     vendor.exporter.reload()
-    assert vendor.exporter._door.url == door
+    assert vendor.exporter._callback_listener.url == door
     with closing(bind("127.0.0.1:0")) as taken:
         taken.listen()
         vendor.world.write(callbacks={**section, "listen_address": f"127.0.0.1:{taken.getsockname()[1]}"})

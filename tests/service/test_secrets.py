@@ -6,9 +6,8 @@ import pytest
 
 from exporter.config.schema import Account
 from exporter.errors import ConfigError, NotFound
-from exporter.service.accounts import endpoint, in_flight
+from exporter.service.accounts import endpoint, in_flight, read_once
 from exporter.service.exporter import Exporter
-from exporter.service.once import read_once
 from exporter.simulator.faults import FaultMode
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def test_no_secret_is_told(
         world.shift.seconds += 60
         before = text(exporter)
         wait(lambda before=before: text(exporter) != before, "another scrape")
-    desks = exporter._parts.desks._desks.values()
+    desks = exporter._parts.pollers._desks.values()
     reprs = [
         repr(part) for desk in desks for part in (desk.config, desk.client, desk.poller, exporter.config, exporter)
     ]

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DatabaseError
 from exporter.errors import ConfigError, StartError
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
-from exporter.service import leading as serving
+from exporter.service import serve as serving
 from exporter.service.exporter import Exporter
 from exporter.service.serve import serve
 from exporter.simulator.faults import FaultMode
@@ -105,7 +105,7 @@ def test_calls_that_a_stop_breaks_off_are_no_failures(
     exporter = world.start()
     wait(lambda: world.reads(tasks[0]), "calls on their way")
     woken: list[bool] = []
-    poller, client = exporter._parts.desks._desks["default"].poller, exporter._parts.desks._desks["default"].client
+    poller, client = exporter._parts.pollers._desks["default"].poller, exporter._parts.pollers._desks["default"].client
 
     def noted(work: Callable[[], None]) -> Callable[[], None]:
         def act() -> None:

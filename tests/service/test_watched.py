@@ -9,7 +9,7 @@ import pytest
 from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
-from exporter.service import leading
+from exporter.service import serve as leading
 from exporter.service.file_watcher import FileWatcher, load_both
 from exporter.web.auth import OPEN_POLICY
 from tests.certificates import HASH

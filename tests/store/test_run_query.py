@@ -33,7 +33,7 @@ RUNS = (
 def store() -> Iterator[Store]:
     """A state with these runs."""
     made = open_store()
-    made.labels_of = lambda target: {"team": '教育 "7%"'} if target.task_id == "late" else {}
+    made._labels_of = lambda target: {"team": '教育 "7%"'} if target.task_id == "late" else {}
     made.wait(made.record(StateChange(RUNS)), LIMIT)
     yield made
     made.close()

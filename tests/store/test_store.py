@@ -124,7 +124,7 @@ def test_a_full_disk_is_a_failed_write(world: "World", ended: Ended, stop_count:
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     with store._wake:
         for number in range(100):
-            store._queued.add(ended(f"{number}-{'x' * 100}"), store.labels_of)
+            store._queued.add(ended(f"{number}-{'x' * 100}"), store._labels_of)
     assert not store.flush(LIMIT)
     assert world.rows("SELECT count(*) FROM runs UNION ALL SELECT count(*) FROM totals") == [(0,), (0,)]
     with store._database._turns, engine.connect() as connection:

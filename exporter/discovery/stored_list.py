@@ -1,17 +1,20 @@
-"""A list of targets that is kept in the state, because nobody can be asked for it again."""
+"""Targets that are stored in the state, because no source can be asked for them again: pushed and called-back ones."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from exporter.config.times import EXPECTED_END, EXPECTED_START, time_text
-from exporter.discovery.sd_format import Listing, TargetEntry, TargetGroup, read_groups
+from exporter.discovery.merge import AccountOf
+from exporter.discovery.sd_format import MAX_PROBLEMS, Listing, TargetEntry, TargetGroup, read_groups
 from exporter.enums import Source
+from exporter.errors import BadTargets, Problem
 from exporter.model.target import TargetId
 from exporter.store.stored_targets import StoredTarget, StoredTargets
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ListChange:
     """The list as it will be once `commit` was called; StateError, and it stays as it was, when it cannot be kept.
 
     `touched` are the targets of which the new list may say something else.
@@ -22,7 +25,7 @@ class Change:
     commit: Callable[[], None] = field(repr=False)
 
 
-class KeptList:
+class StoredList:
     """One source's targets: in memory as they are in the state. One thread at a time changes it, any may read."""
 
     def __init__(self, state: StoredTargets, source: Source) -> None:
@@ -41,7 +44,7 @@ class KeptList:
         said = self._targets.get(target)
         return said.renewed_at if said else None
 
-    def added(self, named: Mapping[TargetId, TargetEntry], at: float) -> Change:
+    def added(self, named: Mapping[TargetId, TargetEntry], at: float) -> ListChange:
         """These named now, in place of what was said of them before; the others stay.
 
         A callback does not wait for its target's row: it waits for its receipt, which is written with it or after it.
@@ -51,13 +54,13 @@ class KeptList:
         write = self._state.keep if self._source is Source.CALLBACK else self._state.add
         return self._change({**self._targets, **rows}, listed, named, lambda: write(rows))
 
-    def replaced(self, named: Mapping[TargetId, TargetEntry], at: float) -> Change:
+    def replaced(self, named: Mapping[TargetId, TargetEntry], at: float) -> ListChange:
         """These named now, and no others."""
         rows = _rows(named, at)
         touched = self._targets.keys() | named
         return self._change(rows, named, touched, lambda: self._state.replace(rows))
 
-    def removed(self, targets: Collection[TargetId]) -> Change:
+    def removed(self, targets: Collection[TargetId]) -> ListChange:
         """All but these."""
         gone = frozenset(targets)
         rows = {target: said for target, said in self._targets.items() if target not in gone}
@@ -70,18 +73,18 @@ class KeptList:
         listed: Mapping[TargetId, TargetEntry],
         touched: Collection[TargetId],
         write: Callable[[], None],
-    ) -> Change:
+    ) -> ListChange:
         listing = Listing(self._source, listed)
 
         def commit() -> None:
             write()
             self._targets, self.listing = targets, listing
 
-        return Change(listing, frozenset(touched), commit)
+        return ListChange(listing, frozenset(touched), commit)
 
 
 def _rows(named: Mapping[TargetId, TargetEntry], at: float) -> dict[TargetId, StoredTarget]:
-    return {target: StoredTarget(kept_labels(said), at) for target, said in named.items()}
+    return {target: StoredTarget(stored_labels(said), at) for target, said in named.items()}
 
 
 def listed_again(target: TargetId, labels: Mapping[str, str]) -> TargetEntry | None:
@@ -89,7 +92,35 @@ def listed_again(target: TargetId, labels: Mapping[str, str]) -> TargetEntry | N
     return read_groups(Source.PUSH, [TargetGroup([str(target)], labels)]).targets.get(target)
 
 
-def kept_labels(said: TargetEntry) -> dict[str, str]:
+def stored_labels(said: TargetEntry) -> dict[str, str]:
     """The labels as they can be read again: the expected times as Unix seconds."""
     times = {EXPECTED_START: said.expected_start, EXPECTED_END: said.expected_end}
     return {**said.labels, **{name: time_text(time) for name, time in times.items() if time is not None}}
+
+
+MAX_TARGETS = 50_000
+"""Of one push: more than twice what an account's 48 calls a second can read at any useful interval."""
+
+
+def read_push(groups: list[TargetGroup], account_of: AccountOf) -> Mapping[TargetId, TargetEntry]:
+    """Return the targets of one body; BadTargets, with MAX_PROBLEMS problems and one more at most, when one is bad."""
+    number = sum(len(group.targets) for group in groups)
+    if number > MAX_TARGETS:
+        raise BadTargets([Problem("", f"the body names {number:,} targets; {MAX_TARGETS:,} are the most")])
+    listing = read_groups(Source.PUSH, groups)
+    problems = [entry.problem for entry in listing.rejected]
+    if len(problems) <= MAX_PROBLEMS:
+        unread = {str(target) for target in listing.targets if account_of(target.app_id) is None}
+        problems += islice(_unread(groups, unread), MAX_PROBLEMS + 1 - len(problems))
+    if problems:
+        raise BadTargets(problems)
+    return listing.targets
+
+
+def _unread(groups: list[TargetGroup], unread: set[str]) -> Iterator[Problem]:
+    """The places of targets whose app is no account's."""
+    sentence = "is read by no account: its app is in no app_ids"
+    for index, group in enumerate(groups):
+        for place, name in enumerate(group.targets):
+            if isinstance(name, str) and name in unread:
+                yield Problem(f"[{index}].targets[{place}]", f"{name} {sentence}")
