@@ -1,16 +1,17 @@
 """The sources of targets that the configuration names, and their refreshes."""
 
-import logging
 from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Self
+
+import structlog
 
 from exporter.config.schema import Config, FileSdConfig, HttpSdConfig
 from exporter.discovery.file_sd import FileSource
 from exporter.discovery.http_sd import HttpSource
 from exporter.discovery.sd_format import Listing, Refreshed, SDSource, static_listing
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Sources:
@@ -90,6 +91,6 @@ class Sources:
             return
         self._told[place] = problem
         if problem:
-            log.warning("%s: %s; the last good list stays", place, problem)
+            log.warning("source failed", source=place, error=problem)
         else:
-            log.info("%s works again", place)
+            log.info("source recovered", source=place)

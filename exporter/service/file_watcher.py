@@ -1,9 +1,10 @@
 """The files that are looked at while the process runs: the web config file, and the permissions of secret files."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+
+import structlog
 
 from exporter.config.checks import holds_secrets, readable_by_all, secret_files
 from exporter.config.documents import Fingerprints, fingerprints
@@ -12,7 +13,7 @@ from exporter.config.web_config import WebConfig, load_web_config, secret_files_
 from exporter.errors import ConfigError, Problem
 from exporter.web.auth import WebPolicy, make_policy, open_policy
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 NOTHING = WebConfig()
 EMPTIED = Problem("", "asks for nothing any more; without a restart its protection is not taken away")
@@ -58,7 +59,7 @@ class WebFile:
         except ConfigError as error:
             self._tell(str(error))
         else:
-            log.info("the web config file %s is read again", self._file)
+            log.info("web config file reloaded", path=str(self._file))
 
     def _take(self) -> None:
         # Fingerprints come before what they are of: what changes while it is read is a change at the next look.
@@ -80,11 +81,11 @@ class WebFile:
         """A sentence once, until it is another or all is well."""
         if sentence != self._told:
             problems = sentence.replace("\n", "; ")
-            log.error("the web config file %s is not read again, what it said before stays: %s", self._file, problems)
+            log.error("web config file not reloaded", path=str(self._file), error=problems)
         self._told = sentence
 
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class FileWatcher:
@@ -125,7 +126,7 @@ class FileWatcher:
         version = problem.sentence, fingerprints((file,))
         if self._told.get(file) != version:
             self._told[file] = version
-            log.warning("%s", problem)
+            log.warning("secret file readable by all", path=str(file), problem=str(problem))
 
 
 def load_both(

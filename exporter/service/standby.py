@@ -129,7 +129,7 @@ class Standby:
             raise error if isinstance(error, ConfigError) else ConfigError([Problem("", str(error))]) from error
 
     def failed(self, what: str, error: Exception) -> None:
-        """Count and log an error that nobody foresaw."""
+        """Count and log an unexpected error."""
         fail(self.self_metrics, what, error)
 
     def make_way(self) -> None:

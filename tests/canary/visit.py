@@ -118,7 +118,7 @@ def spoil(visit: Visit) -> None:
     (visit.folder / CONFIG).write_text(yaml.safe_dump(given.bad(visit.config)))
     visit.ask("POST", "/-/reload")
     (visit.folder / WEB).write_text(f"basic_auth_users: {{alice: {given.MISPLACED}, {given.HASH}: alice}}")
-    wait_until(lambda: "is not read again" in visit.running.written(), "the bad web config file is told")
+    wait_until(lambda: "web config file not reloaded" in visit.running.written(), "the bad web config file is told")
 
 
 def reasons(visit: Visit) -> set[str]:

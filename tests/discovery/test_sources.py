@@ -124,13 +124,13 @@ def test_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     feeds["http_sd_configs[1]"].results = [GOOD, BAD, BAD, other, other, GOOD, GOOD, BAD]
     expected = [
         [],
-        [("WARNING", "http_sd_configs[1]: answered with HTTP status 503; the last good list stays")],
+        [("WARNING", "source failed source=http_sd_configs[1] error=answered with HTTP status 503")],
         [],
-        [("WARNING", "http_sd_configs[1]: cannot be had: connection refused; the last good list stays")],
+        [("WARNING", "source failed source=http_sd_configs[1] error=cannot be had: connection refused")],
         [],
-        [("INFO", "http_sd_configs[1] works again")],
+        [("INFO", "source recovered source=http_sd_configs[1]")],
         [],
-        [("WARNING", "http_sd_configs[1]: answered with HTTP status 503; the last good list stays")],
+        [("WARNING", "source failed source=http_sd_configs[1] error=answered with HTTP status 503")],
     ]
     told = []
     for result in list(feeds["http_sd_configs[1]"].results):
@@ -164,7 +164,7 @@ def test_after_a_reload(caplog: pytest.LogCaptureFixture) -> None:
         after.refresh(place)
     assert [text.partition(":")[0] for _, text in logged(caplog)] == ["http_sd_configs[1]"]
     after.refresh(PLACES[2])
-    assert logged(caplog) == [("INFO", "http_sd_configs[0] works again")]
+    assert logged(caplog) == [("INFO", "source recovered source=http_sd_configs[0]")]
     assert not any(feed.closed for feed in feeds.values())
 
 

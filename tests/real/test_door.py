@@ -172,13 +172,13 @@ def timed(door: Door, context: ssl.SSLContext) -> float:
 def test_a_bad_change_is_told_once_and_a_good_one_is_taken(door: Door, wait: Callable[..., None]) -> None:
     """Without a restart; whom the file no longer names is sent away."""
     write(door.folder, "basic_auth_users: {alice: not-a-hash}")
-    wait(lambda: door.log("is not read again"), "the bad file is told")
-    looked = len(door.log("is not read again"))
+    wait(lambda: door.log("web config file not reloaded"), "the bad file is told")
+    looked = len(door.log("web config file not reloaded"))
     assert door.answers("/metrics", ALICE)
     write(door.folder, web_config(door.certificates, "bob"))
     wait(lambda: door.answers("/metrics", BOB), "the new file is in force")
     assert door.ask("/metrics", ALICE).status_code == httpx.codes.UNAUTHORIZED
-    assert looked == len(door.log("is not read again")) == 1
+    assert looked == len(door.log("web config file not reloaded")) == 1
     assert "not-a-hash" not in door.running.written()
 
 

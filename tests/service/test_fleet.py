@@ -18,7 +18,7 @@ APP = "661e0000000000000000543c"
 def test_an_account_that_breaks_does_not_starve_the_others(
     world: "World", samples: "SamplesOf", wait: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that nobody foresaw in one account's round is counted, and the other account is read on."""
+    """An unexpected error in one account's round is counted, and the other account is read on."""
     hand_out = Poller.hand_out
 
     def broken(poller: Poller, until: float) -> None:

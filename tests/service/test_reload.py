@@ -135,7 +135,7 @@ def test_an_error_inside_a_reload_is_contained(
         exporter.reload()
     assert samples(exporter, "webcast_exporter_internal_errors_total") == {(): 1}
     assert samples(exporter, SUCCESSFUL) == {(): 0}
-    assert "the reload failed for a reason that nobody foresaw" in caplog.text
+    assert "unexpected error job=reload" in caplog.text
 
 
 def test_another_interval_is_in_force(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:

@@ -14,7 +14,7 @@ from exporter.service.file_watcher import FileWatcher, load_both
 from exporter.web.auth import OPEN_POLICY
 from tests.certificates import HASH
 
-OPEN = "its mode 0644 lets every user of this machine read the file; chmod o-r ends that"
+OPEN = "its mode 0644 lets every user of this machine read the file; chmod o-r it"
 
 
 @pytest.fixture
@@ -31,16 +31,22 @@ def config_in(folder: Path, text: str = "push: {token_file: tokens}") -> Config:
     return parse_config(text, folder)
 
 
+def problems(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The logged problems."""
+    events = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    return [event["problem"] for event in events if event["event"] == "secret file readable by all"]
+
+
 def test_exposed_files_are_warned_of_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """And again only after a change of the file; once it is closed there is nothing to say."""
     watched, config = FileWatcher(None, None), config_in(folder)
     for _ in range(3):
         watched.look(config)
-    assert caplog.messages == [f"push.token_file: {OPEN}"]
+    assert problems(caplog) == [f"push.token_file: {OPEN}"]
     os.utime(folder / "tokens", ns=(1, 1))
     for _ in range(3):
         watched.look(config)
-    assert caplog.messages == [f"push.token_file: {OPEN}"] * 2
+    assert problems(caplog) == [f"push.token_file: {OPEN}"] * 2
     (folder / "tokens").chmod(0o600)
     os.utime(folder / "tokens", ns=(2, 2))
     watched.look(config)
@@ -52,9 +58,9 @@ def test_the_command_lines_files_are_looked_at(folder: Path, caplog: pytest.LogC
     own, web = folder / "webcast-exporter.yml", folder / "web.yml"
     watched = FileWatcher(own, web)
     watched.look(config_in(folder, "accounts: [{name: a}]"))
-    assert caplog.messages == [f"{web}: {OPEN}"]
+    assert problems(caplog) == [f"{web}: {OPEN}"]
     watched.look(config_in(folder, "accounts: [{access_key_id: AK, secret_access_key: SK}]"))
-    assert caplog.messages[1:] == [f"{own}: {OPEN}"]
+    assert problems(caplog)[1:] == [f"{own}: {OPEN}"]
 
 
 def test_without_a_web_config_file_all_is_open() -> None:
@@ -62,7 +68,7 @@ def test_without_a_web_config_file_all_is_open() -> None:
     assert FileWatcher(None, None).policy() is OPEN_POLICY
 
 
-def test_what_nobody_foresaw_in_a_file_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_of_a_file_is_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted and logged, and the exporter goes on."""
     told: list[str] = []
     exporter = SimpleNamespace(config=config_in(folder), failed=lambda what, error: told.append(f"{what}: {error}"))
@@ -70,7 +76,7 @@ def test_what_nobody_foresaw_in_a_file_is_told(folder: Path, monkeypatch: pytest
     def odd(_files: object) -> None:
         raise ValueError("an odd file")
 
-    monkeypatch.setattr("exporter.service.file_watcher.exposed", odd)
+    monkeypatch.setattr("exporter.service.file_watcher.readable_by_all", odd)
     leading.look(exporter, FileWatcher(None, None))  # type: ignore[arg-type]  # all that it needs of one
     assert told == ["the look at the web config file: an odd file"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TLS = "tls_server_config: {cert_file: tls.pem, key_file: tls.pem}\n"
 USERS = f"basic_auth_users: {{alice: {HASH}}}\n"
-STAYS = "is not read again, what it said before stays"
+STAYS = "web config file not reloaded"
 
 
 class Folder:
@@ -93,7 +93,7 @@ def test_another_certificate_is_a_change(folder: Folder, caplog: pytest.LogCaptu
     looks(file, 2)
     assert file.now().tls != first.tls
     assert file.now().callback_tls != first.callback_tls
-    assert caplog.messages == [f"the web config file {folder.file} is read again"]
+    assert caplog.messages == [f"web config file reloaded path={folder.file}"]
     looks(file, 3)
     assert len(caplog.messages) == 1
 
@@ -152,7 +152,7 @@ def test_a_bad_certificate_keeps_what_was(folder: Folder, caplog: pytest.LogCapt
     looks(file, 3)
     assert file.now() is first
     missing = [f"tls_server_config.{key}: the file does not exist" for key in ("cert_file", "key_file")]
-    assert caplog.messages == [f"the web config file {folder.file} {STAYS}: {'; '.join(missing)}"]
+    assert caplog.messages == [f"{STAYS} path={folder.file} error={'; '.join(missing)}"]
     folder.show(folder.certificates.stranger)
     looks(file, 2)
     assert file.now() is not first
