@@ -94,7 +94,7 @@ def serve(
             return
         exporter.start()
         listener.start()
-        log_start("started", config, listener.urls)
+        log_start("alone", config, listener.urls)
         started(exporter, listener)
         gc.collect()
         gc.freeze()  # what stands by now stays: no collection looks through it again, 40 ms in which nothing moves
@@ -175,7 +175,7 @@ def look(role: Exporter | Standby, watched: FileWatcher) -> None:
         role.failed("the look at the web config file", error)
 
 
-def log_start(event: str, config: Config, addresses: Sequence[str]) -> None:
+def log_start(role: str, config: Config, addresses: Sequence[str]) -> None:
     """Log what is served and from what, and each address."""
     sources = {
         "static": config.static_configs,
@@ -185,7 +185,8 @@ def log_start(event: str, config: Config, addresses: Sequence[str]) -> None:
         "callback": config.callbacks.secret_file,
     }
     log.info(
-        event,
+        "started",
+        role=role,
         version=__version__,
         python=platform.python_version(),
         accounts=[account.name for account in config.accounts],
@@ -203,7 +204,7 @@ def replicate(options: ServeOptions, sockets: Sequence[socket.socket], signals: 
     listener = Listener(roles, sockets, standby.failed, tls=lambda: options.watched.policy().tls)
     _show(roles, standby, options)
     listener.start()
-    log_start("standing by", options.config, listener.urls)
+    log_start("standby", options.config, listener.urls)
     try:
         while (lease := _elected(standby, signals, options)) is not None:
             try:

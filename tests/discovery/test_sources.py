@@ -162,7 +162,7 @@ def test_after_a_reload(caplog: pytest.LogCaptureFixture) -> None:
     for place in PLACES[2:]:
         new[place].results = [BAD, GOOD]
         after.refresh(place)
-    assert [text.partition(":")[0] for _, text in logged(caplog)] == ["http_sd_configs[1]"]
+    assert [text.partition("source=")[2].partition(" ")[0] for _, text in logged(caplog)] == ["http_sd_configs[1]"]
     after.refresh(PLACES[2])
     assert logged(caplog) == [("INFO", "source recovered source=http_sd_configs[0]")]
     assert not any(feed.closed for feed in feeds.values())
@@ -233,7 +233,10 @@ def test_real_feeds(backend: Any, tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert [after.refresh(feed.place).failures for feed in after] == [1, 1]
     after.close()
     told = logged(caplog)
-    assert [text.partition(":")[0] for _, text in told] == ["file_sd_configs[0]", "http_sd_configs[0]"]
+    assert [text.partition("source=")[2].partition(" ")[0] for _, text in told] == [
+        "file_sd_configs[0]",
+        "http_sd_configs[0]",
+    ]
     assert "s3cret" not in str(told)
 
 
