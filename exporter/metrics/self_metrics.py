@@ -96,7 +96,7 @@ class SelfMetrics:
         """Count one attempt; not that of an account that is gone meanwhile."""
         if account in self._closed_accounts:
             return
-        self._requests.labels(account).inc()
+        self._requests.labels(account).inc(result.calls)
         self._throttle_wait.labels(account).inc(result.waited)
         self._durations.labels(account).observe(result.elapsed)
         error = result.error

@@ -1,4 +1,4 @@
-"""One read: a single call for a single target, and what came of it."""
+"""One read of one target, and its outcome."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from exporter.model.task import Task
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """One attempt for one target.
+    """One read of one target. `calls` were made for it: two when the first one met a stale connection.
 
     `at` is the local clock when it was over and `server_time` the vendor's clock at that moment (its Date header;
     equal to `at` without one), both Unix seconds. `elapsed` is from sending to the whole answer and `waited` the time
@@ -25,6 +25,7 @@ class ReadResult:
     waited: float = 0.0
     skew: float | None = None
     unexpected: tuple[str, ...] = ()
+    calls: int = 1
 
     @property
     def task(self) -> Task | None:

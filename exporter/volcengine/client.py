@@ -71,11 +71,12 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """Outcome of one call, and the Date header of its answer, empty without one."""
+    """Outcome of a read, the Date header of its answer (empty without one), and how many calls it took."""
 
     outcome: Task | ReadError
     unexpected: tuple[str, ...] = ()
     date: str = ""
+    calls: int = 1
 
 
 class Client:
@@ -151,21 +152,22 @@ class Client:
         self._session.close()
 
     def _attempt(self, target: TargetId, permit: Permit) -> _Attempt:
-        date = ""
+        date, calls = "", 1
         try:
             try:
                 answer = self._call(target, permit)
             except StaleConnection:
-                answer = self._call(target, self._rate_limiter.acquire())
+                permit, calls = self._rate_limiter.acquire(), 2
+                answer = self._call(target, permit)
             date = answer.date
             reply = parse_answer(answer, self._clock())
         except ReadError as error:
-            return _Attempt(error, error.unexpected if isinstance(error, BadSchema) else (), date)
+            return _Attempt(error, error.unexpected if isinstance(error, BadSchema) else (), date, calls)
         except NETWORK_ERRORS as error:
-            return _Attempt(error_of_exception(error))
+            return _Attempt(error_of_exception(error), calls=calls)
         except Interrupted:
-            return _Attempt(Unreachable(STOPPING))
-        return _Attempt(reply.task, reply.unexpected, date)
+            return _Attempt(Unreachable(STOPPING), calls=calls)
+        return _Attempt(reply.task, reply.unexpected, date, calls)
 
     def _call(self, target: TargetId, permit: Permit) -> Answer:
         """Sign and send one request, and receive its answer."""
@@ -231,4 +233,5 @@ class Client:
             waited=waited,
             skew=None if server_time is None else server_time - at,
             unexpected=attempt.unexpected,
+            calls=attempt.calls,
         )

@@ -87,7 +87,8 @@ def test_a_repeated_call_takes_a_permit_and_a_signature_of_its_own(server: Serve
         rate_limiter,
         clock=map(float, count(1_768_465_805)).__next__,
     )
-    assert [client.read(TARGET).error for _ in range(2)] == [None] * 2
+    results = [client.read(TARGET) for _ in range(2)]
+    assert [(result.error, result.calls) for result in results] == [(None, 1), (None, 2)]
     signatures = [head.partition(b"Signature=")[2].partition(b"\r\n")[0] for head in heads if head]
     assert (len(signatures), len(set(signatures)), len(rate_limiter._sent)) == (3, 3, 3)
 
