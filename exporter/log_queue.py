@@ -1,6 +1,6 @@
 """A bounded queue between the log calls and standard error.
 
-A pipe that is not read blocks whoever writes into it. Only the writer thread writes here; everybody else appends to
+A pipe that is not read blocks its writer. Only the writer thread writes here; every other thread appends to
 the queue, and a line for which there is no room is dropped and counted.
 """
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from exporter.bundle.files import LANGUAGES, ExportOptions, bundle
-from exporter.cli.group import Group
+from exporter.cli.group import CommandGroup
 from exporter.cli.options import Command, example, guide
 from exporter.errors import StartError
 
@@ -15,7 +15,7 @@ EXPORT = "dashboards export monitoring/webcast"
 FILLED_IN = f"{EXPORT} --exporter-url https://webcast.example.internal --language zh --timezone Asia/Shanghai"
 
 
-@click.group(cls=Group, epilog=example(EXPORT))
+@click.group(cls=CommandGroup, epilog=example(EXPORT))
 def dashboards() -> None:
     """Work with the bundled dashboards and rules."""
 

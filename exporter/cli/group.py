@@ -30,7 +30,7 @@ COMMANDS: Final = (
 """Each is the function of its name in the module of its name, or here; none is imported before it is asked for."""
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """Prints every error as `webcast-exporter: sentence` on standard error.
 
     Bad usage and a bad configuration are exit 2, what cannot be done is exit 1.
@@ -68,7 +68,7 @@ class Group(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-class Commands(Group):
+class Commands(CommandGroup):
     """The commands of the program, imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

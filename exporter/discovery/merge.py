@@ -93,7 +93,7 @@ class Difference(NamedTuple):
 
 
 class TargetIndex:
-    """Not safe for threads: whoever changes the lists holds a lock."""
+    """Not safe for threads: the target manager holds a lock."""
 
     def __init__(self) -> None:
         self._targets: dict[TargetId, Target] = {}

@@ -10,7 +10,7 @@ from exporter.web.server import Listener, bind
 
 
 class Planned(NamedTuple):
-    """A door as a configuration asks for it: its address, and the listener there; None for none."""
+    """A listener as a configuration asks for it, with its address; None for none."""
 
     address: str | None
     listener: Listener | None
@@ -25,7 +25,7 @@ SHARE = 4
 class CallbackListener:
     """At most one listener. A new one listens before the old one ends, so that a reload misses no callback.
 
-    It has the certificate of the `policy`, and asks nobody for one.
+    It uses the certificate of the `policy`, and asks for no client certificate or password.
     """
 
     def __init__(

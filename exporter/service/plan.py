@@ -138,7 +138,7 @@ def _parts(whole: int, shares: int) -> list[int]:
 
 
 TASKS_OF_NO_LIST = 1_000
-"""Tasks that are planned for when nobody says how many and `static_configs` lists none."""
+"""Tasks that are planned for without `--tasks` when `static_configs` lists none."""
 
 READ_AT = 1_768_465_805.0
 TYPICAL_ID = TargetId("661e0000000000000000543c", "class-20260115-0830", "webcast-20260115-0830")

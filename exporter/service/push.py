@@ -37,7 +37,7 @@ class PushApi:
         return Source.PUSH in self._kept.secrets
 
     def admits(self, token: str) -> bool:
-        """Whether whoever shows this token may push."""
+        """Whether this token may push."""
         return admits(self._kept.secrets, token)
 
     def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
@@ -82,6 +82,6 @@ class PushApi:
         return [*self._tracker.expired_listings(), *self._kept.forgotten(self._tracker.get, long_ago)]
 
     def _read_stopped(self, named: Iterable[TargetId]) -> None:
-        """Whoever names a target that has stopped means a new run of it (contract, section 5)."""
+        """Read stopped targets again: a push that names one means a new run of it (docs/behaviour.md, "Runs")."""
         known = (self._tracker.get(target) for target in named)
         self._desks.make_due(each for each in known if each is not None and each.run is not None and not each.live)

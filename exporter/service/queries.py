@@ -34,7 +34,7 @@ def runs_in_state(config: Config, wanted: RunQuery) -> tuple[list[dict[str, Any]
 
 
 class Queries:
-    """Reads, and changes nothing. `reload` is set by whoever (re)loads the configuration."""
+    """Reads, and changes nothing. `reload` is set by the exporter at each load."""
 
     def __init__(self, parts: Components, target_manager: TargetManager) -> None:
         self._parts = parts

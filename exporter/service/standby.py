@@ -162,7 +162,7 @@ class PushForLeader:
         return Source.PUSH in self._standby.secrets
 
     def admits(self, token: str) -> bool:
-        """Whether whoever shows this token may push."""
+        """Whether this token may push."""
         return admits(self._standby.secrets, token)
 
     def name(self, groups: list[TargetGroup], *, whole: bool) -> int:

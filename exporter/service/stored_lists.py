@@ -73,7 +73,7 @@ class StoredLists:
         return [each.removed(found) for each, found in listed if found]
 
     def forgotten(self, tracked: Callable[[TargetId], object], before: float) -> list[TargetId]:
-        """Those that no account reads any more, and that nobody has named since `before` (Unix seconds)."""
+        """Those that no account reads any more, and that nothing has named since `before` (Unix seconds)."""
         lists = [self._lists[source] for source in self.secrets]
         return [
             target

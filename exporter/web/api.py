@@ -56,7 +56,7 @@ FLAGS = {"true": True, "false": False}
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Format(StrEnum):
+class RunsFormat(StrEnum):
     """How runs are written."""
 
     JSON = "json"
@@ -212,13 +212,13 @@ def find_runs(request: Request, queries: ExporterQueries, sizes: tuple[int, int]
 def _runs(request: Request) -> Response:
     """JSON or CSV; `pages` (CSV: the header `X-Pages`) says how many pages there are."""
     queries = exporter_of(request).queries
-    form = parse_word(Format, request.query_params.get("format", "") or Format.JSON, "format")
+    form = parse_word(RunsFormat, request.query_params.get("format", "") or RunsFormat.JSON, "format")
     page = find_runs(request, queries, RUN_SIZES)
     rows = (
         run_json(run, queries.account_of(run.target.app_id), labels)
         for run, labels in zip(page.found.runs, page.found.labels, strict=True)
     )
-    if form is Format.JSON:
+    if form is RunsFormat.JSON:
         return streamed("runs", rows, _state(request), matching=page.found.total, page=page.number, pages=page.pages)
     headers = {
         "Content-Type": "text/csv; charset=utf-8",

@@ -1,0 +1,92 @@
+"""docs/architecture.md is true: its files, threads, locks and terms are those of the code; one name means one thing."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from tests.docs.reading import ROOT
+
+TEXT = (ROOT / "docs" / "architecture.md").read_text()
+PACKAGE = ROOT / "exporter"
+TREES = {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+PRIVATE_WORDS = re.compile(
+    r"\b(house|desks?|doors?|seats?|shel(?:f|ves)|boards?|beats?|lineup|hearing|standings?|whoever|nobody)\b",
+    re.IGNORECASE,
+)
+
+
+def section(title: str) -> str:
+    """The text below one heading."""
+    return re.split(r"^## ", TEXT.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
+
+
+def terms(title: str) -> list[str]:
+    """The code in the first column of a section's table."""
+    return re.findall(r"^\| `(\w+)` \|", section(title), re.MULTILINE)
+
+
+def definitions() -> dict[str, list[Path]]:
+    """Where each class and type alias of the package is defined."""
+    found: defaultdict[str, list[Path]] = defaultdict(list)
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(path)
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                found[node.targets[0].id].append(path)
+    return found
+
+
+def test_each_term_of_the_glossary_is_in_the_code() -> None:
+    """A term that the code does not use is no term."""
+    known = definitions()
+    assert len(terms("Glossary")) > 25
+    assert [term for term in terms("Glossary") if term not in known] == []
+
+
+def test_no_class_name_is_used_twice() -> None:
+    """One word for one thing."""
+    classes: defaultdict[str, list[str]] = defaultdict(list)
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                classes[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: places for name, places in classes.items() if len(places) > 1} == {}
+
+
+def test_each_file_that_is_named_is_there() -> None:
+    """Paths are below exporter/."""
+    named = set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", TEXT))
+    assert len(named) > 20
+    assert [path for path in sorted(named) if not (PACKAGE / path).exists()] == []
+
+
+def test_each_lock_that_is_named_is_there() -> None:
+    """`Class.attribute`, as the code has it."""
+    sources = {
+        node.name: ast.unparse(node)
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    named = re.findall(r"`(\w+)\.(_?\w+)`", section("Locks"))
+    assert len(named) >= 8
+    assert [f"{owner}.{lock}" for owner, lock in named if f"self.{lock} = " not in sources.get(owner, "")] == []
+
+
+def test_words_are_the_field_s() -> None:
+    """No module, class, function or docstring uses a private word."""
+    found: list[str] = []
+    for path, tree in TREES.items():
+        place = path.relative_to(ROOT)
+        found += [f"{place}" for _ in PRIVATE_WORDS.findall(path.stem)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", node.name).replace("_", " ")
+                found += [f"{place}:{node.lineno} {node.name}" for _ in PRIVATE_WORDS.findall(name)]
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                words = PRIVATE_WORDS.findall(ast.get_docstring(node) or "")
+                found += [f"{place}:{getattr(node, 'lineno', 1)} docstring: {word}" for word in words]
+    assert found == []
