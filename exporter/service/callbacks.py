@@ -17,6 +17,7 @@ from exporter.model.callback import Callback, EventKey
 from exporter.model.target import TargetId
 from exporter.service.components import Components
 from exporter.service.stored_lists import ApplyChanges, Secrets
+from exporter.service.target_manager import CHANGE_TIMEOUT, held
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, RoomEvent, verify_callback
 from exporter.web.interfaces import CallbackLog, CallbackRecord
 
@@ -118,7 +119,7 @@ class CallbackIntake:
     def _apply_callback(self, callback: Callback) -> CallbackOutcome:
         store = self._parts.store
         seen = store.has_receipt(callback)
-        with self._applying:  # never held while waiting for the state
+        with held(self._applying, CHANGE_TIMEOUT):
             first = not seen and not store.remembers(callback)
             if first:
                 if not self._carry_out(lambda config: self._listing_change(callback, config)):

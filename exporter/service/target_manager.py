@@ -5,10 +5,11 @@ until both are equal: a change that meets an unusable state is not lost. While a
 start, no target is released, because that source may list it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from threading import RLock
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -32,8 +33,23 @@ MAX_LOGGED_PROBLEMS = 20
 APPLY_INTERVAL = 1.0
 """Seconds between two comparisons of what is wanted with what is in force."""
 
+CHANGE_TIMEOUT = 2.0
+"""Seconds that a push or a callback waits for another change of the lists, whose commit may wait for the state."""
+
 BATCH = 500
 """Targets that are applied at a time; the registry is free for reads and scrapes between two batches."""
+
+
+class AnyLock(Protocol):
+    """A Lock or an RLock."""
+
+    def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool:  # noqa: FBT001 - as the library has it
+        """Whether it could be had in time."""
+        ...
+
+    def release(self) -> None:
+        """Let it go."""
+        ...
 
 
 class Lists(NamedTuple):
@@ -146,7 +162,7 @@ class TargetManager:
 
         StateError or StartError: nothing has changed.
         """
-        with self.changing:
+        with held(self.changing, CHANGE_TIMEOUT):
             changes = make(self.config)
             if changes:
                 self._carry_out(changes)
@@ -207,6 +223,17 @@ class TargetManager:
 
     def _count(self) -> None:
         self._components.self_metrics.listed(self._index.by_source, self._index.rejected)
+
+
+@contextmanager
+def held(lock: AnyLock, timeout: float) -> Iterator[None]:
+    """Hold a lock; StateError when it cannot be had within `timeout` seconds."""
+    if not lock.acquire(timeout=timeout):
+        raise StateError("another change of the targets waits for the state")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class Wanted(NamedTuple):

@@ -281,6 +281,15 @@ def test_a_state_that_cannot_be_written(api: Api) -> None:
     assert api.listed() == {"two": ["push"]}
 
 
+def test_a_push_does_not_queue_behind_a_change_that_waits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another change of the lists may wait for a silent state; this one is refused in time, to be sent again."""
+    monkeypatch.setattr("exporter.service.target_manager.CHANGE_TIMEOUT", 0.05)
+    body = [{"targets": [f"{APP}/Room/one"]}]
+    with api.exporter._targets.changing:
+        assert api.ask("POST", body=body).status_code == 503
+    assert api.ask("POST", body=body).status_code == 200
+
+
 def test_all_or_nothing(api: Api) -> None:
     """A body with one bad target changes nothing; one that no account can read is bad."""
     api.world.write(accounts=[api.world.account(app_ids=[APP])])
