@@ -93,7 +93,7 @@ def check(
     callback_file: Path | None,
     web_config_file: Path | None,
 ) -> None:
-    """Check a configuration file; every problem is told at once. Its lists of targets are asked for once.
+    """Check a configuration file; every problem is listed at once. Its lists of targets are fetched once.
 
     With --web.config.file also check that one: its keys, certificates and hashes.
 
@@ -133,7 +133,7 @@ class _Probe(NamedTuple):
 
 
 def _probe(config: Config, accepted: Accepted, target: TargetId | None) -> bool:
-    """Tell what the API answers, as each answer comes; whether that is good everywhere."""
+    """Print what the API answers, as each answer comes; return whether that is good everywhere."""
     all_good = True
     for probe in _probes(config, accepted, target):
         good, sentence = _judge(probe, target)
@@ -189,7 +189,7 @@ def _judge(probe: _Probe, target: TargetId | None) -> tuple[bool, str]:
 
 
 def _check_callback(config: Config, file: Path) -> bool:
-    """Tell what the body in a file comes to; whether it would be taken. ConfigError while callbacks are off."""
+    """Print what the body in a file comes to; return whether it would be taken. ConfigError while callbacks are off."""
     secret_file, rules = config.callbacks.secret_file, _rules(config)
     result = verify_callback(_body(file), rules, time.time())
     if result.shape.event_type:

@@ -32,7 +32,7 @@ WIDTH = 16
 )
 @url_option()
 def explain(target: TargetId, output: str, url: str) -> None:
-    """Tell why a task has no series, or which.
+    """Show why a task has no series, or which it has.
 
     A running exporter is asked: is it a target, from where, which account reads it, when was it read, when will it be?
     """

@@ -27,10 +27,10 @@ MOST = 1_000_000
 
 
 @command(
-    short_help="Tell whether so many tasks fit.",
+    short_help="Show whether so many tasks fit.",
     epilog=guide(
         "plan --config.file webcast-exporter.yml --tasks 1440 --starts-per-day 20000",
-        exits={0: "it is told, whether it fits or not", 2: BAD_USAGE},
+        exits={0: "it is shown, whether it fits or not", 2: BAD_USAGE},
         more={"The tasks of static_configs": "plan --config.file webcast-exporter.yml"},
     ),
 )
@@ -44,7 +44,7 @@ MOST = 1_000_000
     "--starts-per-day", type=click.IntRange(0, MOST), default=0, show_default=True, help="Runs that start in a day."
 )
 def plan(config_file: Path, tasks: int | None, starts_per_day: int) -> None:
-    """Tell whether so many tasks fit into the budget of calls, and how large a scrape they make.
+    """Show whether so many tasks fit into the budget of calls, and how large a scrape they make.
 
     Makes no call and needs no credentials. Several accounts share --tasks and --starts-per-day evenly.
     """

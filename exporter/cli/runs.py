@@ -91,14 +91,14 @@ def runs(
 
 def _all(page: Ask) -> Iterator[dict[str, Any]]:
     """Every row once: what stops meanwhile moves the pages on."""
-    told: set[tuple[str, ...]] = set()
+    seen: set[tuple[str, ...]] = set()
     number = pages = 1
     while number <= pages:
         rows, pages = page(number)
         for row in rows:
             mark = tuple(str(row[name]) for name in ("app_id", "room_id", "task_id", "first_seen"))
-            if mark not in told:
-                told.add(mark)
+            if mark not in seen:
+                seen.add(mark)
                 yield row
         number += 1
 
@@ -128,7 +128,7 @@ def _from_state(file: Path, wanted: RunQuery) -> Ask:
 
 def _table(rows: list[dict[str, Any]]) -> str:
     if not rows:
-        return "No run that stopped fits."
+        return "No matching runs."
     lines = [HEADINGS, *(_line(row) for row in rows)]
     widths = [max(len(line[place]) for line in lines) for place in range(len(HEADINGS))]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)

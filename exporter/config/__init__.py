@@ -1,1 +1,1 @@
-"""The configuration file (contract, section 2): read, checked all at once, and typed."""
+"""The configuration file and the web config file: read, checked all at once, and typed (docs/configuration.md)."""

@@ -17,7 +17,7 @@ SHORT_TOKEN: Final = 16
 """Characters; a shorter one can be guessed."""
 
 
-# Over several sections: they read the raw document, so that they are told together with what is wrong in its parts
+# Over several sections: they read the raw document, so that their problems are listed with those of its parts
 
 
 def cross_field_problems(document: Mapping[str, Any]) -> list[Problem]:

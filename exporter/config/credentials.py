@@ -236,7 +236,7 @@ class TokenFile:
             return self._tokens
 
     def matches(self, presented: str) -> bool:
-        """Whether `presented` is one of them, in a time that does not tell how much of it is right."""
+        """Whether `presented` is one of them, in a time that does not depend on how much of it is right."""
         digest = sha256(presented.encode()).digest()
         found = [compare_digest(digest, sha256(_value(token).encode()).digest()) for token in self.current()]
         return any(found)

@@ -1,4 +1,4 @@
-"""Files that somebody else wrote: read with bounds, told apart by version, and parsed as YAML with limits."""
+"""Files of users: read with bounds, compared by fingerprint, and parsed as YAML with limits."""
 
 import os
 import re
@@ -157,8 +157,8 @@ def _sentence(error: yaml.MarkedYAMLError) -> str:
     """Say where and what, without the text of the file: a `*` or `!` before a secret makes an alias or a tag of it."""
     mark = error.problem_mark
     where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    told = ", ".join(part for part in (error.context, error.problem) if part)
-    what = QUOTED.sub(lambda quoted: quoted[0] if len(quoted[0]) <= len("'x'") else "...", told)
+    words = ", ".join(part for part in (error.context, error.problem) if part)
+    what = QUOTED.sub(lambda quoted: quoted[0] if len(quoted[0]) <= len("'x'") else "...", words)
     return f"the file is not YAML{where}: {what}"
 
 

@@ -185,7 +185,7 @@ def test_runs_from_a_state_that_nobody_serves(run: Run, file: str, tmp_path: Pat
     rows = list(csv.DictReader(run(*arguments, "--output", "csv").stdout.splitlines()))
     assert (len(rows), rows[-1]["task_id"], rows[0]["account"]) == (1_002, "Task0", "default")
     assert len(json.loads(run(*arguments, "--output", "json").stdout)) == 1_002
-    assert run(*arguments, "--reason", "Lost").stdout == "No run that stopped fits.\n"
+    assert run(*arguments, "--reason", "Lost").stdout == "No matching runs.\n"
     assert (tmp_path / "state.db").read_bytes() == before
 
 
