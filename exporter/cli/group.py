@@ -65,6 +65,8 @@ class CommandGroup(click.Group):
             code = FAILED
         except click.Abort:
             code = FAILED
+        finally:
+            logs.flush()
         sys.exit(code if isinstance(code, int) else 0)
 
 

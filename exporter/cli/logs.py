@@ -73,6 +73,13 @@ def configure(level: str, fmt: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def flush() -> None:
+    """Wait until what was logged is written, for half a second at most."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, QueuedLogHandler):
+            handler.flush()
+
+
 def configure_structlog() -> None:
     """Make structlog's events records of the standard library, with the event and its keys as their message."""
     structlog.configure(

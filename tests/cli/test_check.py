@@ -45,6 +45,22 @@ def test_warnings(run: Run, api: "Api") -> None:
     ]
 
 
+def test_every_problem_of_every_file_of_targets_is_listed(run: Run, api: "Api") -> None:
+    """Each bad label by its name, each bad target, and each file that is none."""
+    labels = "{a-b: x, 2nd: y, __expected_start__: 8:30}"
+    good = "- targets: [a/b/c, a/b]\n  labels: {team: 7}\n"
+    (api.folder / "a.yml").write_text(f"{good}- targets: [x/y/z]\n  labels: {labels}\n")
+    (api.folder / "b.yml").write_text("targets: [a/b/c]")
+    (api.folder / "c.json").write_text("[{]")
+    result = run("check", "--config.file", api.config(file_sd_configs=[{"files": ["*.yml", "c.json"]}]))
+    assert result.exit_code == 0
+    for place in ("[0].targets[1]: ", "[1].labels.a-b: ", "[1].labels.2nd: ", "[1].labels.__expected_start__: "):
+        assert f"a.yml){place}" in result.stdout
+    assert f"{api.folder}/b.yml must be a list of groups" in result.stdout
+    assert f"{api.folder}/c.json is not JSON at line 1" in result.stdout
+    assert "good, 1 account, 1 target\n" in result.stdout
+
+
 @pytest.mark.parametrize("order", [("--probe", "--config.file"), ("--config.file", "--probe")])
 def test_probe_for_a_task_that_cannot_exist(run: Run, api: "Api", order: tuple[str, str]) -> None:
     """One call per account; not found means that all is well, and it says so. The options stand in any order."""

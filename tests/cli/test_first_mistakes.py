@@ -5,7 +5,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,20 +185,22 @@ class Ended(Exception):
     """The test has seen enough."""
 
 
-def served(monkeypatch: pytest.MonkeyPatch, run: Run, config: str, during: Callable[[str], object]) -> str:
+def served(
+    monkeypatch: pytest.MonkeyPatch, run: Run, config: str, during: Callable[[str], object], more: Sequence[str] = ()
+) -> str:
     """`serve` until `during(url)` comes back; its log."""
     really = serving.serve
 
-    def serve(*arguments: Any, **more: Any) -> None:
+    def serve(*arguments: Any, **options: Any) -> None:
         def started(_exporter: object, listener: Listener) -> None:
             during(listener.url)
             raise Ended
 
         with pytest.raises(Ended):
-            really(*arguments, **more, started=started)
+            really(*arguments, **options, started=started)
 
     monkeypatch.setattr(serving, "serve", serve)
-    return run("serve", "--config.file", config, "--web.listen-address", "127.0.0.1:0").stderr
+    return run("serve", "--config.file", config, "--web.listen-address", "127.0.0.1:0", *more).stderr
 
 
 def test_9_a_wrong_callback_secret_while_serving(run: Run, api: "Api", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,6 +217,17 @@ def test_9_a_wrong_callback_secret_while_serving(run: Run, api: "Api", monkeypat
     told = [line for line in logged.splitlines() if "callback not signed" in line]
     assert len(told) == 2
     assert "check --callback judges a captured one" in told[0]
+
+
+def test_the_start_says_what_is_served(run: Run, api: "Api", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accounts, sources, state and each address, so that a look at the log shows whether it is what was meant."""
+    config = api.config(api.account(name="school"), static_configs=[{"targets": []}], **callbacks(api))
+    more = ("--web.listen-address", "[::1]:0")
+    logged = served(monkeypatch, run, config, lambda _url: None, more)
+    (started,) = (line for line in logged.splitlines() if "msg=started" in line)
+    assert "accounts=school sources=static,callback state=sqlite:///" in started
+    addresses = re.findall(r"msg=listening address=(http://\S+):\d+$", logged, re.MULTILINE)
+    assert addresses == ["http://127.0.0.1", "http://[::1]"]
 
 
 def test_10_files_relative_to_elsewhere(run: Run, api: "Api", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

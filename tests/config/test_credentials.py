@@ -1,3 +1,5 @@
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +54,13 @@ def test_files(tmp_path: Path) -> None:
         (b"a\nb", "the file must be one line of plain ASCII text"),
         ("clé".encode(), "the file must be one line of plain ASCII text"),
         (b"\xff", "the file is not UTF-8 text (at byte 0)"),
+        (b'"AKLT"\n', "the file is in quotes: write the value alone, quotes are not taken off here"),
+        (b"'AKLT'", "the file is in quotes: write the value alone, quotes are not taken off here"),
+        (b"${VOLC_SK}", "the file holds ${...}: variables are not replaced here, write the value itself"),
+        (b"$(cat sk)", "the file holds ${...}: variables are not replaced here, write the value itself"),
+        (b"<your secret key>", "the file is a placeholder in <...>: write the value itself"),
+        (b"VOLC_SECRETKEY=abc\n", "the file is NAME=value: write the value alone"),
+        (b"export VOLC_SECRETKEY='abc'", "the file is NAME=value: write the value alone"),
         (b"x" * (64 * 1024 + 1), "the file has more than 65,536 bytes"),
     ],
 )
@@ -64,12 +73,31 @@ def test_a_bad_file(tmp_path: Path, content: bytes | None, sentence: str) -> Non
     assert [f"accounts[0].secret_access_key_file: {sentence}"] == [str(problem) for problem in problems]
 
 
-def test_a_directory(tmp_path: Path) -> None:
-    """A directory, as a mount that went wrong leaves it, is said to be one."""
-    config = parse_config("accounts: [{access_key_id_file: ., secret_access_key: SK}]", tmp_path)
-    assert [str(problem) for problem in file_problems(config, {})] == [
-        "accounts[0].access_key_id_file: the file is a directory, not a file"
-    ]
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (".", "the file is a directory, not a file"),
+        ("/dev/zero", "the file is a device, not a file"),
+        ("/dev/stdin", "the file is "),
+        ("pipe", "the file is a named pipe, not a file"),
+        ("link", "the file is a named pipe, not a file"),
+        ("socket", "the file is a socket, not a file"),
+    ],
+)
+def test_what_is_no_file(tmp_path: Path, name: str, sentence: str) -> None:
+    """A directory, as a mount that went wrong leaves it, is said to be one; a pipe is not waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        text = (
+            "accounts: [{access_key_id_file: FILE, secret_access_key: SK, tls_config: {ca_file: FILE}}]\n"
+            "http_sd_configs: [{url: 'https://a', authorization: {credentials_file: FILE}, "
+            "tls_config: {ca_file: FILE}}]\n"
+            "push: {token_file: FILE}\ncallbacks: {secret_file: FILE}"
+        )
+        problems = file_problems(parse_config(text.replace("FILE", name), tmp_path), {})
+    assert [problem.sentence.startswith(sentence) for problem in problems] == [True] * 6
 
 
 def test_no_credentials_at_all(read: Read) -> None:
@@ -92,6 +120,9 @@ def test_half_an_environment(read: Read) -> None:
     """The missing variable is named, and a bad one too, without its value."""
     assert [str(problem) for problem in file_problems(read("{}"), {"VOLC_ACCESSKEY": "AK"})] == [
         "accounts[0]: $VOLC_SECRETKEY is not set, the other key's variable is"
+    ]
+    assert [str(problem) for problem in file_problems(read("{}"), ENVIRON | {"VOLC_ACCESSKEY": '"AKLT"'})] == [
+        "accounts[0]: $VOLC_ACCESSKEY is in quotes: write the value alone, quotes are not taken off here"
     ]
     assert [str(problem) for problem in file_problems(read("{}"), ENVIRON | {"VOLC_SECRETKEY": "hunter\n2"})] == [
         "accounts[0]: $VOLC_SECRETKEY must be one line of plain ASCII text"

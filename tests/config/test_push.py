@@ -141,6 +141,15 @@ def test_a_bad_change_keeps_the_tokens(folder: Folder, caplog: pytest.LogCapture
     assert (tokens.matches(CANARY), tokens.matches("another-token")) == (False, True)
 
 
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(folder: Folder) -> None:
+    """The tokens stay, as with every other change that cannot be used."""
+    tokens = folder.open()
+    folder.file.unlink()
+    os.mkfifo(folder.file)
+    folder.now = 2.0
+    assert tokens.matches(CANARY)
+
+
 def test_no_token_is_told(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     """Neither a repr, however deep, nor the log holds one."""
     caplog.set_level("DEBUG")
