@@ -70,7 +70,10 @@ def _event_time(event: PageEvent) -> tuple[float, PageEvent]:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One event of one task. `at` is its EventTime in Unix seconds; `page` is None when it is not about the page."""
+    """One event of one task. `at` is its EventTime in Unix seconds; `page` is None when it is not about the page.
+
+    `signature` is a digest of the event's signature.
+    """
 
     target: TargetId
     event_id: str

@@ -36,7 +36,7 @@ log = structlog.stdlib.get_logger(__name__)
 FRESH_FOR_INTERVALS = 3
 """A read is fresh for so many of the intervals now in force (docs/behaviour.md, "Reads")."""
 
-STANDBY_FAMILIES = ("webcast_exporter_", "webcast_callback_events", "webcast_state_")
+STANDBY_FAMILIES = ("webcast_exporter_", "webcast_callback_events")
 """Families of its own that a standby serves."""
 
 

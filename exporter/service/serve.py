@@ -27,9 +27,9 @@ from exporter.web.server import Listener, bind_all, systemd_sockets
 log = structlog.stdlib.get_logger(__name__)
 
 WATCH_INTERVAL = 1.0
-"""Seconds between two looks at the scheduler, the state, the files, and a state that another process holds."""
+"""Seconds between two looks at the scheduler, the state and the files."""
 ELECTION_INTERVAL = 0.25
-"""Seconds between two looks of a standby whether the lease is held."""
+"""Seconds between two looks whether the state that another process holds is free."""
 LOOKS_PER_FILE_CHECK = 4
 """So many of them between two looks at the files."""
 RETRY_SECONDS = 1.0
@@ -111,7 +111,7 @@ def hold_state(state: State, signals: Signals) -> StateLock | None:
     def wait() -> bool:
         if next(waits) == 0:
             log.warning("waiting for another process to release the state", state=str(state.path or state.url))
-        return signals.wait(WATCH_INTERVAL) is not SignalAction.STOP
+        return signals.wait(ELECTION_INTERVAL) is not SignalAction.STOP
 
     if lock.acquire(wait):
         return lock

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -107,6 +108,8 @@ class Standby:
             if must_listen:
                 raise
             self.config = config
+            with suppress(ConfigError):
+                self.secrets = secrets_of(config, clock)
             log.error("callback listener closed", reason=str(error))  # noqa: TRY400 - a sentence
 
     @property

@@ -185,6 +185,8 @@ class Lease:
     def acquire(self, wait: Callable[[], bool]) -> bool:
         """Seek it until it is held; StartError with the first problem, for a process that is alone."""
         self.start()
+        with self._wake:
+            self._wake.wait_for(lambda: self.held or self._answered or self.problem)  # the first try has a deadline
         while not self.held:
             if self.problem and not self._answered:
                 raise StartError(self.problem)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple, Self
 
@@ -267,7 +268,8 @@ def _callback(payload: _Payload, now: float, max_age: float) -> tuple[Callback, 
     at, documented = event_time(payload.event_time, now, max_age)
     page, unexpected = _page(data, at)
     unexpected = unexpected if documented else (EVENT_TIME_FIELD, *unexpected)
-    return Callback(target, payload.event_id, payload.signature, at, page), unexpected
+    digest = sha256(payload.signature.encode(errors="replace")).hexdigest()  # what is stored must not be the signature
+    return Callback(target, payload.event_id, digest, at, page), unexpected
 
 
 def _event_data(payload: _Payload) -> JsonObject:

@@ -1,0 +1,226 @@
+"""A database that stops answering, though its kernel still acknowledges: reading goes on, and it is said."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psycopg
+import pytest
+
+from exporter.model.target import TargetId
+from exporter.simulator.lifecycle import STARTED, CallbackEvent, RunPlan, callback_payload
+from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
+from tests.support.relay import Relay
+
+if TYPE_CHECKING:
+    from tests.postgresql import Postgres
+    from tests.real.conftest import Running, StartExporter
+
+pytestmark = pytest.mark.real
+
+APP = "661e0000000000000000543c"
+STOPS, LEADER, FAILURES = "webcast_run_stops_total", "webcast_exporter_leader", "webcast_state_write_failures_total"
+TASKS, LIMIT = 20, 60
+PROBES = ("/metrics", "/-/healthy", "/-/ready")
+TOKEN = "a-token-of-the-tests"
+
+Wait = Callable[..., None]
+Change = Callable[[], None]
+
+
+@contextmanager
+def stopped(postgres: "Postgres") -> Iterator[Change]:
+    """All processes of the server are stopped (SIGSTOP), until the block ends or what it gives is called."""
+    pid = Path(postgres.data, "postmaster.pid").read_text().split()[0]
+    children = subprocess.run(["pgrep", "-P", pid], capture_output=True, text=True, check=True).stdout.split()
+    every = [int(number) for number in (pid, *children)]
+    for number in every:
+        os.kill(number, signal.SIGSTOP)
+
+    def go_on() -> None:
+        while every:
+            os.kill(every.pop(), signal.SIGCONT)
+
+    try:
+        yield go_on
+    finally:
+        go_on()
+
+
+def config_of(simulation: Simulation, url: str, *, ha: bool) -> dict[str, Any]:
+    """Its tasks, read once a second; pushes and callbacks are taken."""
+    credentials = simulation.credentials
+    keys = {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
+    return {
+        "accounts": [{"name": "default", "endpoint": simulation.url, **keys}],
+        "http_sd_configs": [{"url": f"{simulation.url}/targets", "refresh_interval": "1s"}],
+        "polling": {"interval": "1s", "fast_interval": "1s"},
+        "push": {"token_file": "tokens"},
+        "callbacks": {"secret_file": "secret"},
+        "state": {"url": url},
+        "ha": {"enabled": ha},
+    }
+
+
+def write_secrets(folder: Path, secret: str = CALLBACK_SECRET) -> Path:
+    """The folder of one process."""
+    folder.mkdir()
+    for name, text in (("tokens", TOKEN), ("secret", secret)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
+    return folder
+
+
+def says(running: "Running", name: str) -> float:
+    """The sum of a family's samples."""
+    return sum(running.samples(name).values())
+
+
+def leaders(replicas: list["Running"]) -> list["Running"]:
+    """Those that say that they lead."""
+    return [each for each in replicas if says(each, LEADER) == 1]
+
+
+def call_back(running: "Running", target: TargetId, number: int, secret: str = CALLBACK_SECRET) -> int:
+    """The status with which one callback is answered."""
+    event = CallbackEvent(target, int(1000 * time.time()), STARTED, "", f"evt-{number}")
+    body = callback_payload(event, secret, "4821")
+    return httpx.post(f"{running.url}/callback", content=body, trust_env=False, timeout=LIMIT).status_code
+
+
+@pytest.fixture
+def simulation() -> Iterator[Simulation]:
+    """A vendor with tasks that run."""
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as made:
+        for number in range(TASKS):
+            made.fleet.begin(TargetId(APP, "Room", f"Task{number}"), RunPlan(ends=3600.0))
+        yield made
+
+
+@pytest.fixture
+def relay(postgres: "Postgres") -> Iterator[Relay]:
+    """The way to the server."""
+    made = Relay(postgres.folder / ".s.PGSQL.5432")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("silence", ["server stopped", "way swallows"])
+def test_a_lone_exporter_reads_on(  # noqa: PLR0917 - fixtures
+    tmp_path: Path,
+    postgres: "Postgres",
+    relay: Relay,
+    simulation: Simulation,
+    start_exporter: "StartExporter",
+    wait: Wait,
+    silence: str,
+) -> None:
+    """Reads, scrapes and probes go on, callbacks get 503, a line and a metric say it; then all is counted once."""
+    database = postgres.database().parts["database"]
+    url = f"postgresql+psycopg://exporter@127.0.0.1:{relay.port}/{database}"
+    lone = start_exporter(write_secrets(tmp_path / "lone"), config_of(simulation, url, ha=False))
+    task = TargetId(APP, "Room", "Task0")
+    wait(lambda: len(lone.samples("webcast_task_start_timestamp_seconds")) == TASKS, "all tasks are read", LIMIT)
+    with stopped(postgres) as go_on:
+        if silence == "way swallows":
+            go_on()
+            relay.silent = True
+        for number in range(5):
+            simulation.fleet.stop(TargetId(APP, "Room", f"Task{number}"))
+        reads = len(simulation.calls.log)
+        wait(lambda: says(lone, FAILURES) >= 1, "the silence is counted", LIMIT)
+        wait(lambda: len(simulation.calls.log) > reads + 20, "reading goes on", LIMIT)
+        assert [lone.get(path).status_code for path in PROBES] == [200] * len(PROBES)
+        assert {call_back(lone, task, number) for number in range(3)} == {503}
+        assert lone.samples("webcast_state_oldest_queued_timestamp_seconds") != {}
+        assert "state write failed" in lone.written() or "state silent" in lone.written()
+        assert says(lone, STOPS) == 0
+        relay.silent = False
+    wait(lambda: says(lone, STOPS) == 5, "the ends are counted", LIMIT)
+    assert call_back(lone, task, 0) == 200
+    assert lone.end()[0] == 0
+
+
+def test_a_stop_while_the_database_hangs(
+    tmp_path: Path, postgres: "Postgres", simulation: Simulation, start_exporter: "StartExporter", wait: Wait
+) -> None:
+    """A leader and a standby end in good order."""
+    config = config_of(simulation, postgres.database().whole, ha=True)
+    both = [start_exporter(write_secrets(tmp_path / str(number)), config) for number in range(2)]
+    wait(lambda: len(leaders(both)) == 1, "one leads", LIMIT)
+    with stopped(postgres):
+        assert [each.end()[0] for each in both] == [0, 0]
+
+
+def test_replicas_over_a_database_that_hangs(
+    tmp_path: Path, postgres: "Postgres", simulation: Simulation, start_exporter: "StartExporter", wait: Wait
+) -> None:
+    """None says that it leads, no series of tasks is shown by one that may not lead; then one does, alone."""
+    config = config_of(simulation, postgres.database().whole, ha=True)
+    both = [start_exporter(write_secrets(tmp_path / str(number)), config) for number in range(2)]
+    wait(lambda: len(leaders(both)) == 1, "one leads", LIMIT)
+    (leader,) = leaders(both)
+    wait(lambda: len(leader.samples("webcast_task_start_timestamp_seconds")) == TASKS, "all tasks are read", LIMIT)
+    with stopped(postgres):
+        simulation.fleet.stop(TargetId(APP, "Room", "Task0"))
+        wait(lambda: not leaders(both), "none says that it leads", LIMIT)
+        assert leader.samples("webcast_task_start_timestamp_seconds") == {}
+        reads = len(simulation.calls.log)
+        wait(lambda: len(simulation.calls.log) > reads + 10, "it reads on, slowly", LIMIT)
+        assert [each.get(path).status_code for each in both for path in PROBES] == [200] * 2 * len(PROBES)
+    wait(lambda: len(leaders(both)) == 1 and says(leaders(both)[0], STOPS) == 1, "one leads and has counted", LIMIT)
+    assert [each.end()[0] for each in both] == [0, 0]
+
+
+def test_a_leader_that_is_cut_off_shows_no_task(  # noqa: PLR0917 - fixtures
+    tmp_path: Path,
+    postgres: "Postgres",
+    relay: Relay,
+    simulation: Simulation,
+    start_exporter: "StartExporter",
+    wait: Wait,
+) -> None:
+    """Its way to the database swallows, the other one's does not: the other leads, and this one says so."""
+    url = postgres.database()
+    database = url.parts["database"]
+    cut = f"postgresql+psycopg://exporter@127.0.0.1:{relay.port}/{database}"
+    first = start_exporter(write_secrets(tmp_path / "first"), config_of(simulation, cut, ha=True))
+    wait(lambda: says(first, LEADER) == 1, "the first leads", LIMIT)
+    second = start_exporter(write_secrets(tmp_path / "second"), config_of(simulation, url.whole, ha=True))
+    relay.silent = True
+    wait(lambda: says(second, LEADER) == 1, "the second leads", LIMIT)
+    assert (says(first, LEADER), first.samples("webcast_task_start_timestamp_seconds")) == (0, {})
+    relay.silent = False
+    wait(lambda: "standing by" in first.written(), "the first stands by", LIMIT)
+    assert [each.end()[0] for each in (first, second)] == [0, 0]
+
+
+def test_a_standby_with_another_secret_file(
+    tmp_path: Path, postgres: "Postgres", simulation: Simulation, start_exporter: "StartExporter", wait: Wait
+) -> None:
+    """A callback that it answered with 200 is applied, whatever the leader's file says; no secret is in the queue."""
+    url = postgres.database()
+    config = config_of(simulation, url.whole, ha=True)
+    leader = start_exporter(write_secrets(tmp_path / "leader"), config)
+    wait(lambda: says(leader, LEADER) == 1, "the first leads", LIMIT)
+    standby = start_exporter(write_secrets(tmp_path / "standby", "the-next-secret"), config)
+    bodies: list[str] = []
+    with psycopg.connect(host=str(postgres.folder), user="exporter", dbname=url.parts["database"]) as other:
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE heard_callbacks IN ACCESS EXCLUSIVE MODE NOWAIT")
+        other.rollback()
+        for number in range(3):
+            target = TargetId(APP, "Called", f"Task{number}")
+            simulation.fleet.begin(target, RunPlan(ends=3600.0))
+            assert call_back(standby, target, number, "the-next-secret") == 200
+            bodies += [row[0] for row in other.execute("SELECT body FROM inbox").fetchall()]
+            other.rollback()
+    wait(lambda: leader.samples("webcast_targets")["callback",] == 3, "the leader has them", LIMIT)
+    assert not any("EventData" in body or "Signature" in body or "Nonce" in body for body in bodies)
+    assert [each.end()[0] for each in (standby, leader)] == [0, 0]
