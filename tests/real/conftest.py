@@ -44,7 +44,7 @@ def free_port() -> int:
     return port
 
 
-def wait_until(holds: Callable[[], object], what: str, seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Come back as soon as `holds` is true; fail after `seconds`, saying for `what` it was waited."""
     deadline = time.monotonic() + seconds
     while not holds():
