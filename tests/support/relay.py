@@ -51,6 +51,7 @@ class Relay:
                     break
                 if not self.silent:
                     sink.sendall(data)
+        while self.silent and not self._over.wait(LOOK):
+            pass  # an end that was passed on would be an answer
         for each in (source, sink):
-            if not self.silent:
-                each.close()
+            each.close()
