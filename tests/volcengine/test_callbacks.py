@@ -69,7 +69,7 @@ def test_the_worked_example() -> None:
     """The vendor's way of signing, the task it names, and what happened to its page."""
     raw = body()
     event = PageEvent(PageAction.RESCHEDULE, PageReason.CRASH, NOW)
-    signature = json.loads(raw)["Signature"]
+    signature = sha256(json.loads(raw)["Signature"].encode()).hexdigest()
     keys = ("AppId", "BusinessId", "Reason", "RoomId", "Status", "TaskId")
     callback = Callback(TARGET, "evt-0001", signature, NOW, event)
     assert verify_callback(raw, RULES, NOW) == CallbackResult(
