@@ -1,6 +1,5 @@
 """Client of the one call that this exporter makes: GetWebCastTask, signed and rate limited."""
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -191,17 +190,19 @@ class Client:
         return request
 
     def _log_first(self, error: ReadError) -> None:
-        """Log the first error of each code, with what a person can do about it."""
-        if not self._account or error.code in self._logged_codes or len(self._logged_codes) >= MAX_LOGGED_CODES:
+        """Log the first error of each code, with what a person can do; a documented "not found" is no error."""
+        documented = is_documented(error.code)
+        if not self._account or (documented and isinstance(error, NotFound)):
+            return
+        if error.code in self._logged_codes or len(self._logged_codes) >= MAX_LOGGED_CODES:
             return
         self._logged_codes.add(error.code)
-        log.log(
-            logging.INFO if isinstance(error, NotFound) else logging.WARNING,
+        log.warning(
             "first api error of its code",
             account=self._account,
             code=error.code,
             reason=error.failure.value,
-            documented=is_documented(error.code),
+            documented=documented,
             error=error.sentence,
             advice=error.advice or DEFAULT_ADVICE,
         )
