@@ -100,7 +100,12 @@ def test_grafana_finds_the_dashboards_where_they_are_mounted(inside: Path) -> No
     grafana = inside / "grafana"
     provider = yaml.safe_load((grafana / "etc/grafana/provisioning/dashboards/webcast.yml").read_text())["providers"][0]
     folder = grafana / PurePosixPath(provider["options"]["path"]).relative_to("/")
-    assert sorted(path.name for path in folder.iterdir()) == ["exporter.json", "fleet.json", "task.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "exporter.json",
+        "fleet.json",
+        "statistics.json",
+        "task.json",
+    ]
     home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert (grafana / PurePosixPath(home).relative_to("/")).is_file()
 

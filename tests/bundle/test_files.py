@@ -27,9 +27,11 @@ def test_the_bundle_is_what_the_contract_names() -> None:
         "alertmanager/webcast.tmpl",
         "grafana/exporter.json",
         "grafana/fleet.json",
+        "grafana/statistics.json",
         "grafana/task.json",
         "kubernetes/dashboard-exporter.yaml",
         "kubernetes/dashboard-fleet.yaml",
+        "kubernetes/dashboard-statistics.yaml",
         "kubernetes/dashboard-task.yaml",
         "kubernetes/prometheus-rule.yaml",
         "prometheus/alerts.yml",
@@ -62,7 +64,7 @@ def test_the_rule_object_holds_the_groups_of_both_files() -> None:
     assert "# Calls, failed calls, and their share." in text
 
 
-@pytest.mark.parametrize("name", ["fleet", "task", "exporter"])
+@pytest.mark.parametrize("name", ["fleet", "task", "statistics", "exporter"])
 def test_a_config_map_holds_its_dashboard(name: str) -> None:
     """Under a key that no other chart's dashboard has, with the label that Grafana's sidecar looks for."""
     document = yaml.safe_load(FILES[f"kubernetes/dashboard-{name}.yaml"])

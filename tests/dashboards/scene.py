@@ -47,7 +47,11 @@ class Lesson:
 
 
 WATCHED = TaskSettings(video=(LARGE, SMALL), freeze_check=2, blank_check=5, event_notify=True, max_running_time=3600)
-TROUBLES = (PageTrouble(PageReason.FREEZE, after=1805, lasting=True), PageTrouble(PageReason.BLANK, after=2500))
+TROUBLES = (
+    *(PageTrouble(PageReason.FREEZE, after=1805 + 30 * number, lasting=True) for number in range(5)),
+    PageTrouble(PageReason.BLANK, after=2500),
+)
+"""Several, because callbacks before the exporter is up are lost."""
 LESSONS = {
     "Well": Lesson(RunPlan(TaskSettings(video=(MIDDLE,), blank_check=5)), 900, -900, 2700),
     "Cut": Lesson(RunPlan(WATCHED, troubles=TROUBLES), 1800, -1800, 5400, "whiteboard"),

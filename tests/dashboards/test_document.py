@@ -11,6 +11,7 @@ from tests.names import NAMES
 LABEL_VALUES = re.compile(r"label_values\((\w+)(\{.*\})?, (\w+)\)")
 EXPECTED_VARIABLES = {
     "fleet": ["datasource", "job", "instance", "app_id", "label"],
+    "statistics": ["datasource", "job", "instance", "app_id", "label"],
     "task": ["datasource", "job", "instance", "app_id", "room_id", "task_id"],
     "exporter": ["datasource", "job", "instance", "account"],
 }

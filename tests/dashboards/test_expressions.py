@@ -24,9 +24,6 @@ OF_ONE_RUN = {"webcast_task_page_refreshes_total", "webcast_task_page_reschedule
 """Counters that begin at zero with each run: how far they are is what is asked."""
 NOT_SHOWN = {
     "webcast_exporter_log_lines_dropped_total": "flat at zero but in a flood",
-    "webcast_problem_tasks": "",
-    "webcast_task_problem": "",
-    "webcast_task_problem_since_timestamp_seconds": "",
 }
 """Metrics that no dashboard shows, and why."""
 
