@@ -24,6 +24,8 @@ OF_ONE_RUN = {"webcast_task_page_refreshes_total", "webcast_task_page_reschedule
 """Counters that begin at zero with each run: how far they are is what is asked."""
 NOT_SHOWN = {
     "webcast_exporter_log_lines_dropped_total": "flat at zero but in a flood",
+    "webcast_state_changes_dropped_total": "WebCastStateChangesDropped",
+    "webcast_state_oldest_queued_timestamp_seconds": "WebCastStateSilent",
 }
 """Metrics that no dashboard shows, and why."""
 

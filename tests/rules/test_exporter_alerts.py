@@ -398,3 +398,25 @@ def test_state_not_written(scene: Scene) -> None:
 def set_read_only(scene: Scene, switch: str) -> None:
     """Have SQLite refuse every write, or none."""
     set_broken(scene.whole.exporter._parts.store, broken=switch == "ON")
+
+
+def test_state_silent(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change waits for two minutes and longer; one that waits for seconds is no alert. Then changes are dropped."""
+    start_classes(scene)
+    scene.passes(minutes=1)
+    store = type(scene.whole.exporter._parts.store)
+    begun = scene.now
+    monkeypatch.setattr(store, "oldest_queued", property(lambda _self: begun))
+    scene.passes(minutes=1)
+    monkeypatch.setattr(store, "oldest_queued", property(lambda _self: None))
+    scene.passes(minutes=4)
+    scene.expects()
+    again = scene.now
+    monkeypatch.setattr(store, "oldest_queued", property(lambda _self: again))
+    scene.passes(minutes=3)
+    silent = of_exporter("WebCastStateSilent", "critical", **scraped_from(POD))
+    scene.expects(silent)
+    monkeypatch.setattr(store, "dropped", property(lambda _self: 7))
+    scene.passes(minutes=1)
+    scene.expects(silent, of_exporter("WebCastStateChangesDropped", "warning", **scraped_from(POD)))
+    scene.prove()
