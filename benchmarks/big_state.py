@@ -79,6 +79,7 @@ def _compared(name: str, runs: int, make: Callable[[int], str]) -> list[Result]:
     rounds = [[_figures(url) for url in urls] for _ in range(3)]
     empty, big = ([each[number] for each in rounds] for number in range(2))
     what = f"{name}, {runs:,} kept runs"
+    print(name, rounds, file=sys.stderr)
     results = [
         _times(f"start to the first 200 on /metrics; {what}", big, empty, lambda each: each.start),
         _times(f"start to the first read; {what}", big, empty, lambda each: each.first_read),
@@ -207,18 +208,18 @@ def _postgresql(stack: ExitStack, where: Path) -> Callable[[int], str]:
 
     def make(runs: int) -> str:
         url = server.database()
-        engine = create_engine(str(url))
+        engine = create_engine(url.whole)
         with engine.begin() as connection:
             prepare(connection, "state", lambda: None)
         engine.dispose()
-        with psycopg.connect(str(url).replace("+psycopg", "")) as connection:
+        with psycopg.connect(url.whole.replace("+psycopg", "")) as connection:
             with connection.cursor().copy(f"COPY runs ({COLUMNS}) FROM STDIN".encode()) as copy:
                 for row in _rows(runs):
                     copy.write_row(row)
             connection.commit()
-        with psycopg.connect(str(url).replace("+psycopg", ""), autocommit=True) as connection:
+        with psycopg.connect(url.whole.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute("ANALYZE")
-        return str(url)
+        return url.whole
 
     return make
 

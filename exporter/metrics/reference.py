@@ -6,6 +6,7 @@ from exporter.metrics.catalog import Family, Group
 from exporter.metrics.catalog.exporter import EXPORTER
 from exporter.metrics.catalog.fleet import FLEET
 from exporter.metrics.catalog.task import task_families
+from exporter.model.problem import PROBLEMS
 
 INTRODUCTION = """\
 # Metrics
@@ -26,6 +27,7 @@ def reference() -> str:
         *_section("Per task", "Group", task_rows),
         *_section("Fleet", "", ((family, "") for family in FLEET)),
         *_section("API, polling, targets, the exporter itself", "", ((family, "") for family in EXPORTER)),
+        *_problems(),
         "Besides these: `process_*` and `python_*` of the Prometheus client library.",
     ]
     return "\n".join(lines) + "\n"
@@ -40,6 +42,20 @@ def _section(title: str, column: str, rows: Iterable[tuple[Family, str]]) -> Ite
         labels = " ".join(f"`{label}`" for label in family.labels)
         cells = [f"`{family.name}`", family.kind, labels, _meaning(family), *filter(None, [extra])]
         yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _problems() -> Iterator[str]:
+    yield "## Problems\n"
+    yield (
+        "The values of the label `problem`. Keys in the text are those of the section\n"
+        "[problems](configuration.md#problems). A class is the time between a target's expected start and end.\n"
+        "Failed reads, stale data and restarts neither raise nor end a problem, but for `stale` and `read_failing`.\n"
+    )
+    yield "| Problem | Severity | Holds while |"
+    yield "| --- | --- | --- |"
+    for row in PROBLEMS:
+        yield f"| `{row.problem}` | {row.severity} | {row.help} |"
     yield ""
 
 

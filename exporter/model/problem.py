@@ -59,7 +59,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProblemRow:
-    """One kind of problem.
+    """One kind of problem. `help` says when it holds; names in backquotes are keys of the section `problems`.
 
     `latest` are the statuses of the latest answer with which it can hold; None stands for not found, and for no answer
     yet. `needs_fresh` = it is raised only while the latest answer is fresh.
@@ -67,6 +67,7 @@ class ProblemRow:
 
     problem: TaskProblem
     severity: Severity
+    help: str
     latest: Container[Status | None]
     span: Callable[[TaskState, ProblemThresholds], Span | None]
     needs_fresh: bool = True
@@ -304,21 +305,117 @@ _NOT_RUNNING = (None, Status.UNKNOWN, Status.NOT_STARTED, *_STOPPED)
 _ANY = (None, *Status)
 
 PROBLEMS = (
-    ProblemRow(TaskProblem.CLASS_DARK, Severity.CRITICAL, _NOT_RUNNING, _class_dark),
-    ProblemRow(TaskProblem.START_FAILED, Severity.CRITICAL, _STOPPED, _start_failed),
-    ProblemRow(TaskProblem.FAILED, Severity.CRITICAL, (Status.FAILED,), _failed),
-    ProblemRow(TaskProblem.PAGE_RESCHEDULING, Severity.CRITICAL, _RUNNING, _page_rescheduling),
-    ProblemRow(TaskProblem.NOT_STARTED, Severity.CRITICAL, (Status.NOT_STARTED,), _not_started),
-    ProblemRow(TaskProblem.CUT_BY_LIMIT, Severity.WARNING, _STOPPED, _cut_by_limit),
-    ProblemRow(TaskProblem.ENDED_EARLY, Severity.WARNING, (Status.ENDED,), _ended_early),
-    ProblemRow(TaskProblem.WILL_BE_CUT, Severity.WARNING, _RUNNING, _will_be_cut),
-    ProblemRow(TaskProblem.NEAR_LIMIT, Severity.WARNING, _RUNNING, _near_limit),
-    ProblemRow(TaskProblem.PAGE_REFRESHING, Severity.WARNING, _RUNNING, _page_refreshing),
-    ProblemRow(TaskProblem.OVERRUN, Severity.WARNING, _RUNNING, _overrun),
-    ProblemRow(TaskProblem.STATUS_UNKNOWN, Severity.WARNING, (Status.UNKNOWN,), _status_unknown),
-    ProblemRow(TaskProblem.NOT_FOUND, Severity.WARNING, (None,), _not_found),
-    ProblemRow(TaskProblem.STALE, Severity.WARNING, _ANY, _stale, needs_fresh=False),
-    ProblemRow(TaskProblem.READ_FAILING, Severity.INFO, _ANY, _read_failing, needs_fresh=False),
+    ProblemRow(
+        TaskProblem.CLASS_DARK,
+        Severity.CRITICAL,
+        (
+            "The class should be on and is not: from `start_grace` after its expected start not started or not found, "
+            "or failed, or ended over `early_end` too early; "
+            "until it runs again or its expected end."
+        ),
+        _NOT_RUNNING,
+        _class_dark,
+    ),
+    ProblemRow(
+        TaskProblem.START_FAILED,
+        Severity.CRITICAL,
+        "The task could not be started; as long as its series stay.",
+        _STOPPED,
+        _start_failed,
+    ),
+    ProblemRow(
+        TaskProblem.FAILED,
+        Severity.CRITICAL,
+        "The run failed; as long as its series stay. A warning if it failed after its expected end.",
+        (Status.FAILED,),
+        _failed,
+    ),
+    ProblemRow(
+        TaskProblem.PAGE_RESCHEDULING,
+        Severity.CRITICAL,
+        "`page_reschedules` reschedules of a running task within `page_window`.",
+        _RUNNING,
+        _page_rescheduling,
+    ),
+    ProblemRow(
+        TaskProblem.NOT_STARTED,
+        Severity.CRITICAL,
+        "No expected start is known, and it has not started for `not_started_after`.",
+        (Status.NOT_STARTED,),
+        _not_started,
+    ),
+    ProblemRow(
+        TaskProblem.CUT_BY_LIMIT,
+        Severity.WARNING,
+        "MaxRunningTime stopped the run; as long as its series stay.",
+        _STOPPED,
+        _cut_by_limit,
+    ),
+    ProblemRow(
+        TaskProblem.ENDED_EARLY,
+        Severity.WARNING,
+        "The run ended over `early_end` before its expected end; until then.",
+        (Status.ENDED,),
+        _ended_early,
+    ),
+    ProblemRow(
+        TaskProblem.WILL_BE_CUT,
+        Severity.WARNING,
+        "MaxRunningTime ends the run over `cut_margin` before its expected end.",
+        _RUNNING,
+        _will_be_cut,
+    ),
+    ProblemRow(
+        TaskProblem.NEAR_LIMIT,
+        Severity.WARNING,
+        "No expected end is known, and `near_limit`, at most a tenth of MaxRunningTime, is left.",
+        _RUNNING,
+        _near_limit,
+    ),
+    ProblemRow(
+        TaskProblem.PAGE_REFRESHING,
+        Severity.WARNING,
+        "`page_refreshes` refreshes of a running task's page within `page_window`.",
+        _RUNNING,
+        _page_refreshing,
+    ),
+    ProblemRow(
+        TaskProblem.OVERRUN,
+        Severity.WARNING,
+        "The run goes on for over `overrun_grace` after its expected end.",
+        _RUNNING,
+        _overrun,
+    ),
+    ProblemRow(
+        TaskProblem.STATUS_UNKNOWN,
+        Severity.WARNING,
+        "The API has called the status unknown for `status_unknown_after`.",
+        (Status.UNKNOWN,),
+        _status_unknown,
+    ),
+    ProblemRow(
+        TaskProblem.NOT_FOUND,
+        Severity.WARNING,
+        "The API has not known the task for `not_found_after`.",
+        (None,),
+        _not_found,
+    ),
+    ProblemRow(
+        TaskProblem.STALE,
+        Severity.WARNING,
+        "No read has succeeded for `polling.stale_after`, or three intervals if that is longer.",
+        _ANY,
+        _stale,
+        needs_fresh=False,
+    ),
+    ProblemRow(
+        TaskProblem.READ_FAILING,
+        Severity.INFO,
+        "Reads have failed for `read_failing_after`.",
+        _ANY,
+        _read_failing,
+        needs_fresh=False,
+    ),
 )
 """Every problem, the worst of a severity first."""
 
