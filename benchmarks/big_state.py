@@ -61,25 +61,25 @@ class Figures:
 
 def measure(*, short: bool = False) -> list[Result]:
     """Each figure of a big state against the same of an empty one."""
-    share = 10 if short else 1
+    share, rounds = (10, 1) if short else (1, 3)
     results: list[Result] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        results += _compared("SQLite", SQLITE_RUNS // share, _sqlite(folder))
+        results += _compared("SQLite", SQLITE_RUNS // share, _sqlite(folder), rounds)
         where = programs()
         if where is None:
             print("no PostgreSQL: run make parts", file=sys.stderr)
             return results
-        results += _compared("PostgreSQL", POSTGRESQL_RUNS // share, _postgresql(stack, where))
+        results += _compared("PostgreSQL", POSTGRESQL_RUNS // share, _postgresql(stack, where), rounds)
     return results
 
 
-def _compared(name: str, runs: int, make: Callable[[int], str]) -> list[Result]:
+def _compared(name: str, runs: int, make: Callable[[int], str], rounds: int) -> list[Result]:
     urls = make(0), make(runs)
-    rounds = [[_figures(url) for url in urls] for _ in range(3)]
-    empty, big = ([each[number] for each in rounds] for number in range(2))
+    found = [[_figures(url) for url in urls] for _ in range(rounds)]
+    empty, big = ([each[number] for each in found] for number in range(2))
     what = f"{name}, {runs:,} kept runs"
-    print(name, rounds, file=sys.stderr)
+    print(name, found, file=sys.stderr, flush=True)
     results = [
         _times(f"start to the first 200 on /metrics; {what}", big, empty, lambda each: each.start),
         _times(f"start to the first read; {what}", big, empty, lambda each: each.first_read),
@@ -87,7 +87,7 @@ def _compared(name: str, runs: int, make: Callable[[int], str]) -> list[Result]:
         _times(f"a new target until it is read; {what}", big, empty, lambda each: each.new_target),
     ]
     late, page = max(each.late for each in big), median(each.page for each in big)
-    memory, before = (median(each.memory for each in found) for found in (big, empty))
+    memory, before = (median(each.memory for each in figures) for figures in (big, empty))
     return [
         *results,
         at_most(
