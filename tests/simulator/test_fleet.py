@@ -67,7 +67,7 @@ def test_a_demo_shows_every_reason(fleet: Fleet) -> None:
 
 
 def test_a_demo_is_its_seed() -> None:
-    """The same seed lives the same day, however it is asked; another seed another."""
+    """The same seed runs the same day, however it is asked; another seed another."""
     asked_once = demo_fleet(20, 60.0, 7, lambda: BORN)
     asked_often = demo_fleet(20, 60.0, 7, lambda: BORN)
     for second in range(0, 600, 7):
@@ -79,25 +79,25 @@ def test_a_demo_is_its_seed() -> None:
 def test_a_demo_has_the_example_first(fleet: Fleet) -> None:
     """The first task is the one of all examples, and each SourceURL carries the canary that must be seen nowhere."""
     assert str(next(iter(fleet.targets()))) == "661e0000000000000000543c/Room1/Task1"
-    urls = {life.settings.source_url for lives in fleet.runs(at(0)).values() for life in lives}
+    urls = {run.settings.source_url for runs in fleet.runs(at(0)).values() for run in runs}
     assert {"https://classroom.example.com/live?token=canary-source-url-query"} == urls
 
 
-def test_a_new_life_has_a_new_start(fleet: Fleet) -> None:
-    """Each member lives again and again under its id: every life begins after the end of the one before."""
-    for lives in fleet.runs(at(3600)).values():
-        assert len(lives) > 5
-        assert all(one.end is not None and one.end < next_one.created for one, next_one in pairwise(lives))
-        starts = [life.start for life in lives if life.start is not None]
+def test_a_new_run_has_a_new_start(fleet: Fleet) -> None:
+    """Each member runs again and again under its id: every run begins after the end of the one before."""
+    for runs in fleet.runs(at(3600)).values():
+        assert len(runs) > 5
+        assert all(one.end is not None and one.end < next_one.created for one, next_one in pairwise(runs))
+        starts = [run.start for run in runs if run.start is not None]
         assert sorted(set(starts)) == starts
 
 
 def test_an_end_is_seen_until_the_next_life(target: TargetId) -> None:
-    """In the pause between two lives the task tells the end of the first."""
+    """In the pause between two runs the task tells the end of the first."""
     fleet = Fleet(lambda: BORN)
     second = begin_run(RunPlan(starts=5, ends=50), BORN + 100)
     fleet.add(target, begin_run(RunPlan(ends=10), BORN), successor=lambda _number, _end: second)
-    seen = [run_state(life, at(after)).status for after in (9, 99, 101, 106) if (life := fleet.run(target, at(after)))]
+    seen = [run_state(run, at(after)).status for after in (9, 99, 101, 106) if (run := fleet.run(target, at(after)))]
     assert seen == [Status.RUNNING, Status.ENDED, Status.NOT_STARTED, Status.RUNNING]
 
 
@@ -110,36 +110,35 @@ def test_stop_ends_what_lives(target: TargetId) -> None:
     assert (Status.ENDED, "StopByAPI", at(-60), at(0)) == (state.status, state.reason, state.start, state.end)
 
 
-def test_a_stopped_member_lives_on(fleet: Fleet, target: TargetId) -> None:
+def test_a_stopped_member_runs_on(fleet: Fleet, target: TargetId) -> None:
     """A demo task that is stopped early begins anew after its pause like any other."""
     clock = BORN + 1
     fleet.clock = lambda: clock
     assert fleet.stop(target)
-    lives = fleet.runs(at(3600))[target]
-    assert Ending.STOPPED_BY_API is lives[0].ending
-    assert len(lives) > 5
+    runs = fleet.runs(at(3600))[target]
+    assert Ending.STOPPED_BY_API is runs[0].ending
+    assert len(runs) > 5
 
 
-def test_start_refuses_a_second_life_beside_the_first(target: TargetId) -> None:
-    """StartWebcast on a live task begins nothing; after its end it begins a new life."""
+def test_start_refuses_a_second_run_beside_the_first(target: TargetId) -> None:
+    """StartWebcast on a live task begins nothing; after its end it begins a new run."""
     fleet = Fleet(lambda: BORN)
 
-    def life(after: float) -> bool:
+    def run(after: float) -> bool:
         return fleet.start(target, begin_run(RunPlan(ends=10), BORN + after))
 
-    assert [life(0), life(9), life(10)] == [True, False, True]
+    assert [run(0), run(9), run(10)] == [True, False, True]
     assert len(fleet.runs(at(10))[target]) == 2
 
 
 def test_labels_survive_a_new_life(target: TargetId) -> None:
-    """A life added without labels keeps those the task has."""
+    """A run added without labels keeps those the task has."""
     fleet = Fleet(lambda: BORN)
     fleet.add(target, begin_run(RunPlan(ends=1), BORN), labels={"team": "edu"})
     fleet.begin(target, RunPlan())
     assert {target: {"team": "edu"}} == fleet.targets()
 
 
-BORN = 1_700_000_000.0
 FROZEN = RunPlan(
     TaskSettings(freeze_check=5, max_running_time=3600),
     starts=10,
@@ -148,109 +147,97 @@ FROZEN = RunPlan(
 )
 
 
-class Clock:
-    """A fleet's clock, to be set in seconds after its birth."""
+class TimedFleet(Fleet):
+    """A fleet on a clock that a test sets, in seconds after its creation."""
 
     def __init__(self) -> None:
+        super().__init__(lambda: BORN + self.after)
         self.after = 0.0
 
-    def __call__(self) -> float:
-        """Unix seconds."""
-        return BORN + self.after
+    def looks(self, *times: float) -> list[list[tuple[float, int]]]:
+        """What each look at due events gives: seconds after creation, to the millisecond, and Status."""
+        found = []
+        for self.after in times:
+            found.append([(round(event.at / 1000 - BORN, 3), event.status) for event in self.due_events()])
+        return found
 
 
-def looks(fleet: Fleet, clock: Clock, *times: float) -> list[list[tuple[float, int]]]:
-    """What each look gives: seconds after birth, and Status."""
-    found = []
-    for clock.after in times:
-        found.append([(notice.at / 1000 - BORN, notice.status) for notice in fleet.due_events()])
-    return found
+@pytest.fixture
+def timed() -> TimedFleet:
+    """One without tasks."""
+    return TimedFleet()
 
 
-def test_each_look_gives_what_came_due(target: TargetId) -> None:
-    """Every notice is given once, from its own millisecond on, in the order of time."""
-    clock = Clock()
-    fleet = Fleet(clock)
-    fleet.begin(target, FROZEN)
-    fleet.follow()
+def test_each_look_gives_what_came_due(timed: TimedFleet, target: TargetId) -> None:
+    """Every event is given once, from its own millisecond on, in the order of time."""
+    timed.begin(target, FROZEN)
+    timed.follow()
     expected = [[], [(10, 1)], [], [(30, 4), (40, 5)], [(90, 3)], []]
-    assert expected == looks(fleet, clock, 9.999, 10, 10, 50, 90, 1e6)
+    assert expected == timed.looks(9.999, 10, 10, 50, 90, 1e6)
 
 
-def test_what_was_before_is_not_told(target: TargetId) -> None:
-    """Nothing from before the following began, though its life goes on, nor of a life put in late."""
-    clock = Clock()
-    fleet = Fleet(clock)
-    fleet.begin(target, FROZEN)
-    clock.after = 30
-    fleet.follow()
-    fleet.begin(TargetId("app", "Room", "late"), FROZEN, age=35)
-    fleet.begin(TargetId("app", "Room", "over"), FROZEN, age=300)
-    assert looks(fleet, clock, 30, 40) == [[(30, 4)], [(35, 5), (40, 5)]]
+def test_what_was_before_is_not_told(timed: TimedFleet, target: TargetId) -> None:
+    """Nothing from before the following began, though its run goes on, nor of a run put in late."""
+    timed.begin(target, FROZEN)
+    timed.after = 30
+    timed.follow()
+    timed.begin(TargetId("app", "Room", "late"), FROZEN, age=35)
+    timed.begin(TargetId("app", "Room", "over"), FROZEN, age=300)
+    assert timed.looks(30, 40) == [[(30, 4)], [(35, 5), (40, 5)]]
 
 
-def test_nobody_follows(target: TargetId) -> None:
-    """Nothing is kept for anyone before the following, nor after it."""
-    clock = Clock()
-    fleet = Fleet(clock)
-    fleet.begin(target, FROZEN)
-    first = looks(fleet, clock, 50)
-    fleet.follow()
-    fleet.unfollow()
-    fleet.stop(target)
-    assert first + looks(fleet, clock, 1000) == [[], []]
-    assert (fleet._wakeups, fleet._late) == ([], [])
+def test_without_a_follower_nothing_is_kept(timed: TimedFleet, target: TargetId) -> None:
+    """Neither before the following nor after it."""
+    timed.begin(target, FROZEN)
+    first = timed.looks(50)
+    timed.follow()
+    timed.unfollow()
+    timed.stop(target)
+    assert first + timed.looks(1000) == [[], []]
+    assert (timed._wakeups, timed._late) == ([], [])
 
 
-def test_a_stopped_task_tells_nothing_more(target: TargetId) -> None:
-    """After a stop there is its end alone; what came due before it is told, though nobody looked yet."""
-    clock = Clock()
-    fleet = Fleet(clock)
-    fleet.begin(target, FROZEN)
-    fleet.follow()
-    clock.after = 30
-    assert fleet.stop(target)
-    assert looks(fleet, clock, 30, 1e6) == [[(10, 1), (30, 4), (30, 3)], []]
+def test_a_stopped_task_tells_nothing_more(timed: TimedFleet, target: TargetId) -> None:
+    """After a stop there is its end alone; what came due before it is told, though it was not asked for yet."""
+    timed.begin(target, FROZEN)
+    timed.follow()
+    timed.after = 30
+    assert timed.stop(target)
+    assert timed.looks(30, 1e6) == [[(10, 1), (30, 4), (30, 3)], []]
 
 
-def test_a_run_follows_another(target: TargetId) -> None:
+def test_a_run_follows_another(timed: TimedFleet, target: TargetId) -> None:
     """A successor's events come without anyone asking for the task, and after a stop those of the new successor."""
-    clock = Clock()
-    fleet = Fleet(clock)
 
     def after_a_minute(_number: int, end: int) -> SimulatedRun:
         return begin_run(RunPlan(ends=60), end / 1000 + 60)
 
-    fleet.add(target, begin_run(RunPlan(ends=100), BORN), successor=after_a_minute)
-    fleet.follow()
-    assert looks(fleet, clock, 0, 39) == [[(0, 1)], []]
-    clock.after = 40
-    assert fleet.stop(target)
-    assert looks(fleet, clock, 99, 100, 220) == [[(40, 3)], [(100, 1)], [(160, 3), (220, 1)]]
+    timed.add(target, begin_run(RunPlan(ends=100), BORN), successor=after_a_minute)
+    timed.follow()
+    assert timed.looks(0, 39) == [[(0, 1)], []]
+    timed.after = 40
+    assert timed.stop(target)
+    assert timed.looks(99, 100, 220) == [[(40, 3)], [(100, 1)], [(160, 3), (220, 1)]]
 
 
-def test_nothing_changes_what_was_told(target: TargetId) -> None:
+def test_nothing_changes_what_was_told(timed: TimedFleet, target: TargetId) -> None:
     """A stop in the millisecond of a look is told by the next one; so is a run that was put in a moment late."""
-    clock = Clock()
-    fleet = Fleet(clock)
-    fleet.begin(target, RunPlan())
-    fleet.follow()
-    assert looks(fleet, clock, 0, 5) == [[(0, 1)], []]
-    assert fleet.stop(target)
-    fleet.add(TargetId("app", "Room", "late"), begin_run(RunPlan(), BORN + 4.9))
-    assert [(round(after, 3), status) for after, status in looks(fleet, clock, 6)[0]] == [(4.9, 1), (5.001, 3)]
+    timed.begin(target, RunPlan())
+    timed.follow()
+    assert timed.looks(0, 5) == [[(0, 1)], []]
+    assert timed.stop(target)
+    timed.add(TargetId("app", "Room", "late"), begin_run(RunPlan(), BORN + 4.9))
+    assert timed.looks(6) == [[(4.9, 1), (5.001, 3)]]
 
 
-def test_lives_that_are_all_alike(target: TargetId) -> None:
+def test_runs_that_are_all_alike(timed: TimedFleet, target: TargetId) -> None:
     """Started and stopped in one millisecond again and again, the last one's events alone are still to come."""
-    clock = Clock()
-    fleet = Fleet(clock)
-    fleet.follow()
+    timed.follow()
     for _ in range(3):
-        assert fleet.start(target, begin_run(FROZEN, BORN))
-        fleet.stop(target)
-    fleet.start(target, begin_run(FROZEN, BORN))
-    assert looks(fleet, clock, 0, 10) == [[(0, 3)] * 3, [(10, 1)]]
+        assert timed.start(target, begin_run(FROZEN, BORN))
+        timed.stop(target)
+    timed.start(target, begin_run(FROZEN, BORN))
+    assert timed.looks(0, 10) == [[(0, 3)] * 3, [(10, 1)]]
 
 
 STEPS = st.lists(st.tuples(st.sampled_from((0, 0, 1, 300, 5000)), st.integers(0, 25), st.booleans()), max_size=60)
@@ -259,41 +246,35 @@ STEPS = st.lists(st.tuples(st.sampled_from((0, 0, 1, 300, 5000)), st.integers(0,
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**32), steps=STEPS)
 def test_what_is_told_is_what_happened(seed: int, steps: list[tuple[int, int, bool]]) -> None:
-    """Whatever is started and stopped between looks, every notice of every life is told once, and no other."""
-    clock = Clock()
-    fleet = demo_fleet(13, 300.0, seed, clock)
+    """Whatever is started and stopped between looks, every event of every run is told once, and no other."""
+    after = 0.0
+    fleet = demo_fleet(13, 300.0, seed, lambda: BORN + after)
     targets = list(fleet.targets())
     fleet.follow()
     seen: list[CallbackEvent] = []
     for wait, index, look in steps:
-        clock.after += wait / 1000
+        after += wait / 1000
         if index < 13:
             fleet.stop(targets[index])
         else:
-            fleet.start(targets[index - 13], begin_run(FROZEN, clock(), 20))
+            fleet.start(targets[index - 13], begin_run(FROZEN, BORN + after, 20))
         seen += fleet.due_events() if look else []
     seen += fleet.due_events()
-    now = round(clock() * 1000)
-    happened = [
-        notice for task, lives in fleet.runs(now).items() for life in lives for notice in callback_events(task, life)
-    ]
-    assert Counter(notice for notice in happened if BORN * 1000 <= notice.at <= now) == Counter(seen)
-
-
-BORN = 1_700_000_000.0
-STEP = 50
+    now = round((BORN + after) * 1000)
+    happened = [event for task, runs in fleet.runs(now).items() for run in runs for event in callback_events(task, run)]
+    assert Counter(event for event in happened if BORN * 1000 <= event.at <= now) == Counter(seen)
 
 
 def watch(fleet: Fleet, seconds: int) -> tuple[Counter[Status], set[tuple[TargetId, float | None, StopReason | None]]]:
     """Poll every task every 50 ms: the last statuses, and every end that was seen."""
     statuses: Counter[Status] = Counter()
     ends = set()
-    for at in range(round(BORN * 1000), round((BORN + seconds) * 1000) + 1, STEP):
+    for at in range(round(BORN * 1000), round((BORN + seconds) * 1000) + 1, 50):
         statuses.clear()
         for target in fleet.targets():
-            life = fleet.run(target, at)
-            assert life is not None
-            task = parse_reply({"Result": {"WebcastTask": task_document(life, at)}}).task
+            run = fleet.run(target, at)
+            assert run is not None
+            task = parse_reply({"Result": {"WebcastTask": task_document(run, at)}}).task
             statuses[task.status] += 1
             if task.status.stopped:
                 ends.add((target, task.end, task.stop_reason))
@@ -322,7 +303,7 @@ def test_truth_counts_from_nothing() -> None:
 
 
 def test_an_end_counts_from_its_own_millisecond(target: TargetId) -> None:
-    """A life that ends at a time is over at that time, and not a millisecond before."""
+    """A run that ends at a time is over at that time, and not a millisecond before."""
     fleet = Fleet(lambda: BORN)
     end = fleet.begin(target, RunPlan(ends=20)).end or 0
     assert [len(stopped_runs(fleet, at)) for at in (end - 1, end)] == [0, 1]
