@@ -70,7 +70,7 @@ def answered(call: Call) -> bool:
     """Whether a route of the exporter, or a page of the simulator, is what is asked for."""
     url = urlsplit(call.url)
     if url.port == SIMULATOR:
-        return url.path in PAGES_OF_THE_SIMULATOR
+        return url.path in PAGES_OF_THE_SIMULATOR or url.path.startswith("/task/")
     scope = {"type": "http", "method": call.method, "path": url.path, "root_path": "", "headers": []}
     routes = create_app(NO_HOUSE, lambda _what, _error: None).routes
     return any(route.matches(scope)[0] is Match.FULL for route in routes)
