@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from exporter.errors import StartError, StateError
 from exporter.model.target import TargetId
 from exporter.store.schema import STORED_TARGETS, upsert
-from exporter.store.store import SCAN_TIMEOUT, Store, Work
+from exporter.store.store import SCAN_TIMEOUT, WAIT, Store, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,10 @@ class StoredTarget:
 
 
 Stored = Mapping[TargetId, StoredTarget]
+
+
+MIN_ROWS_PER_SECOND: Final = 2_000
+"""A long list has this much more time for its commit, which a busy machine may need."""
 
 
 class StoredTargets:
@@ -51,7 +55,7 @@ class StoredTargets:
 
     def add(self, targets: Stored) -> None:
         """Write these, replacing what the source said of them before."""
-        self._store.wait(self._store.change(self._adding(targets)))
+        self._wait(self._adding(targets), len(targets))
 
     def keep(self, targets: Stored) -> None:
         """As `add`."""
@@ -65,15 +69,18 @@ class StoredTargets:
             connection.execute(sa.delete(STORED_TARGETS).where(self._own))
             upsert(connection, STORED_TARGETS, rows)
 
-        self._store.wait(self._store.change(replace))
+        self._wait(replace, len(rows))
 
     def remove(self, targets: Collection[TargetId]) -> None:
         """Delete these."""
-        self._store.wait(self._store.change(self._deleting(targets)))
+        self._wait(self._deleting(targets), len(targets))
 
     def drop(self, targets: Collection[TargetId]) -> None:
         """As `remove`."""
         self._store.keep(self._deleting(targets))
+
+    def _wait(self, work: Work, rows: int) -> None:
+        self._store.wait(self._store.change(work), WAIT + rows / MIN_ROWS_PER_SECOND)
 
     def _adding(self, targets: Stored) -> Work:
         rows = self._rows(targets)
