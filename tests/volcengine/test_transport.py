@@ -41,7 +41,7 @@ def server() -> Iterator[Serve]:
         each.close()
 
 
-def client_of(url: str, timeout: float = 0.5, **keys: str) -> Client:
+def client_of(url: str, timeout: float = LIMIT, **keys: str) -> Client:
     """A client that does not wait for its budget."""
     return Client(Endpoint(url=url, timeout=timeout, **keys), lambda: Credentials("AK", "SK"), RateLimiter(1000))
 
@@ -64,8 +64,7 @@ def test_a_nat_that_forgets_idle_connections_fails_no_read(
         request_of(connection)
         forget(connection)
 
-    nat = server(serve)
-    client = client_of(nat.url)
+    client = client_of(server(serve).url, timeout=2)
     assert [client.read(TARGET).error for _ in range(4)] == [None] * 4
 
 
@@ -82,7 +81,7 @@ def test_a_repeated_call_takes_a_permit_and_a_signature_of_its_own(server: Serve
     at = server(serve)
     rate_limiter = RateLimiter(1000)
     client = Client(
-        Endpoint(url=at.url, timeout=5),
+        Endpoint(url=at.url),
         lambda: Credentials("AK", "SK"),
         rate_limiter,
         clock=map(float, count(1_768_465_805)).__next__,
@@ -141,7 +140,7 @@ def test_a_connection_idle_for_too_long_is_not_reused(server: Serve, monkeypatch
     for idle in (60.0, 0.0):
         monkeypatch.setattr(transport, "MAX_IDLE", idle)
         peer = server(serve)
-        client = client_of(peer.url, timeout=5)
+        client = client_of(peer.url)
         assert [client.read(TARGET).error for _ in range(3)] == [None] * 3
         used.append(len(peer.connections))
     assert used == [1, 3]
@@ -159,8 +158,7 @@ def test_a_nat_that_swallows_costs_one_timeout(server: Serve, monkeypatch: pytes
             swallowed.append(connection)
             swallow(connection)
 
-    peer = server(serve)
-    client = client_of(peer.url)
+    client = client_of(server(serve).url, timeout=2)
     for _ in range(5):
         assert client.read(TARGET).error is None
         time.sleep(0.1)  # the NAT forgets
@@ -222,7 +220,7 @@ def test_a_socks_proxy_of_the_environment_is_used(server: Serve, monkeypatch: py
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTP_PROXY", f"socks5h://127.0.0.1:{server(serve).port}")
     monkeypatch.setenv("http_proxy", f"socks5h://127.0.0.1:{server(serve).port}")
-    client = client_of("http://rtc.example", timeout=5)
+    client = client_of("http://rtc.example")
     assert [client.read(TARGET).error for _ in range(2)] == [None, None]
     assert [b"rtc.example" in each for each in asked] == [True]
 
@@ -230,7 +228,7 @@ def test_a_socks_proxy_of_the_environment_is_used(server: Serve, monkeypatch: py
 def test_a_socks_proxy_that_hangs_is_a_timeout(server: Serve) -> None:
     """Its greeting is bounded by the call's timeout."""
     url = f"socks5h://127.0.0.1:{server(swallow).port}"
-    assert isinstance(client_of("http://rtc.example", proxy_url=url).read(TARGET).error, TimedOut)
+    assert isinstance(client_of("http://rtc.example", timeout=0.5, proxy_url=url).read(TARGET).error, TimedOut)
 
 
 def test_a_proxy_of_an_unknown_kind_says_what_will_do() -> None:
@@ -307,14 +305,14 @@ def test_the_environment_names_trusted_authorities(
     for each in CA_VARIABLES:
         monkeypatch.delenv(each, raising=False)
     url = f"https://127.0.0.1:{tls_server(server, certificates).port}"
-    error = client_of(url, timeout=5).read(TARGET).error
+    error = client_of(url).read(TARGET).error
     assert isinstance(error, TlsFailed)
     assert error.advice.endswith("name its certificate in tls_config.ca_file")
     monkeypatch.setenv(name, str(certificates.authority))
-    assert client_of(url, timeout=5).read(TARGET).error is None
+    assert client_of(url).read(TARGET).error is None
     monkeypatch.setenv(name, "/nowhere.pem")
-    assert "the CA file cannot be read" in str(client_of(url, timeout=5).read(TARGET).error)
-    assert client_of(url, timeout=5, ca_file=str(certificates.authority)).read(TARGET).error is None
+    assert "the CA file cannot be read" in str(client_of(url).read(TARGET).error)
+    assert client_of(url, ca_file=str(certificates.authority)).read(TARGET).error is None
     assert trusted_authorities("own.pem") == "own.pem"
 
 
@@ -322,5 +320,5 @@ def test_a_ca_file_without_a_certificate_is_named(server: Serve, certificates: C
     """An empty bundle, or a key in its place."""
     url = f"https://127.0.0.1:{tls_server(server, certificates).port}"
     (tmp_path / "ca.pem").write_text("nothing\n")
-    error = client_of(url, timeout=5, ca_file=str(tmp_path / "ca.pem")).read(TARGET).error
+    error = client_of(url, ca_file=str(tmp_path / "ca.pem")).read(TARGET).error
     assert "the CA file holds no certificate; it is named by tls_config.ca_file" in str(error)
