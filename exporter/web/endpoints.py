@@ -2,11 +2,12 @@
 
 import asyncio
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from types import ModuleType
+from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -113,36 +114,61 @@ def _too_long(limit: int) -> BodyError:
 
 
 def chunks(pieces: Iterable[bytes], size: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Join pieces to chunks of `size` bytes or somewhat more."""
+    """Join small pieces and split large ones to chunks of `size` bytes, or up to twice as many."""
     batch: list[bytes] = []
     length = 0
     for piece in pieces:
-        batch.append(piece)
-        length += len(piece)
-        if length >= size:
-            yield b"".join(batch)
-            batch, length = [], 0
+        for start in range(0, len(piece), size):
+            part = piece[start : start + size]
+            batch.append(part)
+            length += len(part)
+            if length >= size:
+                yield b"".join(batch)
+                batch, length = [], 0
     if batch:
         yield b"".join(batch)
 
 
-def gzipped(pieces: Iterable[bytes]) -> list[bytes]:
+class Compressed(NamedTuple):
+    """A text as one gzip stream in parts, and its own length in bytes."""
+
+    parts: list[bytes]
+    length: int
+
+
+def compress(pieces: Iterable[bytes]) -> Compressed:
     """Compress the pieces to one gzip stream. Compression releases the GIL."""
     packer = compressor.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
-    return [*filter(None, map(packer.compress, pieces)), packer.flush()]
+    parts, length = [], 0
+    for chunk in chunks(pieces):
+        length += len(chunk)
+        parts.append(packer.compress(chunk))
+    parts.append(packer.flush())
+    return Compressed([*chunks(parts)], length)
+
+
+def decompress(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The text of a gzip stream, in chunks."""
+    unpacker = zlib.decompressobj(GZIP_WINDOW)
+    for part in parts:
+        left = part
+        while left:
+            yield unpacker.decompress(left, CHUNK_BYTES)
+            left = unpacker.unconsumed_tail
+    yield unpacker.flush()
 
 
 class ChunkedResponse(Response):
     """A response of known length, sent in chunks, so that the whole body is never copied for a slow client."""
 
-    def __init__(self, pieces: Sequence[bytes], headers: Mapping[str, str]) -> None:
-        self._pieces = pieces
-        super().__init__(headers={**headers, "Content-Length": str(sum(map(len, pieces)))})
+    def __init__(self, body: Iterable[bytes], length: int, headers: Mapping[str, str]) -> None:
+        self._chunks = body
+        super().__init__(headers={**headers, "Content-Length": str(length)})
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send one chunk after the other, as fast as the client reads."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for chunk in chunks(self._pieces):
+        for chunk in self._chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
@@ -150,27 +176,28 @@ class ChunkedResponse(Response):
 async def metrics(request: Request) -> Response:
     """`GET /metrics` in the format and encoding that the client asks for.
 
-    Scrapes that arrive together share one exposition, so that many cost as much as three.
+    Scrapes that arrive together share one exposition, so that many cost as much as three. It is kept compressed, so
+    that clients that read slowly hold little memory.
     """
     query, pools = request.query_params, pools_of(request)
     fmt = choose_format(request.headers.get("accept", ""))
     names = frozenset(query.getlist("name[]"))
     per_task = "fleet" not in query.getlist("collect[]")
-    gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
 
-    def expose() -> list[bytes]:
-        pieces = api_of(request).exposition.pieces(fmt, names, per_task=per_task)
-        return gzipped(chunks(pieces)) if gzip else list(pieces)
+    def expose() -> Compressed:
+        return compress(api_of(request).exposition.pieces(fmt, names, per_task=per_task))
 
     if names:
         try:
-            pieces = await pools.filtered_scrapes.run(expose)
+            text = await pools.filtered_scrapes.run(expose)
         except Busy:
             return busy()
     else:
-        pieces = await pools.scrapes.share((fmt, per_task, gzip), expose)
+        text = await pools.scrapes.share((fmt, per_task), expose)
     headers = {"Content-Type": fmt.value, "Vary": "Accept, Accept-Encoding"}
-    return ChunkedResponse(pieces, {**headers, "Content-Encoding": "gzip"} if gzip else headers)
+    if accepts_gzip(request.headers.get("accept-encoding", "")):
+        return ChunkedResponse(text.parts, sum(map(len, text.parts)), {**headers, "Content-Encoding": "gzip"})
+    return ChunkedResponse(decompress(text.parts), text.length, headers)
 
 
 def busy() -> Response:

@@ -97,4 +97,4 @@ def test_without_its_fast_part_gzip_is_the_standard_librarys(monkeypatch: pytest
     body = b"webcast_task_status 1\n" * 1000
     for compressor in (zlib, endpoints.compressor):
         monkeypatch.setattr(endpoints, "compressor", compressor)
-        assert gzip.decompress(b"".join(endpoints.gzipped([body]))) == body
+        assert gzip.decompress(b"".join(endpoints.compress([body]).parts)) == body

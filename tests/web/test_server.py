@@ -41,7 +41,7 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
     """`/` is small, `/big` has 40 MB, `/body` reads its body, `/never` has no answer."""
     answer: Response = PlainTextResponse("hello")
     if scope["path"] == "/big":
-        answer = ChunkedResponse(BIG, {})
+        answer = ChunkedResponse(BIG, sum(map(len, BIG)), {})
     elif scope["path"] == "/body":
         answer = PlainTextResponse(str(len(await Request(scope, receive).body())))
     elif scope["path"] == "/never":
@@ -403,7 +403,7 @@ def test_a_hundred_at_once() -> None:
         assert min(totals) > 400_000
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await ChunkedResponse(BIG[:4], {})(scope, receive, send)
+        await ChunkedResponse(BIG[:4], sum(map(len, BIG[:4])), {})(scope, receive, send)
 
     play(act, app=app)
 
