@@ -170,6 +170,7 @@ class ChunkedResponse(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for chunk in self._chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await asyncio.sleep(0)  # sending does not wait while the socket takes it: other requests get their turn
         await send({"type": "http.response.body", "body": b""})
 
 

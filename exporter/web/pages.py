@@ -27,7 +27,7 @@ from exporter.model.target import TargetId
 from exporter.model.task_state import DisplayStatus, TaskState
 from exporter.store.run_table import FoundRuns, RunQuery
 from exporter.web.api import READ_UNAVAILABLE, exporter_of, find_runs, refuse_token, target_of
-from exporter.web.endpoints import RETRY, BodyError, pools_of, read_body
+from exporter.web.endpoints import RETRY, BodyError, busy, pools_of, read_body
 from exporter.web.i18n import N_, Language, choose_language, clock
 from exporter.web.interfaces import ExporterApi, ExporterQueries
 from exporter.web.limits import Busy, WorkerPool
@@ -190,7 +190,7 @@ def page(work: Page, pool: Callable[[Request], WorkerPool] = lambda request: poo
         try:
             return await pool(request).run(work, request, language)
         except Busy:
-            return message_page(request, N_("Busy"), N_("Too many pages at once; try again."), 503, **RETRY)
+            return busy()  # no page: it must cost nothing
         except QueryError as error:
             text = language.gettext(N_("This address has a wrong parameter: {error}.")).format(error=error)
             return message_page(request, N_("Bad request"), text, 400)

@@ -49,6 +49,8 @@ HANDSHAKE_TIMEOUT = 10.0
 TICKS_PER_CHECK = 10
 """uvicorn ticks, ten a second, between two checks of all connections."""
 ACCEPT_RETRY_SECONDS = 0.1
+SEND_BUFFER_BYTES = 128 * 1024
+"""The kernel takes so much for a client that does not read; by itself it would take megabytes for each of hundreds."""
 WRITE_STALL_TIMEOUT = 2.0
 """Seconds without progress after which a client that does not read its answer may be closed for a new one."""
 
@@ -218,6 +220,7 @@ class Server(uvicorn.Server):
                 self._make_room(self._limit)
                 await asyncio.sleep(ACCEPT_RETRY_SECONDS)
                 continue
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             self._make_room(self._limit - 1)
             self._start(client)
             await asyncio.sleep(0)  # connected clients get their turn however many come
