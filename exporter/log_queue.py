@@ -78,7 +78,7 @@ class QueuedLogHandler(logging.Handler):
         self._unreported = 0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._closed = self._unread = False
         self._kinds: dict[tuple[str, str], _Allowance] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -102,8 +102,9 @@ class QueuedLogHandler(logging.Handler):
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Wait until the queued lines are written, at most FLUSH_SECONDS."""
-        self.wait_written(FLUSH_SECONDS)
+        """Wait until the queued lines are written, at most FLUSH_SECONDS, and not again once that was not enough."""
+        if not self._unread:
+            self._unread = not self.wait_written(FLUSH_SECONDS)
 
     def wait_written(self, seconds: float) -> bool:
         """Wait until nothing is queued; whether that was so within `seconds`."""
