@@ -28,6 +28,8 @@ from urllib3.connectionpool import ConnectionPool
 
 from exporter.config.fields import is_loopback
 
+MAX_POOLS = 4
+"""Servers whose connections one transport keeps."""
 MAX_IDLE = 2.0
 """Seconds without a request after which a connection is not reused: a NAT on the way may have forgotten it."""
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -125,7 +127,7 @@ class Transport(HTTPAdapter):
             "response_class": type("BoundedAnswer", (_BoundedAnswer,), {"call": self._call}),
         }
         self._pools: dict[tuple[str, ...], ConnectionPool] = {}
-        super().__init__(pool_connections=4, pool_maxsize=connections, max_retries=0, pool_block=False)
+        super().__init__(pool_connections=MAX_POOLS, pool_maxsize=connections, max_retries=0, pool_block=False)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool manager, with bounded connections."""
@@ -142,8 +144,10 @@ class Transport(HTTPAdapter):
 
     def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> ConnectionPool:
         """Return the connection pool for a URL; requests seeks it anew at each call, which costs a tenth of it."""
-        key = (str(request.url).partition("?")[0], repr(args), repr(kwargs))
+        key = (*str(request.url).split("/", 3)[:3], repr(args), repr(kwargs))
         if key not in self._pools:
+            if len(self._pools) >= MAX_POOLS:
+                self._pools.clear()  # the pool manager closes the one used longest ago
             self._pools[key] = super().get_connection_with_tls_context(request, *args, **kwargs)
         return self._pools[key]
 

@@ -17,8 +17,15 @@ from exporter.simulator.server import Certificates
 from exporter.volcengine import transport
 from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import RateLimiter
-from exporter.volcengine.transport import CA_VARIABLES, proxies_for, trusted_authorities
-from tests.support.loopback import Answer, LoopbackServer, reply, request_of, reset, swallow
+from exporter.volcengine.transport import (
+    CA_VARIABLES,
+    MAX_POOLS,
+    Transport,
+    new_session,
+    proxies_for,
+    trusted_authorities,
+)
+from tests.support.loopback import TASK, Answer, LoopbackServer, reply, request_of, reset, swallow
 
 TARGET = TargetId("app", "room", "task")
 LIMIT = 60
@@ -163,6 +170,23 @@ def test_a_nat_that_swallows_costs_one_timeout(server: Serve, monkeypatch: pytes
         assert client.read(TARGET).error is None
         time.sleep(0.1)  # the NAT forgets
     assert len(swallowed) == 1
+
+
+def test_what_is_kept_of_servers_is_bounded(server: Serve) -> None:
+    """A list that redirects to another server or path each time fills no memory, and breaks no connection."""
+
+    def serve(connection: socket.socket) -> None:
+        while request_of(connection):
+            reply()(connection)
+
+    adapter = Transport(1, lambda: None)
+    session = new_session(adapter)
+    servers = [server(serve) for _ in range(3 * MAX_POOLS)]
+    for number in range(3):
+        for each in servers:
+            for path in ("a", "b"):
+                assert session.get(f"{each.url}/{path}{number}?c=d", timeout=LIMIT).content == TASK
+    assert len(adapter._pools) <= MAX_POOLS
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
