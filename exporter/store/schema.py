@@ -112,13 +112,16 @@ ADDED_COLUMNS = (
 DIALECTS = {"sqlite": "sqlalchemy.dialects.sqlite", "postgresql": "sqlalchemy.dialects.postgresql"}
 """Only the dialect in use is imported."""
 
+ROWS_AT_A_TIME = 1000
+"""A server ends a transaction in which it hears nothing for long."""
+
 Rows = list[dict[str, Any]]
 
 
 def upsert(connection: Connection, table: Table, rows: Rows) -> None:
     """Insert rows, replacing those with the same key; each row names every column."""
-    if rows:
-        connection.execute(_replacing(table, connection.dialect.name), rows)
+    for first in range(0, len(rows), ROWS_AT_A_TIME):
+        connection.execute(_replacing(table, connection.dialect.name), rows[first : first + ROWS_AT_A_TIME])
 
 
 def insert_new(connection: Connection, table: Table, rows: Rows) -> None:

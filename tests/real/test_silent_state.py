@@ -197,7 +197,7 @@ def test_a_leader_that_is_cut_off_shows_no_task(  # noqa: PLR0917 - fixtures
     wait(lambda: says(second, LEADER) == 1, "the second leads", LIMIT)
     assert (says(first, LEADER), first.samples("webcast_task_start_timestamp_seconds")) == (0, {})
     relay.silent = False
-    wait(lambda: "standing by" in first.written(), "the first stands by", LIMIT)
+    wait(lambda: "lead lost" in first.written(), "the first stands by", LIMIT)
     assert [each.end()[0] for each in (first, second)] == [0, 0]
 
 
@@ -223,4 +223,47 @@ def test_a_standby_with_another_secret_file(
             other.rollback()
     wait(lambda: leader.samples("webcast_targets")["callback",] == 3, "the leader has them", LIMIT)
     assert not any("EventData" in body or "Signature" in body or "Nonce" in body for body in bodies)
+    assert [each.end()[0] for each in (standby, leader)] == [0, 0]
+
+
+KEPT_RUNS = """
+INSERT INTO runs (app_id, room_id, task_id, first_seen, start, entered, stopped, end_seen, last, earlier)
+SELECT 'app', 'Kept', 'Task' || number, extract(epoch from now()) - number, 1, 'ended running', 'StopByAPI',
+       extract(epoch from now()) - number / 10.0, repeat('x', 900), ''
+FROM generate_series(1, 150000) AS number
+"""
+
+
+@pytest.mark.parametrize("by", ["leader", "standby"])
+def test_20_000_targets_by_one_push(  # noqa: PLR0917 - fixtures
+    tmp_path: Path,
+    postgres: "Postgres",
+    simulation: Simulation,
+    start_exporter: "StartExporter",
+    wait: Wait,
+    by: str,
+) -> None:
+    """Beside 150,000 kept runs: the leader keeps its lease, reads on, and has them all; it ends in good order."""
+    url = postgres.database()
+    config = config_of(simulation, url.whole, ha=True)
+    leader = start_exporter(write_secrets(tmp_path / "leader"), config)
+    wait(lambda: says(leader, LEADER) == 1, "the first leads", LIMIT)
+    with psycopg.connect(host=str(postgres.folder), user="exporter", dbname=url.parts["database"]) as other:
+        other.execute(KEPT_RUNS)
+    standby = start_exporter(write_secrets(tmp_path / "standby"), config)
+    targets = [f"{APP}/Pushed/Task{number}" for number in range(20_000)]
+    answer = httpx.put(
+        f"{(leader if by == 'leader' else standby).url}/api/v1/targets",
+        json=[{"targets": targets, "labels": {"team": "edu"}}],
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        trust_env=False,
+        timeout=LIMIT,
+    )
+    assert answer.json() == {"status": "success", "data": {"accepted": 20_000}}
+    wait(lambda: leader.samples("webcast_targets").get(("push",)) == 20_000, "the leader has them", LIMIT)
+    reads = len(simulation.calls.log)
+    wait(lambda: len(simulation.calls.log) > reads + 50, "reading goes on", LIMIT)
+    assert (leaders([leader, standby]), "lease lost" in leader.written()) == ([leader], False)
+    assert leader.get("/api/v1/runs?since=0&q=%00").status_code in {200, 400}
+    assert says(leader, FAILURES) == 0
     assert [each.end()[0] for each in (standby, leader)] == [0, 0]
