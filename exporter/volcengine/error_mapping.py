@@ -131,8 +131,9 @@ _WORDS = tuple(
 _FAMILY_BEGINNINGS = (("internalerror", _FAILED), ("serviceunavailable", _FAILED), ("invalidparameter", _REJECTED))
 
 _GONE = re.compile(
-    r"(?:not|n['\u2019]?t)\s+(?:be\s+)?(?:exist|found)|no\s+such|unknown\s+task|(?:is|has|have|been|already)\s+"
-    r"(?:been\s+)?(?:stopped|ended|finished|expired)|不存在|未找到|找不到|已经?(?:停止|结束|过期)",
+    r"(?:not|n['\u2019]?t)\s+(?:be\s+)?(?:exist|found|running|active)|(?:non-?|in)existent|no\s+such|unknown\s+task"
+    r"|no\s+(?:active\s+)?(?:web\s?cast\s+)?task|(?:is|has|have|been|already|task)\s+(?:been\s+)?"
+    r"(?:stopped|ended|finished|expired)|不存在|未找到|找不到|没有找到|已经?(?:停止|结束|过期)",
     re.IGNORECASE,
 )
 _OF_THE_REQUEST = re.compile(

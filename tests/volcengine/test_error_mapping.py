@@ -378,3 +378,39 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
     first, second = ValueError(), ValueError()
     first.__cause__, second.__cause__ = second, first
     assert isinstance(error_of_exception(first), Unreachable)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("The task does not exist", NotFound),
+        ("task doesn\u2019t exist or has stopped", NotFound),
+        ("TaskId not exist", NotFound),
+        ("WebCast task cannot be found", NotFound),
+        ("no active task found in room", NotFound),
+        ("the task has already been stopped", NotFound),
+        ("task is not running", NotFound),
+        ("nonexistent task", NotFound),
+        ("Invalid parameter: task not found", NotFound),
+        ("room not found", NotFound),
+        ("任务已结束", NotFound),
+        ("app not found", AppRefused),
+        ("应用不存在", AppRefused),
+        ("", Rejected),
+        ("the task is valid", Rejected),
+        ("parameter RoomId does not exist", Rejected),
+        ("Field TaskId not found", Rejected),
+        ("Version not found", Rejected),
+        ("account has expired", Rejected),
+        ("TaskId must match [a-z]", Rejected),
+    ],
+)
+def test_the_message_of_a_vague_code_is_looked_at(message: str, kind: type[ReadError]) -> None:
+    """It decides whether a bare InvalidParameter means "no such task", and is never shown."""
+    for error in ({"Code": "InvalidParameter", "Message": message}, {"Message": f"{message} s3cret", "Code": "Odd"}):
+        found = error_in_answer(400, None, refusal(error), NOW)
+        assert isinstance(found, kind)
+        assert "s3cret" not in repr(vars(found)) + str(found)
+    for code in ("InternalError", "MissingParameter", "InvalidAccessKey", "FlowLimitExceeded"):
+        found = error_in_answer(400, None, refusal({"Code": code, "Message": message}), NOW)
+        assert not isinstance(found, NotFound), "a code that says more counts"
