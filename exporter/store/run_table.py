@@ -79,10 +79,12 @@ def stopped_runs(connection: Connection, query: RunQuery) -> FoundRuns:
     """One page of stopped runs."""
     if "\0" in query.text + query.app_id:  # no id and no label has one, and PostgreSQL refuses to look for it
         return FoundRuns(0, (), ())
-    matches = sa.and_(*_conditions(query))
-    total = connection.execute(sa.select(sa.func.count()).select_from(RUNS).where(matches)).scalar_one()
+    matches = sa.and_(*_conditions(query, connection.dialect.name))
     page = sa.select(RUNS).where(matches).order_by(RUNS.c.end_seen.desc(), *KEY)
     rows = connection.execute(page.limit(query.limit).offset(query.offset)).all()
+    total = query.offset + len(rows)
+    if len(rows) == query.limit or (query.offset and not rows):  # a page that is not full needs no second scan
+        total = connection.execute(sa.select(sa.func.count()).select_from(RUNS).where(matches)).scalar_one()
     labels = {(row.app_id, row.room_id, row.task_id, row.first_seen): labels_from_row(row) for row in rows}
     runs = tuple(_readable(rows))
     return FoundRuns(total, runs, tuple(labels[*run.target, run.first_seen] for run in runs))
@@ -174,7 +176,7 @@ _LATEST = sa.select(RUNS).where(sa.tuple_(*KEY).in_(sa.bindparam("targets", expa
 _LIVE = sa.select(RUNS).where(RUNS.c.end_seen.is_(None), RUNS.c.entered != "", _IS_LATEST)
 
 
-def _conditions(query: RunQuery) -> Iterable[sa.ColumnElement[bool]]:
+def _conditions(query: RunQuery, dialect: str) -> Iterable[sa.ColumnElement[bool]]:
     yield RUNS.c.stopped.is_not(None)
     yield RUNS.c.end_seen >= query.since
     if query.until is not None:
@@ -190,8 +192,16 @@ def _conditions(query: RunQuery) -> Iterable[sa.ColumnElement[bool]]:
         yield from (RUNS.c[name] == value for name, value in query.target._asdict().items())
     if query.text:
         in_json = json.dumps(query.text)[1:-1]
-        in_labels = RUNS.c.labels.icontains(in_json, autoescape=True)
-        yield sa.or_(*(column.icontains(query.text, autoescape=True) for column in KEY), in_labels)
+        searched = [*((column, query.text) for column in KEY), (RUNS.c.labels, in_json)]
+        yield sa.or_(*(_contains(column, text, dialect) for column, text in searched))
+
+
+def _contains(column: sa.ColumnElement[Any], text: str, dialect: str) -> sa.ColumnElement[bool]:
+    """Without regard to case. SQLite's LIKE has none for ASCII, and is twice as fast as with lower()."""
+    if dialect == "sqlite":
+        return column.contains(text, autoescape=True)
+    pattern = "".join(f"/{character}" if character in "/%_" else character for character in text)
+    return column.ilike(f"%{pattern}%", escape="/")
 
 
 def _as_object(part: Any) -> dict[str, Any]:
