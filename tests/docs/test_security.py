@@ -17,7 +17,7 @@ BOUNDS = (
     f"| an idle connection | {server.KEEP_ALIVE} s",
     f"| {endpoints.MAX_CALLBACK_BYTES >> 10} KiB, {api.MAX_BODY_BYTES >> 20} MiB, {MAX_FILE >> 20} MiB |",
     f"| {endpoints.UNSIGNED_BURST:g} at once, {endpoints.UNSIGNED_PER_SECOND:g} a second",
-    f"| passwords that wait to be checked | {auth.MAX_WAITING} |",
+    f"| passwords that wait to be checked | {auth.MAX_WAITING} for each user",
 )
 
 
