@@ -28,7 +28,7 @@ class KindLimit(NamedTuple):
 
 USUAL_LIMIT: Final = KindLimit(200, 10.0)
 STRANGERS_LIMIT: Final = KindLimit(10, 0.1)
-STRANGERS: Final = ("exporter.web", "uvicorn")
+STRANGERS: Final = ("exporter.web", "uvicorn", "asyncio")
 """Loggers whose lines any client on the network can cause."""
 
 FULL: Final = "queue_full"

@@ -73,19 +73,15 @@ class PushHandler(Protocol):
     @property
     def on(self) -> bool:
         """Whether targets can be pushed."""
-        ...
 
     def admits(self, token: str) -> bool:
         """Whether the token is one of push.token_file."""
-        ...
 
     def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
         """Add and renew these targets, or replace the `whole` list; return their number. BadTargets: no change."""
-        ...
 
     def release(self, target: TargetId, *, now: bool) -> bool:
         """End a target's listing by push and callback, `now` without a drain; False when neither lists it."""
-        ...
 
 
 class CallbackHandler(Protocol):
@@ -94,20 +90,16 @@ class CallbackHandler(Protocol):
     @property
     def on(self) -> bool:
         """Whether callbacks are accepted."""
-        ...
 
     @property
     def apart(self) -> bool:
         """Whether callbacks have a listener of their own."""
-        ...
 
     def recent(self) -> list[CallbackRecord]:
         """The last callbacks, the latest first."""
-        ...
 
     def take(self, body: bytes) -> CallbackOutcome:
         """Verify and apply one body; StateError or StartError when it is not committed and must be sent again."""
-        ...
 
 
 class ExporterQueries(Protocol):
@@ -116,62 +108,48 @@ class ExporterQueries(Protocol):
     @property
     def now(self) -> float:
         """The wall clock."""
-        ...
 
     @property
     def config(self) -> Config:
         """The configuration in force."""
-        ...
 
     @property
     def lifetimes(self) -> Lifetimes:
         """The waits of the configuration."""
-        ...
 
     @property
     def reload(self) -> Reload | None:
         """The latest load of the configuration; None before the first."""
-        ...
 
     def task_state(self, target: TargetId) -> TaskState | None:
         """The state of a target; None when it is not tracked."""
-        ...
 
     def next_read(self, state: TaskState) -> NextRead | None:
         """When a target is read next; None while no account reads it."""
-        ...
 
     def history(self, target: TargetId) -> TaskHistory:
         """The last reads and status changes of a target."""
-        ...
 
     def has_series(self, target: TargetId) -> bool:
         """Whether the next scrape shows the target."""
-        ...
 
     def account_of(self, app_id: str) -> str | None:
         """The account that reads an app; None when there is none."""
-        ...
 
     def stopped_runs(self, wanted: RunQuery) -> FoundRuns:
         """Stopped runs of the state; StateError when it cannot be read now."""
-        ...
 
     def accounts(self) -> Mapping[str, AccountNumbers]:
         """The figures of each account's polling."""
-        ...
 
     def unknown_codes(self) -> Mapping[str, Sequence[UnknownCode]]:
         """Each account's API error codes that the vendor does not document, the latest first."""
-        ...
 
     def by_source(self) -> Mapping[Source, int]:
         """How many targets each source lists."""
-        ...
 
     def rejected(self) -> Mapping[Rejection, int]:
         """How many listed entries are not accepted."""
-        ...
 
 
 class ReplicaApi(Protocol):
@@ -182,26 +160,21 @@ class ReplicaApi(Protocol):
     @property
     def push(self) -> PushHandler:
         """The pushed targets."""
-        ...
 
     @property
     def callbacks(self) -> CallbackHandler:
         """The vendor's callbacks."""
-        ...
 
     @property
     def alive(self) -> bool:
         """Whether the scheduler, or on a standby the election, has moved lately. Must not block."""
-        ...
 
     @property
     def not_ready(self) -> str:
         """Why it is not ready yet, as a sentence; empty once it is. Must not block."""
-        ...
 
     def reload(self) -> None:
         """Reload the configuration; ConfigError when it is bad and the old one stays."""
-        ...
 
 
 class ExporterApi(ReplicaApi, Protocol):
@@ -210,26 +183,20 @@ class ExporterApi(ReplicaApi, Protocol):
     @property
     def queries(self) -> ExporterQueries:
         """Questions of the pages."""
-        ...
 
     @property
     def flags(self) -> Mapping[str, str]:
         """The command line's flags in force."""
-        ...
 
     @property
     def uptime(self) -> float:
         """Seconds since the start."""
-        ...
 
     def dismiss(self, target: TargetId) -> bool:
         """Remove a stopped or dark task until it runs again; False when it is not tracked."""
-        ...
 
     def tracked(self) -> list[TaskState]:
         """The state of every target."""
-        ...
 
     def counts(self) -> Mapping[TaskCountKey, int]:
         """The values of `webcast_tasks`."""
-        ...

@@ -214,7 +214,12 @@ def test_a_closed_log_stops_no_caller() -> None:
 
 @pytest.mark.parametrize(
     ("logger", "limit"),
-    [("exporter.web.server", STRANGERS_LIMIT), ("uvicorn.error", STRANGERS_LIMIT), ("exporter.poller", USUAL_LIMIT)],
+    [
+        ("exporter.web.server", STRANGERS_LIMIT),
+        ("uvicorn.error", STRANGERS_LIMIT),
+        ("asyncio", STRANGERS_LIMIT),
+        ("exporter.poller", USUAL_LIMIT),
+    ],
 )
 def test_one_kind_of_line_is_limited(capsys: pytest.CaptureFixture[str], logger: str, limit: tuple[int, float]) -> None:
     """A flood of one event leaves a few lines, the next of which says how many were not written."""

@@ -85,3 +85,14 @@ def test_while_the_state_is_closed(world: "World") -> None:
     world.stop(exporter)
     with pytest.raises(StateError):
         exporter.queries.stopped_runs(RunQuery(0.0))
+
+
+def test_a_stopped_task_is_removed_by_hand(world: "World", wait: Wait) -> None:
+    """Its series go at once, though its source lists it still; what is not tracked cannot be removed."""
+    task = world.task("ended", ended=True)
+    world.write(static_configs=world.lists(task))
+    exporter = world.start()
+    wait(lambda: exporter.queries.has_series(task) and exporter.queries.history(task).reads, "its series")
+    assert exporter.dismiss(task)
+    assert not exporter.queries.has_series(task)
+    assert not exporter.dismiss(TargetId(APP, "Room", "unlisted"))
