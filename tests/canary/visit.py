@@ -93,7 +93,13 @@ def pages() -> Iterator[str]:
     for route in create_app(cast("ExporterApi", None), _never).routes:
         if isinstance(route, Route) and "GET" in (route.methods or ()):
             for app in ("app-well", "app-html"):
-                ids = {"{app_id}": app, "{room_id}": "Room", "{task_id}": "Task0", "{name:path}": "grafana/fleet.json"}
+                ids = {
+                    "{app_id}": app,
+                    "{room_id}": "Room",
+                    "{task_id}": "Task0",
+                    "{name:path}": "grafana/fleet.json",
+                    "{name}": "WebCastCallbacksUnused",
+                }
                 path = route.path
                 for part, word in ids.items():
                     path = path.replace(part, word)
