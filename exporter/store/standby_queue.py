@@ -10,11 +10,12 @@ from sqlalchemy.engine import Connection
 
 from exporter.config.fields import StateUrl
 from exporter.enums import PageAction, PageReason
+from exporter.errors import StateError
 from exporter.model.callback import Callback, EventKey, PageEvent
 from exporter.model.target import TargetId
 from exporter.store.database import Query, T, Workers
 from exporter.store.lease import driver
-from exporter.store.schema import RECEIPTS, STANDBY_QUEUE, STORED_TARGETS
+from exporter.store.schema import META, RECEIPTS, STANDBY_QUEUE, STORED_TARGETS
 
 BATCH: Final = 200
 """Entries that are applied at a time."""
@@ -85,9 +86,14 @@ class StandbyQueue:
         self._workers = Workers("standby-queue", THREADS)
 
     def put(self, kind: EntryKind, body: str, at: float) -> None:
-        """Return once the entry is committed."""
-        entry = STANDBY_QUEUE.insert().values(kind=kind, body=body, at=at)
-        self._run(lambda connection: connection.execute(entry))
+        """Return once the entry is committed; an event is refused while a release that does not know them leads."""
+
+        def put(connection: Connection) -> None:
+            if kind is EntryKind.EVENT and connection.execute(sa.select(META.c.holder)).scalar() is None:
+                raise StateError("no leader that could apply it yet")
+            connection.execute(STANDBY_QUEUE.insert().values(kind=kind, body=body, at=at))
+
+        self._run(put)
 
     def has_receipt(self, callback: Callback, text: str) -> bool:
         """Whether any replica took the callback in before; `text` as `event_to_text` writes it."""
