@@ -65,9 +65,6 @@ SD_SUFFIXES: Final = (".yml", ".yaml", ".json")
 INFO_BUILT_IN: Final = ("app_id", "room_id", "task_id", "account", "user_id", "source_host")
 """The labels that webcast_task_info always has."""
 
-Inline = SecretStr | None
-File = Path | None
-
 
 def _timeout(seconds: float) -> float:
     if seconds < MIN_TIMEOUT:
