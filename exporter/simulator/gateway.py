@@ -8,6 +8,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
+from itertools import islice
 from threading import Lock
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -15,8 +16,8 @@ from uuid import uuid4
 from exporter.model.target import ID_PATTERN, TargetId
 from exporter.simulator import replies
 from exporter.simulator.faults import Faults
-from exporter.simulator.fleet import Action, Fleet, state_document, states, truth_document
-from exporter.simulator.lifecycle import RunPlan, begin_run, queryable, read_settings, task_document
+from exporter.simulator.fleet import Action, Fleet, state_document, truth_document
+from exporter.simulator.lifecycle import RunPlan, begin_run, queryable, read_settings, run_state, task_document
 from exporter.simulator.replies import CallMetadata, Outcome, Refusal, ReplyStyle, VendorReply
 from exporter.simulator.signature_check import ApiRequest, SimulatedAccount, check_signature, owns
 
@@ -222,9 +223,10 @@ class Gateway:
         return VendorReply(200, {"task": str(target), "did": do, **state_document(state)})
 
     def _task_page(self, at: float) -> str:
-        every = states(self.fleet, int(at * 1000))
+        now, every = int(at * 1000), self.fleet.targets()
+        runs = [(target, self.fleet.run(target, now)) for target in islice(every, MAX_TASKS_SHOWN)]
         rows = []
-        for target, state in list(every.items())[:MAX_TASKS_SHOWN]:
+        for target, state in [(target, run_state(run, now)) for target, run in runs if run is not None]:
             buttons = "".join(
                 f'<form method="post" action="/task/{escape(str(target))}?do={action}">'
                 f'<button title="{escape(action.says)}">{action}</button></form>'

@@ -202,6 +202,7 @@ class Simulation:
             task.cancel()
         self._loop.run_until_complete(asyncio.wait([serving, *tasks], timeout=STOP_TIMEOUT))
         self._loop.run_until_complete(_turns())  # in which sockets are closed
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
 
     async def _serve(self) -> None:
         """Serve, anew whenever the fault of the connection changes; old connections then end."""
@@ -247,7 +248,10 @@ class Simulation:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         try:
             async for request in _requests(connection, reader):
-                reply = self.gateway.answer(request, self.clock())
+                if "Action=" in request.query:
+                    reply = self.gateway.answer(request, self.clock())
+                else:  # a page, which may take long, and calls of the API must not wait for it
+                    reply = await asyncio.to_thread(self.gateway.answer, request, self.clock())
                 await asyncio.sleep(reply.delay)
                 raw = self._rendered(connection, reply, head_only=request.method == "HEAD")
                 if not await _sent(reader, writer, raw, reply.sending):
