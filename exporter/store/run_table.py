@@ -5,8 +5,9 @@ The next minor release may have written a row: columns and words that this relea
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping
 from dataclasses import fields
+from functools import cache
 from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, cast
@@ -63,9 +64,11 @@ class FoundRuns(NamedTuple):
 def latest_runs(connection: Connection, targets: Collection[TargetId]) -> dict[TargetId, Run]:
     """The latest run of each of these targets that has one."""
     found: dict[TargetId, Run] = {}
-    wanted = [tuple(target) for target in targets]
+    wanted = list(targets)
     for start in range(0, len(wanted), LOOKUP_BATCH):
-        rows = connection.execute(_LATEST, {"targets": wanted[start : start + LOOKUP_BATCH]})
+        batch = wanted[start : start + LOOKUP_BATCH]
+        keys = {f"{name}{index}": value for index, target in enumerate(batch) for name, value in _named(target)}
+        rows = connection.execute(_latest(len(batch)), keys)
         found.update((run.target, run) for run in _readable(rows))
     return found
 
@@ -171,9 +174,26 @@ def _latest_first_seen() -> sa.ScalarSelect[Any]:
     return sa.select(sa.func.max(other.c.first_seen)).where(*same).correlate(RUNS).scalar_subquery()
 
 
-_IS_LATEST = RUNS.c.first_seen == _latest_first_seen()
-_LATEST = sa.select(RUNS).where(sa.tuple_(*KEY).in_(sa.bindparam("targets", expanding=True)), _IS_LATEST)
-_LIVE = sa.select(RUNS).where(RUNS.c.end_seen.is_(None), RUNS.c.entered != "", _IS_LATEST)
+_LIVE = sa.select(RUNS).where(
+    RUNS.c.end_seen.is_(None), RUNS.c.entered != "", RUNS.c.first_seen == _latest_first_seen()
+)
+
+
+def _named(target: TargetId) -> ItemsView[str, str]:
+    return target._asdict().items()
+
+
+@cache
+def _latest(targets: int) -> sa.TextualSelect:
+    """As text: SQLite scans all runs for `(a, b, c) IN (VALUES ...)`, and CROSS JOIN keeps it to the order of the tables."""
+    names = TargetId._fields
+    values = ", ".join(f"({', '.join(f':{name}{index}' for name in names)})" for index in range(targets))
+    same = " AND ".join(f"runs.{name} = wanted.{name}" for name in names)
+    latest = f"SELECT max(first_seen) FROM runs AS other WHERE {same.replace('runs.', 'other.')}"  # noqa: S608 - names
+    columns = ", ".join(f"runs.{column.name}" for column in RUNS.c)
+    found = f"SELECT {columns} FROM wanted CROSS JOIN runs WHERE {same} AND runs.first_seen = ({latest})"  # noqa: S608
+    text = f"WITH wanted({', '.join(names)}) AS (VALUES {values}) {found}"
+    return sa.text(text).columns(*RUNS.c)
 
 
 def _conditions(query: RunQuery, dialect: str) -> Iterable[sa.ColumnElement[bool]]:
