@@ -185,7 +185,7 @@ def _named(target: TargetId) -> ItemsView[str, str]:
 
 @cache
 def _latest(targets: int) -> sa.TextualSelect:
-    """As text: SQLite scans all runs for `(a, b, c) IN (VALUES ...)`, and CROSS JOIN keeps it to the order of the tables."""
+    """As text: SQLite scans all runs for `(a, b, c) IN (VALUES ...)`, and CROSS JOIN makes it begin with `wanted`."""
     names = TargetId._fields
     values = ", ".join(f"({', '.join(f':{name}{index}' for name in names)})" for index in range(targets))
     same = " AND ".join(f"runs.{name} = wanted.{name}" for name in names)
