@@ -7,8 +7,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import requests
 
@@ -16,12 +19,23 @@ from benchmarks.fleet import account, exporter, target
 from benchmarks.processes import module
 from benchmarks.result import Result, at_most, interleaved, table
 from benchmarks.served import BARE
-from exporter.scheduler.pool import Work
 
 TASKS = 500
 FAST_ENOUGH = 3_000
 """Calls a second that the budget allows: more than one thread can make, so that none of them waits for it."""
 PARAMS = {"Action": "GetWebCastTask", "Version": "2020-12-01", **target(0)._asdict()}
+
+
+class Waiting(Executor):
+    """Calls wait here until the benchmark runs them, in its own thread."""
+
+    def __init__(self) -> None:
+        self.calls: deque[Callable[[], object]] = deque()
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Keep the call."""
+        self.calls.append(partial(call, *args, **kwargs))
+        return Future()
 
 
 def measure(*, short: bool = False) -> list[Result]:
@@ -48,16 +62,14 @@ def polls(url: str) -> Iterator[Callable[[], object]]:
     }
     made = exporter(sections)
     made._apply(made._settings)
-    handed_out: deque[Work] = deque()
-    poller = made._parts.pollers._desks["bench"].poller
-    poller._ports = replace(poller._ports, submit=handed_out.append)
-    while not handed_out:
-        poller.hand_out(time.monotonic() + 1 / FAST_ENOUGH)
+    poller = made._parts.pollers._pollers["bench"].poller
+    waiting = Waiting()
+    poller.account = replace(poller.account, executor=waiting)
 
     def poll() -> None:
-        following = handed_out.popleft()()
-        assert following is not None
-        handed_out.append(following)
+        while not waiting.calls:
+            poller.send_due()
+        waiting.calls.popleft()()
 
     yield poll
     made._parts.pollers.stop()

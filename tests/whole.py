@@ -3,7 +3,9 @@
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,6 @@ from exporter.metrics.exposition import Format
 from exporter.model.clock import Clock
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.scheduler.pool import Work
-from exporter.scheduler.scheduler import BEAT
 from exporter.service.exporter import Exporter
 from exporter.service.settings import Settings
 from exporter.simulator.fleet import Fleet
@@ -38,6 +38,7 @@ from tests.support.state import kill
 UNIX = 1_768_465_805.0
 SECRET = "secret-of-the-callbacks"
 BARE = TargetEntry({})
+STEP = 0.1
 METADATA = CallMetadata("request", GET_TASK, "2020-12-01", "cn-north-1")
 
 
@@ -112,6 +113,25 @@ class Wire(BaseAdapter):
         """Nothing is open."""
 
 
+class Inline(Executor):
+    """Calls wait here until they are run, in the test's own thread."""
+
+    def __init__(self) -> None:
+        self._calls: deque[Callable[[], Any]] = deque()
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Keep the call."""
+        self._calls.append(partial(call, *args, **kwargs))
+        return Future()
+
+    def run(self) -> bool:
+        """Run what waits; False when nothing does."""
+        any_waits = bool(self._calls)
+        while self._calls:
+            self._calls.popleft()()
+        return any_waits
+
+
 class Whole:
     """The real exporter in one thread and without a network: its beat is called here, and its calls end at once.
 
@@ -127,13 +147,14 @@ class Whole:
         file.write_text(yaml.safe_dump(document | sections))
         config = load(file, {})
         self.world = world
-        self._work: deque[Work] = deque()
+        self.work = Inline()
         self.exporter = Exporter(config, lambda: config, {}, FileLock(config.state.path).open(), world.clock)
         self.exporter._apply(Settings.of(config))
-        self.desk = self.exporter._parts.pollers._desks["default"]
-        self.desk.rate_limiter._sleep = self._sleep
-        self.desk.client._session.mount("https://", Wire(world))
-        self.desk.poller._ports = replace(self.desk.poller._ports, submit=self._work.append)
+        self.desk = self.exporter._parts.pollers._pollers["default"]
+        account = self.desk.account
+        account.rate_limiter._sleep = self._sleep
+        account.client._session.mount("https://", Wire(world))
+        self.desk.poller.account = replace(account, executor=self.work)
 
     def list(self, targets: Iterable[TargetId], said: TargetEntry = BARE) -> None:
         """The sources list these now, each with what is `said` of it."""
@@ -141,16 +162,17 @@ class Whole:
         self.exporter._targets._sources._static = listing
         self.exporter._targets.apply()
 
-    def run(self, seconds: float, step: float = BEAT) -> None:
+    def run(self, seconds: float, step: float = STEP) -> None:
         """Let the time pass, a beat every `step`, and with it a look for listings that have ended by themselves."""
         end = self.world.now + seconds
         while self.world.now < end:
             began = self.world.now
-            self.exporter._beat()
+            self.exporter._expire()
             self.exporter.push.sweep()
-            while self._work and self.world.now < began + step:
-                following = self._work.popleft()()
-                self._work += () if following is None else (following,)
+            while (look := self.desk.poller.send_due()) < began + step:
+                if not self.work.run():
+                    self.world.now = max(self.world.now, look)
+            self.work.run()
             self.world.now = max(self.world.now, began + step)
 
     def call_back(self, notice: CallbackEvent, nonce: str = "4821") -> CallbackOutcome:

@@ -354,7 +354,7 @@ def elapsed(state: TaskState, now: float) -> float | None:
         return max(0.0, task.end - task.start)
     if task.status.stopped:
         return None
-    return max(0.0, now + _vendor_ahead(state) - task.start)
+    return max(0.0, now + vendor_ahead(state) - task.start)
 
 
 def _is_dark(state: TaskState) -> bool:
@@ -395,11 +395,11 @@ def _lost_at(state: TaskState, lifetimes: Lifetimes) -> float | None:
     unknown_for_long = state.not_found_since + _stale_after(state, lifetimes)
     if run.start is None:
         return unknown_for_long
-    too_old = run.start + LOOK_BACK - _vendor_ahead(state)
+    too_old = run.start + LOOK_BACK - vendor_ahead(state)
     return min(unknown_for_long, max(state.not_found_since, too_old))
 
 
-def _vendor_ahead(state: TaskState) -> float:
+def vendor_ahead(state: TaskState) -> float:
     """Seconds by which the vendor's clock was ahead of ours at the last success."""
     return 0.0 if state.last_success is None else state.task_time - state.last_success
 

@@ -1,90 +1,261 @@
-"""A gate that closes when failures are nobody's target: pure of time and network, asked before each call.
+"""Circuit breakers: few calls while they fail for a reason that is no single target's. No clock and no network.
 
-Closed, it lets one probe through at a time: at an even pace when the way is broken, ever more rarely when the
-credentials (or one app) are refused. An answer opens it.
+Closed, calls go. Open, one probe at a time goes: every five seconds when the network or the API fails, ever more
+rarely when the credentials or an app are refused. Each call carries the generation that it was sent in, so that an
+answer that comes late says nothing about now.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from exporter.errors import Fault, ReadError, Throttled
+from exporter.model.read_result import ReadResult
+from exporter.model.target import TargetId
 from exporter.scheduler.intervals import backoff, jittered
 
 FIRST_PROBE = 5.0
-"""Seconds until the first probe, and between all probes of a broken way."""
+"""Seconds until the first probe, and between all probes while the network or the API fails."""
 
-BROKEN_AFTER = 10
-"""So many calls in a row that fail on their way close the gate (throttled ones are not counted)."""
+LOST_IN_A_ROW = 10
+"""So many calls in a row without an answer open the breaker (throttled ones are not counted)."""
+
+REFUSED_IN_A_ROW = 3
+"""So many targets refused in a row open an account's breaker; fewer where it has fewer targets."""
+
+REFUSED_OF_APP = 2
+"""So many targets of an app refused in a row open the app's breaker; one alone backs off alone."""
 
 
-def whole() -> float:
+def no_jitter() -> float:
     """All of a wait."""
     return 1.0
 
 
+class Ticket(NamedTuple):
+    """When a call was sent (monotonic seconds), and in which generations of its account's and its app's breaker."""
+
+    sent_at: float
+    account: int
+    app: int
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerEvent:
+    """A breaker has opened because of `error`, or closed (None): an app's, or the account's (no `app_id`).
+
+    `targets` are those whose refusals opened it; they are not at fault themselves.
+    """
+
+    app_id: str | None
+    error: ReadError | None
+    targets: frozenset[TargetId] = frozenset()
+
+
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Open until it is told otherwise. Times are monotonic seconds; its owner holds a lock.
+    """Circuit breaker for one account or app. Times are monotonic seconds. Not safe for threads.
 
-    `max_backoff` bounds the wait between probes in seconds. `chance` (0 to 1) gives the jitter of a refused one's wait.
-    `opens_at` is None while the gate is open, otherwise the
-    moment of the next probe. `epoch` grows each time it closes or is tried at once: what calls of an earlier epoch
-    suffer is known already. `failing` lasts from the first closing to the next answer.
+    `probe_at` is None while it is closed, otherwise when the next probe may go. `generation` grows each time it opens,
+    closes or is tried at once. `failing_since` is when the first call of the failing row was sent, if there is one; `tried`
+    says that no probe has ended since `try_at_once`.
     """
 
     max_backoff: float
-    chance: Callable[[], float] = whole
-    opens_at: float | None = None
-    epoch: int = 0
-    failing: bool = False
-    lost_in_a_row: int = 0
+    jitter: Callable[[], float] = no_jitter
+    first_probe: float = FIRST_PROBE
+    probe_at: float | None = None
+    generation: int = 0
     refusals: int = 0
+    lost_in_a_row: int = 0
+    refused: set[TargetId] = field(default_factory=set)
+    failing_since: float | None = None
+    tried: bool = False
 
-    def lets_through(self, now: float) -> bool:
+    def allows(self, now: float) -> bool:
         """Whether a call may go now."""
-        return self.opens_at is None or now >= self.opens_at
+        return self.probe_at is None or now >= self.probe_at
 
-    def sent(self, now: float) -> int:
-        """A call goes; behind a closed gate no second one goes before the pace says so. Returns the call's epoch."""
-        if self.opens_at is not None:
-            self.opens_at = now + self._pace()
-        return self.epoch
+    def send(self, now: float) -> int:
+        """A call goes; returns its generation. While open, the next probe waits its time from here."""
+        if self.probe_at is not None:
+            self.probe_at = now + self._wait()
+        return self.generation
 
-    def lost(self, epoch: int, now: float) -> bool:
-        """A call failed on its way; returns whether that closed an open gate."""
-        if epoch != self.epoch or self.opens_at is not None:
-            return False  # ten calls in flight that all fail are one failure, and a lost probe has its pace already
+    def add_lost(self, generation: int, sent_at: float, now: float) -> bool:
+        """A call had no answer; returns whether that opened the breaker."""
+        if generation != self.generation or self.probe_at is not None:
+            return False  # ten calls in flight that all fail are one failure, and a lost probe has its wait already
+        self._note_failure(sent_at)
         self.lost_in_a_row += 1
-        return self.lost_in_a_row >= BROKEN_AFTER and self._close(now)
+        return self.lost_in_a_row >= LOST_IN_A_ROW and self._open(now)
 
-    def refused(self, epoch: int, now: float) -> bool:
-        """A call was refused for the sake of the key, the clock, the policy or the app; returns as `lost` does."""
-        if epoch != self.epoch:
+    def add_refused(self, target: TargetId, generation: int, sent_at: float, now: float, enough: int) -> bool:
+        """A target was refused; returns whether that is news: `enough` targets in a row open the breaker."""
+        if generation != self.generation:
             return False
-        self.refusals += 1
-        return self._close(now)
+        if self.probe_at is not None:
+            self.refusals += 1
+            self.probe_at = now + self._wait()
+            tried, self.tried = self.tried, False
+            return tried  # what was changed is refused still: that is worth an event
+        self._note_failure(sent_at)
+        self.refused.add(target)
+        if len(self.refused) < enough:
+            return False
+        self.refusals = 1
+        return self._open(now)
 
-    def answered(self) -> bool:
-        """A call was answered: the gate is open; returns whether its calls had been failing."""
-        was_failing, self.failing = self.failing, False
-        self.opens_at, self.lost_in_a_row, self.refusals = None, 0, 0
-        return was_failing
-
-    def try_at_once(self) -> bool:
-        """Open it, as if nothing were known of how calls fare; returns whether it was closed."""
-        was_closed = self.opens_at is not None
-        self.opens_at, self.lost_in_a_row, self.refusals = None, 0, 0
-        self.epoch += 1
-        return was_closed
-
-    def _close(self, now: float) -> bool:
-        was_open = self.opens_at is None
-        self.failing = True
-        self.epoch += 1
-        self.opens_at = now + self._pace()
+    def add_answer(self, generation: int, sent_at: float) -> bool:
+        """A call was answered; returns whether that closed the breaker."""
+        if generation != self.generation or (self.failing_since is not None and sent_at < self.failing_since):
+            return False  # it was sent before the failures, and says nothing about them
+        was_open = self.probe_at is not None
+        self._reset()
+        if was_open:
+            self.probe_at = None
+            self.generation += 1
         return was_open
 
-    def _pace(self) -> float:
-        first = min(FIRST_PROBE, self.max_backoff)
+    def try_at_once(self, now: float) -> None:
+        """Let a probe go now, if open: something was changed, and calls from before say nothing about it."""
+        self.generation += 1
+        if self.probe_at is None:
+            self._reset()
+        else:
+            self.probe_at, self.refusals, self.tried = now, 0, True
+
+    def _note_failure(self, sent_at: float) -> None:
+        self.failing_since = sent_at if self.failing_since is None else min(self.failing_since, sent_at)
+
+    def _open(self, now: float) -> bool:
+        self.generation += 1
+        self.probe_at = now + self._wait()
+        self.failing_since = None
+        return True
+
+    def _reset(self) -> None:
+        self.lost_in_a_row = self.refusals = 0
+        self.failing_since = None
+        self.refused = set()
+
+    def _wait(self) -> float:
         if not self.refusals:
             return FIRST_PROBE
-        return jittered(backoff(first, self.refusals, self.max_backoff), self.chance)
+        return jittered(backoff(min(self.first_probe, self.max_backoff), self.refusals, self.max_backoff), self.jitter)
+
+
+class CircuitBreakers:
+    """The breakers of one account and of its apps. Times are monotonic seconds. Not safe for threads."""
+
+    def __init__(self, max_backoff: float, jitter: Callable[[], float] = no_jitter) -> None:
+        self._max_backoff = max_backoff
+        self._jitter = jitter
+        self._account = CircuitBreaker(max_backoff, jitter)
+        self._apps: dict[str, CircuitBreaker] = {}
+        self._refused: set[TargetId] = set()  # their latest answer was a refusal
+        self.error: ReadError | None = None
+        """What opened the account's breaker; None while it is closed."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the account's calls are not held back."""
+        return self._account.probe_at is None
+
+    def allows(self, now: float) -> bool:
+        """Whether the account may make a call now."""
+        return self._account.allows(now)
+
+    @property
+    def account_probe_at(self) -> float | None:
+        """When the account's next probe may go; None while its breaker is closed."""
+        return self._account.probe_at
+
+    def app_probe_at(self, app_id: str, now: float) -> float | None:
+        """When the app's next probe may go; None when the app may be called now."""
+        breaker = self._apps.get(app_id)
+        return None if breaker is None or breaker.allows(now) else breaker.probe_at
+
+    def next_probe(self, app_id: str) -> float | None:
+        """When the next probe for the app may go; None while no breaker holds its calls back."""
+        app = self._apps.get(app_id)
+        waits = (self._account.probe_at, None if app is None else app.probe_at)
+        return max((wait for wait in waits if wait is not None), default=None)
+
+    def holds(self, app_id: str) -> bool:
+        """Whether a breaker holds back calls for the app: its failures are no single target's."""
+        return self.next_probe(app_id) is not None
+
+    def send(self, app_id: str, now: float) -> Ticket:
+        """A call for the app goes."""
+        app = self._apps.get(app_id)
+        return Ticket(now, self._account.send(now), 0 if app is None else app.send(now))
+
+    def add_result(
+        self, result: ReadResult, ticket: Ticket, now: float, *, targets: int, of_app: int, interval: float
+    ) -> list[BreakerEvent]:
+        """Take in what came of a call; `targets` and `of_app` are how many the account and the app have."""
+        target, error = result.target, result.error
+        if isinstance(error, Throttled):
+            return []  # the rate limiter answers that
+        fault = None if error is None else error.fault
+        if fault is Fault.WAY:
+            return self._account_event(error, opened=self._account.add_lost(ticket.account, ticket.sent_at, now))
+        known = target in self._refused
+        if fault not in (Fault.ACCOUNT, Fault.APP):
+            self._refused.discard(target)
+        else:
+            self._refused.add(target)
+        if fault is Fault.ACCOUNT:
+            if known and self.closed:
+                return []  # that target alone is refused, while others are answered
+            enough = max(1, min(REFUSED_IN_A_ROW, targets))
+            opened = self._account.add_refused(target, ticket.account, ticket.sent_at, now, enough)
+            return self._account_event(error, opened=opened)
+        events: list[BreakerEvent] = []
+        if self._account.add_answer(ticket.account, ticket.sent_at):
+            self.error = None
+            events.append(BreakerEvent(None, None))
+        if fault is Fault.APP:
+            return events + self._refuse_app(
+                result, ticket, now, alone=of_app < targets, of_app=of_app, pace=interval, known=known
+            )
+        app = self._apps.get(target.app_id)
+        if app is not None and app.add_answer(ticket.app, ticket.sent_at):
+            events.append(BreakerEvent(target.app_id, None))
+        return events
+
+    def forget(self, target: TargetId) -> None:
+        """The target is read no more."""
+        self._refused.discard(target)
+
+    def try_at_once(self, now: float) -> None:
+        """Let each open breaker's probe go now."""
+        for breaker in (self._account, *self._apps.values()):
+            breaker.try_at_once(now)
+
+    def reconfigure(self, max_backoff: float) -> None:
+        """Change the longest wait between two probes."""
+        self._max_backoff = max_backoff
+        for breaker in (self._account, *self._apps.values()):
+            breaker.max_backoff = max_backoff
+
+    def _account_event(self, error: ReadError | None, *, opened: bool) -> list[BreakerEvent]:
+        if not opened:
+            return []
+        self.error = error
+        return [BreakerEvent(None, error, frozenset(self._account.refused))]
+
+    def _refuse_app(
+        self, result: ReadResult, ticket: Ticket, now: float, *, alone: bool, of_app: int, pace: float, known: bool
+    ) -> list[BreakerEvent]:
+        """A target of an app was refused; `alone` says that the account has other apps."""
+        app_id = result.target.app_id
+        breaker = self._apps.setdefault(app_id, CircuitBreaker(self._max_backoff, self._jitter))
+        if known and breaker.probe_at is None:
+            return []
+        # Of many apps, the probes never come more often than their reads would.
+        breaker.first_probe = max(FIRST_PROBE, pace / max(1, of_app)) if alone else FIRST_PROBE
+        enough = REFUSED_OF_APP if alone else min(REFUSED_OF_APP, max(1, of_app))
+        opened = breaker.add_refused(result.target, ticket.app, ticket.sent_at, now, enough)
+        return [BreakerEvent(app_id, result.error, frozenset(breaker.refused))] if opened else []

@@ -1,4 +1,4 @@
-"""When a target is worth its next read: pure functions of what is known of it.
+"""Polling intervals: when a target is read next, as pure functions of its state.
 
 Calls go where news is likely: starting, near the deadline, unknown; hardly any for what has stopped. All in seconds.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.enums import Status
-from exporter.model.task_state import TaskState
+from exporter.model.task_state import LOOK_BACK, TaskState, vendor_ahead
 
 FAST_PHASE = 600.0
 """How long not started, unknown, or not found at the expected start is worth the fast interval."""
@@ -46,19 +46,19 @@ class ReadClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A lane, and the seconds between two reads in it as configured; `at_most` bounds the one that begins now."""
+    """A read_class, and the seconds between two reads in it as configured; `at_most` bounds the one that begins now."""
 
-    lane: ReadClass
+    read_class: ReadClass
     seconds: float
     at_most: float = math.inf
 
 
 IntervalFactors = Mapping[ReadClass, float]
-"""By how much the waits of a lane are now longer than configured; 1 for a lane that it does not name."""
+"""By how much the waits of a read_class are now longer than configured; 1 for a read_class that it does not name."""
 
 
 def periods(intervals: PollIntervals) -> dict[ReadClass, float]:
-    """The longest configured wait of each lane."""
+    """The longest configured wait of each read_class."""
     return {
         ReadClass.FAST: min(intervals.fast_interval, intervals.interval),
         ReadClass.NORMAL: intervals.interval,
@@ -67,18 +67,21 @@ def periods(intervals: PollIntervals) -> dict[ReadClass, float]:
     }
 
 
-def next_wait(known: TaskState, now: float, strikes: int, intervals: PollIntervals) -> Wait:
-    """The wait that begins at `now` (Unix seconds); `strikes` counts the target's own faults since its last success."""
-    if strikes and not known.finished:
-        return _after_own_fault(known, now, strikes, intervals)
-    if known.task is None:
+def next_wait(state: TaskState, now: float, failures: int, intervals: PollIntervals) -> Wait:
+    """The wait that begins at `now` (Unix seconds); `failures` counts the target's own since its last success."""
+    if failures and not state.finished:
+        return _after_own_fault(state, now, failures, intervals)
+    if state.task is None:
         return Wait(ReadClass.NORMAL, intervals.interval)
-    if known.task.status.stopped:
+    if state.task.status.stopped:
         return Wait(ReadClass.REREAD, intervals.reread_stopped)
-    if known.task.status is Status.RUNNING:
-        return _while_running(known, now, intervals)
+    if now + vendor_ahead(state) >= (state.task.start or math.inf) + LOOK_BACK:
+        # The API no longer has to know it: that it still does is news enough now and then.
+        return Wait(ReadClass.REREAD, intervals.reread_stopped)
+    if state.task.status is Status.RUNNING:
+        return _while_running(state, now, intervals)
     # A clock that was set back must not make the phase longer than twice what it is.
-    fast = known.status_since is not None and abs(now - known.status_since) < FAST_PHASE
+    fast = state.status_since is not None and abs(now - state.status_since) < FAST_PHASE
     return _fast(intervals) if fast else Wait(ReadClass.NORMAL, intervals.interval)
 
 
@@ -86,53 +89,53 @@ def _fast(intervals: PollIntervals) -> Wait:
     return Wait(ReadClass.FAST, min(intervals.fast_interval, intervals.interval))
 
 
-def _while_running(known: TaskState, now: float, intervals: PollIntervals) -> Wait:
-    deadline = known.task.deadline if known.task else None
-    if deadline is None or known.last_success is None:
+def _while_running(state: TaskState, now: float, intervals: PollIntervals) -> Wait:
+    deadline = state.task.deadline if state.task else None
+    if deadline is None or state.last_success is None:
         return Wait(ReadClass.NORMAL, intervals.interval)
     # The deadline is told by the vendor's clock; what the last read said of that clock carries over.
-    left = deadline - (now + known.task_time - known.last_success)
+    left = deadline - (now + vendor_ahead(state))
     if abs(left) <= NEAR_DEADLINE:
         return _fast(intervals)
     until_near = max(left - NEAR_DEADLINE, intervals.fast_interval) if left > 0 else math.inf
     return Wait(ReadClass.NORMAL, intervals.interval, until_near)
 
 
-def _after_own_fault(known: TaskState, now: float, strikes: int, intervals: PollIntervals) -> Wait:
-    if known.not_found_since is not None:
-        meant = known.target.expected_start
+def _after_own_fault(state: TaskState, now: float, failures: int, intervals: PollIntervals) -> Wait:
+    if state.not_found_since is not None:
+        meant = state.target.expected_start
         if meant is not None and now < meant + FAST_PHASE:
             return _fast(intervals)
-        since = known.accepted_at if meant is None else meant
-        if known.run is None and now >= since + intervals.forget_unknown_after:
+        since = state.accepted_at if meant is None else meant
+        if state.run is None and now >= since + intervals.forget_unknown_after:
             return Wait(ReadClass.BACKOFF, intervals.forget_unknown_after)
-    return Wait(ReadClass.BACKOFF, backoff(intervals.interval, strikes, intervals.max_backoff))
+    return Wait(ReadClass.BACKOFF, backoff(intervals.interval, failures, intervals.max_backoff))
 
 
-def backoff(first: float, strikes: int, most: float) -> float:
+def backoff(first: float, failures: int, most: float) -> float:
     """Doubling from `first`, up to `most`: after 1 strike `first`, after 2 twice that."""
-    doublings = min(max(strikes - 1, 0), 32)  # beyond any `most`, and far from overflowing
+    doublings = min(max(failures - 1, 0), 32)  # beyond any `most`, and far from overflowing
     return min(first * 2.0**doublings, most)
 
 
-def jittered(seconds: float, chance: Callable[[], float]) -> float:
+def jittered(seconds: float, jitter: Callable[[], float]) -> float:
     """Between 80 and 100 % of it, so that what failed together does not come back together."""
-    return seconds * (0.8 + 0.2 * chance())
+    return seconds * (0.8 + 0.2 * jitter())
 
 
-def demand(lanes: Mapping[ReadClass | None, int], intervals: PollIntervals) -> float:
-    """Calls a second that so many targets in each lane need, unstretched."""
-    return sum(lanes.get(lane, 0) / period for lane, period in periods(intervals).items())
+def demand(class_counts: Mapping[ReadClass | None, int], intervals: PollIntervals) -> float:
+    """Calls a second that so many targets in each read_class need, unstretched."""
+    return sum(class_counts.get(read_class, 0) / period for read_class, period in periods(intervals).items())
 
 
-def stretch(lanes: Mapping[ReadClass | None, int], intervals: PollIntervals, budget: float) -> IntervalFactors:
-    """How far to stretch when the targets in each lane share `budget` calls a second.
+def stretch(class_counts: Mapping[ReadClass | None, int], intervals: PollIntervals, budget: float) -> IntervalFactors:
+    """How far to stretch when the targets in each read_class share `budget` calls a second.
 
     Fast intervals stretch first, up to the normal one; then both stretch evenly. Nothing is skipped.
     """
-    fast, normal = lanes.get(ReadClass.FAST, 0), lanes.get(ReadClass.NORMAL, 0)
+    fast, normal = class_counts.get(ReadClass.FAST, 0), class_counts.get(ReadClass.NORMAL, 0)
     quick, slow = min(intervals.fast_interval, intervals.interval), intervals.interval
-    left = _left_for_live(lanes, intervals, budget)
+    left = _left_for_live(class_counts, intervals, budget)
     if fast / quick + normal / slow <= left:
         return _UNSTRETCHED
     left_for_fast = left - normal / slow
@@ -145,9 +148,9 @@ def stretch(lanes: Mapping[ReadClass | None, int], intervals: PollIntervals, bud
 _UNSTRETCHED: IntervalFactors = {}
 
 
-def _left_for_live(lanes: Mapping[ReadClass | None, int], intervals: PollIntervals, budget: float) -> float:
+def _left_for_live(class_counts: Mapping[ReadClass | None, int], intervals: PollIntervals, budget: float) -> float:
     """What rereads and backed-off targets leave of the budget, and no less than half of it."""
     sure = SURE_SHARE * budget
-    rereads = min(lanes.get(ReadClass.REREAD, 0) / intervals.reread_stopped, REREAD_SHARE * budget)
-    backed_off = lanes.get(ReadClass.BACKOFF, 0) / intervals.max_backoff
+    rereads = min(class_counts.get(ReadClass.REREAD, 0) / intervals.reread_stopped, REREAD_SHARE * budget)
+    backed_off = class_counts.get(ReadClass.BACKOFF, 0) / intervals.max_backoff
     return max(sure - rereads - backed_off, sure / 2)

@@ -1,20 +1,27 @@
-"""One account's polling: hands out its calls within the budget, and settles what came of each."""
+"""One account's polling: sends its calls within the budget, and decides after each when its target is read next.
 
-import logging
-from collections.abc import Iterable
+The account's job `read:<account>` runs `serve`; each call runs on a thread of the account's executor, which gets it at
+the moment at which the call may be sent.
+"""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import partial
-from threading import Lock
+from threading import Event, Lock
+
+import structlog
 
 from exporter.errors import Fault, ReadError
-from exporter.metrics.self_metrics import AccountNumbers
+from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
 from exporter.model.task_state import NextRead, TaskState
-from exporter.scheduler.circuit_breakers import BreakerEvent, CircuitBreakers, Generations
-from exporter.scheduler.failure_log import FailureLog, Line
-from exporter.scheduler.health import Health
+from exporter.scheduler.account_health import FailureLog, Health
+from exporter.scheduler.circuit_breaker import BreakerEvent, CircuitBreakers, Ticket
 from exporter.scheduler.intervals import (
     IntervalFactors,
     PollIntervals,
@@ -26,22 +33,27 @@ from exporter.scheduler.intervals import (
     periods,
     stretch,
 )
-from exporter.scheduler.pool import Work
-from exporter.scheduler.ports import Account, Ports
 from exporter.scheduler.read_queue import ReadQueue
-from exporter.scheduler.scheduler import BEAT
+from exporter.scheduler.registry import TaskRegistry
+from exporter.volcengine.client import Client
+from exporter.volcengine.rate_limiter import Permit, RateLimiter
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
-LOOK_AHEAD = 2 * BEAT
-"""Seconds ahead for which slots are taken: the next beat may come late, and no slot is to be lost for that."""
+FLEET_CHECK = 0.1
+"""Seconds between two looks at how far intervals stretch and how late reads are."""
 
-LOOK_AGAIN = 10.0
-"""Seconds until a target that awaits its expected start is looked at again: the wall clock may have been set."""
+START_CHECK = 10.0
+"""Seconds until a target that awaits its expected start is checked again: the wall clock may have been set."""
 
 STILL_READ = 1.0
-"""Seconds until a target is looked at again that was listed anew while an earlier read of it is under way."""
+"""Seconds until a target is checked again that was listed anew while an earlier read of it is under way."""
 
+CATCH_UP = 2.0
+"""Seconds' worth of an account's reads that are made up for at once after an outage; others come at their next turns."""
+
+CLOCK_STEP = 1.0
+"""Seconds by which the wall clock must have been set before calls refused for their timestamp are tried at once."""
 
 EARLY = "its expected start is still to come"
 PROBING = "calls of its account or app fail: one at a time tries, until it is answered"
@@ -49,163 +61,246 @@ PROBING = "calls of its account or app fail: one at a time tries, until it is an
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """One account as polling sees it.
+
+    `generation` changes when its credentials do; `max_in_flight` is how many calls may be under way at once.
+    """
+
+    name: str
+    client: Client
+    rate_limiter: RateLimiter
+    generation: Callable[[], int]
+    max_in_flight: int
+    executor: Executor
+
+
+@dataclass(slots=True)
 class _Call:
-    """A call that was handed out: its slot in monotonic seconds, and how matters stood with the gates."""
+    """A call that was sent to a thread; `cancelled` when no thread could be had for it."""
 
     target: TargetId
-    slot: float
-    epochs: Generations
+    permit: Permit
+    ticket: Ticket
+    cancelled: bool = False
 
 
 class Poller:
-    """Polls one account's targets. Safe for threads."""
+    """Polls one account's targets. Safe for threads: `_lock` guards the queue, the breakers and what else is here."""
 
     def __init__(
-        self, account: Account, intervals: PollIntervals, stale_after: float, clock: Clock, ports: Ports
+        self,
+        account: Account,
+        intervals: PollIntervals,
+        stale_after: float,
+        *,
+        clock: Clock,
+        registry: TaskRegistry,
+        self_metrics: SelfMetrics,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.account = account
-        self._cadence = intervals
+        self._intervals = intervals
         self._clock = clock
-        self._ports = ports
+        self._registry = registry
+        self._self_metrics = self_metrics
+        self._jitter = jitter
         self._lock = Lock()
-        self._round = ReadQueue()
-        self._gates = CircuitBreakers(intervals.max_backoff, ports.chance)
+        self._serving = Lock()
+        self._wake = Event()
+        self._queue = ReadQueue()
+        self._breakers = CircuitBreakers(intervals.max_backoff, jitter)
         self._health = Health(stale_after)
-        self._reports = FailureLog()
-        self._strikes: dict[TargetId, int] = {}
+        self._failure_log = FailureLog(account.name)
+        self._apps: Counter[str] = Counter()
+        self._failures: dict[TargetId, int] = {}
         self._starts: dict[TargetId, float] = {}
         self._being_read: set[TargetId] = set()
         self._generation = account.generation()
+        self._clock_offset = clock.unix() - clock.monotonic()
         self._stretch: IntervalFactors = {}
         self._late = 0.0
+        self._fleet_checked_at = -math.inf
+        self._next_look = -math.inf
+        self._waiting_since: float | None = None
+        self._no_thread = False
         self._stopped = False
 
-    def add(self, known: TaskState) -> None:
+    @property
+    def alive(self) -> bool:
+        """Whether threads can be had for its calls."""
+        return not self._no_thread
+
+    def add(self, state: TaskState) -> None:
         """Read a target from its expected start on, a stopped one only to see a new run. Listed again, it goes on."""
-        target, start = known.target.id, known.target.expected_start
+        target, start = state.target.id, state.target.expected_start
         now = self._clock.monotonic()
         with self._lock:
             self._starts.pop(target, None)
-            if start is not None and not known.live:
+            if start is not None and not state.live:
                 self._starts[target] = start
-            if target in self._round:
+            if target in self._queue:
                 return
-            if known.finished:
-                self._round.add(target, now + self._cadence.reread_stopped, ReadClass.REREAD)
+            self._apps[target.app_id] += 1
+            if state.finished:
+                self._queue.add(target, now + self._intervals.reread_stopped, ReadClass.REREAD)
             else:
-                self._round.add(target, now)
+                self._queue.add(target, now)
+        self._wake.set()
 
     def make_due(self, target: TargetId) -> None:
-        """Its next read waits no longer, in its lane: a stopped one's comes from a tenth of the budget."""
+        """End the wait for its next read, within its read class: a stopped one's comes from a tenth of the budget."""
         with self._lock:
-            self._round.make_due(target, self._clock.monotonic())
+            self._queue.make_due(target, self._clock.monotonic())
+        self._wake.set()
 
     def ask(self, target: TargetId) -> None:
         """Read it before the others, but so at most once per fast interval; it has news, whenever it is to start."""
         with self._lock:
             self._starts.pop(target, None)
-            gap = min(self._cadence.fast_interval, self._cadence.interval)
-            self._round.ask(target, self._clock.monotonic(), gap)
+            gap = min(self._intervals.fast_interval, self._intervals.interval)
+            self._queue.ask(target, self._clock.monotonic(), gap)
+        self._wake.set()
 
     def targets(self) -> set[TargetId]:
-        """Those that take part."""
+        """The targets that it polls."""
         with self._lock:
-            return set(self._round)
+            return set(self._queue)
 
     def reconfigure(self, account: Account, intervals: PollIntervals, stale_after: float) -> None:
-        """Go on with the same targets, each at its place, under another configuration; all are tried at once."""
-        old, new = periods(self._cadence), periods(intervals)
+        """Go on with the same targets under another configuration; what is the same stays as it is.
+
+        With another client, calls that were refused or failed are tried at once.
+        """
+        old, new = periods(self._intervals), periods(intervals)
         with self._lock:
+            other_client = account.client is not self.account.client
             self.account = account
-            self._cadence = intervals
+            self._intervals = intervals
             self._health.stale_after = stale_after
-            self._round.rescale(self._clock.monotonic(), {lane: new[lane] / old[lane] for lane in ReadClass})
-            self._gates.reconfigure(intervals.max_backoff)
-            self._generation = account.generation()
-            self._hurry(self._gates.try_at_once())
+            now = self._clock.monotonic()
+            if new != old:
+                self._queue.rescale(now, {each: new[each] / old[each] for each in ReadClass})
+            self._breakers.reconfigure(intervals.max_backoff)
+            if other_client:
+                self._generation = account.generation()
+                self._breakers.try_at_once(now)
+        self._wake.set()
 
     def remove(self, target: TargetId) -> None:
         """Read it no more."""
         with self._lock:
-            self._round.remove(target)
-            self._strikes.pop(target, None)
+            if target in self._queue:
+                self._apps[target.app_id] -= 1
+                if not self._apps[target.app_id]:
+                    del self._apps[target.app_id]
+            self._queue.remove(target)
+            self._failures.pop(target, None)
             self._starts.pop(target, None)
-            self._reports.forget(target)
+            self._failure_log.forget(target)
+            self._breakers.forget(target)
 
     def stop(self) -> None:
-        """Hand out nothing more, and take in nothing that is still on its way."""
+        """Send nothing more, and take in nothing that is still under way."""
         self._stopped = True
+        self._wake.set()
 
-    def hand_out(self, until: float) -> None:
-        """Send off every call that is due and whose slot comes by `until` (monotonic seconds)."""
-        self._look_at_credentials()
-        while not self._stopped and (call := self._next_call(until)) is not None:
-            try:
-                self._ports.submit(partial(self._call, call))
-            except RuntimeError as error:
-                self._take_back(call)
-                self._ports.failed("a thread for a call", error)
-                break
-        self._look_at_fleet()
+    def serve(self, seconds: float) -> None:
+        """Send calls for so many seconds, each when it may be sent."""
+        end = self._clock.monotonic() + seconds
+        with self._serving:
+            while not self._stopped:
+                look = self.send_due()
+                now = self._clock.monotonic()
+                if now >= end:
+                    return
+                self._wake.wait(max(0.0, min(look, end) - now))
+                self._wake.clear()
 
-    def in_force(self, known: TaskState) -> float:
-        """The interval now in force for a task in seconds: as stretched, and as late as the round is; no backoff."""
-        wait = next_wait(known, self._clock.unix(), 0, self._cadence)
-        return wait.seconds * self._stretch.get(wait.lane, 1.0) + self._late
+    def send_due(self) -> float:
+        """Send every call that may be sent now; returns when to look again (monotonic seconds)."""
+        self._check_credentials()
+        while not self._stopped:
+            found = self._next_call()
+            if not isinstance(found, _Call):
+                self._check_fleet()
+                self._next_look = found
+                return found
+            self._submit(found)
+        return math.inf
 
-    def turn(self, target: TargetId) -> NextRead | None:
-        """When a target will be read next, if the round stays as late as it is; None when it takes no part."""
+    def interval_in_force(self, state: TaskState) -> float:
+        """Seconds between two reads of a task now: as stretched, and as late as reads are; no backoff."""
+        wait = next_wait(state, self._clock.unix(), 0, self._intervals)
+        return wait.seconds * self._stretch.get(wait.read_class, 1.0) + self._late
+
+    def next_read(self, target: TargetId) -> NextRead | None:
+        """When a target will be read next, if reads stay as late as they are; None when it is not polled."""
         now, unix = self._clock.monotonic(), self._clock.unix()
         with self._lock:
-            found = self._round.turn(target, self._stretch)
-            start, probe = self._starts.get(target), self._gates.next_probe(target.app_id)
+            found = self._queue.next_read(target, self._stretch)
+            start, probe = self._starts.get(target), self._breakers.next_probe(target.app_id)
         if found is None:
             return None
-        lane, monotonic = found[0] or "", found[1]
+        read_class, monotonic = found[0] or "", found[1]
         if monotonic is None:
-            return NextRead(lane, None)
-        due = unix + monotonic - now + (self._late if lane else 0.0)
+            return NextRead(read_class, None)
+        due = unix + monotonic - now + (self._late if read_class else 0.0)
         if start is not None and start > unix:
-            return NextRead(lane, max(start, due), EARLY)
-        return NextRead(lane, due) if probe is None else NextRead(lane, max(due, unix + probe - now), PROBING)
+            return NextRead(read_class, max(start, due), EARLY)
+        if probe is None:
+            return NextRead(read_class, due)
+        return NextRead(read_class, max(due, unix + probe - now), PROBING)
 
     def numbers(self) -> AccountNumbers:
-        """What this account's polling says of itself."""
+        """The account's gauges."""
         now = self._clock.monotonic()
         with self._lock:
-            oldest = self._round.oldest_due(now, self._stretch)
+            oldest = self._queue.oldest_due(now, self._stretch)
             return AccountNumbers(
-                configured_rate=self.account.budget.configured,
-                effective_rate=self.account.budget.effective,
-                demand=demand(self._round.lanes, self._cadence),
+                configured_rate=self.account.rate_limiter.configured,
+                effective_rate=self.account.rate_limiter.effective,
+                demand=demand(self._queue.class_counts, self._intervals),
                 up=self._health.up(now),
                 clock_skew=self._health.clock_skew,
                 oldest_due=None if oldest is None else self._clock.unix() - (now - oldest),
             )
 
-    def _next_call(self, until: float) -> _Call | None:
+    def _next_call(self) -> _Call | float:
+        """The next call that may be sent now, or when to look again."""
         with self._lock:
-            now = self._clock.monotonic()
-            if len(self._being_read) >= self.account.most_in_flight or not self._gates.lets_through(now):
-                return None
+            now, limiter = self._clock.monotonic(), self.account.rate_limiter
+            if len(self._being_read) >= self.account.max_in_flight:
+                return math.inf  # the end of a call wakes
+            probe = self._breakers.account_probe_at
+            if probe is not None and not self._breakers.allows(now):
+                return probe
+            slot = limiter.next_slot()
+            if slot > now:
+                if self._waiting_since is None and self._queue.next_due() <= now:
+                    self._waiting_since = now
+                return slot
             target = self._take(now)
             if target is None:
-                return None
-            slot = self.account.budget.reserve(until)
-            if slot is None:
-                self._round.put_back(target)
-                return None
+                self._waiting_since = None
+                return max(self._queue.next_due(), now + 0.001)
+            permit = limiter.try_acquire()
+            if permit is None:
+                self._queue.put_back(target)
+                return max(limiter.next_slot(), now + 0.001)
+            waited = 0.0 if self._waiting_since is None else now - self._waiting_since
+            self._waiting_since = None
             self._being_read.add(target)
-            return _Call(target, slot, self._gates.sent(target.app_id, now))
+            return _Call(target, permit._replace(waited=waited), self._breakers.send(target.app_id, now))
 
     def _take(self, now: float) -> TargetId | None:
         """The next target that may be read; those that may not wait for their moment."""
-        effective = self.account.budget.effective
-        while (target := self._round.take(now, effective, self._stretch)) is not None:
+        effective = self.account.rate_limiter.effective
+        while (target := self._queue.take(now, effective, self._stretch)) is not None:
             until = self._held_until(target, now)
             if until is None:
                 return target
-            self._round.put_off(target, until)
+            self._queue.put_off(target, until)
         return None
 
     def _held_until(self, target: TargetId, now: float) -> float | None:
@@ -214,105 +309,149 @@ class Poller:
         if target in self._starts:
             early = self._starts[target] - self._clock.unix()
             if early > 0:
-                return now + min(early, LOOK_AGAIN)
+                return now + min(early, START_CHECK)
             del self._starts[target]
-        return self._gates.held_until(target.app_id, now)
+        return self._breakers.app_probe_at(target.app_id, now)
 
-    def _take_back(self, call: _Call) -> None:
-        with self._lock:
-            self._being_read.discard(call.target)
-            self._round.put_back(call.target)
-
-    def _call(self, call: _Call) -> Work | None:
-        """Make a call and settle it; gives the call that follows, if there is one whose slot is near."""
+    def _submit(self, call: _Call) -> None:
         try:
-            reading = self.account.reader.read(call.target, call.slot)
-            if not self._stopped:
-                self._take_in(reading, call)
-        except Exception as error:  # noqa: BLE001 - the edge of a thread: one bad target must not end the round
-            self._again(call.target, Wait(ReadClass.BACKOFF, self._cadence.max_backoff))
-            self._ports.failed(f"read of {call.target}", error)
-        finally:
+            self.account.executor.submit(self._call, call)
+        except RuntimeError as error:
+            call.cancelled = True  # it may be in the executor's queue all the same
             with self._lock:
                 self._being_read.discard(call.target)
-        following = None if self._stopped else self._next_call(self._clock.monotonic() + LOOK_AHEAD)
-        return None if following is None else partial(self._call, following)
-
-    def _take_in(self, reading: ReadResult, call: _Call) -> None:
-        self._ports.count(self.account.name, reading)
-        wanted = self._look_at_way(reading, call)
-        known = self._ports.apply_read(reading) if wanted else None
-        if known is None:
-            # Whoever forgets a target removes it here too. It may have been listed again by then, so it goes on.
-            self._again(call.target, Wait(ReadClass.NORMAL, self._cadence.interval))
+                self._queue.put_off(call.target, self._clock.monotonic() + STILL_READ)
+            if not self._no_thread and not self._stopped:
+                self._no_thread = True
+                log.error("no thread for calls", account=self.account.name, error=str(error))  # noqa: TRY400 - no trace
             return
-        strikes = self._struck(call.target, reading.error)
-        self._again(call.target, next_wait(known, self._clock.unix(), strikes, self._cadence))
+        if self._no_thread:
+            self._no_thread = False
+            log.info("threads for calls again", account=self.account.name)
 
-    def _look_at_way(self, reading: ReadResult, call: _Call) -> bool:
-        """Take in what the reading says of the account; returns whether its target still takes part."""
+    def _call(self, call: _Call) -> None:
+        """Make a call and take in its result."""
+        if call.cancelled:
+            return
+        try:
+            result = self.account.client.read(call.target, call.permit)
+            if not self._stopped:
+                self._take_in(result, call.ticket)
+        except Exception:
+            self._again(call.target, Wait(ReadClass.BACKOFF, self._intervals.max_backoff))
+            self._self_metrics.internal_errors.inc()
+            log.exception("unexpected error", job=f"read:{self.account.name}", target=str(call.target))
+        finally:
+            with self._lock:
+                was_full = len(self._being_read) >= self.account.max_in_flight
+                self._being_read.discard(call.target)
+            if was_full:
+                self._wake.set()
+
+    def _take_in(self, result: ReadResult, ticket: Ticket) -> None:
+        self._self_metrics.observe(self.account.name, result)
+        polled = self._judge(result, ticket)
+        state = self._registry.apply_read(result) if polled else None
+        if state is None:
+            # A target that is forgotten is removed here too. It may have been listed again by then, so it goes on.
+            self._again(result.target, Wait(ReadClass.NORMAL, self._intervals.interval))
+            return
+        failures = self._count_failure(result.target, result.error)
+        self._again(result.target, next_wait(state, self._clock.unix(), failures, self._intervals))
+
+    def _judge(self, result: ReadResult, ticket: Ticket) -> bool:
+        """Take in what the result says of the account; returns whether its target is still polled."""
         now = self._clock.monotonic()
         with self._lock:
-            self._health.saw(reading, now)
-            news = self._gates.saw(reading, call.epochs, now)
-            self._hurry(item.app_id for item in news if item.error is None)
-            wanted = call.target in self._round
-            lines = list(self._reports.saw(reading, now)) if wanted else []
-        if reading.error is not None:
-            log.debug("account %s: read of %s failed: %s", self.account.name, call.target, reading.error)
-        for item in news:
-            self._tell(item)
-        self._say(lines)
-        return wanted
+            self._health.add(result, now)
+            events = self._breakers.add_result(
+                result,
+                ticket,
+                now,
+                targets=len(self._queue),
+                of_app=self._apps[result.target.app_id],
+                interval=self._intervals.interval,
+            )
+            for event in events:
+                self._follow_breaker(event, now)
+            polled = result.target in self._queue
+            if polled:
+                self._failure_log.add(result, now)
+        if result.error is not None:
+            log.debug("read failed", account=self.account.name, target=str(result.target), error=str(result.error))
+        for event in events:
+            self._log_breaker(event)
+        return polled
 
-    def _struck(self, target: TargetId, error: ReadError | None) -> int:
+    def _follow_breaker(self, event: BreakerEvent, now: float) -> None:
+        if event.error is None:
+            seconds = CATCH_UP if event.app_id is None else 0.0  # many apps may come back at once
+            at_once = math.floor(seconds * demand(self._queue.class_counts, self._intervals))
+            self._queue.spread(now, periods(self._intervals), at_once, event.app_id)
+            self._wake.set()
+        else:
+            self._clock_offset = self._clock.unix() - now
+            for target in event.targets:
+                self._failures.pop(target, None)
+
+    def _count_failure(self, target: TargetId, error: ReadError | None) -> int:
         """How often in a row, success apart, the target was itself at fault."""
         with self._lock:
             if error is None:
-                self._strikes.pop(target, None)
-            elif error.fault is Fault.TARGET and target in self._round:
-                self._strikes[target] = self._strikes.get(target, 0) + 1
-            return self._strikes.get(target, 0)
+                self._failures.pop(target, None)
+            elif target in self._queue and self._is_own_fault(target, error):
+                self._failures[target] = self._failures.get(target, 0) + 1
+            return self._failures.get(target, 0)
+
+    def _is_own_fault(self, target: TargetId, error: ReadError) -> bool:
+        """Whether the target alone is to blame; a refusal is its own while no breaker is open."""
+        if error.fault in (Fault.ACCOUNT, Fault.APP):
+            return not self._breakers.holds(target.app_id)
+        return error.fault is Fault.TARGET
 
     def _again(self, target: TargetId, wait: Wait) -> None:
-        if wait.lane is ReadClass.BACKOFF:
-            wait = replace(wait, seconds=jittered(wait.seconds, self._ports.chance))
+        if wait.read_class is ReadClass.BACKOFF:
+            wait = replace(wait, seconds=jittered(wait.seconds, self._jitter))
         with self._lock:
             now = self._clock.monotonic()
-            probe = self._gates.next_probe(target.app_id)
-            if probe is not None:  # where nobody else is due by then, this one is the probe
+            probe = self._breakers.next_probe(target.app_id)
+            if probe is not None and self._queue.next_due() > probe:  # then this one is the probe
                 wait = replace(wait, at_most=min(wait.at_most, max(0.0, probe - now)))
-            self._round.again(target, now, wait, self._stretch)
+            due = self._queue.again(target, now, wait, self._stretch)
+        if due < self._next_look:
+            self._wake.set()
 
-    def _look_at_credentials(self) -> None:
-        """A set that has changed is tried at once."""
+    def _check_credentials(self) -> None:
+        """Try at once when the credentials have changed, or the clock that made calls fail."""
         generation = self.account.generation()
         with self._lock:
-            if generation != self._generation:
+            now = self._clock.monotonic()
+            error = self._breakers.error
+            clock_was_set = (
+                error is not None
+                and error.code == "InvalidTimestamp"
+                and abs(self._clock.unix() - now - self._clock_offset) > CLOCK_STEP
+            )
+            if generation != self._generation or clock_was_set:
                 self._generation = generation
-                self._hurry(self._gates.try_at_once())
+                self._clock_offset = self._clock.unix() - now
+                self._breakers.try_at_once(now)
 
-    def _look_at_fleet(self) -> None:
-        """How far to stretch, and how late the round is; behind a closed gate nobody is kept waiting by the others."""
-        with self._lock:
-            now, budget = self._clock.monotonic(), self.account.budget
-            self._stretch = stretch(self._round.lanes, self._cadence, budget.effective)
-            self._late = self._round.lateness(now, self._stretch) if self._gates.open else 0.0
-            lines = list(self._reports.look(now, full_rate=budget.effective >= budget.configured))
-        self._say(lines)
-
-    def _hurry(self, opened: Iterable[str | None]) -> None:
+    def _check_fleet(self) -> None:
+        """How far to stretch, and how late reads are; while the breaker is open, the wait is not for other targets."""
         now = self._clock.monotonic()
-        for app_id in opened:
-            self._round.hurry(now, app_id)
+        if now < self._fleet_checked_at + FLEET_CHECK:
+            return
+        with self._lock:
+            self._fleet_checked_at = now
+            limiter = self.account.rate_limiter
+            self._stretch = stretch(self._queue.class_counts, self._intervals, limiter.effective)
+            self._late = self._queue.lateness(now, self._stretch) if self._breakers.closed else 0.0
+            self._failure_log.check(now, full_rate=limiter.effective >= limiter.configured)
 
-    def _tell(self, news: BreakerEvent) -> None:
-        whose = f"account {self.account.name}" if news.app_id is None else f"app {news.app_id}"
-        if news.error is None:
-            log.info("%s: calls are answered again", whose)
+    def _log_breaker(self, event: BreakerEvent) -> None:
+        whose = {} if event.app_id is None else {"app_id": event.app_id}
+        if event.error is None:
+            log.info("circuit closed", account=self.account.name, **whose)
         else:
-            log.warning("%s: calls fail, from now on they are few until one is answered: %s", whose, news.error)
-
-    def _say(self, lines: Iterable[Line]) -> None:
-        for level, sentence in lines:
-            log.log(level, "account %s: %s", self.account.name, sentence)
+            log.warning("circuit open", account=self.account.name, **whose, error=str(event.error))

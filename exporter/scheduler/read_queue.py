@@ -1,11 +1,11 @@
-"""One account's round: which of its targets is read next.
+"""One account's read queue: which of its targets is read next.
 
-Targets never read come first, newest first; then whoever has been due longest. Those that a callback asks for come
-before both, at every second call while anybody else is due. Rereads of stopped targets have a tenth of the calls and
-no more. A target that is being read is in no queue, so it cannot be read twice at once.
+Targets that were never read come first, newest first; then the one that has been due longest. Those that a callback
+asks for come before both, at every second call while others are due. Rereads of stopped targets have a tenth of the
+calls and no more. A target that is being read is in no heap, so it cannot be read twice at once.
 
-Dues are kept as configured. Stretching only decides who of those whose configured wait is over comes first: no call of
-the budget is left unused while there is one, and what was put off comes at once when the fleet shrinks.
+Due times are kept as configured. Stretching only decides who comes first of those whose configured wait is over: no
+call of the budget is left unused while there is one, and what was put off comes at once when the fleet shrinks.
 """
 
 import heapq
@@ -22,55 +22,59 @@ GOLDEN = 0.6180339887498949
 """Multiples of it modulo 1 spread any number of targets evenly over an interval, whenever one comes or goes."""
 
 _PLACED = (ReadClass.FAST, ReadClass.NORMAL)
-"""Lanes in which each target has a place of its own in the interval."""
+"""Read classes in which each target has a place of its own in the interval."""
 
 _LIVE = (ReadClass.FAST, ReadClass.NORMAL, ReadClass.BACKOFF)
 
-_Ticket = tuple[float, int, TargetId]
-"""A place in a queue: the due time, a number that grows, the target. It is dead once the entry has another number."""
+_Item = tuple[float, int, TargetId]
+"""An item of a heap: due time, a number that grows, the target. It is dead once the entry has another number."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    """`lane` None = never read. `number` is that of its latest ticket; not `queued`, it is being read.
+    """`read_class` None = never read. `number` is that of its latest item; not `queued`, it is being read.
 
     `wait` is the part of the way to `due` that stretches; 0 = it is due out of turn. `share` is its place as a part of
-    any interval, `place` a moment at which its turn is. `asked`: it stands in the queue of the asked, or was taken from
+    any interval, `place` a moment at which its turn is. `asked`: it is in the heap of the asked, or was taken from
     there; `asked_at` is the end of its last read of that kind. While it is being read, `again` is in how many seconds
-    after that it is to be read once more, and `ask_again` whether as an asked one.
+    after that it is to be read once more, and `ask_again` whether as an asked one. `spread`: an outage has put it off.
     """
 
     share: float
     due: float
-    lane: ReadClass | None
+    read_class: ReadClass | None
     wait: float = 0.0
     place: float | None = None
-    read_at: float = -math.inf
     number: int = -1
     queued: bool = False
     asked: bool = False
     asked_at: float = -math.inf
     again: float = math.inf
+    spread: bool = False
     ask_again: bool = False
 
 
 class ReadQueue:
     """The queues; times are monotonic seconds. Not safe for threads: its owner holds a lock.
 
-    Never read: in the queue of None, then, once due, on the stack `_unread`. Read before: in its lane's queue. Asked
-    for: in `_asked`, whatever it was before.
+    Never read: in the heap of None, then, once due, on the stack `_unread`. Read before: in the heap of its read class.
+    Asked for: in `_asked`, whatever it was before.
     """
 
     def __init__(self) -> None:
         self._entries: dict[TargetId, _Entry] = {}
-        self._queues: dict[ReadClass | None, list[_Ticket]] = {lane: [] for lane in (None, *ReadClass)}
-        self._unread: deque[_Ticket] = deque()
-        self._asked: list[_Ticket] = []
+        self._queues: dict[ReadClass | None, list[_Item]] = {read_class: [] for read_class in (None, *ReadClass)}
+        self._unread: deque[_Item] = deque()
+        self._asked: list[_Item] = []
         self._numbers = count()
         self._shares = count(1)
         self._reread_from = -math.inf
         self._asked_came_last = False
-        self.lanes: Counter[ReadClass | None] = Counter()
+        self.class_counts: Counter[ReadClass | None] = Counter()
+
+    def __len__(self) -> int:
+        """Number of targets."""
+        return len(self._entries)
 
     def __contains__(self, target: TargetId) -> bool:
         """Whether the target takes part, waiting or being read."""
@@ -80,24 +84,24 @@ class ReadQueue:
         """Every target that takes part."""
         return iter(self._entries)
 
-    def add(self, target: TargetId, due: float, lane: ReadClass | None = None) -> None:
-        """A target begins to take part, not before `due`; a `lane` says that it was read before."""
+    def add(self, target: TargetId, due: float, read_class: ReadClass | None = None) -> None:
+        """A target begins to take part, not before `due`; a `read_class` says that it was read before."""
         self.remove(target)
-        self._entries[target] = entry = _Entry(next(self._shares) * GOLDEN % 1.0, due, lane)
-        self.lanes[lane] += 1
+        self._entries[target] = entry = _Entry(next(self._shares) * GOLDEN % 1.0, due, read_class)
+        self.class_counts[read_class] += 1
         self._queue(target, entry)
 
     def remove(self, target: TargetId) -> None:
         """It takes part no more; a read in flight ends by itself."""
         entry = self._entries.pop(target, None)
         if entry is not None:
-            self.lanes[entry.lane] -= 1
-            tickets = len(self._unread) + len(self._asked) + sum(map(len, self._queues.values()))
-            if tickets > 2 * len(self._entries) + 1000:
+            self.class_counts[entry.read_class] -= 1
+            items = len(self._unread) + len(self._asked) + sum(map(len, self._queues.values()))
+            if items > 2 * len(self._entries) + 1000:
                 self._sweep()
 
     def take(self, now: float, budget: float, stretch: IntervalFactors) -> TargetId | None:
-        """The target to read now, if any is due; it is then in no queue until it is brought back."""
+        """The target to read now, if any is due; it is then in no heap until it is put back or queued again."""
         reread = self._head(self._queues[ReadClass.REREAD])
         if reread is not None and reread.due <= now and self._reread_from <= now:
             self._reread_from = now + 1.0 / (REREAD_SHARE * budget)
@@ -109,29 +113,39 @@ class ReadQueue:
         return self._taken(heapq.heappop(self._asked), now) if self._asked_came_last else other
 
     def _take_other(self, now: float, stretch: IntervalFactors) -> TargetId | None:
-        """Somebody whom no callback asks for."""
+        """A target that no callback asks for."""
         if self._newest_unread(now) is not None:
             return self._taken(self._unread.pop(), now)
-        due, lane = self._longest_due(now, stretch)
-        return self._taken(heapq.heappop(self._queues[lane]), min(due, now)) if due < math.inf else None
+        due, read_class = self._longest_due(now, stretch)
+        return self._taken(heapq.heappop(self._queues[read_class]), min(due, now)) if due < math.inf else None
 
-    def again(self, target: TargetId, now: float, wait: Wait, stretch: IntervalFactors) -> None:
-        """After a read: it waits again."""
+    def again(self, target: TargetId, now: float, wait: Wait, stretch: IntervalFactors) -> float:
+        """Queue a target again after its read; returns when it is due."""
         entry = self._entries.get(target)
         if entry is None:
-            return
-        if wait.lane is not entry.lane:
-            self.lanes[entry.lane] -= 1
-            self.lanes[wait.lane] += 1
-            entry.lane, entry.place = wait.lane, None
-        entry.read_at, entry.wait = now, wait.seconds
-        entry.due = self._turn_before(entry, now, wait.seconds * stretch.get(wait.lane, 1.0)) + wait.seconds
+            return math.inf
+        if wait.read_class is not entry.read_class:
+            self.class_counts[entry.read_class] -= 1
+            self.class_counts[wait.read_class] += 1
+            # After a backoff its turns count from now: with its old ones, the next would come too early.
+            entry.place = now if entry.read_class is ReadClass.BACKOFF else None
+            entry.read_class = wait.read_class
+        entry.wait, entry.spread = wait.seconds, False
+        entry.due = self._turn_before(entry, now, wait.seconds * stretch.get(wait.read_class, 1.0)) + wait.seconds
         latest = now + min(wait.at_most, entry.again)
         entry.asked_at = now if entry.asked else entry.asked_at
         entry.asked, entry.ask_again, entry.again = entry.ask_again, False, math.inf
         if entry.due > latest:
             entry.due, entry.wait = latest, 0.0
         self._queue(target, entry)
+        return entry.due
+
+    def next_due(self) -> float:
+        """When the next target that waits is due as configured; infinity when none waits."""
+        heads = [(self._head(self._queues[read_class]), -math.inf) for read_class in (None, *_LIVE)]
+        heads += [(self._head(self._asked), -math.inf), (self._head(self._queues[ReadClass.REREAD]), self._reread_from)]
+        due = min((max(entry.due, earliest) for entry, earliest in heads if entry is not None), default=math.inf)
+        return min(due, self._oldest_unread(-math.inf))
 
     def put_back(self, target: TargetId) -> None:
         """Unread, into its queue where it was."""
@@ -145,13 +159,12 @@ class ReadQueue:
             self._back(target, entry)
 
     def make_due(self, target: TargetId, now: float) -> None:
-        """Its wait is over, in its lane; a read in flight may have come too early to count."""
+        """Its wait is over, in its read_class; a read in flight may have come too early to count."""
         entry = self._entries.get(target)
         if entry is not None and not entry.queued:
             entry.again = 0.0
         elif entry is not None and entry.due > now and not entry.asked:
-            entry.due, entry.wait = now, 0.0
-            self._queue(target, entry)
+            self._make_due(target, entry, now)
 
     def ask(self, target: TargetId, now: float, gap: float) -> None:
         """Read it before the others, `gap` seconds after the last read that was asked for at the soonest.
@@ -167,28 +180,31 @@ class ReadQueue:
             entry.asked, entry.due, entry.wait = True, max(now, entry.asked_at + gap), 0.0
             self._queue(target, entry)
 
-    def hurry(self, now: float, app_id: str | None = None) -> None:
-        """Make every waiting live target due (of one app, if given), oldest read first; its later turns stay."""
-        waiting = [
-            (entry.read_at, entry.due, target)
-            for target, entry in self._entries.items()
-            if entry.queued
-            and not entry.asked
-            and entry.lane is not ReadClass.REREAD
-            and app_id in (None, target.app_id)
-        ]
-        for _, _, target in sorted(waiting):
+    def spread(self, now: float, periods: Mapping[ReadClass, float], at_once: int, app_id: str | None = None) -> None:
+        """After an outage: targets that became due in it are read at their next turns, so within one interval.
+
+        The `at_once` that have been due longest, those never read, and those put off before are read without delay.
+        """
+        overdue: list[tuple[float, TargetId]] = []
+        for target, entry in self._entries.items():
+            if not entry.queued or entry.asked or app_id not in (None, target.app_id):
+                continue
+            if entry.read_class is None and entry.due > now:
+                self._make_due(target, entry, now)
+            elif entry.read_class in _PLACED and entry.due <= now and not entry.spread:
+                overdue.append((entry.due, target))
+        for _, target in sorted(overdue)[at_once:]:
             entry = self._entries[target]
-            if entry.lane is not None or entry.due > now:  # what is due unread keeps its place on the stack
-                entry.due, entry.wait = now, 0.0
-                self._queue(target, entry)
+            period = periods[entry.read_class or ReadClass.NORMAL]
+            entry.due, entry.wait, entry.spread = self._turn_before(entry, now, period) + period, period, True
+            self._queue(target, entry)
         self._sweep()
 
     def rescale(self, now: float, ratios: Mapping[ReadClass, float]) -> None:
-        """A lane's waits have become `ratio` times what they were: each waiting target keeps its part of them."""
+        """A read_class's waits have become `ratio` times what they were: each waiting target keeps its part of them."""
         for target, entry in self._entries.items():
-            if entry.queued and not entry.asked and entry.lane is not None:
-                ratio = ratios.get(entry.lane, 1.0)
+            if entry.queued and not entry.asked and entry.read_class is not None:
+                ratio = ratios.get(entry.read_class, 1.0)
                 entry.wait *= ratio
                 entry.due = entry.place = now + (entry.due - now) * (ratio if entry.due > now else 1.0)
                 self._queue(target, entry)
@@ -205,26 +221,30 @@ class ReadQueue:
         due = min(self._longest_due(now, stretch)[0], self._oldest_unread(now), first_asked)
         return due if due <= now else None
 
-    def turn(self, target: TargetId, stretch: IntervalFactors) -> tuple[ReadClass | None, float | None] | None:
-        """Its lane, and when it is due as stretched; no time while it is being read, None when it takes no part."""
+    def next_read(self, target: TargetId, stretch: IntervalFactors) -> tuple[ReadClass | None, float | None] | None:
+        """Its read class, and when it is due as stretched; no time while it is being read, None when it is not here."""
         entry = self._entries.get(target)
         if entry is None:
             return None
-        factor = 1.0 if entry.lane is None else stretch.get(entry.lane, 1.0)
-        return entry.lane, entry.due + entry.wait * (factor - 1.0) if entry.queued else None
+        factor = 1.0 if entry.read_class is None else stretch.get(entry.read_class, 1.0)
+        return entry.read_class, entry.due + entry.wait * (factor - 1.0) if entry.queued else None
 
     def _turn_before(self, entry: _Entry, now: float, period: float) -> float:
         """Its latest turn up to now, from which the next wait counts; what is whole periods late is not made up for."""
-        if entry.lane not in _PLACED or period <= 0.0:
+        if entry.read_class not in _PLACED or period <= 0.0:
             return now
         if entry.place is None:
             entry.place = entry.share * period
         return now - (now - entry.place) % period
 
+    def _make_due(self, target: TargetId, entry: _Entry, now: float) -> None:
+        entry.due, entry.wait = now, 0.0
+        self._queue(target, entry)
+
     def _back(self, target: TargetId, entry: _Entry) -> None:
         if entry.asked:
             self._asked_came_last = False  # its turn was not used
-        elif entry.lane is ReadClass.REREAD:
+        elif entry.read_class is ReadClass.REREAD:
             self._reread_from = -math.inf
         self._push(target, entry)
 
@@ -234,11 +254,11 @@ class ReadQueue:
 
     def _push(self, target: TargetId, entry: _Entry) -> None:
         entry.queued = True
-        queue = self._asked if entry.asked else self._queues[entry.lane]
+        queue = self._asked if entry.asked else self._queues[entry.read_class]
         heapq.heappush(queue, (entry.due, entry.number, target))
 
-    def _taken(self, ticket: _Ticket, due: float) -> TargetId:
-        target = ticket[2]
+    def _taken(self, item: _Item, due: float) -> TargetId:
+        target = item[2]
         entry = self._entries[target]
         entry.queued = False
         if entry.wait:
@@ -246,14 +266,14 @@ class ReadQueue:
         return target
 
     def _longest_due(self, now: float, stretch: IntervalFactors) -> tuple[float, ReadClass]:
-        """The first stretched due time of those whose configured wait is over, and its lane; infinity without any."""
+        """The first stretched due time of those whose configured wait is over, and its read class; infinity without."""
         first, number, of = math.inf, 0, ReadClass.NORMAL
-        for lane in _LIVE:
-            entry = self._head(self._queues[lane])
+        for read_class in _LIVE:
+            entry = self._head(self._queues[read_class])
             if entry is not None and entry.due <= now:
-                due = entry.due + entry.wait * (stretch.get(lane, 1.0) - 1.0)
+                due = entry.due + entry.wait * (stretch.get(read_class, 1.0) - 1.0)
                 if (due, entry.number) < (first, number):
-                    first, number, of = due, entry.number, lane
+                    first, number, of = due, entry.number, read_class
         return first, of
 
     def _newest_unread(self, now: float) -> _Entry | None:
@@ -275,20 +295,20 @@ class ReadQueue:
             self._unread.popleft()
         return math.inf
 
-    def _head(self, queue: list[_Ticket]) -> _Entry | None:
+    def _head(self, queue: list[_Item]) -> _Entry | None:
         while queue:
             if (entry := self._alive(queue[0])) is not None:
                 return entry
             heapq.heappop(queue)
         return None
 
-    def _alive(self, ticket: _Ticket) -> _Entry | None:
-        entry = self._entries.get(ticket[2])
-        return entry if entry is not None and entry.queued and entry.number == ticket[1] else None
+    def _alive(self, item: _Item) -> _Entry | None:
+        entry = self._entries.get(item[2])
+        return entry if entry is not None and entry.queued and entry.number == item[1] else None
 
     def _sweep(self) -> None:
-        """Drop every dead ticket, wherever it lies."""
-        self._unread = deque(ticket for ticket in self._unread if self._alive(ticket))
+        """Drop every dead item, wherever it lies."""
+        self._unread = deque(item for item in self._unread if self._alive(item))
         for queue in (self._asked, *self._queues.values()):
-            queue[:] = [ticket for ticket in queue if self._alive(ticket)]
+            queue[:] = [item for item in queue if self._alive(item)]
             heapq.heapify(queue)

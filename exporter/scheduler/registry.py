@@ -13,6 +13,7 @@ from threading import Lock
 
 from exporter.enums import Severity, TaskProblem
 from exporter.metrics.series_cache import SeriesCache
+from exporter.metrics.task_history import HistoryLog
 from exporter.model.callback import Callback
 from exporter.model.clock import Clock, SteadyClock
 from exporter.model.problem import MAX_CLASS_SECONDS, ProblemThresholds, evaluate
@@ -61,7 +62,7 @@ class TaskRegistry:
     """The state of each target. Safe for threads: one lock, held for pure functions only.
 
     `fresh_for` tells for how many seconds a read stays fresh at least, by the intervals now in force; `named` when a
-    push or a callback last named a target. `changed` is called when a task comes to count as something else.
+    push or a callback last named a target. `history` keeps the latest reads and changes of each task.
     """
 
     def __init__(
@@ -73,13 +74,13 @@ class TaskRegistry:
         named: Callable[[TargetId], Named] = lambda _: NOT_NAMED,
         *,
         thresholds: ProblemThresholds = DEFAULT_THRESHOLDS,
-        changed: Callable[[TaskState, TaskState, float], None] = lambda _before, _after, _at: None,
+        history: HistoryLog | None = None,
     ) -> None:
         self._lifetimes = lifetimes
         self._thresholds = thresholds
         self._fresh_for = fresh_for
         self._named = named
-        self._changed = changed
+        self._history = history or HistoryLog()
         self._store = store
         self._clock = SteadyClock(clock)
         self._lock = Lock()
@@ -197,6 +198,7 @@ class TaskRegistry:
                 return None
             state, change = apply_read(state, result)
             self._record(change)
+            self._history.add_read(result)
             self._settle(result.target, state, self._clock.unix())
             return self._states.get(result.target)
 
@@ -315,13 +317,14 @@ class TaskRegistry:
             if self._states.pop(target, None) is not None:
                 self._count_app(target.app_id, -1)
             self._check_at.pop(target, None)
+            self._history.forget([target])
             self._forgotten.add(target)
         else:
             if left is not evaluated:
                 left, problems_change = self._with_problems(left, now)
             self._store_dark(target, before, left)
             if before is not None and before.display_status is not left.display_status:
-                self._changed(before, left, now)
+                self._history.add_change(before, left, now)
             if before is None:
                 self._count_app(target.app_id, 1)
             self._states[target] = left

@@ -1,8 +1,10 @@
-"""The accounts' pollers over one tracker: what a (re)load of the configuration replaces."""
+"""Every account's poller over one registry: what a (re)load of the configuration replaces."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 from exporter.config.schema import Account as AccountConfig
@@ -11,14 +13,17 @@ from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task_state import NextRead, TaskState
-from exporter.scheduler.poller import LOOK_AHEAD, Poller
-from exporter.scheduler.ports import Account, Ports
+from exporter.scheduler.poller import Account, Poller
 from exporter.scheduler.registry import TaskRegistry
-from exporter.service.accounts import connect
+from exporter.scheduler.scheduler import Scheduler
+from exporter.service.accounts import account_credentials, connect, generation, in_flight
 from exporter.service.settings import intervals
 from exporter.volcengine.client import Client
 from exporter.volcengine.error_mapping import UnknownCode
 from exporter.volcengine.rate_limiter import RateLimiter
+
+READ_INTERVAL = 1.0
+"""Seconds for which one run of an account's job serves its reads; the next run goes on where it ended."""
 
 RETIREMENT = 1.0
 """Seconds beyond its timeout that a call of a replaced client may take."""
@@ -29,9 +34,13 @@ class AccountPoller:
     """One account at work."""
 
     config: AccountConfig
-    rate_limiter: RateLimiter
-    client: Client
+    account: Account
     poller: Poller
+
+    def forget(self, target: TargetId) -> None:
+        """Read a target no more."""
+        self.poller.remove(target)
+        self.account.client.forget(target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +48,14 @@ class _Plan:
     """One account as the new configuration wants it; nothing of it is in force yet."""
 
     config: AccountConfig
-    rate_limiter: RateLimiter
     account: Account
-    client: Client
 
 
 class AccountPollers:
-    """Every account's desk. A reload first connects all that is new, which may fail, and only then swaps.
+    """The pollers of all accounts. A reload first connects all that is new, which may fail, and only then swaps.
 
-    A pacer outlives its account's configuration, so that the budget holds across a reload.
+    A rate limiter outlives its account's configuration, so that the budget holds across a reload, another name for the
+    account included.
     """
 
     def __init__(
@@ -55,136 +63,163 @@ class AccountPollers:
         environ: Mapping[str, str],
         clock: Clock,
         self_metrics: SelfMetrics,
-        ports: Ports,
-        new_pacer: Callable[[float], RateLimiter],
+        scheduler: Scheduler,
+        new_rate_limiter: Callable[[float], RateLimiter],
     ) -> None:
         self._environ = environ
         self._clock = clock
-        self._instruments = self_metrics
-        self._ports = ports
-        self._new_pacer = new_pacer
-        self._desks: dict[str, AccountPoller] = {}
+        self._self_metrics = self_metrics
+        self._scheduler = scheduler
+        self._new_rate_limiter = new_rate_limiter
+        self._rate_limiters: dict[str, RateLimiter] = {}  # by access key: two names of one account share a budget
+        self._pollers: dict[str, AccountPoller] = {}
         self._retired: deque[tuple[float, Client]] = deque()
         self._following = Lock()
 
     def plan(self, config: Config) -> list[_Plan]:
         """Connect what the configuration asks for; ConfigError when an account has no credentials."""
-        return [self._planned(account, f"accounts[{index}]") for index, account in enumerate(config.accounts)]
+        return [self._plan(account, f"accounts[{index}]") for index, account in enumerate(config.accounts)]
 
-    def swap(self, config: Config, plans: list[_Plan]) -> None:
-        """Put the plans in force, and let go of the desks that are no longer wanted."""
-        before, self._desks = self._desks, {plan.config.name: self._desk(plan, config) for plan in plans}
-        for name, desk in before.items():
-            now = self._desks.get(name)
+    def swap(self, config: Config, plans: list[_Plan], registry: TaskRegistry) -> None:
+        """Put the plans in force, and stop the pollers that are no longer wanted."""
+        before, self._pollers = (
+            self._pollers,
+            {plan.config.name: self._swap_one(plan, config, registry) for plan in plans},
+        )
+        for name, each in before.items():
+            now = self._pollers.get(name)
             if now is None:
-                desk.poller.stop()
-                self._instruments.close_account(name)
-            if now is None or now.client is not desk.client:
-                self._retire(desk)
+                each.poller.stop()
+                self._scheduler.cancel(_job(name))
+                self._self_metrics.close_account(name)
+            if now is None or now.account.client is not each.account.client:
+                self._retire(each)
 
     def follow(self, registry: TaskRegistry) -> None:
-        """Read what is tracked, each target at its account's desk, and nothing else."""
+        """Read what is tracked, each target by its account's poller, and nothing else."""
         with self._following:
-            tracked = {known.target.id: known for known in registry.all()}
-            for name, desk in self._desks.items():
-                mine = {target: known for target, known in tracked.items() if known.target.account == name}
-                for target in desk.poller.targets() - mine.keys():
-                    self._forget(desk, target)
-                for known in mine.values():
-                    desk.poller.add(known)
+            tracked = {state.target.id: state for state in registry.all()}
+            for name, each in self._pollers.items():
+                own = {target: state for target, state in tracked.items() if state.target.account == name}
+                for target in each.poller.targets() - own.keys():
+                    each.forget(target)
+                for state in own.values():
+                    each.poller.add(state)
 
     def follow_some(self, targets: Iterable[TargetId], registry: TaskRegistry) -> None:
-        """The same for these targets, where all others stay as they are."""
+        """Do so for these targets; all others stay as they are."""
         with self._following:
             for target in targets:
-                known = registry.get(target)
-                for name, desk in self._desks.items():
-                    if known is not None and known.target.account == name:
-                        desk.poller.add(known)
+                state = registry.get(target)
+                for name, each in self._pollers.items():
+                    if state is not None and state.target.account == name:
+                        each.poller.add(state)
                     else:
-                        self._forget(desk, target)
+                        each.forget(target)
 
-    def make_due(self, known: Iterable[TaskState]) -> None:
-        """Let these wait for their next read no longer."""
-        for each in known:
-            if (desk := self._desks.get(each.target.account)) is not None:
-                desk.poller.make_due(each.target.id)
+    def make_due(self, states: Iterable[TaskState]) -> None:
+        """End the wait of these for their next read."""
+        for state in states:
+            if (each := self._pollers.get(state.target.account)) is not None:
+                each.poller.make_due(state.target.id)
 
-    def ask(self, known: TaskState) -> None:
+    def ask(self, state: TaskState) -> None:
         """Read this one before the others."""
-        if (desk := self._desks.get(known.target.account)) is not None:
-            desk.poller.ask(known.target.id)
+        if (each := self._pollers.get(state.target.account)) is not None:
+            each.poller.ask(state.target.id)
 
     def forget(self, targets: list[TargetId], registry: TaskRegistry) -> None:
         """Read these no more, unless they have been listed again since."""
         with self._following:
             for target in targets:
                 if registry.get(target) is None:
-                    for desk in self._desks.values():
-                        self._forget(desk, target)
+                    for each in self._pollers.values():
+                        each.forget(target)
 
-    def hand_out(self) -> None:
-        """Send off the calls of one beat; an account that cannot has the others go on."""
+    def close_retired(self) -> None:
+        """Close the clients that were replaced, once their calls have had their time."""
         now = self._clock.monotonic()
-        for name, desk in self._desks.items():
-            try:
-                desk.poller.hand_out(now + LOOK_AHEAD)
-            except Exception as error:  # noqa: BLE001 - the edge between accounts
-                self._ports.failed(f"the round of account {name}", error)
         while self._retired and self._retired[0][0] <= now:
             self._retired.popleft()[1].close()
 
-    def in_force(self, known: TaskState) -> float:
-        """The interval now in force for a task, in seconds."""
-        desk = self._desks.get(known.target.account)
-        return desk.poller.in_force(known) if desk else 0.0
+    @property
+    def alive(self) -> bool:
+        """Whether threads can be had for every account's calls."""
+        return all(each.poller.alive for each in self._pollers.values())
 
-    def turn(self, known: TaskState) -> NextRead | None:
-        """When a task will be read next; None while no account reads it."""
-        desk = self._desks.get(known.target.account)
-        return desk.poller.turn(known.target.id) if desk else None
+    def interval_in_force(self, state: TaskState) -> float:
+        """The interval now in force for a task, in seconds."""
+        each = self._pollers.get(state.target.account)
+        return each.poller.interval_in_force(state) if each else 0.0
+
+    def next_read(self, state: TaskState) -> NextRead | None:
+        """When a target will be read next; None while no account reads it."""
+        each = self._pollers.get(state.target.account)
+        return each.poller.next_read(state.target.id) if each else None
 
     def numbers(self) -> dict[str, AccountNumbers]:
-        """What each account's polling says of itself."""
-        return {name: desk.poller.numbers() for name, desk in self._desks.items()}
+        """Each account's gauges."""
+        return {name: each.poller.numbers() for name, each in self._pollers.items()}
 
     def unknown_codes(self) -> dict[str, list[UnknownCode]]:
         """Each account's error codes that the vendor does not document, the latest first."""
-        return {name: desk.client.unknown_codes() for name, desk in self._desks.items()}
+        return {name: each.account.client.unknown_codes() for name, each in self._pollers.items()}
 
     def stop(self) -> None:
-        """Hand out nothing more, and end the calls in flight."""
-        for desk in self._desks.values():
-            desk.poller.stop()
-            desk.client.close()
+        """Send nothing more, and end the calls in flight."""
+        for each in self._pollers.values():
+            each.poller.stop()
+            each.account.client.close()
+            each.account.executor.shutdown(wait=False, cancel_futures=True)
         for _, client in self._retired:
             client.close()
 
-    def _planned(self, config: AccountConfig, place: str) -> _Plan:
-        desk = self._desks.get(config.name)
-        if desk is not None and desk.config == config:
-            return _Plan(config, desk.rate_limiter, desk.poller.account, desk.client)
-        rate_limiter = desk.rate_limiter if desk else self._new_pacer(config.max_qps)
-        account, client = connect(config, self._environ, rate_limiter, self._clock, place)
-        return _Plan(config, rate_limiter, account, client)
-
-    def _desk(self, plan: _Plan, config: Config) -> AccountPoller:
-        name = plan.config.name
-        plan.rate_limiter.set_limit(plan.config.max_qps)
-        desk = self._desks.get(name)
-        if desk is None:
-            self._instruments.open_account(name)
-            poller = Poller(plan.account, intervals(config), config.polling.stale_after, self._clock, self._ports)
+    def _plan(self, config: AccountConfig, path: str) -> _Plan:
+        before = self._pollers.get(config.name)
+        if before is not None and before.config == config:
+            return _Plan(config, before.account)
+        credentials = account_credentials(config, self._environ, self._clock, path)
+        key = credentials.current().access_key
+        limiter = before.account.rate_limiter if before else self._rate_limiters.get(key)
+        if limiter is None:
+            limiter = self._new_rate_limiter(config.max_qps)
+        self._rate_limiters[key] = limiter
+        client = connect(config, credentials, limiter, self._clock)
+        most = in_flight(config)
+        if before is not None and before.account.max_in_flight == most:
+            executor = before.account.executor
         else:
-            poller = desk.poller
-            poller.reconfigure(plan.account, intervals(config), config.polling.stale_after)
-        return AccountPoller(plan.config, plan.rate_limiter, plan.client, poller)
+            executor = ThreadPoolExecutor(most, thread_name_prefix=f"read-{config.name}")
+        return _Plan(config, Account(config.name, client, limiter, partial(generation, credentials), most, executor))
 
-    def _retire(self, desk: AccountPoller) -> None:
+    def _swap_one(self, plan: _Plan, config: Config, registry: TaskRegistry) -> AccountPoller:
+        name, polling = plan.config.name, config.polling
+        plan.account.rate_limiter.set_limit(plan.config.max_qps)
+        before = self._pollers.get(name)
+        if before is None:
+            self._self_metrics.open_account(name)
+            poller = Poller(
+                plan.account,
+                intervals(config),
+                polling.stale_after,
+                clock=self._clock,
+                registry=registry,
+                self_metrics=self._self_metrics,
+            )
+            serve = partial(poller.serve, READ_INTERVAL)
+            self._scheduler.every(_job(name), READ_INTERVAL, serve, vital=True, instances=2)
+        else:
+            poller = before.poller
+            poller.reconfigure(plan.account, intervals(config), polling.stale_after)
+        return AccountPoller(plan.config, plan.account, poller)
+
+    def _retire(self, replaced: AccountPoller) -> None:
         """Have a client that was replaced closed once its calls in flight have had their time."""
-        self._retired.append((self._clock.monotonic() + desk.config.timeout + RETIREMENT, desk.client))
+        self._retired.append((self._clock.monotonic() + replaced.config.timeout + RETIREMENT, replaced.account.client))
+        executors = [each.account.executor for each in self._pollers.values()]
+        if replaced.account.executor not in executors:
+            replaced.account.executor.shutdown(wait=False)
 
-    @staticmethod
-    def _forget(desk: AccountPoller, target: TargetId) -> None:
-        desk.poller.remove(target)
-        desk.client.forget(target)
+
+def _job(account: str) -> str:
+    return f"read:{account}"

@@ -3,24 +3,22 @@
 import math
 from collections.abc import Mapping
 from contextlib import closing
-from functools import partial
 
 from exporter.config.credentials import CredentialSource
 from exporter.config.schema import Account as AccountConfig
 from exporter.model.clock import Clock
 from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.scheduler.ports import Account
 from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import RateLimiter
 
-MOST_IN_FLIGHT = 300
+MAX_IN_FLIGHT = 300
 """Calls of one account that may be on their way at once: 60 a second, each as long as a timeout of 5 s."""
 
 
 def in_flight(config: AccountConfig) -> int:
     """As many calls as the rate needs when each takes its whole timeout."""
-    return min(math.ceil(config.max_qps * config.timeout) + 1, MOST_IN_FLIGHT)
+    return min(math.ceil(config.max_qps * config.timeout) + 1, MAX_IN_FLIGHT)
 
 
 def endpoint(config: AccountConfig) -> Endpoint:
@@ -35,38 +33,39 @@ def endpoint(config: AccountConfig) -> Endpoint:
     )
 
 
-def connect(
-    config: AccountConfig,
-    environ: Mapping[str, str],
-    rate_limiter: RateLimiter,
-    clock: Clock,
-    place: str = "",
-    *,
-    logs: bool = True,
-) -> tuple[Account, Client]:
-    """The account as polling sees it, and its client. ConfigError when its credentials cannot be had."""
-    source = CredentialSource(config, environ, clock.monotonic, place)
+def account_credentials(
+    config: AccountConfig, environ: Mapping[str, str], clock: Clock, path: str = ""
+) -> CredentialSource:
+    """The account's credentials; ConfigError when they cannot be had."""
+    source = CredentialSource(config, environ, clock.monotonic, path)
     source.current()
-    client = Client(
+    return source
+
+
+def connect(
+    config: AccountConfig, credentials: CredentialSource, rate_limiter: RateLimiter, clock: Clock, *, logs: bool = True
+) -> Client:
+    """The account's client."""
+    return Client(
         endpoint(config),
-        source.current,
+        credentials.current,
         rate_limiter,
         account=config.name if logs else "",
         clock=clock.unix,
         stopwatch=clock.monotonic,
         connections=in_flight(config),
     )
-    return Account(config.name, client, rate_limiter, partial(_generation, source), in_flight(config)), client
 
 
-def _generation(source: CredentialSource) -> int:
-    """Look at the files (once a second at most), and say which set is in force."""
+def generation(source: CredentialSource) -> int:
+    """Look at the files (once a second at most), and return the number of the set in force."""
     source.current()
     return source.generation
 
 
 def read_once(account: AccountConfig, target: TargetId, environ: Mapping[str, str], place: str = "") -> ReadResult:
     """One signed call. ConfigError when the account has no credentials."""
-    _, client = connect(account, environ, RateLimiter(account.max_qps), Clock(), place, logs=False)
+    credentials = account_credentials(account, environ, Clock(), place)
+    client = connect(account, credentials, RateLimiter(account.max_qps), Clock(), logs=False)
     with closing(client):
         return client.read(target)

@@ -1,6 +1,5 @@
 """The parts that work with each other, made and wired."""
 
-import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -19,11 +18,9 @@ from exporter.metrics.self_metrics import AccountCollector, SelfMetrics, StateCo
 from exporter.metrics.series_cache import SeriesCache
 from exporter.metrics.task_history import HistoryLog
 from exporter.model.clock import Clock
-from exporter.model.read_result import ReadResult
 from exporter.model.task_state import TaskState
-from exporter.scheduler.pool import Pool
-from exporter.scheduler.ports import Ports
 from exporter.scheduler.registry import TaskRegistry
+from exporter.scheduler.scheduler import Scheduler
 from exporter.service.account_pollers import AccountPollers
 from exporter.service.settings import Settings
 from exporter.service.stored_lists import Drains, StoredLists
@@ -51,6 +48,7 @@ class Components:
     drains: Drains
     registry: TaskRegistry
     series_cache: SeriesCache
+    scheduler: Scheduler
     pollers: AccountPollers
     exposition: Exposition
     history: HistoryLog
@@ -77,7 +75,7 @@ def make_components(
     stored_lists = StoredLists(store, clock)
 
     def fresh_for(state: TaskState) -> float:
-        return FRESH_FOR_INTERVALS * pollers.in_force(state)
+        return FRESH_FOR_INTERVALS * pollers.interval_in_force(state)
 
     history = HistoryLog()
     task_registry = TaskRegistry(
@@ -87,25 +85,11 @@ def make_components(
         fresh_for,
         stored_lists.named,
         thresholds=settings.thresholds,
-        changed=history.add_change,
+        history=history,
     )
 
-    def apply_read(reading: ReadResult) -> TaskState | None:
-        known = task_registry.apply_read(reading)
-        if known is not None:
-            history.add_read(reading)
-            if task_registry.get(reading.target) is None:  # forgotten meanwhile
-                history.forget([reading.target])
-        return known
-
-    ports = Ports(
-        submit=Pool().submit,
-        apply_read=apply_read,
-        count=self_metrics.observe,
-        failed=lambda what, error: fail(self_metrics, what, error),
-        chance=random.random,
-    )
-    pollers = AccountPollers(environ, clock, self_metrics, ports, new_rate_limiter)
+    scheduler = Scheduler(self_metrics, clock)
+    pollers = AccountPollers(environ, clock, self_metrics, scheduler, new_rate_limiter)
     series_cache = SeriesCache(settings.families, settings.config.metrics.max_tasks, task_registry.get)
     task_registry.attach(series_cache)
     registry.register(FleetCollector(series_cache, store.counters, pollers.numbers))
@@ -122,6 +106,7 @@ def make_components(
         Drains(store),
         task_registry,
         series_cache,
+        scheduler,
         pollers,
         exposition,
         history,

@@ -14,7 +14,7 @@ from exporter.model.clock import Clock
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task_state import TaskState
-from exporter.scheduler.scheduler import Scheduler
+from exporter.scheduler.scheduler import JobStatus
 from exporter.service.callback_listener import CallbackListener
 from exporter.service.callbacks import CallbackIntake
 from exporter.service.components import make_components
@@ -34,6 +34,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 QUEUE_INTERVAL = 0.5
 """Seconds between two looks for what standbys have accepted."""
+EXPIRE_INTERVAL = 0.1
+"""Seconds between two looks at what has fallen due with time alone."""
+HOUSEKEEPING_INTERVAL = 600.0
 SWEEP = 1.0
 """Seconds between two looks for targets whose listing has ended by itself."""
 
@@ -81,7 +84,7 @@ class Exporter:
             leads=leads,
         )
         self.self_metrics, self.exposition, self.failed = parts.self_metrics, parts.exposition, parts.failed
-        self._scheduler = Scheduler(self._beat, self._housekeep, self._count_event, clock.monotonic)
+        self._scheduler = parts.scheduler
         self._targets = TargetManager(parts, self._scheduler)
         self.queries = Queries(parts, self._targets)
         self.push = PushApi(parts, self._targets.commit_changes)
@@ -99,6 +102,8 @@ class Exporter:
         self.self_metrics.leader.set_function(lambda: 1.0 if self._leads is None else float(self._leads()))
         if self.config.state.url.is_shared:
             self._scheduler.every("standby-queue", QUEUE_INTERVAL, self.apply_standby_queue)
+        self._scheduler.every("expire", EXPIRE_INTERVAL, self._expire, vital=True)
+        self._scheduler.every("housekeeping", HOUSEKEEPING_INTERVAL, self._housekeep)
         self._scheduler.start()
         self._started = True
 
@@ -156,8 +161,12 @@ class Exporter:
 
     @property
     def alive(self) -> bool:
-        """Whether the scheduler has run a job lately."""
-        return self._scheduler.alive
+        """Whether every vital job has ended lately, and threads can be had for reads."""
+        return self._scheduler.alive and self._parts.pollers.alive
+
+    def jobs(self) -> list[JobStatus]:
+        """The table of periodic jobs."""
+        return self._scheduler.jobs()
 
     @property
     def state_lost(self) -> str:
@@ -182,7 +191,7 @@ class Exporter:
         # From here on nothing can fail.
         before, self._settings = self._settings, settings
         parts.registry.reconfigure(settings.lifetimes, settings.thresholds)
-        parts.pollers.swap(config, plans)
+        parts.pollers.swap(config, plans, parts.registry)
         if (settings.families, config.metrics.max_tasks) != (before.families, before.config.metrics.max_tasks):
             parts.series_cache.reconfigure(settings.families, config.metrics.max_tasks)
         parts.registry.open_apps(app_id for account in config.accounts for app_id in account.app_ids)
@@ -230,18 +239,14 @@ class Exporter:
         self.self_metrics.reload_timestamp.set(self._clock.unix())
         self.queries.reload = Reload(good=True, at=self._clock.unix())
 
-    def _beat(self) -> None:
-        self._parts.pollers.hand_out()
+    def _expire(self) -> None:
         gone = self._parts.registry.expire()
         self._parts.pollers.forget(gone, self._parts.registry)
-        self._parts.history.forget(gone)
         self._parts.drains.keep({target: self._parts.registry.get(target) for target in gone})
+        self._parts.pollers.close_retired()
 
     def _housekeep(self) -> None:
         kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)
         self._parts.store.forget_before(self._clock.unix() - kept)
         self._parts.drains.forget_all_but(self._parts.registry.all())
         self.callbacks.forget()
-
-    def _count_event(self, event: str) -> None:
-        self.self_metrics.scheduler_events.labels(event).inc()

@@ -17,7 +17,6 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.model.task_state import TaskState, apply_read
 from exporter.scheduler.intervals import NEAR_DEADLINE, REREAD_SHARE, PollIntervals, ReadClass, demand, stretch
-from exporter.scheduler.scheduler import BEAT
 from exporter.service.settings import intervals
 
 DAY = 86_400
@@ -81,48 +80,48 @@ class Plan:
     @property
     def delay(self) -> float:
         """From the end of a running task to the call that sees it, at worst."""
-        return self.interval + BEAT
+        return self.interval
 
 
 def planned(load: Load, intervals: PollIntervals, budget: float) -> Plan:
     """What comes of it when one account with so many calls a second reads this load."""
-    lanes = _lanes(load)
-    slow, fast = _in_force(lanes, intervals, budget)
+    class_counts = _lanes(load)
+    slow, fast = _in_force(class_counts, intervals, budget)
     rereads = REREAD_SHARE * budget
-    most_rereads = {**lanes, ReadClass.REREAD: math.ceil(rereads * intervals.reread_stopped)}
+    most_rereads = {**class_counts, ReadClass.REREAD: math.ceil(rereads * intervals.reread_stopped)}
     return Plan(
-        demand=demand(lanes, intervals),
+        demand=demand(class_counts, intervals),
         budget=budget,
         interval=slow,
         fast_interval=fast,
         rereads=rereads,
         interval_with_rereads=_in_force(most_rereads, intervals, budget)[0],
         fitting_interval=_least(
-            LONGEST_INTERVAL, lambda seconds: _fits(lanes, replace(intervals, interval=float(seconds)), budget)
+            LONGEST_INTERVAL, lambda seconds: _fits(class_counts, replace(intervals, interval=float(seconds)), budget)
         ),
-        fitting_max_qps=_least(VENDOR_MAX_QPS, lambda calls: _fits(lanes, intervals, calls)),
+        fitting_max_qps=_least(VENDOR_MAX_QPS, lambda calls: _fits(class_counts, intervals, calls)),
         fitting_accounts=_least(
             MOST_ACCOUNTS, lambda accounts: _fits(_lanes(load.shared(accounts)[0]), intervals, budget)
         ),
-        fits=_fits(lanes, intervals, budget),
+        fits=_fits(class_counts, intervals, budget),
     )
 
 
 def _lanes(load: Load) -> Lanes:
-    """How many targets are in each lane at any moment; those near their limit are of the running ones."""
+    """How many targets are in each read_class at any moment; those near their limit are of the running ones."""
     ending = min(load.tasks, load.within(ENDING))
     return {ReadClass.FAST: load.starting + ending, ReadClass.NORMAL: load.tasks - ending}
 
 
-def _in_force(lanes: Lanes, intervals: PollIntervals, budget: float) -> tuple[float, float]:
+def _in_force(class_counts: Lanes, intervals: PollIntervals, budget: float) -> tuple[float, float]:
     """The normal and the fast interval, as stretched."""
-    factors = stretch(lanes, intervals, budget)
+    factors = stretch(class_counts, intervals, budget)
     fast = min(intervals.fast_interval, intervals.interval)
     return intervals.interval * factors.get(ReadClass.NORMAL, 1.0), fast * factors.get(ReadClass.FAST, 1.0)
 
 
-def _fits(lanes: Lanes, intervals: PollIntervals, budget: float) -> bool:
-    return not stretch(lanes, intervals, budget)
+def _fits(class_counts: Lanes, intervals: PollIntervals, budget: float) -> bool:
+    return not stretch(class_counts, intervals, budget)
 
 
 def _least(most: int, good: Callable[[int], bool]) -> int | None:

@@ -27,7 +27,7 @@ class PushApi:
         self._kept = parts.stored_lists
         self._tracker = parts.registry
         self._drains = parts.drains
-        self._desks = parts.pollers
+        self._pollers = parts.pollers
         self._clock = parts.clock
         self._carry_out = commit_changes
 
@@ -84,4 +84,4 @@ class PushApi:
     def _read_stopped(self, named: Iterable[TargetId]) -> None:
         """Read stopped targets again: a push that names one means a new run of it (docs/behaviour.md, "Runs")."""
         known = (self._tracker.get(target) for target in named)
-        self._desks.make_due(each for each in known if each is not None and each.run is not None and not each.live)
+        self._pollers.make_due(each for each in known if each is not None and each.run is not None and not each.live)

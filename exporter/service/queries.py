@@ -62,7 +62,7 @@ class Queries:
 
     def next_read(self, known: TaskState) -> NextRead | None:
         """When a target will be read next; None while no account reads it."""
-        return self._parts.pollers.turn(known)
+        return self._parts.pollers.next_read(known)
 
     def history(self, target: TargetId) -> TaskHistory:
         """Its last reads and changes."""

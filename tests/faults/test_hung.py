@@ -83,7 +83,7 @@ def test_a_hung_thread_is_seen(
         release.wait(PATIENCE)
 
     assert status_of("/-/healthy") == 200
-    monkeypatch.setattr(Poller, "hand_out", hang)
+    monkeypatch.setattr(Poller, "send_due", hang)
     assert hangs.wait(PATIENCE)
     assert status_of("/-/healthy") == 200
     shift.seconds += LATE

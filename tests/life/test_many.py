@@ -71,7 +71,7 @@ def test_a_restart_reads_the_living_and_not_the_dead(
 def left(whole: "Whole") -> dict[str, int]:
     """How much is kept of targets, everywhere."""
     exporter, poller = whole.exporter, whole.desk.poller
-    board, registry, lap = exporter._parts.series_cache, exporter._parts.registry, poller._round
+    board, registry, lap = exporter._parts.series_cache, exporter._parts.registry, poller._queue
     return {
         "known": len(registry),
         "expiries": max(0, len(registry._checks) - SWEEP_SLACK),
@@ -81,8 +81,8 @@ def left(whole: "Whole") -> dict[str, int]:
         "places": len(board._counted),
         "counted": sum(board.counts().values()),
         "in the round": len(lap._entries),
-        "lanes": sum(lap.lanes.values()),
-        "strikes": len(poller._strikes),
+        "class_counts": sum(lap.class_counts.values()),
+        "strikes": len(poller._failures),
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
         "to be written": len(exporter._parts.store._queued.runs) + len(exporter._parts.store._queued.receipts),

@@ -1,13 +1,16 @@
 """A poller in a world whose time only the test moves, with scripted answers and the real pacing."""
 
 import heapq
+import math
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from prometheus_client import Counter
 
 from exporter.enums import Status
 from exporter.errors import ReadError
@@ -17,25 +20,24 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import TaskState, apply_read
 from exporter.scheduler.intervals import PollIntervals
-from exporter.scheduler.poller import Poller
-from exporter.scheduler.ports import Account, Ports
-from exporter.volcengine.rate_limiter import RateLimiter
+from exporter.scheduler.poller import Account, Poller
+from exporter.volcengine.rate_limiter import Permit, RateLimiter
 
 UNIX = 1_768_465_805.0
-BEAT = 0.05
+STEP = 0.5
+"""The longest time between two looks: what a test changes in between is seen."""
 CADENCE = PollIntervals(
     interval=30.0, fast_interval=5.0, max_backoff=300.0, reread_stopped=600.0, forget_unknown_after=3600.0
 )
 RUNNING = Task(status=Status.RUNNING, start=UNIX)
 
-Work = Callable[[], "Work | None"]
-
 
 @dataclass
-class World:
-    """One account's poller, beaten as the dispatcher would; each call ends `latency` after its slot.
+class World(Executor):
+    """One account's poller in a world whose time the test moves; each call ends `latency` after it was sent.
 
-    `answer` gives what a target answers; an exception that is no ReadError is raised, and None never comes back.
+    It stands in for the client, the executor, the registry and the metrics. `answer` gives what a target answers; an
+    exception that is no ReadError is raised, and None never comes back.
     """
 
     qps: float = 48.0
@@ -47,41 +49,39 @@ class World:
     wall: float = UNIX - 1000.0
     generation: int = 1
     threads: bool = True
+    broken_registry: bool = False
     reads: list[tuple[float, TargetId]] = field(default_factory=list)
     known: dict[TargetId, TaskState] = field(default_factory=dict)
     counted: list[ReadResult] = field(default_factory=list)
     learnt: list[ReadResult] = field(default_factory=list)
-    failures: list[tuple[str, Exception]] = field(default_factory=list)
     twice: list[TargetId] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rate_limiter = RateLimiter(self.qps, lambda: self.now, lambda _seconds: None)
-        self._under_way: list[tuple[float, int, TargetId, Work]] = []
+        self.internal_errors = Counter("errors", "errors", registry=None)
+        self._under_way: list[tuple[float, int, TargetId, Callable[[], Any]]] = []
         self._numbers = count()
         self.poller = Poller(
             self.account(),
             self.intervals,
             120.0,
-            Clock(self.unix, lambda: self.now),
-            Ports(
-                self.submit,
-                self.apply_read,
-                self.count,
-                lambda *what: self.failures.append(what),
-                random.Random(1).random,
-            ),
+            clock=Clock(self.unix, lambda: self.now),
+            registry=cast("Any", self),
+            self_metrics=cast("Any", self),
+            jitter=random.Random(1).random,
         )
 
     def account(self) -> Account:
         """The account as it stands."""
-        return Account("default", self, self.rate_limiter, lambda: self.generation, self.most_in_flight)
+        client = cast("Any", self)
+        return Account("default", client, self.rate_limiter, lambda: self.generation, self.most_in_flight, self)
 
     def unix(self) -> float:
         """The wall clock."""
         return self.now + self.wall
 
     def add(self, name: str, app: str = "app", **facts: Any) -> TargetId:
-        """Track a target and have it read; `facts` are of its Known, or `expected_start`."""
+        """Track a target and have it read; `facts` are of its TaskState, or `expected_start`."""
         target = TargetId(app, "room", name)
         listed = Target(target, "default", expected_start=facts.pop("expected_start", None))
         before = self.known.get(target) or TaskState(target=listed, accepted_at=self.unix())
@@ -98,52 +98,58 @@ class World:
         self.known.pop(target, None)
         self.poller.remove(target)
 
-    def submit(self, work: Work) -> None:
-        """Keep a call until its end comes; looks into the partial for its target and slot."""
+    def submit(self, work: Callable[..., Any], /, *args: Any, **_kwargs: Any) -> Future[Any]:
+        """Keep a call until its end comes."""
+        target = args[0].target
         if not self.threads:
             raise RuntimeError("can't start new thread")
-        call = work.args[0]  # type: ignore[attr-defined]  # the poller hands out functools.partial objects
-        sent = max(call.slot, self.now)
-        self.twice += [target for _, _, target, _ in self._under_way if target == call.target]
-        self.reads.append((sent, call.target))
-        heapq.heappush(self._under_way, (sent + self.latency, next(self._numbers), call.target, work))
+        self.twice += [other for _, _, other, _ in self._under_way if other == target]
+        self.reads.append((self.now, target))
+        heapq.heappush(self._under_way, (self.now + self.latency, next(self._numbers), target, lambda: work(*args)))
+        return Future()
 
-    def read(self, target: TargetId, _slot: float | None = None) -> ReadResult:
-        """The answer, as a reading."""
+    def read(self, target: TargetId, _permit: Permit) -> ReadResult:
+        """The answer, as the client gives it."""
         answer = self.answer(target)
         if isinstance(answer, Exception) and not isinstance(answer, ReadError):
             raise answer
         assert answer is not None
         return ReadResult(target, self.unix(), self.unix(), self.latency, answer)
 
-    def apply_read(self, reading: ReadResult) -> TaskState | None:
-        """What the tracker does, without the ledger."""
-        self.learnt.append(reading)
-        if reading.target not in self.known:
+    def apply_read(self, result: ReadResult) -> TaskState | None:
+        """What the registry does, without a store."""
+        if self.broken_registry:
+            raise MemoryError
+        self.learnt.append(result)
+        if result.target not in self.known:
             return None
-        self.known[reading.target], _ = apply_read(self.known[reading.target], reading)
-        return self.known[reading.target]
+        self.known[result.target], _ = apply_read(self.known[result.target], result)
+        return self.known[result.target]
 
-    def count(self, account: str, reading: ReadResult) -> None:
+    def observe(self, account: str, result: ReadResult) -> None:
         """Count an attempt."""
         assert account == "default"
-        self.counted.append(reading)
+        self.counted.append(result)
 
     def end_calls(self) -> None:
         """End the calls whose time has come; those without an answer hang for good."""
         while self._under_way and self._under_way[0][0] <= self.now:
             _, _, target, work = heapq.heappop(self._under_way)
-            if self.answer(target) is not None and (following := work()) is not None:
-                self.submit(following)
+            if self.answer(target) is not None:
+                work()
 
     def run(self, seconds: float) -> None:
-        """Let the time pass, beat by beat."""
-        beats = round(seconds / BEAT)
-        start = self.now
-        for beat in range(1, beats + 1):
+        """Let the time pass, from one moment at which something happens to the next."""
+        end = self.now + seconds
+        while True:
             self.end_calls()
-            self.poller.hand_out(self.now + BEAT)
-            self.now = start + beat * BEAT
+            look = self.poller.send_due()
+            ends = self._under_way[0][0] if self._under_way else math.inf
+            later = min(look, ends, self.now + STEP)
+            if later > end:
+                break
+            self.now = max(self.now, later)
+        self.now = end
         self.end_calls()
 
     def times(self, target: TargetId | None = None, since: float = 0.0) -> list[float]:

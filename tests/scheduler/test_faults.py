@@ -103,22 +103,18 @@ def test_a_broken_way_is_probed_also_when_probes_never_come_back(world: Worlds) 
     assert len(set(here.order(since=before))) > 30
 
 
-def test_the_first_answer_makes_all_due_oldest_read_first(world: Worlds) -> None:
-    """Within the budget."""
+def test_after_an_outage_all_are_read_within_one_interval(world: Worlds) -> None:
+    """Spread over it, so that no minute has more calls than the demand."""
     here = world(qps=20.0)
     targets = here.add_many(100)
     here.run(60)
     here.answer = lambda _target: TimedOut("late")
     here.run(300)
-    last = {target: max(here.times(target)) for target in targets}
     here.answer = lambda _target: RUNNING
     before = here.now
-    here.run(11)
-    probe, *rest = here.order(since=before)
-    expected = sorted(targets, key=lambda target: last[target])
-    first = list(dict.fromkeys(rest))[:90]
-    assert [name.task_id for name in expected if name.task_id != probe][: len(first)] == first
-    assert max(int(here.times(since=before)[19] - before), 0) <= 6
+    here.run(36)
+    assert set(here.order(since=before)) == {target.task_id for target in targets}
+    assert len(here.times(since=before)) <= 1.1 * 100 * 36 / 30
 
 
 def test_throttled_calls_break_no_way(world: Worlds) -> None:
@@ -162,14 +158,28 @@ def test_a_broken_way_with_few_targets_is_tried_every_five_seconds(world: Worlds
 
 
 def test_changed_credentials_are_tried_at_once(world: Worlds) -> None:
-    """All targets are due then."""
+    """By one probe; its answer makes those due that were never read, and the others come at their turns."""
     here = world(answer=lambda _target: CredentialsRefused("no"))
     here.add_many(50)
     here.run(100)
     here.answer, here.generation = lambda _target: RUNNING, 2
     before = here.now
     here.run(3)
+    assert len(set(here.order(since=before))) >= 40
+    here.run(30)
     assert len(set(here.order(since=before))) == 50
+
+
+def test_a_clock_that_is_mended_is_tried_at_once(world: Worlds) -> None:
+    """Calls that were refused for their timestamp need not wait for the next probe."""
+    here = world(answer=lambda _target: CredentialsRefused("no", code="InvalidTimestamp"))
+    here.add_many(50)
+    here.run(100)
+    before = here.now
+    here.answer = lambda _target: RUNNING
+    here.wall -= 3600
+    here.run(2)
+    assert len(here.times(since=before)) > 30
 
 
 def test_a_change_from_before_the_refusal_is_not_tried_again(world: Worlds) -> None:
@@ -215,7 +225,7 @@ def test_a_refused_app_slows_down_that_app_alone(world: Worlds) -> None:
     assert {target for time, target in here.reads if time >= before} >= set(bad)
 
 
-def test_credentials_that_change_open_refused_apps_too(world: Worlds) -> None:
+def test_credentials_that_change_try_refused_apps_too(world: Worlds) -> None:
     """The app may be the new account's; its unread targets are due at once."""
     here = world(answer=lambda _target: AppRefused("no"))
     here.add_many(40)
@@ -223,43 +233,38 @@ def test_credentials_that_change_open_refused_apps_too(world: Worlds) -> None:
     here.answer, here.generation = lambda _target: RUNNING, 2
     before = here.now
     here.run(2)
-    assert len(set(here.order(since=before))) == 40
+    assert len(set(here.order(since=before))) >= 35
 
 
-def test_a_read_that_raises_loses_nobody(world: Worlds) -> None:
-    """It is told, and the target is read again after `max_backoff`."""
+def test_a_read_that_raises_loses_no_target(world: Worlds) -> None:
+    """It is counted, and the target is read again after `max_backoff`."""
     here = world(answer=lambda target: KeyError("bug") if target.task_id == "bad" else RUNNING)
     bad = here.add("bad")
     here.add_many(10)
     here.run(700)
     assert len(here.times(bad)) == 3
-    assert [what for what, _ in here.failures] == ["read of app/room/bad"] * 3
-    assert all(isinstance(error, KeyError) for _, error in here.failures)
+    assert here.internal_errors._value.get() == 3
 
 
-def test_a_ledger_that_raises_loses_nobody(world: Worlds) -> None:
-    """A reading that cannot be taken in is the same."""
-    here = world()
+def test_a_registry_that_raises_loses_no_target(world: Worlds) -> None:
+    here = world(broken_registry=True)
     here.add("t")
-
-    def broken(_reading: object) -> None:
-        raise MemoryError
-
-    here.poller._ports = type(here.poller._ports)(here.submit, broken, here.count, lambda *_what: None, lambda: 1.0)
     here.run(650)
     assert len(here.times()) == 3
 
 
-def test_without_a_thread_nobody_is_lost(world: Worlds) -> None:
-    """The call is taken back, told of, and made when there are threads again."""
+def test_without_a_thread_no_target_is_lost(world: Worlds, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said once, the process is unhealthy meanwhile, and the calls are made when there are threads again."""
     here = world(threads=False)
     here.add_many(10)
-    here.run(1)
-    assert here.reads == []
-    assert {what for what, _ in here.failures} == {"a thread for a call"}
+    here.run(5)
+    assert (here.reads, here.poller.alive) == ([], False)
     here.threads = True
-    here.run(2)
-    assert len(set(here.order())) == 10
+    here.run(5)
+    assert (len(set(here.order())), here.poller.alive) == (10, True)
+    assert [line for line in told(caplog) if "thread" in line[1]] == [
+        (logging.ERROR, "no thread for calls account=default error=can't start new thread")
+    ]
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
@@ -278,9 +283,9 @@ def test_an_outage_is_logged_twice(world: Worlds, caplog: pytest.LogCaptureFixtu
     assert told(caplog) == [
         (
             logging.WARNING,
-            "account default: calls fail, from now on they are few until one is answered: no answer in time",
+            "circuit open account=default error=no answer in time",
         ),
-        (logging.INFO, "account default: calls are answered again"),
+        (logging.INFO, "circuit closed account=default"),
     ]
 
 
@@ -293,7 +298,7 @@ def test_a_refused_app_is_logged_by_name(world: Worlds, caplog: pytest.LogCaptur
     assert told(caplog) == [
         (
             logging.WARNING,
-            "app a1: calls fail, from now on they are few until one is answered: refused (code=LackProjectPolicy)",
+            "circuit open account=default app_id=a1 error=refused (code=LackProjectPolicy)",
         )
     ]
 
@@ -318,5 +323,5 @@ def test_a_failed_read_is_a_line_for_debugging(world: Worlds, caplog: pytest.Log
     here.add("t")
     here.run(1)
     assert [record.getMessage() for record in caplog.records] == [
-        f"account default: read of app/room/t failed: no such task; {NotFound.advice}"
+        f"read failed account=default target=app/room/t error=no such task; {NotFound.advice}"
     ]

@@ -147,9 +147,15 @@ def test_jitter_only_shortens() -> None:
 
 
 def test_demand_is_what_the_configured_intervals_need(intervals: PollIntervals) -> None:
-    """Unstretched, each lane at its configured wait; those never read have none yet."""
-    lanes = {ReadClass.FAST: 10, ReadClass.NORMAL: 300, ReadClass.BACKOFF: 600, ReadClass.REREAD: 1200, None: 10_000}
-    assert demand(lanes, intervals) == 2.0 + 10.0 + 2.0 + 2.0
+    """Unstretched, each read_class at its configured wait; those never read have none yet."""
+    class_counts = {
+        ReadClass.FAST: 10,
+        ReadClass.NORMAL: 300,
+        ReadClass.BACKOFF: 600,
+        ReadClass.REREAD: 1200,
+        None: 10_000,
+    }
+    assert demand(class_counts, intervals) == 2.0 + 10.0 + 2.0 + 2.0
 
 
 def test_nothing_is_stretched_while_the_budget_suffices(intervals: PollIntervals) -> None:
@@ -182,13 +188,13 @@ def test_stretching_never_shortens_and_never_asks_for_more_than_the_budget(
 ) -> None:
     """Whatever the fleet; and a fast interval is never the longer one."""
     intervals = PollIntervals(30.0, 5.0, 300.0, 600.0, 3600.0)
-    lanes: dict[ReadClass | None, int] = {
+    class_counts: dict[ReadClass | None, int] = {
         ReadClass.FAST: fast,
         ReadClass.NORMAL: normal,
         ReadClass.BACKOFF: other,
         ReadClass.REREAD: other,
     }
-    found = stretch(lanes, intervals, budget)
+    found = stretch(class_counts, intervals, budget)
     quick, slow = 5.0 * found.get(ReadClass.FAST, 1.0), 30.0 * found.get(ReadClass.NORMAL, 1.0)
     assert quick >= 5.0 - 1e-9
     assert slow >= 30.0

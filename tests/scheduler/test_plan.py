@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.scheduler.intervals import PollIntervals
-from exporter.scheduler.scheduler import BEAT
 from exporter.service.plan import LONGEST_INTERVAL, Load, Plan, planned
 
 DEFAULTS = PollIntervals(30.0, 5.0, 300.0, 600.0, 3600.0)
@@ -47,7 +46,7 @@ def test_fast_intervals_alone_may_be_stretched(intervals: PollIntervals) -> None
 def test_an_end_is_seen_an_interval_and_a_beat_later(intervals: PollIntervals) -> None:
     """A task that ends just after a read waits for the whole interval in force."""
     found = planned(Load(3600), intervals, 48.0)
-    assert found.interval + BEAT == found.delay
+    assert found.interval == found.delay
 
 
 def test_rereads_take_no_more_than_their_tenth(intervals: PollIntervals) -> None:

@@ -19,14 +19,14 @@ def test_an_account_that_breaks_does_not_starve_the_others(
     world: "World", samples: "SamplesOf", wait: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unexpected error in one account's round is counted, and the other account is read on."""
-    hand_out = Poller.hand_out
+    send_due = Poller.send_due
 
-    def broken(poller: Poller, until: float) -> None:
+    def broken(poller: Poller) -> float:
         if poller.account.name == "bad":
             raise ArithmeticError
-        hand_out(poller, until)
+        return send_due(poller)
 
-    monkeypatch.setattr(Poller, "hand_out", broken)
+    monkeypatch.setattr(Poller, "send_due", broken)
     world.write(
         accounts=[world.account(name="bad", app_ids=["other"]), world.account(name="good", app_ids=[APP])],
         static_configs=world.lists(TargetId("other", "Room", "Task"), world.task("task")),

@@ -113,7 +113,7 @@ def test_a_replaced_client_is_closed_in_time(
 ) -> None:
     """The old connections are closed once every call on them had its timeout, and not before."""
     exporter = world.start()
-    client = exporter._parts.pollers._desks["default"].client
+    client = exporter._parts.pollers._pollers["default"].account.client
     closed: list[float] = []
     monkeypatch.setattr(client, "close", lambda: closed.append(world.shift.seconds))
     world.write(accounts=[world.account(timeout="1h")])

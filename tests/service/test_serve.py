@@ -105,7 +105,10 @@ def test_calls_that_a_stop_breaks_off_are_no_failures(
     exporter = world.start()
     wait(lambda: world.reads(tasks[0]), "calls on their way")
     woken: list[bool] = []
-    poller, client = exporter._parts.pollers._desks["default"].poller, exporter._parts.pollers._desks["default"].client
+    poller, client = (
+        exporter._parts.pollers._pollers["default"].poller,
+        exporter._parts.pollers._pollers["default"].account.client,
+    )
 
     def noted(work: Callable[[], None]) -> Callable[[], None]:
         def act() -> None:

@@ -55,7 +55,7 @@ def test_targets_never_read_come_before_all_that_were() -> None:
 
 
 def test_who_has_been_due_longest_comes_first() -> None:
-    """Whatever its lane."""
+    """Whatever its read_class."""
     round_ = ReadQueue()
     for target, wait in (
         (A, Wait(ReadClass.BACKOFF, 7.0)),
@@ -209,7 +209,7 @@ def test_put_off_it_waits_until_then() -> None:
     assert round_.take(0.0, BUDGET, NONE) == A
     round_.put_off(A, 7.0)
     assert list(drain(round_, 6.9)) == []
-    assert round_.lanes[None] == 1
+    assert round_.class_counts[None] == 1
     assert list(drain(round_, 7.0)) == [A]
 
 
@@ -223,66 +223,6 @@ def test_put_off_is_not_stretched() -> None:
     round_.add(B, 0.0)
     read(round_, B, 30.0, Wait(ReadClass.BACKOFF, 6.0))
     assert list(drain(round_, 40.0, {ReadClass.NORMAL: 9.0})) == [A, B]
-
-
-def test_hurried_all_live_targets_are_due_oldest_read_first() -> None:
-    """Whatever their waits; rereads are not."""
-    round_ = ReadQueue()
-    for now, target, wait in ((3.0, A, FAST), (1.0, B, NORMAL), (2.0, C, BACKOFF), (0.0, D, REREAD)):
-        round_.add(target, now)
-        read(round_, target, now, wait)
-    round_.hurry(4.0)
-    assert list(drain(round_, 4.0)) == [B, C, A]
-
-
-def test_hurried_again_changes_nothing() -> None:
-    """No place is left twice in a queue."""
-    round_ = ReadQueue()
-    for now, target in ((0.0, A), (1.0, B)):
-        round_.add(target, now)
-        read(round_, target, now, NORMAL)
-    round_.hurry(2.0)
-    round_.hurry(3.0)
-    assert list(drain(round_, 3.0)) == [A, B]
-
-
-def test_a_hurried_target_keeps_its_later_turns() -> None:
-    """What was read early is not bunched for good: the next turn is its own."""
-    round_ = ReadQueue()
-    for index in range(100):
-        round_.add(named(str(index)), 0.0)
-    for target in list(drain(round_, 0.0)):
-        round_.again(target, 0.0, NORMAL, NONE)
-    round_.hurry(1.0)
-    for target in list(drain(round_, 1.0)):
-        round_.again(target, 1.0, NORMAL, NONE)
-    per_second = [len(list(drain(round_, float(second)))) for second in range(2, 32)]
-    assert sum(per_second) == 100
-    assert max(per_second) == 4
-
-
-def test_one_app_can_be_hurried_alone() -> None:
-    """Its unread ones that were put off too."""
-    round_ = ReadQueue()
-    mine, new, other = named("mine", "x"), named("new", "x"), named("other", "y")
-    for target in (mine, other):
-        round_.add(target, 0.0)
-        read(round_, target, 0.0, Wait(ReadClass.BACKOFF, 60.0))
-    round_.add(new, 50.0)
-    round_.hurry(1.0, "x")
-    assert list(drain(round_, 1.0)) == [new, mine]
-
-
-def test_hurrying_keeps_the_newest_unread_first() -> None:
-    """And all unread before the others."""
-    round_ = ReadQueue()
-    round_.add(A, 0.0)
-    read(round_, A, 0.0, NORMAL)
-    for due, target in ((1.0, B), (2.0, C)):
-        round_.add(target, due)
-    assert round_.oldest_due(3.0, NONE) == 1.0
-    round_.hurry(3.0)
-    assert list(drain(round_, 3.0)) == [C, B, A]
 
 
 def test_rescaled_each_lane_goes_by_its_own_ratio() -> None:
@@ -331,7 +271,7 @@ def test_a_removed_target_is_nowhere() -> None:
     round_.put_back(B)
     round_.put_off(B, 0.0)
     assert list(drain(round_, 9999.0)) == []
-    assert sum(round_.lanes.values()) == 0
+    assert sum(round_.class_counts.values()) == 0
     assert list(round_) == []
     assert B not in round_
 
@@ -353,11 +293,14 @@ def test_counts_by_lane_follow_every_move() -> None:
     round_ = ReadQueue()
     round_.add(A, 0.0)
     round_.add(B, 0.0, ReadClass.REREAD)
-    assert {lane: number for lane, number in round_.lanes.items() if number} == {None: 1, ReadClass.REREAD: 1}
+    assert {read_class: number for read_class, number in round_.class_counts.items() if number} == {
+        None: 1,
+        ReadClass.REREAD: 1,
+    }
     assert list(drain(round_, 0.0)) == [B, A]
     round_.again(A, 0.0, NORMAL, NONE)
     round_.again(B, 0.0, NORMAL, NONE)
-    assert {lane: number for lane, number in round_.lanes.items() if number} == {ReadClass.NORMAL: 2}
+    assert {read_class: number for read_class, number in round_.class_counts.items() if number} == {ReadClass.NORMAL: 2}
 
 
 def test_the_oldest_due_is_told_for_read_and_unread() -> None:
@@ -395,16 +338,6 @@ def test_dead_places_do_not_pile_up() -> None:
     assert sum(map(len, round_._queues.values())) <= 1001
 
 
-def test_hurrying_leaves_no_dead_places() -> None:
-    """A way that breaks and heals all day does not make the queues grow."""
-    round_ = ReadQueue()
-    round_.add(A, 0.0)
-    for now in range(1000):
-        read(round_, A, float(now), NORMAL)
-        round_.hurry(float(now))
-    assert sum(map(len, round_._queues.values())) == 1
-
-
 def test_under_overload_all_are_read_in_turn() -> None:
     """Six hundred targets at ten calls a second: each every minute, nobody skipped."""
     round_, stretch = ReadQueue(), {ReadClass.NORMAL: 2.0}
@@ -422,7 +355,7 @@ def test_under_overload_all_are_read_in_turn() -> None:
 
 
 def test_made_due_a_target_waits_no_longer() -> None:
-    """It keeps its lane, so that stopped targets have a tenth of the calls however many are made due."""
+    """It keeps its read_class, so that stopped targets have a tenth of the calls however many are made due."""
     round_ = ReadQueue()
     for target in (A, B, C):
         round_.add(target, 600.0, ReadClass.REREAD)
@@ -535,38 +468,6 @@ def test_a_read_that_nobody_asked_for_does_not_hold_an_asked_one_up() -> None:
     assert list(drain(round_, 100.1)) == [A]
 
 
-def test_an_asked_target_that_finds_no_slot_stays_first() -> None:
-    """Its share of the calls is not used up by that; held back by a gate, it waits in its lane like all others."""
-    round_ = ReadQueue()
-    for target in (A, B):
-        round_.add(target, 0.0)
-        read(round_, target, 0.0, BACKOFF)
-    round_.ask(B, 70.0, GAP)
-    assert round_.take(70.0, BUDGET, NONE) == B
-    round_.put_back(B)
-    assert round_.take(70.0, BUDGET, NONE) == B
-    round_.put_off(B, 80.0)
-    assert list(drain(round_, 79.0)) == [A]
-    round_.hurry(79.0)
-    assert round_.take(79.0, BUDGET, NONE) == B
-
-
-def test_an_asked_target_is_left_alone_by_haste_and_other_intervals() -> None:
-    """It comes first as it is, and keeps its gap."""
-    round_ = ReadQueue()
-    round_.add(A, 0.0)
-    round_.ask(A, 99.0, GAP)
-    read(round_, A, 100.0, BACKOFF)
-    round_.ask(A, 101.0, GAP)
-    round_.hurry(102.0)
-    round_.rescale(102.0, dict.fromkeys(ReadClass, 0.1))
-    round_.make_due(A, 102.0)
-    assert round_.oldest_due(104.9, NONE) is None
-    assert round_.oldest_due(105.5, NONE) == 105.0
-    assert list(drain(round_, 104.9)) == []
-    assert list(drain(round_, 105.0)) == [A]
-
-
 def test_an_asked_target_that_goes_is_asked_no_more() -> None:
     """And one that nobody knows never was."""
     round_ = ReadQueue()
@@ -575,3 +476,62 @@ def test_an_asked_target_that_goes_is_asked_no_more() -> None:
     round_.ask(B, 0.0, GAP)
     round_.remove(A)
     assert list(drain(round_, 2000.0)) == []
+
+
+NORMAL_PERIODS = {ReadClass.FAST: 5.0, ReadClass.NORMAL: 30.0, ReadClass.BACKOFF: 300.0, ReadClass.REREAD: 600.0}
+
+
+def fleet(number: int, wait: Wait = NORMAL) -> ReadQueue:
+    """So many targets that were read at 0."""
+    round_ = ReadQueue()
+    for index in range(number):
+        round_.add(named(str(index)), 0.0)
+    for target in list(drain(round_, 0.0)):
+        round_.again(target, 0.0, wait, NONE)
+    return round_
+
+
+def test_after_an_outage_reads_come_at_their_turns() -> None:
+    """All 100 within one interval, those that may be made up for at once; nothing is read twice."""
+    round_ = fleet(100)
+    round_.spread(1000.0, NORMAL_PERIODS, at_once=10)
+    assert len(list(drain(round_, 1000.0))) == 10
+    per_second = [len(list(drain(round_, 1000.0 + second))) for second in range(1, 31)]
+    assert sum(per_second) == 90
+    assert max(per_second) <= 4
+
+
+def test_a_target_is_put_off_once_until_it_is_read() -> None:
+    """Breakers that open and close all the time starve none."""
+    round_ = fleet(100)
+    round_.spread(1000.0, NORMAL_PERIODS, at_once=0)
+    round_.spread(1031.0, NORMAL_PERIODS, at_once=0)
+    assert len(list(drain(round_, 1031.0))) == 100
+
+
+def test_after_an_outage_those_never_read_are_due_and_backed_off_ones_wait_on() -> None:
+    round_ = fleet(2, BACKOFF)
+    round_.add(A, 1050.0)
+    round_.add(named("other", "x"), 1050.0)
+    round_.spread(10.0, NORMAL_PERIODS, at_once=0, app_id="app")
+    assert list(drain(round_, 10.0)) == [A]
+
+
+def test_spreading_leaves_no_dead_items() -> None:
+    round_ = fleet(1)
+    for now in range(1, 1000):
+        round_.spread(30.0 * now, NORMAL_PERIODS, at_once=0)
+    assert sum(map(len, round_._queues.values())) == 1
+
+
+def test_the_next_due_time_is_that_of_any_target_that_waits() -> None:
+    """A reread waits for its share of the calls too."""
+    round_ = ReadQueue()
+    assert round_.next_due() == float("inf")
+    round_.add(A, 7.0, ReadClass.REREAD)
+    round_.add(B, 9.0)
+    assert round_.next_due() == 7.0
+    assert round_.take(7.0, BUDGET, NONE) == A
+    assert round_.next_due() == 9.0
+    round_.ask(B, 8.0, 5.0)
+    assert round_.next_due() == 8.0

@@ -6,6 +6,7 @@ import pytest
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.errors import NotFound, ReadError, TimedOut
+from exporter.metrics.task_history import HistoryLog
 from exporter.model.callback import Callback, PageEvent
 from exporter.model.clock import Clock
 from exporter.model.read_result import ReadResult
@@ -454,21 +455,23 @@ def test_a_few_targets_change_and_the_others_stay(office: Office) -> None:
 def test_a_change_of_what_a_task_counts_as_is_told() -> None:
     """Once for each, by a read or by time alone; being listed is no change."""
     now = [NOW]
-    told: list[tuple[str, str, float]] = []
+    history = HistoryLog()
     store = open_store()
     registry = TaskRegistry(
         store,
         LIFETIMES,
         Clock(lambda: now[0], lambda: now[0]),
         lambda _known: 0.0,
-        changed=lambda before, after, at: told.append((before.display_status, after.display_status, at)),
+        history=history,
     )
     registry.replace_targets({ID: Target(ID, "default")}, {})
     for _ in range(2):
         registry.apply_read(ReadResult(ID, NOW, NOW, 0.1, RUNNING))
     now[0] += LIFETIMES.stale_after
     registry.expire()
-    assert told == [("unread", "running", NOW), ("running", "stale", now[0])]
+    changes = [(change.before, change.after, change.at) for change in history.of(ID).changes]
+    assert changes == [("running", "stale", now[0])]
+    assert len(history.of(ID).reads) == 2
 
 
 FAILED = Task(status=Status.FAILED, start=NOW - 60, end=NOW, stop_reason=StopReason.OTHER)

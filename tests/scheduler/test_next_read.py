@@ -19,7 +19,7 @@ def test_a_running_task_has_its_interval(world: Worlds) -> None:
     here = world()
     target = here.add("t")
     here.run(1)
-    turn = here.poller.turn(target)
+    turn = here.poller.next_read(target)
     assert (turn.read_class, turn.held) == ("normal", "")
     here.run(40)
     read_at = here.times(target)[1] + here.wall
@@ -27,10 +27,10 @@ def test_a_running_task_has_its_interval(world: Worlds) -> None:
 
 
 def test_what_was_never_read_is_due_at_once(world: Worlds) -> None:
-    """It has no lane yet."""
+    """It has no read_class yet."""
     here = world()
     target = here.add("t")
-    assert here.poller.turn(target) == ("", here.unix(), "")
+    assert here.poller.next_read(target) == ("", here.unix(), "")
 
 
 def test_before_its_expected_start(world: Worlds) -> None:
@@ -38,7 +38,7 @@ def test_before_its_expected_start(world: Worlds) -> None:
     here = world()
     target = here.add("t", expected_start=here.unix() + 3600)
     here.run(1)
-    assert here.poller.turn(target) == ("", pytest.approx(here.unix() + 3599, abs=0.2), EARLY)
+    assert here.poller.next_read(target) == ("", pytest.approx(here.unix() + 3599, abs=0.2), EARLY)
 
 
 def test_behind_a_closed_gate(world: Worlds) -> None:
@@ -46,7 +46,7 @@ def test_behind_a_closed_gate(world: Worlds) -> None:
     here = world(answer=lambda _target: CredentialsRefused("no such key"))
     target = here.add("t")
     here.run(1)
-    turn = here.poller.turn(target)
+    turn = here.poller.next_read(target)
     assert turn.held == PROBING
     assert here.unix() < turn.due <= here.unix() + 5
 
@@ -56,8 +56,8 @@ def test_while_it_is_read_and_when_it_takes_no_part(world: Worlds) -> None:
     here = world(answer=lambda _target: None)
     target = here.add("t")
     here.run(1)
-    assert here.poller.turn(target) == ("", None, "")
-    assert here.poller.turn(TargetId("app", "room", "nobody")) is None
+    assert here.poller.next_read(target) == ("", None, "")
+    assert here.poller.next_read(TargetId("app", "room", "nobody")) is None
 
 
 def test_a_stretched_interval_is_told_as_it_is_stretched(world: Worlds) -> None:
@@ -65,6 +65,6 @@ def test_a_stretched_interval_is_told_as_it_is_stretched(world: Worlds) -> None:
     here = world(qps=2.0, answer=lambda _target: Task(Status.RUNNING))
     targets = [here.add(f"t{number}") for number in range(120)]
     here.run(200)
-    dues = [here.poller.turn(target).due - here.unix() for target in targets]
+    dues = [here.poller.next_read(target).due - here.unix() for target in targets]
     assert min(dues) > -1
     assert 50 < max(dues) < 65
