@@ -57,8 +57,8 @@ class CircuitBreaker:
     """Circuit breaker for one account or app. Times are monotonic seconds. Not safe for threads.
 
     `probe_at` is None while it is closed, otherwise when the next probe may go. `generation` grows each time it opens,
-    closes or is tried at once. `failing_since` is when the first call of the failing row was sent, if there is one; `tried`
-    says that no probe has ended since `try_at_once`.
+    closes or is tried at once. `failing_since` is when the first call of the failing row was sent, if there is one;
+    `tried` says that no probe has ended since `try_at_once`.
     """
 
     max_backoff: float

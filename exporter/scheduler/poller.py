@@ -50,7 +50,7 @@ STILL_READ = 1.0
 """Seconds until a target is checked again that was listed anew while an earlier read of it is under way."""
 
 CATCH_UP = 2.0
-"""Seconds' worth of an account's reads that are made up for at once after an outage; others come at their next turns."""
+"""Seconds' worth of an account's reads that are made up for at once after an outage; others wait for their turns."""
 
 CLOCK_STEP = 1.0
 """Seconds by which the wall clock must have been set before calls refused for their timestamp are tried at once."""

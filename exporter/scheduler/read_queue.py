@@ -181,7 +181,7 @@ class ReadQueue:
             self._queue(target, entry)
 
     def spread(self, now: float, periods: Mapping[ReadClass, float], at_once: int, app_id: str | None = None) -> None:
-        """After an outage: targets that became due in it are read at their next turns, so within one interval.
+        """After an outage: targets that were due in it, or put off, are read at their next turns, within one interval.
 
         The `at_once` that have been due longest, those never read, and those put off before are read without delay.
         """
@@ -191,7 +191,7 @@ class ReadQueue:
                 continue
             if entry.read_class is None and entry.due > now:
                 self._make_due(target, entry, now)
-            elif entry.read_class in _PLACED and entry.due <= now and not entry.spread:
+            elif entry.read_class in _PLACED and (entry.due <= now or not entry.wait) and not entry.spread:
                 overdue.append((entry.due, target))
         for _, target in sorted(overdue)[at_once:]:
             entry = self._entries[target]

@@ -53,11 +53,11 @@ def test_no_secret_is_told(
         world.shift.seconds += 60
         before = text(exporter)
         wait(lambda before=before: text(exporter) != before, "another scrape")
-    desks = exporter._parts.pollers._pollers.values()
+    pollers = exporter._parts.pollers._pollers.values()
     reprs = [
         repr(part)
-        for desk in desks
-        for part in (desk.config, desk.account.client, desk.poller, exporter.config, exporter)
+        for each in pollers
+        for part in (each.config, each.account.client, each.poller, exporter.config, exporter)
     ]
     assert leaks(told + caplog.text + text(exporter) + "".join(reprs)) == []
     world.stop(exporter)
