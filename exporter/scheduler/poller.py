@@ -269,13 +269,14 @@ class Poller:
     def _next_call(self) -> _Call | float:
         """The next call that may be sent now, or when to look again."""
         with self._lock:
-            now, limiter = self._clock.monotonic(), self.account.rate_limiter
+            limiter = self.account.rate_limiter
+            slot = limiter.next_slot()  # asked before the time, so that a slot that is free now is not in the future
+            now = self._clock.monotonic()
             if len(self._being_read) >= self.account.max_in_flight:
                 return math.inf  # the end of a call wakes
             probe = self._breakers.account_probe_at
             if probe is not None and not self._breakers.allows(now):
                 return probe
-            slot = limiter.next_slot()
             if slot > now:
                 if self._waiting_since is None and self._queue.next_due() <= now:
                     self._waiting_since = now
