@@ -29,7 +29,8 @@ READERS: Final = 4
 HEADER: Final = b"SQLite format 3\0"
 NO_DATABASE: Final = "is no SQLite database; point state.url at another file"
 SEARCH_INDEX: Final = (
-    "CREATE INDEX IF NOT EXISTS runs_for_search ON runs (end_seen, stopped, app_id, room_id, task_id, labels)"
+    "CREATE INDEX IF NOT EXISTS runs_for_search"
+    " ON runs (end_seen, app_id, room_id, task_id, first_seen, stopped, labels)"
 )
 """A search reads this instead of the table, which is ten times as large. PostgreSQL bounds what an index can hold."""
 LOCK_WAIT: Final = 0.25

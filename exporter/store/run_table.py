@@ -83,8 +83,12 @@ def stopped_runs(connection: Connection, query: RunQuery) -> FoundRuns:
     if "\0" in query.text + query.app_id:  # no id and no label has one, and PostgreSQL refuses to look for it
         return FoundRuns(0, (), ())
     matches = sa.and_(*_conditions(query, connection.dialect.name))
-    page = sa.select(RUNS).where(matches).order_by(RUNS.c.end_seen.desc(), *KEY)
-    rows = connection.execute(page.limit(query.limit).offset(query.offset)).all()
+    order = RUNS.c.end_seen.desc(), *KEY
+    # The keys first: SQLite finds them in an index, and reads the rows of this page alone.
+    keys = sa.select(*RUNS.primary_key).where(matches).order_by(*order).limit(query.limit).offset(query.offset)
+    found = keys.subquery()
+    page = sa.select(RUNS).join(found, sa.and_(*(RUNS.c[column.name] == column for column in found.c)))
+    rows = connection.execute(page.order_by(*order)).all()
     total = query.offset + len(rows)
     if len(rows) == query.limit or (query.offset and not rows):  # a page that is not full needs no second scan
         total = connection.execute(sa.select(sa.func.count()).select_from(RUNS).where(matches)).scalar_one()

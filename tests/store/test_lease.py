@@ -285,6 +285,18 @@ def test_a_server_that_starts_again(postgres: "Postgres", world: "World", ended:
 
 
 @real
+def test_a_server_that_only_reads_is_tried_again(world: "World", made: Callable[[], Lease]) -> None:
+    """After a failover to a replica of the server nobody ends: the lease is had once it can be written."""
+    name = world.url.parts["database"]
+    world.change(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    lease = made()
+    until(lambda: "read-only" in lease.problem)
+    world.change("SET default_transaction_read_only = off", f'ALTER DATABASE "{name}" RESET ALL')
+    lease._engine.dispose()  # as the server's sessions end
+    assert lease.wait(LIMIT)
+
+
+@real
 def test_databases_have_leases_of_their_own(postgres: "Postgres") -> None:
     """Exporters on one server are not in each other's way."""
     both = [Lease(postgres.database()) for _ in range(2)]

@@ -1,14 +1,16 @@
 """Stopped runs are found by time, app, status, reason and text; the latest end comes first."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from exporter.enums import Status, StopReason
 from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.store.run_table import FoundRuns, RunQuery, status_of, stopped_runs
+from exporter.store.run_table import FoundRuns, RunQuery, latest_runs, live_runs, status_of, stopped_runs
 from exporter.store.store import Store
 from tests.support.state import LIMIT, open_store
 
@@ -75,3 +77,27 @@ def test_how_many_match(store: Store) -> None:
     found = find(store, RunQuery(0.0, limit=1))
     assert (found.total, found.runs, found.labels) == (4, (RUNS[1],), ({"team": '教育 "7%"'},))
     assert [status_of(run) for run in RUNS[:3]] == [Status.ENDED, Status.FAILED, None]
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda connection: latest_runs(connection, [run.target for run in RUNS]),
+        live_runs,
+        lambda connection: stopped_runs(connection, RunQuery(0.0, text="lat")),
+    ],
+    ids=["latest runs", "live runs", "a search"],
+)
+def test_no_query_scans_the_table(store: Store, look: Callable[[sa.Connection], object]) -> None:
+    """A week has 118,000 runs: SQLite finds them by an index, whatever is asked."""
+    plans: list[str] = []
+
+    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+        plans.extend(row[-1] for row in rows)
+
+    engine = store._database._readers
+    sa.event.listen(engine, "before_cursor_execute", explain)
+    store.search(look)
+    assert [plan for plan in plans if plan.startswith("SCAN runs") and "INDEX" not in plan] == []
+    assert any("USING" in plan for plan in plans)
