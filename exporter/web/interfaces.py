@@ -29,6 +29,17 @@ class Reload(NamedTuple):
     at: float
 
 
+class JobRow(NamedTuple):
+    """One periodic job; `last_run` and `next_run` are Unix seconds, `interval` and `duration` seconds."""
+
+    name: str
+    interval: float
+    last_run: float | None
+    duration: float | None
+    next_run: float | None
+    errors: int
+
+
 class CallbackRecord(NamedTuple):
     """One received callback: its shape, without values of EventData, its outcome, and how many seconds ago it came."""
 
@@ -144,6 +155,9 @@ class ExporterQueries(Protocol):
 
     def unknown_codes(self) -> Mapping[str, Sequence[UnknownCode]]:
         """Each account's API error codes that the vendor does not document, the latest first."""
+
+    def jobs(self) -> Sequence[JobRow]:
+        """The periodic jobs of the scheduler, by name."""
 
     def by_source(self) -> Mapping[Source, int]:
         """How many targets each source lists."""

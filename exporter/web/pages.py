@@ -406,6 +406,7 @@ def _status(request: Request, language: Language) -> Response:
         "flags": exporter.flags,
         "versions": {"webcast-exporter": __version__, "Python": platform.python_version(), **_library_versions()},
         "accounts": _account_rows(exporter),
+        "jobs": queries.jobs(),
         "callbacks_on": callbacks.on,
         "callbacks": callbacks.recent(),
         "unknown_codes": [(account, code) for account, codes in queries.unknown_codes().items() for code in codes],

@@ -28,7 +28,7 @@ from exporter.volcengine.error_mapping import UnknownCode
 from exporter.web.app import create_app, create_callback_app
 from exporter.web.auth import OPEN_POLICY, CurrentPolicy, WebPolicy
 from exporter.web.endpoints import UNSIGNED_BURST, UNSIGNED_PER_SECOND
-from exporter.web.interfaces import CallbackRecord, ExporterApi, Reload
+from exporter.web.interfaces import CallbackRecord, ExporterApi, JobRow, Reload
 from exporter.web.limits import TokenBucket
 from exporter.web.server import Listener, bind
 
@@ -124,6 +124,7 @@ class FakeQueries:
     breaks: Exception | None = None
     numbers: dict[str, AccountNumbers] = field(default_factory=dict)
     codes: dict[str, list[UnknownCode]] = field(default_factory=dict)
+    job_rows: list[JobRow] = field(default_factory=list)
     listed: dict[Source, int] = field(default_factory=dict)
     not_accepted: dict[Rejection, int] = field(default_factory=dict)
     orphaned: set[str] = field(default_factory=set)
@@ -163,6 +164,10 @@ class FakeQueries:
     def unknown_codes(self) -> dict[str, list[UnknownCode]]:
         """As the test says."""
         return self.codes
+
+    def jobs(self) -> list[JobRow]:
+        """As the test says."""
+        return self.job_rows
 
     def by_source(self) -> dict[Source, int]:
         """As the test says."""

@@ -12,7 +12,7 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task_state import TaskState
 from exporter.volcengine.callbacks import CallbackShape
 from exporter.volcengine.error_mapping import UnknownCode
-from exporter.web.interfaces import CallbackLog, CallbackRecord
+from exporter.web.interfaces import CallbackLog, CallbackRecord, JobRow
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -93,3 +93,15 @@ def test_why_an_account_fails(site: "Site") -> None:
         page = site.get(path).text
         assert page.count("credentials refused") == 1
         assert "SignatureDoesNotMatch" in page
+
+
+def test_the_jobs(site: "Site") -> None:
+    """When each ran last and runs next, how long it took, and how often it failed."""
+    now = site.exporter.queries.now
+    site.exporter.queries.job_rows = [
+        JobRow("read:main", 0.1, now - 5, 0.012, now + 65, 0),
+        JobRow("refresh:<file>", 30.0, None, None, None, 2),
+    ]
+    page = site.get("/status").text
+    for told in ("read:main", "0.1 s", "5s ago", "12 ms", "in 1m 5s", "refresh:&lt;file&gt;", '<td class="bad">2</td>'):
+        assert told in page
