@@ -17,7 +17,7 @@ from exporter.service.target_manager import TargetManager
 from exporter.store.database import reading_file
 from exporter.store.run_table import FoundRuns, RunQuery, stopped_runs
 from exporter.volcengine.error_mapping import UnknownCode
-from exporter.web.interfaces import Reload
+from exporter.web.interfaces import JobRow, Reload
 from exporter.web.serializers import run_json
 
 
@@ -87,6 +87,13 @@ class Queries:
     def unknown_codes(self) -> Mapping[str, Sequence[UnknownCode]]:
         """Each account's API error codes that the vendor does not document, the latest first."""
         return self._parts.pollers.unknown_codes()
+
+    def jobs(self) -> Sequence[JobRow]:
+        """The periodic jobs of the scheduler, by name."""
+        return [
+            JobRow(job.name, job.interval, job.last_run, job.duration, job.next_run, job.errors)
+            for job in self._parts.scheduler.jobs()
+        ]
 
     def by_source(self) -> Mapping[Source, int]:
         """How many targets each source lists."""

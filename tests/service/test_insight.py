@@ -96,3 +96,12 @@ def test_a_stopped_task_is_removed_by_hand(world: "World", wait: Wait) -> None:
     assert exporter.dismiss(task)
     assert not exporter.queries.has_series(task)
     assert not exporter.dismiss(TargetId(APP, "Room", "unlisted"))
+
+
+def test_the_jobs_of_a_running_exporter(world: "World", wait: Wait) -> None:
+    """Each account's reads are a row, with its last and its next run."""
+    world.write(static_configs=world.lists(world.task("one")))
+    exporter = world.start()
+    wait(lambda: any(job.last_run and job.next_run for job in exporter.queries.jobs()), "a run")
+    assert "read:default" in {job.name for job in exporter.queries.jobs()}
+    assert [job.errors for job in exporter.queries.jobs()] == [0] * len(exporter.queries.jobs())
