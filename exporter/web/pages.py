@@ -108,7 +108,7 @@ PROBLEM_RUNBOOKS = {
     TaskProblem.FAILED: "WebCastTaskFailed",
     TaskProblem.START_FAILED: "WebCastTaskFailed",
     TaskProblem.CUT_BY_LIMIT: "WebCastTaskStoppedUnexpectedly",
-    TaskProblem.ENDED_EARLY: "WebCastClassEndedEarly",
+    TaskProblem.ENDED_EARLY: "WebCastClassDark",
     TaskProblem.WILL_BE_CUT: "WebCastClassWillBeCut",
     TaskProblem.OVERRUN: "WebCastClassOverrun",
     TaskProblem.NEAR_LIMIT: "WebCastTaskNearLimit",
@@ -117,7 +117,7 @@ PROBLEM_RUNBOOKS = {
     TaskProblem.PAGE_REFRESHING: "WebCastPageRefreshedRepeatedly",
     TaskProblem.PAGE_RESCHEDULING: "WebCastPageRescheduledRepeatedly",
     TaskProblem.STALE: "WebCastDataStale",
-    TaskProblem.NOT_FOUND: "WebCastRunsLost",
+    TaskProblem.NOT_FOUND: "WebCastTaskNotFound",
     TaskProblem.READ_FAILING: "WebCastDataStale",
 }
 """The runbook of each problem; one that is not there is not linked to."""

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Protocol
 
 import httpx
@@ -51,6 +52,28 @@ def wait_until(holds: Callable[[], object], what: str, seconds: float = 60) -> N
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds:g} s: {what}")
         time.sleep(0.05)
+
+
+TEMPLATES = Path("/usr/share/prometheus/alertmanager")
+
+
+@contextmanager
+def alertmanager_program(folder: Path) -> Iterator[Path]:
+    """The real Alertmanager; Debian gives it another name."""
+    found = real_part("alertmanager" if shutil.which("alertmanager") else "prometheus-alertmanager")
+    unpacked = found.parent.parent / TEMPLATES.relative_to("/usr")
+    if TEMPLATES.exists() or not unpacked.exists():
+        yield found
+        return
+    # Debian's looks for its own templates in /usr/share. One that is only unpacked gets, in a copy, a path of the same
+    # length to look in.
+    short = Path("/tmp") / token_hex(len(str(TEMPLATES)))[: len(str(TEMPLATES)) - len("/tmp/")]
+    copy = folder / "alertmanager"
+    copy.write_bytes(found.read_bytes().replace(bytes(TEMPLATES), bytes(short)))
+    copy.chmod(0o755)
+    short.symlink_to(unpacked)
+    yield copy
+    short.unlink()
 
 
 @dataclass(frozen=True)
