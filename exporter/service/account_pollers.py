@@ -40,7 +40,6 @@ class AccountPoller:
     def forget(self, target: TargetId) -> None:
         """Read a target no more."""
         self.poller.remove(target)
-        self.account.client.forget(target)
 
 
 @dataclass(frozen=True, slots=True)

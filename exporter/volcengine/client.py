@@ -114,7 +114,7 @@ class Client:
         self._session.verify = trusted_authorities(endpoint.ca_file)
         self._session.proxies = proxies_for(endpoint.url, endpoint.proxy_url)
 
-    def read(self, target: TargetId, permit: Permit | float | None = None) -> ReadResult:
+    def read(self, target: TargetId, permit: Permit | None = None) -> ReadResult:
         """Make one call with a permit of the rate limiter (without one it waits for one) and return its result.
 
         Raises nothing for what the network, the API or the credentials do. A closed client and an interrupted rate
@@ -122,10 +122,7 @@ class Client:
         """
         try:
             self._refuse_if_closed()
-            if permit is None:
-                permit = self._rate_limiter.acquire()
-            elif not isinstance(permit, Permit):
-                permit = self._rate_limiter.wait(permit)
+            permit = permit or self._rate_limiter.acquire()
         except (Unreachable, Interrupted):
             return self._result(target, _Attempt(Unreachable(STOPPING)), 0.0, elapsed=0.0)
         began = self._stopwatch()
@@ -141,9 +138,6 @@ class Client:
     def unknown_codes(self) -> list[UnknownCode]:
         """The undocumented error codes that came, the latest first."""
         return self._unknown_codes.latest()
-
-    def forget(self, target: TargetId) -> None:
-        """Deprecated: nothing is kept of a target."""
 
     def close(self) -> None:
         """Make no further call, and end those in flight with an error; waits for none of them."""

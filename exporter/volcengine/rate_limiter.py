@@ -167,28 +167,6 @@ class RateLimiter:
             if retry_after is not None:
                 self._closed_until = max(self._closed_until, now + min(retry_after, MAX_RETRY_AFTER))
 
-    def reserve(self, until: float) -> float | None:
-        """Deprecated: the next slot, taken ahead of time; None when it lies after `until`."""
-        with self._lock:
-            now = self._clock()
-            slot = self._next_slot(now)
-            if slot > until:
-                return None
-            self._last_slot = slot
-            return max(slot, now)
-
-    def wait(self, slot: float) -> Permit:
-        """Deprecated: wait for a slot that `reserve` gave."""
-        began = self._clock()
-        while True:
-            with self._lock:
-                now = self._clock()
-                free_at = max(slot, self._closed_until, self._budget_free_at())
-                if free_at <= now:
-                    return self._permit(now, began)
-            if self._sleep(free_at - now):
-                raise Interrupted
-
     def _permit(self, now: float, began: float) -> Permit:
         insort(self._sent, now)
         del self._sent[: -_burst(self._configured)]  # those are a window past, or this one had to wait

@@ -29,7 +29,7 @@ from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.error_mapping import MAX_UNKNOWN_CODES, UnknownCode, UnknownCodes
-from exporter.volcengine.rate_limiter import RateLimiter
+from exporter.volcengine.rate_limiter import Permit, RateLimiter
 from exporter.volcengine.signing import signed_headers
 
 NOW = 1_768_465_805.0
@@ -262,7 +262,7 @@ def test_throttling_slows_the_account() -> None:
     reading = world.client.read(TARGET)
     assert isinstance(reading.error, Throttled)
     assert world.rate_limiter.effective == 5
-    assert world.rate_limiter.wait(0).waited == pytest.approx(30)
+    assert world.rate_limiter.acquire().waited == pytest.approx(30)
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError(), ValueError("s3cret"), OSError("s3cret")])
@@ -280,9 +280,8 @@ def test_reads_wait_for_the_budget() -> None:
     first, second = world.client.read(TARGET), world.client.read(TARGET)
     assert first.waited == 0
     assert second.waited == pytest.approx(1 / 9.9)
-    third = world.client.read(TARGET, permit=world.now + 3)
-    assert third.waited == pytest.approx(3)
-    assert third.elapsed == 0
+    third = world.client.read(TARGET, Permit(world.now, waited=3.0))
+    assert (third.waited, third.elapsed) == (3.0, 0.0)
 
 
 def test_elapsed_is_the_time_of_the_call() -> None:
@@ -294,7 +293,7 @@ def test_elapsed_is_the_time_of_the_call() -> None:
         return answer()
 
     world.wire.outcome = slow
-    assert world.client.read(TARGET, permit=NOW + 2).elapsed == pytest.approx(0.75)
+    assert world.client.read(TARGET).elapsed == pytest.approx(0.75)
 
 
 def test_the_first_error_of_each_code_is_logged_with_advice() -> None:
@@ -344,5 +343,6 @@ def test_a_client_closed_while_waiting_makes_no_call() -> None:
 
     rate_limiter = RateLimiter(1, clock=lambda: world.now, sleep=close_meanwhile)
     client = Client(world.endpoint, world.credentials, rate_limiter, adapter=world.wire)
-    assert isinstance(client.read(TARGET, permit=NOW + 1).error, Unreachable)
+    rate_limiter.acquire()
+    assert isinstance(client.read(TARGET).error, Unreachable)
     assert world.wire.sent == []
