@@ -120,7 +120,7 @@ PROBLEM_RUNBOOKS = {
     TaskProblem.NOT_FOUND: "WebCastTaskNotFound",
     TaskProblem.READ_FAILING: "WebCastDataStale",
 }
-"""The runbook of each problem; one that is not there is not linked to."""
+"""The runbook of each problem."""
 
 LIBRARIES = ("prometheus-client", "requests", "apscheduler", "sqlalchemy", "starlette", "uvicorn")
 
@@ -374,16 +374,11 @@ def _task(request: Request, language: Language) -> Response:
     context |= {
         "row": task_facts(row, queries.now),
         "series": explain_series(state, queries, language),
-        "runbooks": _problem_runbooks(language),
+        "runbooks": PROBLEM_RUNBOOKS,
         "can_dismiss": may_dismiss and exporter_of(request).push.on,
         "next": explain_next_read(queries.next_read(state), queries.now, language),
     }
     return render(request, language, "task.html", context)
-
-
-def _problem_runbooks(language: Language) -> dict[TaskProblem, str]:
-    found = load_runbooks(language.tag)
-    return {problem: name for problem, name in PROBLEM_RUNBOOKS.items() if name in found}
 
 
 def _runs_of(queries: ExporterQueries, target: TargetId) -> FoundRuns:
@@ -451,7 +446,7 @@ def _runbook(request: Request, language: Language) -> Response:
     found = load_runbooks(language.tag).get(request.path_params["name"].removesuffix(".md"))
     if found is None:
         return message_page(request, N_("Runbook"), N_("There is no such runbook."), 404)
-    html = render_runbook(found, request.query_params, request.app.state.prefix)
+    html = render_runbook(found, request.app.state.prefix)
     return render(request, language, "runbook.html", {"runbook": found, "html": html})
 
 

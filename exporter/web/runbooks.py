@@ -1,4 +1,4 @@
-"""The runbooks as pages, in the reader's language, with the ids of a task in their queries."""
+"""The runbooks as pages, in the reader's language."""
 
 import re
 from collections.abc import Mapping
@@ -9,15 +9,10 @@ from typing import NamedTuple
 
 import mistune
 from markupsafe import Markup
-from starlette.datastructures import QueryParams
 
 from exporter.bundle.files import runbooks
-from exporter.model.target import ID_PATTERN
 
 CHINESE = re.compile(r"^---\n+# 中文\n", re.MULTILINE)
-CODE = re.compile(r"^```promql\n.*?^```$", re.MULTILINE | re.DOTALL)
-PLACEHOLDERS: Mapping[str, str] = {"APP": "app_id", "ROOM": "room_id", "TASK": "task_id", "ACCOUNT": "account"}
-"""What stands in the queries for the labels of an alert, by the parameter that fills it in."""
 
 
 class Runbook(NamedTuple):
@@ -39,33 +34,21 @@ def _load(name: str, text: str, language: str) -> Runbook:
     head, _, body = text.partition("\n## ")
     english, *rest = CHINESE.split(f"## {body}", maxsplit=1)
     chosen = rest[0] if rest and language == "zh" else english
-    if chosen is not english and not CODE.search(chosen):
-        chosen += "\n\n".join(("\n\n## 查询语句", *CODE.findall(english)))
     severity = head.partition("\n")[2].partition("[")[0].strip(" \n·")
     meaning = chosen.strip().partition("\n")[2].strip().partition("\n\n")[0]
     return Runbook(name, severity, " ".join(meaning.split()), chosen)
 
 
-def render_runbook(runbook: Runbook, params: QueryParams, root: str) -> Markup:
-    """The runbook as HTML; ids among the parameters fill in its queries. Markup in its text is escaped."""
-    ids = {word: params.get(name, "") for word, name in PLACEHOLDERS.items()}
-    text = CODE.sub(lambda code: _fill(code[0], ids), runbook.text)
+def render_runbook(runbook: Runbook, root: str) -> Markup:
+    """The runbook as HTML; markup in its text is escaped."""
     markdown = mistune.create_markdown(renderer=_Renderer(root), plugins=["table"])
-    return Markup(markdown(text))  # noqa: S704 - the renderer escapes it
+    return Markup(markdown(runbook.text))  # noqa: S704 - the renderer escapes it
 
 
 def render_sentence(text: str, root: str) -> Markup:
     """One paragraph of Markdown without the paragraph."""
     html = str(mistune.create_markdown(renderer=_Renderer(root))(text)).strip()
     return Markup(html.removeprefix("<p>").removesuffix("</p>"))  # noqa: S704 - the renderer escapes it
-
-
-def _fill(code: str, ids: Mapping[str, str]) -> str:
-    return re.sub(
-        r'"(APP|ROOM|TASK|ACCOUNT)"',
-        lambda found: f'"{ids[found[1]]}"' if ID_PATTERN.fullmatch(ids[found[1]]) else found[0],
-        code,
-    )
 
 
 class _Renderer(mistune.HTMLRenderer):

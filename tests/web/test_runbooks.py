@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.bundle.files import runbooks
+from exporter.enums import TaskProblem
+from exporter.web.pages import PROBLEM_RUNBOOKS
 from exporter.web.runbooks import Runbook, load_runbooks, render_runbook
 
 if TYPE_CHECKING:
-    from starlette.datastructures import QueryParams
-
     from tests.web.conftest import Site
 
 
@@ -17,17 +17,16 @@ if TYPE_CHECKING:
     ("language", "heading", "other"), [("en", "Meaning", "含义"), ("zh-CN,zh;q=0.9", "含义", "Meaning")]
 )
 def test_every_runbook_is_a_page_in_the_readers_language(site: "Site", language: str, heading: str, other: str) -> None:
-    """With its queries, whose placeholders the address fills in."""
+    """With its queries."""
     names = [name for name in runbooks() if name != "README"]
     index = site.get("/runbooks/", Accept_Language=language).text
     assert len(names) > 20
     for name in names:
         assert f'href="/runbooks/{name}"' in index
-        page = site.get(f"/runbooks/{name}?app_id=a1&room_id=r1&task_id=t1", Accept_Language=language).text
+        page = site.get(f"/runbooks/{name}", Accept_Language=language).text
         assert f"<h2>{heading}</h2>" in page
         assert f"<h2>{other}</h2>" not in page
         assert "<pre" in page
-        assert "&quot;ROOM&quot;" not in page
 
 
 def test_what_is_no_runbook(site: "Site") -> None:
@@ -37,22 +36,19 @@ def test_what_is_no_runbook(site: "Site") -> None:
     assert site.get("/runbooks/WebCastClassDark.md").status_code == 200
 
 
-def test_nothing_in_an_address_becomes_markup_or_promql(site: "Site") -> None:
-    """Only ids as the vendor allows them are filled in."""
-    page = site.get('/runbooks/WebCastClassDark?room_id=<b>&app_id="} or x{&task_id=good').text
-    assert "<b>" not in page
-    assert "or x" not in page
-    assert "good" in page
+def test_every_problem_has_a_runbook() -> None:
+    """To which a task's page leads."""
+    assert set(PROBLEM_RUNBOOKS) == set(TaskProblem)
+    assert set(PROBLEM_RUNBOOKS.values()) <= runbooks().keys()
 
 
 def test_markup_is_escaped_and_links_stay_here(site: "Site") -> None:
     """Whatever a runbook holds: raw HTML is text, and relative links to files are no links."""
     text = "## A\n\n<script>x</script>\n\n[a](../alerting.md) [b](WebCastClassDark.md) [c](javascript:x) [d](https://e.example)"
-    params: QueryParams = {}  # type: ignore[assignment]  # as good as one
-    html = render_runbook(Runbook("A", "", "", text), params, "/root")
+    html = render_runbook(Runbook("A", "", "", text), "/prefix")
     assert "<script>" not in html
     assert [part for part in ("alerting", "javascript") if f'href="{part}' in html or f'href="../{part}' in html] == []
-    assert '<a href="/root/runbooks/WebCastClassDark">b</a>' in html
+    assert '<a href="/prefix/runbooks/WebCastClassDark">b</a>' in html
     assert '<a href="https://e.example">d</a>' in html
     assert site.get("/runbooks/").status_code == 200
     assert load_runbooks("en")["WebCastClassDark"].severity.startswith("critical")
