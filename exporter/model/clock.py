@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 TOLERANCE = 5.0
-"""Seconds by which the wall clock may step and still be believed at once."""
+"""Seconds by which the wall clock may step ahead and still be believed at once."""
 
 HOLD = 60.0
 """Seconds for which the wall clock must stand by a larger step before it is believed."""
@@ -20,10 +20,10 @@ class Clock:
 
 
 class SteadyClock:
-    """A wall clock that follows a large step only after HOLD seconds.
+    """A wall clock that follows a large step ahead only after HOLD seconds; a step back it follows at once.
 
     Decisions that cannot be taken back (a run is lost, a target is forgotten) go by it, so that a wall clock that is
-    wrong for a moment changes nothing.
+    ahead for a moment changes nothing.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -34,8 +34,7 @@ class SteadyClock:
     def unix(self) -> float:
         """Unix seconds."""
         wall, monotonic = self._clock.unix(), self._clock.monotonic()
-        step = wall - monotonic - self._offset
-        if abs(step) > TOLERANCE:
+        if wall - monotonic - self._offset > TOLERANCE:
             if self._differs_since is None:
                 self._differs_since = monotonic
             if monotonic - self._differs_since < HOLD:
