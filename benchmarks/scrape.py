@@ -58,7 +58,7 @@ def _against_copy(ours: Scraper, body: bytes, rounds: int) -> list[Result]:
 
     mine, other = interleaved(rounds, lambda: ours.scrape("identity")[0], copy)
     what = "the same, plain, against copying the text once in memory"
-    return [at_most(what, mine / other, reach=10, hold=20, ours=_ms(mine), other=_ms(other))]
+    return [at_most(what, mine / other, reach=20, hold=40, ours=_ms(mine), other=_ms(other))]
 
 
 def _many(few: Scraper, many: Scraper) -> list[Result]:
