@@ -421,7 +421,7 @@ def test_a_target_that_is_deleted_comes_back_with_the_next_event(vendor: Vendor)
 
 def test_a_called_back_target_of_an_app_that_is_gone_is_forgotten_in_the_end(vendor: Vendor) -> None:
     """A reload took its app away: nobody reads it, it is rejected, and after its ttl it is dropped from the state."""
-    vendor.call(vendor.world.task("task"), STARTED)
+    vendor.call(TargetId(APP, "Room", "never-live"), STARTED)  # a live one would be drained
     vendor.world.write(accounts=[vendor.world.account(app_ids=["another"])], push={"ttl": "10s"})
     vendor.exporter.reload()
     assert vendor.shown("webcast_targets_rejected")["no_account",] == 1
