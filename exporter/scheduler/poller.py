@@ -61,7 +61,7 @@ PROBING = "calls of its account or app fail: one at a time tries, until it is an
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ReadAccount:
     """One account as polling sees it.
 
     `generation` changes when its credentials do; `max_in_flight` is how many calls may be under way at once.
@@ -76,7 +76,7 @@ class Account:
 
 
 @dataclass(slots=True)
-class _Call:
+class _PendingRead:
     """A call that was sent to a thread; `cancelled` when no thread could be had for it."""
 
     target: TargetId
@@ -90,7 +90,7 @@ class Poller:
 
     def __init__(
         self,
-        account: Account,
+        account: ReadAccount,
         intervals: PollIntervals,
         stale_after: float,
         *,
@@ -167,7 +167,7 @@ class Poller:
         with self._lock:
             return set(self._queue)
 
-    def reconfigure(self, account: Account, intervals: PollIntervals, stale_after: float) -> None:
+    def reconfigure(self, account: ReadAccount, intervals: PollIntervals, stale_after: float) -> None:
         """Go on with the same targets under another configuration; what is the same stays as it is.
 
         With another client, calls that were refused or failed are tried at once.
@@ -222,7 +222,7 @@ class Poller:
         self._check_credentials()
         while not self._stopped:
             found = self._next_call()
-            if not isinstance(found, _Call):
+            if not isinstance(found, _PendingRead):
                 self._check_fleet()
                 self._next_look = found
                 return found
@@ -266,7 +266,7 @@ class Poller:
                 oldest_due=None if oldest is None else self._clock.unix() - (now - oldest),
             )
 
-    def _next_call(self) -> _Call | float:
+    def _next_call(self) -> _PendingRead | float:
         """The next call that may be sent now, or when to look again."""
         with self._lock:
             limiter = self.account.rate_limiter
@@ -292,7 +292,7 @@ class Poller:
             waited = 0.0 if self._waiting_since is None else now - self._waiting_since
             self._waiting_since = None
             self._being_read.add(target)
-            return _Call(target, permit._replace(waited=waited), self._breakers.send(target.app_id, now))
+            return _PendingRead(target, permit._replace(waited=waited), self._breakers.send(target.app_id, now))
 
     def _take(self, now: float) -> TargetId | None:
         """The next target that may be read; those that may not wait for their moment."""
@@ -314,7 +314,7 @@ class Poller:
             del self._starts[target]
         return self._breakers.app_probe_at(target.app_id, now)
 
-    def _submit(self, call: _Call) -> None:
+    def _submit(self, call: _PendingRead) -> None:
         try:
             self.account.executor.submit(self._call, call)
         except RuntimeError as error:
@@ -330,7 +330,7 @@ class Poller:
             self._no_thread = False
             log.info("threads for calls again", account=self.account.name)
 
-    def _call(self, call: _Call) -> None:
+    def _call(self, call: _PendingRead) -> None:
         """Make a call and take in its result."""
         if call.cancelled:
             return

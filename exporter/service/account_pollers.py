@@ -13,7 +13,7 @@ from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task_state import NextRead, TaskState
-from exporter.scheduler.poller import Account, Poller
+from exporter.scheduler.poller import Poller, ReadAccount
 from exporter.scheduler.registry import TaskRegistry
 from exporter.scheduler.scheduler import Scheduler
 from exporter.service.accounts import account_credentials, connect, generation, in_flight
@@ -34,7 +34,7 @@ class AccountPoller:
     """One account at work."""
 
     config: AccountConfig
-    account: Account
+    account: ReadAccount
     poller: Poller
 
     def forget(self, target: TargetId) -> None:
@@ -47,7 +47,7 @@ class _Plan:
     """One account as the new configuration wants it; nothing of it is in force yet."""
 
     config: AccountConfig
-    account: Account
+    account: ReadAccount
 
 
 class AccountPollers:
@@ -189,7 +189,9 @@ class AccountPollers:
             executor = before.account.executor
         else:
             executor = ThreadPoolExecutor(most, thread_name_prefix=f"read-{config.name}")
-        return _Plan(config, Account(config.name, client, limiter, partial(generation, credentials), most, executor))
+        return _Plan(
+            config, ReadAccount(config.name, client, limiter, partial(generation, credentials), most, executor)
+        )
 
     def _swap_one(self, plan: _Plan, config: Config, registry: TaskRegistry) -> AccountPoller:
         name, polling = plan.config.name, config.polling

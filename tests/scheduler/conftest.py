@@ -20,7 +20,7 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import TaskState, apply_read
 from exporter.scheduler.intervals import PollIntervals
-from exporter.scheduler.poller import Account, Poller
+from exporter.scheduler.poller import Poller, ReadAccount
 from exporter.volcengine.rate_limiter import Permit, RateLimiter
 
 UNIX = 1_768_465_805.0
@@ -71,10 +71,10 @@ class World(Executor):
             jitter=random.Random(1).random,
         )
 
-    def account(self) -> Account:
+    def account(self) -> ReadAccount:
         """The account as it stands."""
         client = cast("Any", self)
-        return Account("default", client, self.rate_limiter, lambda: self.generation, self.most_in_flight, self)
+        return ReadAccount("default", client, self.rate_limiter, lambda: self.generation, self.most_in_flight, self)
 
     def unix(self) -> float:
         """The wall clock."""
