@@ -70,6 +70,7 @@ class Scheduler:
         self._self_metrics = self_metrics
         self._clock = clock
         self._lock = Lock()
+        self._made_at = clock.monotonic()
         self._jobs: dict[str, JobStatus] = {}
         self._ended_at: dict[str, float] = {}  # of vital jobs, monotonic seconds
         # The scheduler logs every event that is counted here anyway, a line each.
@@ -137,6 +138,8 @@ class Scheduler:
         """The name of a vital job that has not ended a run lately; empty when there is none."""
         now = self._clock.monotonic()
         with self._lock:
+            if not self._ended_at and now - self._made_at >= LATE:
+                return "start"
             late = (name for name, at in self._ended_at.items() if now - at >= self._jobs[name].interval + LATE)
             return next(late, "")
 

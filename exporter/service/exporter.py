@@ -14,7 +14,6 @@ from exporter.model.clock import Clock
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task_state import TaskState
-from exporter.scheduler.scheduler import JobStatus
 from exporter.service.callback_listener import CallbackListener
 from exporter.service.callbacks import CallbackIntake
 from exporter.service.components import make_components
@@ -163,10 +162,6 @@ class Exporter:
     def alive(self) -> bool:
         """Whether every vital job has ended lately, and threads can be had for reads."""
         return self._scheduler.alive and self._parts.pollers.alive
-
-    def jobs(self) -> list[JobStatus]:
-        """The table of periodic jobs."""
-        return self._scheduler.jobs()
 
     @property
     def state_lost(self) -> str:

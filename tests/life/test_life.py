@@ -328,14 +328,19 @@ class LifeStory(RuleBasedStateMachine):
         self.house.open(self.listed)
         self.truth.restart(self.listed, self.now)
 
-    @precondition(lambda self: all(sight.live or sight.key in self.truth.stops for sight in self.truth.latest.values()))
+    @precondition(lambda self: all(self.is_kept(sight) for sight in self.truth.latest.values()))
     @rule()
     def old_runs_are_forgotten(self) -> None:
         """Housekeeping, with the shortest history there can be."""
         self.house.store.forget_before(self.now - 96 * HOUR)
 
+    def is_kept(self, sight: Sight) -> bool:
+        """Whether its run is counted, or live and so young that housekeeping leaves it."""
+        began = (sight.start or sight.key[1]) / 1000
+        return sight.key in self.truth.stops or (sight.live and began > self.now - 95 * HOUR)
+
     def expire(self) -> None:
-        """The beat."""
+        """What falls due with time alone."""
         self.house.registry.expire()
         self.truth.tick(self.now)
 

@@ -123,3 +123,15 @@ def test_a_replaced_client_is_closed_in_time(
     assert closed == []
     world.shift.seconds += 30
     wait(lambda: closed == [30], "the close")
+
+
+def test_another_name_for_an_account_gives_it_no_second_budget(world: "World") -> None:
+    """The rate limiter is that of its access key; the poller of the old name reads no more."""
+    exporter = world.start()
+    before = exporter._parts.pollers._pollers["default"].account.rate_limiter
+    world.write(accounts=[world.account(name="renamed")])
+    exporter.reload()
+    pollers = exporter._parts.pollers._pollers
+    assert list(pollers) == ["renamed"]
+    assert pollers["renamed"].account.rate_limiter is before
+    assert [row.name for row in exporter._parts.scheduler.jobs() if row.name.startswith("read:")] == ["read:renamed"]
