@@ -180,8 +180,7 @@ class Client:
         query = canonical_query({"Action": ACTION, "Version": self._endpoint.api_version, **ids})
         request = PreparedRequest()
         request.method, request.url, request.headers = "GET", self._base_url + query, FIXED_HEADERS.copy()
-        request.prepare_auth(self._signer)
-        return request
+        return self._signer(request)
 
     def _log_first(self, error: ReadError) -> None:
         """Log the first error of each code, with what a person can do; a documented "not found" is no error."""

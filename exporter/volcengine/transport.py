@@ -10,7 +10,7 @@ import ipaddress
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
@@ -150,6 +150,10 @@ class Transport(HTTPAdapter):
                 self._pools.clear()  # the pool manager closes the one used longest ago
             self._pools[key] = super().get_connection_with_tls_context(request, *args, **kwargs)
         return self._pools[key]
+
+    def request_url(self, request: PreparedRequest, proxies: Mapping[str, str] | None) -> str:
+        """Return the URL to send; requests looks for a proxy in an empty mapping at length."""
+        return super().request_url(request, proxies) if proxies else request.path_url
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """Send a request. Raises StaleConnection when the thread's next call should be a repetition of this one."""
