@@ -356,6 +356,22 @@ def test_a_state_that_cannot_be_written(vendor: Vendor) -> None:
     assert vendor.pages() == {("reschedules", APP, "PageCrash"): 1}
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_refused_callback_is_accepted_once_the_state_is_back(vendor: Vendor, at_once: bool) -> None:  # noqa: FBT001 - a row
+    """Its copy is no duplicate, whether the state was written meanwhile by itself or not; its task is read."""
+    task = vendor.world.task("task")
+    notice = vendor.notice(task, RESCHEDULED, "PageCrash")
+    with closing(sqlite3.connect(vendor.world.folder / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert vendor.deliver(notice) == 503
+        reads = vendor.world.reads(task)
+    if not at_once:
+        vendor.wait(lambda: vendor.pages() == {("reschedules", APP, "PageCrash"): 1}, "it is written")
+    assert [vendor.deliver(notice) for _ in range(2)] == [200, 200]
+    assert vendor.outcomes() == {"accepted": 1, "duplicate": 1}
+    vendor.wait(lambda: vendor.world.reads(task) > reads, "it is read")
+
+
 def test_secrets_rotate(vendor: Vendor) -> None:
     """The file is read again when it changes: both are good while both are in it."""
     task, file = vendor.world.task("task"), vendor.world.folder / "secret"
