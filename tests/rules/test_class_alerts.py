@@ -285,6 +285,6 @@ def test_runs_lost(scene: Scene) -> None:
     scene.vendor.forget(ILL)
     scene.passes(minutes=4)
     scene.expects(of_exporter("WebCastRunsLost", "warning", app_id=APP))
-    scene.passes(minutes=3)
+    scene.passes(minutes=6)
     scene.expects(of_exporter("WebCastRunsLost", "warning", app_id=APP), NOT_FOUND)
     scene.prove()
