@@ -155,6 +155,13 @@ class Transport(HTTPAdapter):
         """Return the URL to send; requests looks for a proxy in an empty mapping at length."""
         return super().request_url(request, proxies) if proxies else request.path_url
 
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """Build the response without its cookies and guessed encoding, which nothing here uses."""
+        response = Response()
+        response.request, response.raw = req, resp
+        response.status_code, response.headers = resp.status, resp.headers  # they are found in any case as they are
+        return response
+
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """Send a request. Raises StaleConnection when the thread's next call should be a repetition of this one."""
         call, seconds = self._call, kwargs["timeout"]
