@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from exporter.cli.logs import configure_structlog
 
-pytest_plugins = ["tests.postgresql", "tests.certificates", "tests.whole"]
+pytest_plugins = ["tests.support.postgresql", "tests.support.certificates", "tests.support.simulated_exporter"]
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("house")

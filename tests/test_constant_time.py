@@ -11,7 +11,7 @@ from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import CallbackEvent, callback_payload
 from exporter.volcengine.callbacks import CallbackRules, verify_callback
 from exporter.web.auth import Login, PasswordChecker
-from tests.certificates import HASH, PASSWORD
+from tests.support.certificates import HASH, PASSWORD
 
 SECRET = "a-secret-of-the-tests"
 

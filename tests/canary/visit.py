@@ -18,8 +18,8 @@ from exporter.simulator.server import Certificates, make_certificates
 from exporter.web.app import create_app
 from exporter.web.interfaces import ExporterApi
 from tests.canary import given
-from tests.certificates import client_context
 from tests.real.conftest import Running, free_port, start, wait_until
+from tests.support.certificates import client_context
 
 CONFIG, WEB = "webcast-exporter.yml", "web.yml"
 EVENT = CallbackEvent(TargetId("app-html", "Room", "Task0"), 1_768_465_805_000, 4, given.EVENT_DATA, "an-event")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from click.testing import Result
 
-from tests.certificates import HASH
+from tests.support.certificates import HASH
 
 if TYPE_CHECKING:
     from exporter.simulator.server import Certificates

@@ -10,7 +10,7 @@ from exporter.config.loader import load, parse_config
 from exporter.config.schema import Config
 from exporter.config.web_config import parse_web_config, secret_files_of_web_config
 from exporter.errors import ConfigError
-from tests.certificates import HASH
+from tests.support.certificates import HASH
 
 FOLDER = Path("/etc/webcast")
 

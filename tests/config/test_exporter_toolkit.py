@@ -6,8 +6,8 @@ import pytest
 
 from exporter.config.web_config import SUITES, SUITES_OF_TLS13, WebConfig, parse_web_config
 from exporter.errors import ConfigError
-from tests.certificates import HASH
 from tests.docs.reading import ROOT
+from tests.support.certificates import HASH
 
 TABLE = (ROOT / "docs" / "web-config.md").read_text().partition("## What differs from the toolkit")[2]
 INTERVALS = ("0", "0s", "500us", "1.5s", "1h2m3.5s", ".5s", "20ns")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.config.web_config import SUITES, SUITES_OF_TLS13, WebConfig, load_web_config, parse_web_config
 from exporter.errors import ConfigError
-from tests.certificates import HASH
+from tests.support.certificates import HASH
 
 FOLDER = Path("/etc/webcast")
 CANARY = "canary-in-the-web-config"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tests.names import MATCHER, NAMES, WORDS, Name
+from tests.support.metric_names import MATCHER, NAMES, WORDS, Name
 
 Json = dict[str, Any]
 

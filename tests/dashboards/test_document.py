@@ -6,7 +6,7 @@ import pytest
 
 from dashboards.normalise import DashboardError, normalised, text_of
 from tests.dashboards.reading import SCRAPED, Json, variables
-from tests.names import NAMES
+from tests.support.metric_names import NAMES
 
 LABEL_VALUES = re.compile(r"label_values\((\w+)(\{.*\})?, (\w+)\)")
 EXPECTED_VARIABLES = {

@@ -5,7 +5,7 @@ import pytest
 
 from exporter.metrics.catalog import Kind
 from tests.dashboards.reading import REPLACED, Json, queries, selectors, variables
-from tests.names import CATALOGUE, GROUPING, NAMES, grouped
+from tests.support.metric_names import CATALOGUE, GROUPING, NAMES, grouped
 
 BARE = re.compile(r"\b(?:webcast|process|python|scrape)_\w+(?!\w|\{)")
 FIRST_FEW = re.compile(r"\b(?:topk|bottomk)\((\d+),")

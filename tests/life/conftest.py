@@ -15,8 +15,8 @@ from exporter.model.callback import Callback
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes, TaskState
 from exporter.scheduler.registry import TaskRegistry
+from tests.support.simulated_exporter import World
 from tests.support.state import kill, open_store, set_broken
-from tests.whole import World
 
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
 GAUGES = ("webcast_tasks", "webcast_problem_tasks", "webcast_tasks_without_series")

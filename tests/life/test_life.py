@@ -45,7 +45,7 @@ from exporter.volcengine.callbacks import ACTION_OF_STATUS, CallbackRules, verif
 
 if TYPE_CHECKING:
     from tests.life.conftest import House, Shown
-    from tests.whole import World
+    from tests.support.simulated_exporter import World
 
 TARGETS = tuple(TargetId("661e0000000000000000543c", "Room", name) for name in ("a", "b"))
 MINUTE, HOUR = 60.0, 3600.0

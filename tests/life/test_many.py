@@ -16,7 +16,7 @@ from tests.support.state import open_store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.whole import Whole, World
+    from tests.support.simulated_exporter import Whole, World
 
 APP = "661e0000000000000000543c"
 ENDED, LIVE = 30_000, 2_000

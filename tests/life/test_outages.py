@@ -11,7 +11,7 @@ from exporter.simulator.fleet import stop_counts
 from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings
 
 if TYPE_CHECKING:
-    from tests.whole import Whole, World
+    from tests.support.simulated_exporter import Whole, World
 
 TASKS = 200
 HOUR = 3600.0

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from exporter.simulator.server import Simulation, SimulationOptions
-from tests.certificates import HASH, PASSWORD, client_context
+from tests.support.certificates import HASH, PASSWORD, client_context
 
 if TYPE_CHECKING:
     from exporter.simulator.server import Certificates

@@ -20,8 +20,8 @@ from exporter.simulator.lifecycle import STARTED, CallbackEvent, RunPlan, callba
 from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 
 if TYPE_CHECKING:
-    from tests.postgresql import Postgres
     from tests.real.conftest import Running, StartExporter
+    from tests.support.postgresql import Postgres
 
 pytestmark = pytest.mark.real
 

@@ -14,8 +14,8 @@ from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.server import Simulation, SimulationOptions
 
 if TYPE_CHECKING:
-    from tests.postgresql import Postgres
     from tests.real.conftest import StartExporter
+    from tests.support.postgresql import Postgres
 
 pytestmark = pytest.mark.real
 

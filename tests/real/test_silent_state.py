@@ -19,8 +19,8 @@ from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOpt
 from tests.support.relay import Relay
 
 if TYPE_CHECKING:
-    from tests.postgresql import Postgres
     from tests.real.conftest import Running, StartExporter
+    from tests.support.postgresql import Postgres
 
 pytestmark = pytest.mark.real
 

@@ -11,7 +11,7 @@ from tests.real.conftest import Running, alertmanager_program, real_part, start
 from tests.rules.scene import Scene
 
 if TYPE_CHECKING:
-    from tests.whole import Whole
+    from tests.support.simulated_exporter import Whole
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tests.names import MATCHER, NAMES, WORDS, grouped
 from tests.rules.bundle import RECORDED, rules
+from tests.support.metric_names import MATCHER, NAMES, WORDS, grouped
 
 SCRAPED = frozenset({"job", "instance", "namespace", "pod", "container", "endpoint"})
 NAME = re.compile(r"(?<![\w:\"{=])((?:\w+:)?(?:webcast|process)_\w+(?::\w+)?|\bup\b|ALERTS)(?:\{([^}]*)\})?")

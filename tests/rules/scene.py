@@ -14,7 +14,7 @@ from exporter.simulator.lifecycle import EVENT_TYPE, CallbackEvent, RunPlan, Tas
 from exporter.simulator.replies import VendorError, VendorReply, failure
 from tests.rules.bundle import RULE_FILES, scraped_names
 from tests.rules.tape import Alert, Moment, Question, Tape, run_promtool, selector, unit_test
-from tests.whole import METADATA, SECRET, Whole, World
+from tests.support.simulated_exporter import METADATA, SECRET, Whole, World
 
 APP = "661e0000000000000000543c"
 HOST = "classroom.example.com"

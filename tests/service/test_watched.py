@@ -12,7 +12,7 @@ from exporter.errors import ConfigError
 from exporter.service import serve as leading
 from exporter.service.file_watcher import FileWatcher, load_both
 from exporter.web.auth import OPEN_POLICY
-from tests.certificates import HASH
+from tests.support.certificates import HASH
 
 OPEN = "its mode 0644 lets every user of this machine read the file; chmod o-r it"
 

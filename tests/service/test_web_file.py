@@ -9,7 +9,7 @@ import pytest
 
 from exporter.errors import ConfigError
 from exporter.service.file_watcher import WebFile
-from tests.certificates import HASH
+from tests.support.certificates import HASH
 
 if TYPE_CHECKING:
     from exporter.simulator.server import Certificates

@@ -20,7 +20,7 @@ from exporter.store.store import Store
 from tests.support.state import LIMIT, kill
 
 if TYPE_CHECKING:
-    from tests.postgresql import Postgres
+    from tests.support.postgresql import Postgres
 
 LAST = Task(
     Status.ENDED,

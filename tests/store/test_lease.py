@@ -22,8 +22,8 @@ from tests.store.conftest import on_postgresql
 from tests.support.state import LIMIT
 
 if TYPE_CHECKING:
-    from tests.postgresql import Postgres
     from tests.store.conftest import World
+    from tests.support.postgresql import Postgres
 
 Ended = Callable[..., StateChange]
 Count = Callable[[Store], float]

@@ -8,7 +8,7 @@ import pytest
 from exporter.config.web_config import parse_web_config
 from exporter.web import auth as module
 from exporter.web.auth import TooManyLogins, make_policy
-from tests.certificates import HASH, PASSWORD
+from tests.support.certificates import HASH, PASSWORD
 
 if TYPE_CHECKING:
     import httpx

@@ -8,7 +8,7 @@ import bcrypt
 import pytest
 
 from exporter.web.auth import MAX_WAITING, Login, PasswordChecker, TooManyLogins, read_login
-from tests.certificates import HASH, PASSWORD
+from tests.support.certificates import HASH, PASSWORD
 
 GOOD = Login("alice", PASSWORD.encode())
 

@@ -25,7 +25,7 @@ from exporter.web.auth import make_policy
 from exporter.web.interfaces import ExporterApi
 from exporter.web.server import Listener, bind_all
 from exporter.web.tls import Tls, make_tls
-from tests.certificates import HASH, client_context
+from tests.support.certificates import HASH, client_context
 from tests.support.waiting import wait_until
 from tests.web.conftest import FakeExporter
 

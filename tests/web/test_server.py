@@ -26,7 +26,7 @@ from exporter.web.server import (
     max_connections,
 )
 from exporter.web.tls import Tls
-from tests.certificates import client_context
+from tests.support.certificates import client_context
 
 if TYPE_CHECKING:
     from exporter.simulator.server import Certificates

@@ -17,7 +17,7 @@ from exporter.errors import ConfigError
 from exporter.web import tls as module
 from exporter.web.server import Listener, bind
 from exporter.web.tls import Tls, alternative_names, make_tls
-from tests.certificates import client_context
+from tests.support.certificates import client_context
 
 if TYPE_CHECKING:
     from exporter.simulator.server import Certificates

@@ -14,7 +14,7 @@ import pytest
 
 from exporter.config.fields import StateUrl
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ROOT_USER = 0
 PROGRAMS = "usr/lib/postgresql/*/bin"
 
