@@ -296,10 +296,11 @@ def abandon(run: Run, at: float) -> StateChange:
 
 def next_run(run: Run, at: float) -> Run:
     """The target's run after this one, of which nothing is known yet."""
+    may_be_told = run.start_is_doubtful or (run.abandoned and not run.counted)  # a late answer may tell its end
     return Run(
         target=run.target,
         first_seen=max(at, math.nextafter(run.first_seen, math.inf)),
-        earlier=run.earlier if run.start_is_doubtful else _with(run.earlier, run.start),
+        earlier=run.earlier if may_be_told else _with(run.earlier, run.start),
         earlier_ends=_with(run.earlier_ends, run.end),
     )
 

@@ -21,7 +21,7 @@ REREAD_SHARE = 0.1
 """Rereads of stopped targets take at most this part of the budget."""
 
 SURE_SHARE = 0.98
-"""This part of the budget is sure to be used when it is short (contract, section 5)."""
+"""This part of the budget is sure to be used when it is short (docs/behaviour.md)."""
 
 
 @dataclass(frozen=True, slots=True)

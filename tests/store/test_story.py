@@ -46,6 +46,7 @@ class Truth:
         """A read said so; a late one tells at most the end of a life before."""
         if status.stopped:
             self.stopped.add((target, start))
+            self.entered.add(((target, start), status))
         if start < self.current.get(target, start):
             return
         if start > self.current.get(target, start):
