@@ -69,6 +69,22 @@ def test_a_dark_class_is_one_critical_alert_from_beginning_to_end(scene: Scene, 
     scene.prove()
 
 
+def test_dark_although_its_list_drops_it(scene: Scene) -> None:
+    """A backend that lists only what is live does not make a dark class vanish."""
+    scene.configure(callbacks={})
+    scene.list(ILL, starts=0, ends=40 * MINUTE)
+    scene.start(ILL, RunPlan(WATCHED, ends=2 * MINUTE, ending=Ending.BROKE))
+    scene.start(WELL)
+    scene.passes(minutes=5)
+    scene.drop(ILL)
+    scene.passes(minutes=33)
+    scene.expects(DARK)
+    scene.fired_once(DARK)
+    scene.passes(minutes=5)
+    scene.expects()
+    scene.prove()
+
+
 def test_the_words_of_a_dark_class(scene: Scene) -> None:
     """Cause, since when, and the exporter's own pages: what messages are made of."""
     scene.list(ILL, starts=MINUTE, ends=HOUR)
