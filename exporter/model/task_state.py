@@ -117,7 +117,8 @@ class TaskState:
     said anything about the target, not found included. `failing_since` begins with the first of the latest failed reads
     in a row. `dismissed` = a person has removed the stopped or dark task; a run that starts ends that.
     `dark_before` is the problem of a class that was dark as the process before this one ended, until a read succeeds.
-    `problems` are those of `model/problem.py`, the worst first, kept by the registry.
+    `problems` are those of `model/problem.py`, the worst first, kept by the registry. `keeps_class` = the expected
+    times are those of a list that does not name the target any more; they go when the class is over.
     """
 
     target: Target
@@ -144,6 +145,7 @@ class TaskState:
     problems: tuple[ActiveProblem, ...] = ()
     unsure: Task | None = None
     stale_answers: int = 0
+    keeps_class: bool = False
 
     @property
     def display_status(self) -> DisplayStatus:
@@ -257,6 +259,7 @@ def expires_at(state: TaskState, now: float, lifetimes: Lifetimes) -> float | No
         _lost_at(state, lifetimes),
         _previous_lost_at(state),
         lingers_until(state, lifetimes),
+        _class_kept_until(state),
     )
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
@@ -264,6 +267,8 @@ def expires_at(state: TaskState, now: float, lifetimes: Lifetimes) -> float | No
 def expire(state: TaskState, now: float, lifetimes: Lifetimes) -> tuple[TaskState | None, StateChange]:
     """Apply what falls due with time alone; None when the target is to be forgotten."""
     change = lost = NO_CHANGE
+    if _is_due(_class_kept_until(state), now):
+        state = replace(state, target=replace(state.target, expected_start=None, expected_end=None), keeps_class=False)
     if state.run is not None and _is_due(_previous_lost_at(state), now):
         run, change = mark_previous_lost(state.run, now)
         state = replace(state, run=run)
@@ -317,9 +322,29 @@ def dismiss(state: TaskState, now: float, lifetimes: Lifetimes) -> TaskState:
 
 
 def retarget(state: TaskState, target: Target) -> TaskState:
-    """The target is listed (again), perhaps with other labels or another account."""
-    same_class = state.drain_until is None and target.expected_start == state.target.expected_start
-    return replace(state, target=target, drain_until=None, dismissed=state.dismissed and same_class)
+    """The target is listed (again), perhaps with other labels or another account.
+
+    A class keeps its labels and expected times until it is over when the list that gave them drops it and what still
+    lists the target, such as a callback, gives no times.
+    """
+    before = state.target
+    dropped = state.keeps_class or bool(before.sources - target.sources)
+    without_times = target.expected_start is None and target.expected_end is None
+    keeps_class = dropped and without_times and before.expected_end is not None
+    if keeps_class:
+        target = replace(
+            target,
+            labels={**before.labels, **target.labels},
+            expected_start=before.expected_start,
+            expected_end=before.expected_end,
+        )
+    same_class = state.drain_until is None and target.expected_start == before.expected_start
+    dismissed = state.dismissed and same_class
+    return replace(state, target=target, drain_until=None, dismissed=dismissed, keeps_class=keeps_class)
+
+
+def _class_kept_until(state: TaskState) -> float | None:
+    return state.target.expected_end if state.keeps_class else None
 
 
 def lingers_until(state: TaskState, lifetimes: Lifetimes) -> float | None:

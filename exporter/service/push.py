@@ -58,18 +58,21 @@ class PushApi:
         return len(named)
 
     def release(self, target: TargetId, *, now: bool) -> bool:
-        """End a target's listing by push and by callback, `now` without a drain; False when neither lists it.
+        """End a target's listing by push and by callback, `now` without a drain.
 
-        StateError: it stays.
+        A task that no source lists and that is still shown, such as a dark class, is removed. False when there is
+        neither. StateError: it stays.
         """
         listed = self._carry_out(lambda _: self._kept.without([target]))
         if now:
             drained = self._tracker.end_drain(target)
             self._drains.keep({target: self._tracker.get(target)})
             return drained or listed
-        if listed:
+        state = self._tracker.get(target)
+        if listed or (state is not None and state.drain_until is not None):
             self._tracker.dismiss(target)  # a person says so: not even a dark class is shown any longer
-        return listed
+            return True
+        return False
 
     def sweep(self) -> None:
         """Let go of the targets whose listing has ended by itself; what cannot be written is tried again next time."""

@@ -142,6 +142,7 @@ def _application(
     app.state.unsigned = TokenBucket(UNSIGNED_PER_SECOND, UNSIGNED_BURST)
     app.state.pools = Pools()
     app.state.prefix = options.prefix
+    app.state.external_url = options.external_url
     app.state.telemetry_path = options.telemetry_path
     return app
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from exporter import __version__
-from exporter.bundle.files import bundle
+from exporter.bundle.files import ExportOptions, bundle
 from exporter.config.loader import redacted
 from exporter.config.schema import State
 from exporter.config.times import format_duration
@@ -425,12 +425,13 @@ def _configuration(request: Request, language: Language) -> Response:
 
 
 @cache
-def _bundled() -> Mapping[str, str]:
-    return bundle()
+def _bundled(language: str, external_url: str) -> Mapping[str, str]:
+    return bundle(ExportOptions(language=language, exporter_url=external_url))
 
 
 def _downloads(request: Request, language: Language) -> Response:
-    inside = [PurePosixPath(name) for name in _bundled() if "/" in name]
+    files = _bundled(language.tag, request.app.state.external_url)
+    inside = [PurePosixPath(name) for name in files if "/" in name]
     folders = {folder: [*names] for folder, names in groupby(inside, lambda name: name.parts[0])}
     context = {"folders": [(folder, purpose, folders.get(folder, [])) for folder, purpose in DOWNLOADS.items()]}
     return render(request, language, "downloads.html", context)
@@ -451,8 +452,9 @@ def _runbook(request: Request, language: Language) -> Response:
 
 
 async def download(request: Request) -> Response:
-    """One bundled file."""
-    text = _bundled().get(request.path_params["name"])
+    """One bundled file, in the reader's language."""
+    files = _bundled(language_of(request).tag, request.app.state.external_url)
+    text = files.get(request.path_params["name"])
     if text is None:
         return PlainTextResponse("no such file: see /dashboards/\n", status_code=404)
     name = PurePosixPath(request.path_params["name"]).name

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.enums import Status, StopReason
+from exporter.enums import Source, Status, StopReason
 from exporter.errors import ReadError, TimedOut
 from exporter.model.run import EndUnseen, RunStopped, StateChange
 from exporter.model.target import Target, TargetId
@@ -80,3 +80,26 @@ def test_a_target_that_is_listed_again_stays(known: Knowing) -> None:
     draining = release(known(ON), T, WAITS)
     listed = replace(TARGET, labels={"team": "edu"})
     assert replace(known(ON), target=listed) == retarget(draining, listed)
+
+
+def test_a_class_outlives_the_list_that_gave_its_times() -> None:
+    """A callback lists the task without times: the class is kept until it is over, and no longer."""
+    listed = replace(
+        TARGET, sources=frozenset({Source.HTTP, Source.CALLBACK}), labels={"team": "edu"}, expected_end=T + 600
+    )
+    called_back = replace(TARGET, sources=frozenset({Source.CALLBACK}))
+    kept = retarget(TaskState(listed), called_back)
+    assert (kept.target.expected_end, kept.target.labels) == (T + 600, {"team": "edu"})
+    assert expires_at(kept, T, WAITS) == T + 600
+    assert retarget(kept, called_back) == kept
+    over, _ = expire(kept, T + 600, WAITS)
+    assert over is not None
+    assert (over.target.expected_end, over.keeps_class) == (None, False)
+
+
+def test_times_that_a_list_takes_back_are_gone() -> None:
+    """A source that still lists the target and gives no times any more means it."""
+    listed = replace(TARGET, sources=frozenset({Source.HTTP}), expected_end=T + 600)
+    assert retarget(TaskState(listed), replace(listed, expected_end=None)).target.expected_end is None
+    other = replace(TARGET, sources=frozenset({Source.PUSH}), expected_end=T + 60)
+    assert retarget(TaskState(listed), other).target.expected_end == T + 60

@@ -69,9 +69,10 @@ def test_a_dark_class_is_one_critical_alert_from_beginning_to_end(scene: Scene, 
     scene.prove()
 
 
-def test_dark_although_its_list_drops_it(scene: Scene) -> None:
-    """A backend that lists only what is live does not make a dark class vanish."""
-    scene.configure(callbacks={})
+@pytest.mark.parametrize("callbacks", [{}, {"secret_file": "secret"}], ids=["without", "with"])
+def test_dark_although_its_list_drops_it(scene: Scene, callbacks: dict[str, str]) -> None:
+    """A backend that lists only what is live does not make a dark class vanish, though callbacks list its task on."""
+    scene.configure(callbacks=callbacks)
     scene.list(ILL, starts=0, ends=40 * MINUTE)
     scene.start(ILL, RunPlan(WATCHED, ends=2 * MINUTE, ending=Ending.BROKE))
     scene.start(WELL)

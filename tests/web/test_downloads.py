@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.bundle.files import bundle
+from exporter.bundle.files import ExportOptions, bundle
 from tests.web.test_pages import addresses
 
 if TYPE_CHECKING:
@@ -18,6 +18,13 @@ def test_every_bundled_file_can_be_downloaded(site: "Site") -> None:
     links = [address for address in found if address.startswith("/dashboards/") and address != "/dashboards/"]
     assert sorted(links) == [f"/dashboards/{name}" for name in bundle() if "/" in name]
     assert {link.removeprefix("/dashboards/"): site.get(link).text for link in links}.items() <= bundle().items()
+
+
+def test_a_download_is_in_the_readers_language(site: "Site") -> None:
+    """Titles and texts as `dashboards export --language` writes them."""
+    chinese = bundle(ExportOptions(language="zh"))
+    answer = site.get("/dashboards/grafana/fleet.json", accept_language="zh-CN")
+    assert answer.text == chinese["grafana/fleet.json"] != bundle()["grafana/fleet.json"]
 
 
 def test_a_download_is_saved_under_its_name(site: "Site") -> None:
