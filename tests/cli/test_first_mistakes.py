@@ -167,7 +167,7 @@ def test_9_a_wrong_callback_secret(run: Run, api: "Api") -> None:
     assert "canary" not in result.output
 
 
-class CallbackReceipt(logging.Handler):
+class EventWaiter(logging.Handler):
     """Tells when a sentence is logged."""
 
     def __init__(self, sentence: str) -> None:
@@ -259,11 +259,11 @@ def test_1_and_2_while_serving(
 ) -> None:
     """The log says whose calls fail, why, and what to do next."""
     config = api.config(api.account(**changes), static_configs=[{"targets": [str(TASK)]}])
-    heard = CallbackReceipt("account default: calls fail")
+    heard = EventWaiter("circuit open account=default")
     log = logging.getLogger("exporter")
     log.addHandler(heard)
     logged = served(monkeypatch, run, config, lambda _url: heard.said.wait(20))
     log.removeHandler(heard)
-    (told,) = (line for line in logged.splitlines() if "account default: calls fail" in line)
+    (told,) = (line for line in logged.splitlines() if "circuit open" in line and "account=default" in line)
     assert advice in told
     assert "canary" not in logged

@@ -40,7 +40,7 @@ def test_what_fits(planned: Callable[..., str]) -> None:
         "budget (max_qps) 48/s",
         "interval in force 30.0 s, polling.interval is 30s",
         "fast interval in force 5.0 s, polling.fast_interval is 5s",
-        "an end is seen within 30.1 s and the time of a call",
+        "an end is seen within 30.0 s and the time of a call",
         "polling.interval that fits 11s or longer",
         "It fits: nothing is stretched.",
         "tasks with series 500",
