@@ -73,9 +73,10 @@ def serve(
     """
     signals = Signals()
     signals.listen(end_process)
-    config, watched = load_both(load_config, config_file, web_file)
-    setup = ServeOptions(config, load_config, environ, clock or Clock(), flags or {}, watched, web)
     with ExitStack() as undo:
+        undo.callback(signals.close)
+        config, watched = load_both(load_config, config_file, web_file)
+        setup = ServeOptions(config, load_config, environ, clock or Clock(), flags or {}, watched, web)
         sockets = systemd_sockets(environ) if systemd_socket else bind_all(addresses)
         for each in sockets:
             undo.enter_context(each)

@@ -5,8 +5,8 @@ import signal
 from collections.abc import Callable
 from enum import Enum
 from queue import Empty, SimpleQueue
-from threading import Thread
-from time import monotonic, sleep
+from threading import Event, Thread
+from time import monotonic
 
 STOP_DEADLINE = 1.7
 """Seconds from the first signal to stop until the process ends, whatever hangs; a clean stop is 2 s at most."""
@@ -27,16 +27,26 @@ class Signals:
 
     def __init__(self) -> None:
         self._arrived: SimpleQueue[SignalAction] = SimpleQueue()
+        self._closed = Event()
+        self._wakeup: int | None = None
 
     def listen(self, end_process: Callable[[], None] | None = None) -> None:
         """Take the signals from now on; on the main thread only.
 
-        `end_process` is called STOP_DEADLINE after a signal to stop if the process is still there then.
+        `end_process` is called STOP_DEADLINE after a signal to stop, unless `close` was called by then.
         """
         if end_process is not None:
             self._watch_stop(end_process)
         for number in ACTIONS:
             signal.signal(number, lambda number, _frame: self._arrived.put(ACTIONS[signal.Signals(number)]))
+
+    def close(self) -> None:
+        """The stop has come to its end: do not end the process any more."""
+        self._closed.set()
+        if self._wakeup is not None:
+            signal.set_wakeup_fd(-1)
+            os.close(self._wakeup)
+            self._wakeup = None
 
     def stops_within(self, seconds: float) -> bool:
         """Whether a stop is asked for by then; a reload that is asked for meanwhile is left for the next wait."""
@@ -65,11 +75,14 @@ class Signals:
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self._wakeup = writer
 
         def watch() -> None:
-            while ACTIONS.get(os.read(reader, 1)[0]) is not SignalAction.STOP:  # type: ignore[call-overload]  # a number equals its Signals member
-                pass
-            sleep(STOP_DEADLINE)
-            end_process()
+            with os.fdopen(reader, "rb", buffering=0) as numbers:
+                while number := numbers.read(1):
+                    if ACTIONS.get(signal.Signals(number[0])) is SignalAction.STOP:
+                        if not self._closed.wait(STOP_DEADLINE):
+                            end_process()
+                        return
 
         Thread(target=watch, name="stop-deadline", daemon=True).start()

@@ -97,3 +97,20 @@ def test_signals_arrive(at_sigterm: Callable[[], None]) -> None:
     for number, wish in ((signal.SIGINT, SignalAction.STOP), (signal.SIGHUP, SignalAction.RELOAD)):
         os.kill(os.getpid(), number)
         assert signals.wait(5) is wish
+
+
+@pytest.mark.parametrize("ends_in_time", [True, False])
+def test_a_stop_that_takes_too_long_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, at_sigterm: Callable[[], None], *, ends_in_time: bool
+) -> None:
+    """After the deadline, whatever hangs; not once the stop has come to its end."""
+    monkeypatch.setattr("exporter.service.signals.STOP_DEADLINE", 0.05)
+    ended = threading.Event()
+    signals = Signals()
+    signals.listen(ended.set)
+    if ends_in_time:
+        signals.close()
+    at_sigterm()
+    assert signals.wait(60) is SignalAction.STOP
+    assert ended.wait(0.5 if ends_in_time else 60) is not ends_in_time
+    signals.close()
