@@ -70,7 +70,9 @@ class AccountPollers:
         self._self_metrics = self_metrics
         self._scheduler = scheduler
         self._new_rate_limiter = new_rate_limiter
-        self._rate_limiters: dict[str, RateLimiter] = {}  # by access key: two names of one account share a budget
+        self._rate_limiters: dict[
+            tuple[str, str], RateLimiter
+        ] = {}  # by endpoint and access key: two names of one account share a budget
         self._pollers: dict[str, AccountPoller] = {}
         self._retired: deque[tuple[float, Client]] = deque()
         self._following = Lock()
@@ -178,7 +180,7 @@ class AccountPollers:
         if before is not None and before.config == config:
             return _Plan(config, before.account)
         credentials = account_credentials(config, self._environ, self._clock, path)
-        key = credentials.current().access_key
+        key = config.endpoint, credentials.current().access_key
         limiter = before.account.rate_limiter if before else self._rate_limiters.get(key)
         if limiter is None:
             limiter = self._new_rate_limiter(config.max_qps)
