@@ -67,7 +67,7 @@ def test_a_full_disk_loses_and_stops_nothing(place: TaskCountKey, tmp_path: Path
         wait_until(
             lambda: (process.scrape().value("webcast_api_requests_total") or 0) > (reads or 0) + 3, "reads go on"
         )
-        said = [line for line in process.log("error") if "the state cannot be written" in line]
+        said = [line for line in process.log("error") if "state write failed" in line]
         assert len(said) == 1
 
         limit(process, resource.RLIM_INFINITY)
@@ -77,7 +77,7 @@ def test_a_full_disk_loses_and_stops_nothing(place: TaskCountKey, tmp_path: Path
         after = process.scrape()
         assert after.total("webcast_exporter_internal_errors_total") == 0
         assert {status for _, status in process.health} == {200}
-        assert len([line for line in process.log("error") if "the state cannot be written" in line]) == 1
+        assert len([line for line in process.log("error") if "state write failed" in line]) == 1
         assert process.running.end()[0] == 0
 
         again = start_process(stack, tmp_path, config_of(place))

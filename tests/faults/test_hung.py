@@ -78,9 +78,10 @@ def test_a_hung_thread_is_seen(
     """A beat that never comes back: 503 after 5 s, with scrapes as ever; 200 once it goes on."""
     hangs, release = threading.Event(), threading.Event()
 
-    def hang(_poller: Poller, _until: float) -> None:
+    def hang(_poller: Poller) -> float:
         hangs.set()
         release.wait(PATIENCE)
+        return 0.0
 
     assert status_of("/-/healthy") == 200
     monkeypatch.setattr(Poller, "send_due", hang)

@@ -22,7 +22,7 @@ from exporter.bundle.files import ExportOptions, bundle
 from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings, begin_run
 from exporter.simulator.server import Simulation, SimulationOptions
-from tests.real.conftest import Running, alertmanager_program, free_port, real_part
+from tests.real.conftest import Running, alertmanager_program, free_port, real_part, wait_until
 
 if TYPE_CHECKING:
     from tests.real.conftest import StartExporter
@@ -188,9 +188,9 @@ class Chain:
     phone: Phone
 
     def query(self, expression: str) -> list[dict[str, str]]:
-        """The label sets of the answer."""
-        answer = self.prometheus.get("/api/v1/query", params={"query": expression}).json()
-        return [each["metric"] for each in answer["data"]["result"]]
+        """The label sets of the answer; none while Prometheus still begins."""
+        answer = self.prometheus.get("/api/v1/query", params={"query": expression})
+        return [each["metric"] for each in answer.json()["data"]["result"]] if answer.status_code == 200 else []
 
     def firing(self) -> set[tuple[str, str]]:
         """Alerts that fire, with their tasks."""
@@ -360,6 +360,10 @@ def is_told(phone: Phone, name: str, words: str) -> None:
 
 def test_each_rule_is_healthy(stage: Stage) -> None:
     """No rule fails in a real Prometheus on real data, and each was evaluated."""
-    groups = stage.chains["zh"].prometheus.get("/api/v1/rules").json()["data"]["groups"]
-    bad = {rule["name"]: rule.get("lastError") for group in groups for rule in group["rules"] if rule["health"] != "ok"}
-    assert bad == {}
+
+    def rules() -> list[dict[str, str]]:
+        groups = stage.chains["zh"].prometheus.get("/api/v1/rules").json()["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    wait_until(lambda: all(rule["health"] != "unknown" for rule in rules()), "each rule was evaluated", 60)
+    assert {rule["name"]: rule.get("lastError") for rule in rules() if rule["health"] != "ok"} == {}
