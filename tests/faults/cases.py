@@ -8,35 +8,13 @@ from tests.faults.proxy import Manner
 
 
 class Told(Enum):
-    """How the log tells of a fault: the words of its beginning, before the error, and those of its end."""
+    """How the log tells of a fault: the event of its beginning, and that of its end."""
 
-    OF_CALLS = (
-        "account {name}: calls fail, from now on they are few until one is answered: ",
-        "account {name}: calls are answered again",
-    )
-    OF_AN_APP = (
-        "app {app}: calls fail, from now on they are few until one is answered: ",
-        "app {app}: calls are answered again",
-    )
-    OF_THE_RATE = (
-        "account {name}: the API throttles calls, so that they become fewer: ",
-        "account {name}: calls go at their full rate again",
-    )
-    OF_TARGETS = (
-        "account {name}: the answer for ",
-        "account {name}: the targets whose answers were of no use have good ones again",
-    )
-    NOT = ("", "")
-
-    def begins(self, name: str, app: str) -> str:
-        """The first words of the first line."""
-        words: str = self.value[0]
-        return words.replace("{name}", name).replace("{app}", app)
-
-    def ends(self, name: str, app: str) -> str:
-        """The last line."""
-        words: str = self.value[1]
-        return words.replace("{name}", name).replace("{app}", app)
+    OF_CALLS = ("circuit open", "circuit closed", "of calls")
+    OF_AN_APP = ("circuit open", "circuit closed", "of an app")
+    OF_THE_RATE = ("API throttles calls", "API throttles calls no more", "")
+    OF_TARGETS = ("answer not usable", "answers usable again", "")
+    NOT = ("", "", "")
 
 
 @dataclass(frozen=True, kw_only=True)

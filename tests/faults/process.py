@@ -18,6 +18,17 @@ FILE = "webcast-exporter.yml"
 PAGES = ("/", "/status", "/tasks", "/config", "/api/v1/targets", "/api/v1/runs", "/metrics")
 
 
+EVENTS = (
+    "circuit open",
+    "circuit closed",
+    "API throttles calls",
+    "API throttles calls no more",
+    "answer not usable",
+    "answers usable again",
+)
+"""That an account's calls begin to fail, and that they fare well again."""
+
+
 @dataclass
 class Process:
     """A running exporter. `health` holds every answer of /-/ready and /-/healthy, `pages` what its pages said."""
@@ -44,6 +55,15 @@ class Process:
         """The messages that were logged so far, of these levels."""
         records = [json.loads(line) for line in self.running.err.read_text().splitlines()]
         return [record["msg"] for record in records if record["level"] in levels]
+
+    def events(self, account: str, *levels: str) -> list[dict[str, str]]:
+        """What the log says of how an account's calls fare, at these levels."""
+        records = [json.loads(line) for line in self.running.err.read_text().splitlines()]
+        return [
+            record
+            for record in records
+            if record["level"] in levels and record.get("account") == account and record["msg"] in EVENTS
+        ]
 
     def written(self) -> str:
         """All it has said on any way."""

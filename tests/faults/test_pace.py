@@ -1,7 +1,5 @@
 """How often an exporter calls while something is wrong, through the real process."""
 
-import re
-
 import pytest
 
 from exporter.simulator.replies import Outcome
@@ -14,8 +12,7 @@ SLACK = 1.5
 """Seconds that a loaded machine may be late."""
 ON_TIME = 3.0
 """Seconds between two reads at an interval of 1 s; whoever is kept waiting by a fault waits for 5 s or more."""
-CALLS_FAIL = ["calls fail", "calls are answered"]
-ODD_NO_MORE = "the targets whose answers were of no use have good ones"
+CALLS_FAIL = ["circuit open", "circuit closed"]
 QUIET, CLIMB = 5.0, 0.05
 
 
@@ -36,9 +33,8 @@ def throttled_at(pace: Pace, name: str) -> list[float]:
 
 
 def told(pace: Pace, name: str) -> list[str]:
-    """The beginnings of the log's lines of an account above debug."""
-    lines = [line for line in pace.process.log("info", "warning", "error") if line.startswith(f"account {name}: ")]
-    return [re.split(r"[:,] | again$", line.partition(": ")[2])[0] for line in lines]
+    """The log's events of an account above debug."""
+    return [event["msg"] for event in pace.process.events(name, "info", "warning", "error")]
 
 
 def test_the_rate_halves_and_climbs_back(pace: Pace) -> None:
@@ -50,7 +46,7 @@ def test_the_rate_halves_and_climbs_back(pace: Pace) -> None:
             assert rate <= RATE / 2 + CLIMB * RATE * (after - QUIET + SLACK)
             assert rate >= min(RATE, RATE / 2 + CLIMB * RATE * (after - QUIET - SLACK))
     assert seen[-1][1] == RATE
-    assert told(pace, "throttled") == ["the API throttles calls", "calls go at their full rate"]
+    assert told(pace, "throttled") == ["API throttles calls", "API throttles calls no more"]
 
 
 @pytest.mark.parametrize("name", DATED)
@@ -103,7 +99,7 @@ def test_a_poison_target_starves_nobody(pace: Pace) -> None:
     assert 3 <= len(pace.times("poison", poison, until="new key")) <= 5  # after 1, 2 and 4 s, a little less each
     for task in others:
         assert max(gaps(pace.times("poison", task))) < ON_TIME
-    assert told(pace, "poison") == [f"the answer for {poison} is of no use", ODD_NO_MORE]
+    assert told(pace, "poison") == ["answer not usable", "answers usable again"]
 
 
 def test_a_poison_account_starves_nobody(pace: Pace) -> None:

@@ -36,9 +36,8 @@ def failures(scrape: Scrape, case: Case) -> dict[str, float]:
 
 
 def told_of(weather: Weather, name: str, *levels: str) -> list[str]:
-    """What the log says of an account and its apps above debug."""
-    starts = tuple(f"{whose}: " for whose in (f"account {name}", f"app app-{name}", f"app other-{name}"))
-    return [line for line in weather.process.log(*levels) if line.startswith(starts)]
+    """The events of an account and its apps above debug."""
+    return [event["msg"] for event in weather.process.events(name, *levels)]
 
 
 @all_cases
@@ -102,19 +101,17 @@ def test_the_fleet_counts_what_is_known(weather: Weather, case: Case) -> None:
 @failing
 def test_the_log_tells_its_beginning_once(weather: Weather, case: Case) -> None:
     """One line, with whose it is and why; of a task that is not found none, for that is an answer."""
-    begins = case.told.begins(case.name, case.app)
-    lines = told_of(weather, case.name, "warning", "error")
-    assert len(lines) == (case.told is not Told.NOT)
-    for line in lines:
-        assert line.startswith(begins)
-        assert case.words in line
+    events = weather.process.events(case.name, "warning", "error")
+    assert [event["msg"] for event in events] == ([] if case.told is Told.NOT else [case.told.value[0]])
+    for event in events:
+        assert case.words in event["error"]
+        assert event.get("app_id") == (case.app if case.told is Told.OF_AN_APP else None)
 
 
 @failing
 def test_the_log_tells_its_end_once(weather: Weather, case: Case) -> None:
     """One line; that of a rate which is full again comes later (test_pace)."""
-    ends = case.told.ends(case.name, case.app)
-    expected = [] if case.told in (Told.NOT, Told.OF_THE_RATE) else [ends]
+    expected = [] if case.told in (Told.NOT, Told.OF_THE_RATE) else [case.told.value[1]]
     assert told_of(weather, case.name, "info") == expected
 
 
@@ -142,10 +139,12 @@ def test_a_name_that_does_not_resolve(weather: Weather) -> None:
     assert before.value("webcast_api_up", account=DNS) == 0
     counts = before.by("status", "webcast_tasks", account=DNS)
     assert {status: count for status, count in counts.items() if count} == {"stale": TASKS}
-    assert told_of(weather, DNS, "warning", "info") == [
-        f"account {DNS}: calls fail, from now on they are few until one is answered: the host name does not resolve",
-        f"account {DNS}: calls are answered again",
-    ]
+    opened, closed = weather.process.events(DNS, "warning", "info")
+    assert (opened["msg"], opened["error"], closed["msg"]) == (
+        "circuit open",
+        "the host name does not resolve",
+        "circuit closed",
+    )
 
 
 def test_the_clock_is_measured_by_the_date_header(weather: Weather) -> None:
