@@ -11,7 +11,7 @@ from tests.faults.weather import DNS, STALE_AFTER, TASKS, Weather
 
 pytestmark = pytest.mark.real
 
-SLACK = 2.5
+SLACK = 8.0  # seconds by which a busy machine may be late
 """Seconds that a loaded machine may be late."""
 LAST_RECOVERY = 8.0
 """A broken way is tried every 5 s, and a call takes up to 1 s."""
