@@ -20,11 +20,18 @@ ALONE = frozenset({"browser", "faults", "real"})
 """Folders of tests that time real processes: nothing runs beside them."""
 
 
+SLOW = ALONE | {"bundle", "canary", "dashboards", "docs", "life", "rules", "service", "simulator", "store", "web"}
+"""Folders of tests with real time, servers or promtool, which `make quick` leaves to `make test`."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them."""
+    """Mark both."""
     for item in items:
-        if ALONE & set(item.path.relative_to(Path(__file__).parent).parts):
+        folders = set(item.path.relative_to(Path(__file__).parent).parts)
+        if ALONE & folders:
             item.add_marker(pytest.mark.alone)
+        if SLOW & folders:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

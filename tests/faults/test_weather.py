@@ -79,7 +79,7 @@ def test_the_last_state_stays_until_it_is_stale(weather: Weather, case: Case) ->
 
     A read that has to wait for a Retry-After is late, and what is fresh stays so for three times that.
     """
-    longest = 3 * (INTERVAL + RETRY_AFTER + A_DATE_S) if case.told is Told.OF_THE_RATE else STALE_AFTER
+    longest = 6 * (INTERVAL + RETRY_AFTER + A_DATE_S) if case.told is Told.OF_THE_RATE else STALE_AFTER
     for scrape in weather.storm:
         for app, task in ((case.app, f"Task{number}") for number in range(TASKS)):
             status = status_of(scrape, app, task)

@@ -19,8 +19,8 @@ TASKS = 4
 STALE_AFTER = 3.0
 STORM = 18.0
 """Seconds for which the faults last: ten lost calls of the slowest account, and then some."""
-LONGER = 15.0
-"""Seconds more, until each task has met its fault: those of a refused app are probed one by one."""
+LONGER = 60.0
+"""Seconds more, until each task has met its fault and is stale: a busy machine needs them."""
 RECOVERY = 25.0
 NOWHERE = "https://rtc.volcengineapi.invalid"
 DNS = "dns"
@@ -67,7 +67,9 @@ def live_through(stack: ExitStack, folder: Path) -> Weather:
     for name, case in cases.items():
         begin(places[name], case)
     over = time.monotonic() + STORM
-    while (now := time.monotonic()) < over or (now < over + LONGER and not _all_met(weather.storm[-1])):
+    while (now := time.monotonic()) < over or (
+        now < over + LONGER and not (_all_met(weather.storm[-1]) and _all_counted(weather.storm[-1]))
+    ):
         weather.storm.append(process.scrape())
         time.sleep(0.4)
     process.look_at_pages()
