@@ -67,9 +67,7 @@ def live_through(stack: ExitStack, folder: Path) -> Weather:
     for name, case in cases.items():
         begin(places[name], case)
     over = time.monotonic() + STORM
-    while (now := time.monotonic()) < over or (
-        now < over + LONGER and not (_all_met(weather.storm[-1]) and _all_counted(weather.storm[-1]))
-    ):
+    while (now := time.monotonic()) < over or (now < over + LONGER and not _all_met(weather.storm[-1])):
         weather.storm.append(process.scrape())
         time.sleep(0.4)
     process.look_at_pages()
