@@ -56,7 +56,7 @@ def demo(addresses: tuple[str, ...], tasks: int, speed: float, log_level: str, l
         def say(_exporter: Exporter, listener: Listener) -> None:
             simulation.send_callbacks(f"{listener.url}/callback", policy=DEMO_DELIVERY)
             click.echo(described(simulation))
-            click.echo(f"The exporter serves on {listener.url}: look at /metrics. Ctrl-C ends it.")
+            click.echo(f"Tasks: {listener.url}/tasks, metrics: {listener.url}/metrics. Ctrl-C ends it.")
 
         app.serve(lambda: config, addresses, {}, started=say, end_process=partial(os._exit, 0))
 

@@ -111,7 +111,7 @@ def test_demo_serves_a_fleet(run: Run, monkeypatch: pytest.MonkeyPatch, meanwhil
     with meanwhile(look):
         result = run("demo", "--web.listen-address", "127.0.0.1:0", "--tasks", "7", "--log.level", "error")
     assert result.exit_code == 0
-    assert f"The exporter serves on {at[0]}: look at /metrics. Ctrl-C ends it." in result.stdout
+    assert f"Tasks: {at[0]}/tasks, metrics: {at[0]}/metrics. Ctrl-C ends it." in result.stdout
     assert "The simulated API answers on http://127.0.0.1:" in result.stdout
     (config,) = configs
     assert [str(source.url) for source in config.http_sd_configs] == [f"{config.accounts[0].endpoint}/targets"]
