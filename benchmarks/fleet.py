@@ -8,8 +8,8 @@ import yaml
 
 from exporter.config.loader import load
 from exporter.model.clock import Clock
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 from exporter.service.exporter import Exporter
 from exporter.service.plan import READ_AT, TYPICAL_TASK
 from exporter.simulator.lifecycle import TaskSettings

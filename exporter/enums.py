@@ -12,11 +12,9 @@ class Status(StrEnum):
     ENDED = "ended"
     FAILED = "failed"
 
-    @property
-    def stopped(self) -> bool:
-        """Whether a run in this state is over; a run in any other is live."""
-        return self in (Status.ENDED, Status.FAILED)
 
+STOPPED_STATUSES = (Status.ENDED, Status.FAILED)
+"""A run in one of them is over; a run in any other is live."""
 
 STATUS_OF_CODE = tuple(Status)
 

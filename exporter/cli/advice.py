@@ -8,8 +8,8 @@ from exporter.config.schema import Account, Config
 from exporter.config.times import format_duration
 from exporter.discovery.merge import AccountOf
 from exporter.errors import AppRefused, ConfigError, CredentialsRefused, NoAnswer, NotFound, Problem, ReadError
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 
 REGION_MAY_BE_WRONG: Final = ("InvalidCredential", "SignatureDoesNotMatch")
 KEY_OF_CODE: Final = {"SignatureDoesNotMatch": PAIR[1], "InvalidSecretToken": TOKEN}

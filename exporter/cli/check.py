@@ -29,8 +29,8 @@ from exporter.discovery.merge import Accepted, AccountOf
 from exporter.discovery.sources import Sources
 from exporter.enums import CallbackOutcome
 from exporter.errors import AppRefused, ConfigError, NotFound, Problem, Rejected, StartError
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 from exporter.service.accounts import read_once
 from exporter.service.file_watcher import load_both
 from exporter.service.target_manager import take_lists

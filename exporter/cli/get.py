@@ -16,9 +16,8 @@ from exporter.enums import Status
 from exporter.metrics.catalog import Group
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.series_cache import render
-from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import TaskState, apply_read
 from exporter.service.accounts import read_once
 

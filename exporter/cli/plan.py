@@ -9,7 +9,7 @@ from exporter.cli.options import BAD_USAGE, command, config_file, guide
 from exporter.config.loader import load
 from exporter.config.schema import VENDOR_MAX_QPS, Config, Polling
 from exporter.config.times import format_duration
-from exporter.scheduler.intervals import SURE_SHARE
+from exporter.scheduler.read_queue import SURE_SHARE
 from exporter.service.plan import (
     ENDING,
     STARTING,

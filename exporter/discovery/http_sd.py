@@ -29,9 +29,9 @@ from exporter.discovery.sd_format import (
 )
 from exporter.enums import Source
 from exporter.errors import ConfigError, TimedOut
+from exporter.volcengine.client import Transport, new_session, proxies_for, trusted_authorities
 from exporter.volcengine.error_mapping import error_of_exception
 from exporter.volcengine.replies import read_body
-from exporter.volcengine.transport import Transport, new_session, proxies_for, trusted_authorities
 
 TIMEOUT: Final = 10.0
 """Seconds for all of it, redirects included."""

@@ -16,7 +16,7 @@ from exporter.errors import BadSchema
 from exporter.log_queue import dropped_lines
 from exporter.metrics.catalog import Family
 from exporter.metrics.catalog import exporter as rows
-from exporter.model.read_result import ReadResult
+from exporter.model.task import ReadResult
 from exporter.volcengine.callbacks import CALLBACK_FIELDS
 from exporter.volcengine.replies import FIELDS
 

@@ -10,8 +10,8 @@ from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 
 from exporter.enums import ReadFailure, StopReason
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 from exporter.model.task_state import DisplayStatus, TaskState
 
 SUCCESSES_EACH = 5

@@ -112,7 +112,7 @@ def _raised(state: TaskState, span: Span, thresholds: ProblemThresholds) -> bool
 
 def _fresh_until(state: TaskState, thresholds: ProblemThresholds) -> float | None:
     """Until when the latest answer is fresh; None if it always will be, as with a stopped task."""
-    if state.last_answer is None or (_latest(state) or _NOT_SAID).status.stopped:
+    if state.last_answer is None or (_latest(state) or _NOT_SAID).stopped:
         return None
     return state.last_answer + max(thresholds.stale_after, state.fresh_for)
 
@@ -125,7 +125,7 @@ def _latest(state: TaskState) -> Task | None:
 def _class_dark(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     """Its class should be on, and by the latest answer it is not."""
     task, start, end = _latest(state), state.target.expected_start, state.target.expected_end
-    if task is not None and task.status.stopped:
+    if task is not None and task.stopped:
         stopped = ended_at(state)
         if start is None or stopped >= start:
             early = end is not None and _is_early(task, stopped, end, thresholds)
@@ -157,7 +157,7 @@ def _stopped(state: TaskState, thresholds: ProblemThresholds, severity: Severity
     A run that had stopped long before it was first seen is no news, unless its class should still be on.
     """
     task, start, end = _latest(state), state.target.expected_start, state.target.expected_end
-    if task is None or not task.status.stopped:
+    if task is None or not task.stopped:
         return None
     stopped, seen = ended_at(state), _end_seen(state)
     in_class = end is not None and stopped < end and (start is None or stopped >= start)
@@ -261,7 +261,7 @@ def _page_repeats(state: TaskState, action: PageAction, count: int, window: floa
 def _stale(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     """No successful read for too long, of a task that has not stopped."""
     task = _latest(state)
-    if state.not_found_since is not None or state.last_read is None or (task is not None and task.status.stopped):
+    if state.not_found_since is not None or state.last_read is None or (task is not None and task.stopped):
         return None
     since = state.failing_since if state.last_success is None else state.last_success
     if since is None:

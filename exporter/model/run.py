@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from exporter.enums import PageAction, PageReason, Status, StopReason
+from exporter.enums import STOPPED_STATUSES, PageAction, PageReason, Status, StopReason
 from exporter.model.callback import NO_PAGES, CallbackReceipt, Pages
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 
 NO_STATUS: frozenset[Status] = frozenset()
 EVERY_STATUS = frozenset(Status)
@@ -69,7 +68,7 @@ class Run:
     @property
     def seen_live(self) -> bool:
         """Whether it was ever read before its end."""
-        return any(not status.stopped for status in self.entered)
+        return any(status not in STOPPED_STATUSES for status in self.entered)
 
     @property
     def end(self) -> float | None:
@@ -169,7 +168,7 @@ def identify(run: Run | None, task: Task | None, *, unsure: bool = False) -> Mat
         return Match.NEW
     if task.start is not None:
         return _by_start(run, task, task.start)
-    if task.status.stopped:
+    if task.stopped:
         return _stop_without_start(run, task, unsure=unsure)
     return _live_without_start(run, task, unsure=unsure)
 
@@ -191,7 +190,7 @@ def _by_start(run: Run, task: Task, start: float) -> Match:
 def _same_start(run: Run, task: Task) -> Match:
     if run.last is None:
         return Match.SAME
-    if not task.status.stopped:
+    if not task.stopped:
         return Match.STALE  # a run that has ended does not run again
     if not run.start_is_doubtful or task.end is None or run.end is None or task.end == run.end:
         return Match.SAME
@@ -254,7 +253,7 @@ def advance(
         if run is not None and run.start == task.start:
             run = replace(run, start=None)  # the StartTime belongs to the new run
         begun, change = _begin(run, result, pending_run)
-        if unsure is not None and not unsure.status.stopped:
+        if unsure is not None and not unsure.stopped:
             begun, events = _enter(begun, unsure.status)
             change += StateChange(events=events)
         after, events = _read(begun, result, task)
@@ -262,7 +261,7 @@ def advance(
     if match is Match.SAME:
         after, events = _read(_with_corrected_start(run, task, result.at), result, task)
         return Advance(after, StateChange((after,), events) if after != run else NO_CHANGE)
-    if match is Match.STALE and task.status.stopped:
+    if match is Match.STALE and task.stopped:
         return _late_stop(run, result, task)
     return Advance(run, NO_CHANGE)
 
@@ -366,7 +365,7 @@ def _enter(run: Run, status: Status) -> tuple[Run, tuple[RunEvent, ...]]:
 
 def _read(run: Run, result: ReadResult, task: Task) -> tuple[Run, tuple[RunEvent, ...]]:
     run, events = _enter(_with_start(run, task), task.status)
-    if not task.status.stopped:
+    if not task.stopped:
         return replace(run, end_seen=None, last=None), events
     if not run.counted:
         events += (_stop(run, result, task),)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from exporter.enums import ReadFailure, Severity, Status, TaskProblem
 from exporter.errors import NotFound
 from exporter.model.callback import NO_PAGES, Callback, CallbackReceipt, PageEvent, Pages, with_event
-from exporter.model.read_result import ReadResult
 from exporter.model.run import (
     LATE_ANSWERS,
     NO_CHANGE,
@@ -28,7 +27,7 @@ from exporter.model.run import (
     next_run,
 )
 from exporter.model.target import Target
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 
 LOOK_BACK = 72 * 3600.0
 """The API answers only for tasks that started in the last 72 hours (seed page), and none runs longer than 24."""
@@ -377,7 +376,7 @@ def elapsed(state: TaskState, now: float) -> float | None:
         return None
     if task.end is not None:
         return max(0.0, task.end - task.start)
-    if task.status.stopped:
+    if task.stopped:
         return None
     return max(0.0, now + vendor_ahead(state) - task.start)
 
@@ -403,7 +402,7 @@ def _stale_after(state: TaskState, lifetimes: Lifetimes) -> float:
 
 
 def _stale_at(state: TaskState, lifetimes: Lifetimes) -> float | None:
-    if state.task is None or state.task.status.stopped or state.last_success is None:
+    if state.task is None or state.task.stopped or state.last_success is None:
         return None
     return state.last_success + _stale_after(state, lifetimes)
 

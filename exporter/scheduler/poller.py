@@ -17,15 +17,15 @@ import structlog
 from exporter.errors import Fault, ReadError
 from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
 from exporter.model.clock import Clock
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 from exporter.model.task_state import NextRead, TaskState
-from exporter.scheduler.account_health import FailureLog, Health
-from exporter.scheduler.circuit_breaker import BreakerEvent, CircuitBreakers, Ticket
-from exporter.scheduler.intervals import (
+from exporter.scheduler.circuit_breaker import BreakerEvent, CircuitBreakers, FailureLog, Health, Ticket
+from exporter.scheduler.read_queue import (
     IntervalFactors,
     PollIntervals,
     ReadClass,
+    ReadQueue,
     Wait,
     demand,
     jittered,
@@ -33,7 +33,6 @@ from exporter.scheduler.intervals import (
     periods,
     stretch,
 )
-from exporter.scheduler.read_queue import ReadQueue
 from exporter.scheduler.registry import TaskRegistry
 from exporter.volcengine.client import Client
 from exporter.volcengine.rate_limiter import Permit, RateLimiter

@@ -15,11 +15,11 @@ from exporter.enums import Severity, TaskProblem
 from exporter.metrics.series_cache import SeriesCache
 from exporter.metrics.task_history import HistoryLog
 from exporter.model.callback import Callback
-from exporter.model.clock import Clock, SteadyClock
+from exporter.model.clock import Clock
 from exporter.model.problem import MAX_CLASS_SECONDS, ProblemThresholds, evaluate
-from exporter.model.read_result import ReadResult
 from exporter.model.run import NO_CHANGE, Run, StateChange
 from exporter.model.target import Target, TargetId
+from exporter.model.task import ReadResult
 from exporter.model.task_state import (
     NOT_NAMED,
     ActiveProblem,
@@ -56,6 +56,13 @@ SWEEP_SLACK = 100
 
 DARK = "dark"
 """In place of a source in the table of targets: the classes that are dark, and since when."""
+
+
+CLOCK_TOLERANCE = 5.0
+"""Seconds by which the wall clock may step ahead and still be believed at once."""
+
+CLOCK_HOLD = 60.0
+"""Seconds for which the wall clock must stand by a larger step before it is believed."""
 
 
 class TaskRegistry:
@@ -374,3 +381,27 @@ def _dark(state: TaskState) -> ActiveProblem | None:
     if state.finished:
         return None
     return next((active for active in state.problems if active.problem is TaskProblem.CLASS_DARK), None)
+
+
+class SteadyClock:
+    """A wall clock that follows a large step ahead only after CLOCK_HOLD seconds; a step back it follows at once.
+
+    Decisions that cannot be taken back (a run is lost, a target is forgotten) go by it, so that a wall clock that is
+    ahead for a moment changes nothing.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = clock.unix() - clock.monotonic()
+        self._differs_since: float | None = None
+
+    def unix(self) -> float:
+        """Unix seconds."""
+        wall, monotonic = self._clock.unix(), self._clock.monotonic()
+        if wall - monotonic - self._offset > CLOCK_TOLERANCE:
+            if self._differs_since is None:
+                self._differs_since = monotonic
+            if monotonic - self._differs_since < CLOCK_HOLD:
+                return monotonic + self._offset
+        self._offset, self._differs_since = wall - monotonic, None
+        return wall

@@ -7,8 +7,8 @@ from contextlib import closing
 from exporter.config.credentials import CredentialSource
 from exporter.config.schema import Account as AccountConfig
 from exporter.model.clock import Clock
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import RateLimiter
 

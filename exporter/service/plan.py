@@ -12,11 +12,10 @@ from exporter.discovery.sd_format import static_listing
 from exporter.enums import Status
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.series_cache import render
-from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
-from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
+from exporter.model.task import EventNotify, MonitorIntervals, ReadResult, Task, VideoStream
 from exporter.model.task_state import TaskState, apply_read
-from exporter.scheduler.intervals import NEAR_DEADLINE, REREAD_SHARE, PollIntervals, ReadClass, demand, stretch
+from exporter.scheduler.read_queue import NEAR_DEADLINE, REREAD_SHARE, PollIntervals, ReadClass, demand, stretch
 from exporter.service.settings import intervals
 
 DAY = 86_400

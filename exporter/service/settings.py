@@ -6,12 +6,11 @@ from typing import Self
 
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem
-from exporter.metrics.catalog import TaskFamily
-from exporter.metrics.catalog.task import task_families
+from exporter.metrics.catalog.task import TaskFamily, task_families
 from exporter.model.problem import ProblemThresholds
 from exporter.model.target import Target
 from exporter.model.task_state import Lifetimes
-from exporter.scheduler.intervals import PollIntervals
+from exporter.scheduler.read_queue import PollIntervals
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ from enum import StrEnum
 from itertools import chain
 from typing import NamedTuple
 
-from exporter.enums import PageAction, PageReason, Status, StopReason
+from exporter.enums import STOPPED_STATUSES, PageAction, PageReason, Status, StopReason
 from exporter.model.run import EndUnseen, PageActionTaken, RunEvent, RunStopped, StatusEntered
 
-STOPPED_STATUSES = tuple(status for status in Status if status.stopped)
 DURATION_BUCKETS = (10.0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800, 43200, 64800, 86400, 90000)
 DELAY_BUCKETS = (1.0, 2.5, 5, 10, 15, 30, 60, 120, 300, 900, 3600, 21600, 86400, 172800)
 INFINITE = "+Inf"

@@ -17,7 +17,7 @@ from exporter.config.times import LATEST
 from exporter.enums import VENDOR_PAGE_REASONS, CallbackOutcome, PageAction, PageReason
 from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import TargetId
-from exporter.volcengine.json_values import JsonObject, NotAnObject, whole_number
+from exporter.volcengine.replies import JsonObject, NotAnObject, whole_number
 from exporter.volcengine.signing import event_signature
 
 MAX_EVENT_ID_CHARS = 256

@@ -1,19 +1,38 @@
-"""Client of the one call that this exporter makes: GetWebCastTask, signed and rate limited."""
+"""Client of the one call that this exporter makes, GetWebCastTask, and the HTTP sessions of it and of http_sd.
 
+A client signs, keeps the budget and returns a ReadResult whatever happens. Its transport adds to requests a deadline
+for the whole answer, a limit to how long an idle connection is reused, and a `close` that ends calls in flight.
+"""
+
+import http.client
+import io
+import ipaddress
+import os
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from http.cookiejar import DefaultCookiePolicy
 from time import monotonic, time
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import requests
 import structlog
-from requests import PreparedRequest
-from requests.adapters import BaseAdapter
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies
+from urllib3 import PoolManager, Timeout
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import HTTPError
 
 from exporter import __version__
+from exporter.config.fields import is_loopback
 from exporter.errors import (
     BadSchema,
     CredentialsRefused,
@@ -24,20 +43,12 @@ from exporter.errors import (
     WebcastExporterError,
 )
 from exporter.model.credentials import Credentials
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.model.task import Task
-from exporter.volcengine.error_mapping import UnknownCode, UnknownCodes, error_of_exception, is_documented, unix_time
+from exporter.model.task import ReadResult, Task
+from exporter.volcengine.error_mapping import UnknownCode, UnknownCodes, error_of_exception, is_documented
 from exporter.volcengine.rate_limiter import Interrupted, Permit, RateLimiter
-from exporter.volcengine.replies import Answer, parse_answer, receive
+from exporter.volcengine.replies import Answer, parse_answer, receive, unix_time
 from exporter.volcengine.signing import RequestSigner, base_url, canonical_query, signed_host
-from exporter.volcengine.transport import (
-    StaleConnection,
-    Transport,
-    new_session,
-    proxies_for,
-    trusted_authorities,
-)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -229,3 +240,269 @@ class Client:
             unexpected=attempt.unexpected,
             calls=attempt.calls,
         )
+
+
+MAX_POOLS = 4
+"""Servers whose connections one transport keeps."""
+MAX_IDLE = 2.0
+"""Seconds without a request after which a connection is not reused: a NAT on the way may have forgotten it."""
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Environment variables of requests, curl and OpenSSL that name trusted authorities; the first one set counts."""
+
+
+SUSPECT_IDLE = 0.5
+"""Seconds of idle time after which silence on a reused connection is taken for a NAT that drops its packets."""
+
+
+class StaleConnection(requests.ConnectionError):
+    """A reused connection failed before any byte of the answer; the call may be repeated on a fresh one."""
+
+
+class _Session(requests.Session):
+    """A session that does not look at redirects: requests would read their whole bodies, however large."""
+
+    def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 - the signature is requests'
+        return None
+
+
+def new_session(adapter: BaseAdapter) -> requests.Session:
+    """A session that sends with `adapter`, follows no redirects, keeps no cookies and ignores the environment."""
+    session = _Session()
+    session.trust_env = False  # netrc would replace the signature
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    session.adapters.clear()
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def proxies_for(url: str, proxy_url: str | None) -> dict[str, str]:
+    """The proxy for a URL, keyed by its scheme as requests wants it.
+
+    Without `proxy_url` the environment's HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide, but never for a
+    loopback host; an empty one means no proxy.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if proxy_url is not None:
+        return {parts.scheme: proxy_url} if proxy_url else {}
+    if is_loopback(host) or _in_ipv6_no_proxy(host):
+        return {}
+    found = get_environ_proxies(url)
+    proxy = found.get(parts.scheme) or found.get("all")
+    return {parts.scheme: proxy} if proxy else {}
+
+
+def trusted_authorities(ca_file: str | None) -> str | bool:
+    """What requests takes as `verify`: the CA file, else the environment's, else True for the bundled authorities."""
+    return ca_file or next((path for name in CA_VARIABLES if (path := os.environ.get(name))), True)
+
+
+def _in_ipv6_no_proxy(host: str) -> bool:
+    """Whether NO_PROXY holds an IPv6 address or network with this host in it; requests knows IPv4 networks only."""
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    entries = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").replace(" ", "").split(",")
+    for entry in entries:
+        with suppress(ValueError):
+            if address in ipaddress.IPv6Network(entry.replace("[", "").replace("]", ""), strict=False):
+                return True
+    return False
+
+
+class _Call(threading.local):
+    """What is known of the call that a thread makes at this moment."""
+
+    deadline = 0.0
+    fresh = False
+    """Whether no connection may be reused."""
+    idle: float | None = None
+    """Seconds for which the connection was idle; None for a new one."""
+    answered = False
+
+
+class Transport(HTTPAdapter):
+    """Sends without retries over at most `connections` kept connections.
+
+    `timeout` in seconds bounds connection and answer together; it bounds neither name resolution nor several addresses
+    tried in turn. `before_send` is called by the calling thread just before a request is written, its connection made.
+    """
+
+    def __init__(self, connections: int, before_send: Callable[[], None]) -> None:
+        self._call = _Call()
+        self._sockets = _OpenSockets()
+        self._connection_members = {
+            "call": self._call,
+            "sockets": self._sockets,
+            "before_send": staticmethod(before_send),
+            "response_class": type("BoundedAnswer", (_BoundedAnswer,), {"call": self._call}),
+        }
+        self._pools: dict[tuple[str, ...], ConnectionPool] = {}
+        super().__init__(pool_connections=MAX_POOLS, pool_maxsize=connections, max_retries=0, pool_block=False)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pool manager, with bounded connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self._bound(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """Return the pool manager of a proxy, with bounded connections."""
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        if is_new:
+            self._bound(manager)
+        return manager
+
+    def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> ConnectionPool:
+        """Return the connection pool for a URL; requests seeks it anew at each call, which costs a tenth of it."""
+        key = (*str(request.url).split("/", 3)[:3], repr(args), repr(kwargs))
+        if key not in self._pools:
+            if len(self._pools) >= MAX_POOLS:
+                self._pools.clear()  # the pool manager closes the one used longest ago
+            self._pools[key] = super().get_connection_with_tls_context(request, *args, **kwargs)
+        return self._pools[key]
+
+    def request_url(self, request: PreparedRequest, proxies: Mapping[str, str] | None) -> str:
+        """Return the URL to send; requests looks for a proxy in an empty mapping at length."""
+        return super().request_url(request, proxies) if proxies else request.path_url
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """Build the response without its cookies and guessed encoding, which nothing here uses."""
+        response = Response()
+        response.request, response.raw = req, resp
+        response.status_code, response.headers = resp.status, resp.headers  # they are found in any case as they are
+        return response
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        """Send a request. Raises StaleConnection when the thread's next call should be a repetition of this one."""
+        call, seconds = self._call, kwargs["timeout"]
+        call.idle, call.answered = None, False
+        call.deadline = monotonic() + seconds
+        kwargs["timeout"] = Timeout(total=seconds)
+        try:
+            response = super().send(request, *args, **kwargs)
+        except (requests.ConnectionError, requests.ReadTimeout) as error:
+            call.fresh = self._is_stale(error)
+            if call.fresh:
+                raise StaleConnection(error) from error
+            raise
+        call.fresh = False
+        return response
+
+    def close(self) -> None:
+        """Close idle connections and shut down those in use, so that their calls end with an error; waits for none."""
+        super().close()
+        self._sockets.shut_down()
+
+    def _is_stale(self, error: requests.RequestException) -> bool:
+        """Whether the call failed because the network had forgotten its connection."""
+        idle = self._call.idle
+        if idle is None or self._call.answered:
+            return False
+        if not isinstance(error, requests.Timeout):
+            return True
+        if idle >= SUSPECT_IDLE:  # each such discovery costs a whole timeout, so that it is made once
+            self._sockets.max_idle = min(self._sockets.max_idle, idle / 2)
+        return idle >= SUSPECT_IDLE
+
+    def _bound(self, manager: PoolManager) -> None:
+        """Have a pool manager use bounded connections; a SOCKS manager has classes of its own."""
+        pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
+        for scheme, pool in pools.items():
+            bases = (_BoundedConnection, pool.ConnectionCls)
+            connection = type("BoundedConnection", bases, self._connection_members)
+            bounded = type("BoundedPool", (pool,), {"ConnectionCls": connection})
+            manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, scheme: bounded}
+
+
+class _OpenSockets:
+    """The connected sockets of one transport, and how long they may be idle."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self.max_idle = MAX_IDLE
+
+    def add(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._sockets.add(sock)
+
+    def shut_down(self) -> None:
+        with self._lock:
+            sockets = list(self._sockets)
+        for sock in sockets:
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not SSLSocket's, which takes the TLS state away
+
+
+class _BoundedAnswer(http.client.HTTPResponse):
+    """An answer whose reads, of headers too, share the deadline of its call."""
+
+    call: _Call
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock, self.call))
+
+
+class _BoundedConnection(HTTPConnection):
+    """A connection whose socket can be shut down, that ages, and whose answers have a deadline."""
+
+    call: _Call
+    sockets: _OpenSockets
+    before_send: Callable[[], None]
+    used_at = 0.0
+    putheader = http.client.HTTPConnection.putheader  # urllib3's looks for a mark that no header here has
+
+    @property
+    def is_connected(self) -> bool:
+        fresh = not self.call.fresh and monotonic() - self.used_at < self.sockets.max_idle
+        return fresh and super().is_connected
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        self.sockets.add(sock)  # before the TLS handshake and the proxy's answer, which can hang
+        return sock
+
+    def connect(self) -> None:
+        super().connect()
+        self.sockets.add(self.sock)
+        self.used_at = 0.0
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        self.call.idle = monotonic() - self.used_at if self.used_at else None
+        self.before_send()
+        self.used_at = monotonic()
+        super().request(*args, **kwargs)
+
+
+class _UntilDeadline(io.RawIOBase):
+    """A socket's stream whose reads get what is left of the call's time."""
+
+    def __init__(self, stream: io.RawIOBase, sock: socket.socket, call: _Call) -> None:
+        self._stream = stream
+        self._sock = sock
+        self._call = call
+        self._deadline = call.deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        count = self._stream.readinto(buffer)
+        if count:
+            self._call.answered = True
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

@@ -9,9 +9,8 @@ import http.client
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from threading import Lock
 
@@ -31,9 +30,7 @@ from exporter.errors import (
     TlsFailed,
     Unreachable,
 )
-from exporter.volcengine.json_values import is_empty
 
-SUCCESS = range(200, 300)
 MAX_NAME_CHARS = 128
 MAX_MESSAGE_CHARS = 1000
 MAX_UNKNOWN_CODES = 50
@@ -141,7 +138,6 @@ _OF_THE_REQUEST = re.compile(
 )
 _APP = re.compile(r"\bapp|应用", re.IGNORECASE)
 _TASK = re.compile(r"task|任务", re.IGNORECASE)
-_GOOD_WORDS = re.compile(r"\s*(?:ok|success(?:ful)?|succeeded|成功)?[.!]?\s*", re.IGNORECASE)
 
 CODE_OF_NUMBER = {
     100002: "MissingParameter",
@@ -190,45 +186,13 @@ def meaning_of_status(http_status: int) -> Meaning:
     return _STATUSES.get(http_status) or _HUNDREDS.get(http_status // 100) or _REJECTED
 
 
-def error_in_answer(http_status: int, retry_after: str | None, document: object, now: float) -> ReadError | None:
-    """The error that an answer reports, None when it reports none.
-
-    `document` is the decoded body (None without one), `retry_after` that header and `now` Unix seconds. An error in
-    ResponseMetadata counts on HTTP 200 too (volcengine.com/docs/6348/1178322), unless it is empty beside a Result.
-    """
-    error = _metadata(document).get("Error")
-    if http_status in SUCCESS and (not error or _says_nothing(error, document)):
-        return None
+def error_of_answer(http_status: int, error: object) -> ReadError:
+    """What an answer that reports an error means; `error` is its ResponseMetadata.Error, None without one."""
     code = _code(error)
-    meaning = _meaning(code, http_status, _message(error))
-    read_error = meaning.kind(meaning.sentence, code=code, request_id=request_id(document), http_status=http_status)
+    meaning = _meaning(code, http_status, message_of(error))
+    read_error = meaning.kind(meaning.sentence, code=code, http_status=http_status)
     read_error.advice = meaning.advice or read_error.advice
-    if isinstance(read_error, Throttled):
-        read_error.retry_after = seconds_until(retry_after, now)
     return read_error
-
-
-def request_id(document: object) -> str:
-    """The vendor's name for the call, safe to show; empty without one."""
-    return _safe(_metadata(document).get("RequestId"))
-
-
-def seconds_until(retry_after: str | None, now: float) -> float | None:
-    """`Retry-After` in either form, seconds or an HTTP date; None when it is absent, past or neither."""
-    text = (retry_after or "").strip()[:MAX_NAME_CHARS]
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        return float(text)
-    moment = unix_time(text)
-    return moment - now if moment is not None and moment >= now else None
-
-
-def unix_time(http_date: str) -> float | None:
-    """An HTTP date (RFC 9110, section 5.6.7) as Unix seconds; None when it is none."""
-    try:
-        moment = parsedate_to_datetime(http_date)
-        return moment.timestamp() if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,32 +228,17 @@ class UnknownCodes:
             return list(reversed(self._codes.values()))
 
 
-def _metadata(document: object) -> Mapping[str, object]:
-    metadata = document.get("ResponseMetadata") if isinstance(document, dict) else None
-    return metadata if isinstance(metadata, dict) else {}
-
-
-def _says_nothing(error: object, document: object) -> bool:
-    """Whether an Error has neither code nor number, and its Message or the Result beside it contradicts it."""
-    if not isinstance(error, dict):
-        return is_empty(error)
-    if not is_empty({key: value for key, value in error.items() if key != "Message"}):
-        return False
-    has_result = isinstance(document, dict) and not is_empty(document.get("Result"))
-    return has_result or is_empty(error.get("Message")) or bool(_GOOD_WORDS.fullmatch(_message(error)))
-
-
 def _code(error: object) -> str:
     """The error's Code, else the one that its CodeN stands for; empty when the error is of an unknown shape."""
     if isinstance(error, str):
-        return _safe(error) if meaning_of_code(error) else ""
+        return safe_name(error) if meaning_of_code(error) else ""
     if not isinstance(error, dict):
         return ""
     number = error.get("CodeN")
-    return _safe(error.get("Code")) or (CODE_OF_NUMBER.get(number, "") if isinstance(number, int) else "")
+    return safe_name(error.get("Code")) or (CODE_OF_NUMBER.get(number, "") if isinstance(number, int) else "")
 
 
-def _message(error: object) -> str:
+def message_of(error: object) -> str:
     """The Message, to be looked at and never shown: it may repeat the request."""
     message = error.get("Message") if isinstance(error, dict) else None
     return message[:MAX_MESSAGE_CHARS] if isinstance(message, str) else ""
@@ -306,7 +255,8 @@ def _meaning(code: str, http_status: int, message: str) -> Meaning:
     return _NO_APP if _APP.search(message) and not _TASK.search(message) else _NO_TASK
 
 
-def _safe(name: object) -> str:
+def safe_name(name: object) -> str:
+    """A name of the vendor's without what could break a line or a page; empty when it is no text."""
     return re.sub(r"[^A-Za-z0-9._:-]", "", name[:MAX_NAME_CHARS]) if isinstance(name, str) else ""
 
 
@@ -395,7 +345,7 @@ def _tls(chain: tuple[BaseException, ...]) -> ReadError | None:
     words = [link.reason for link in chain if isinstance(link, ssl.SSLError) and link.reason]
     if "NO_CERTIFICATE_OR_CRL_FOUND" in words:
         return _advised(TlsFailed("the CA file holds no certificate"), _CA_SOURCES)
-    return TlsFailed(f"no TLS connection ({_safe(words[0])})" if words else "no TLS connection")
+    return TlsFailed(f"no TLS connection ({safe_name(words[0])})" if words else "no TLS connection")
 
 
 def _known(chain: tuple[BaseException, ...]) -> ReadError | None:

@@ -6,17 +6,21 @@ docs/vendor.md lists the forms an answer can take and how each one is read.
 """
 
 import json
+import re
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import NoReturn
 
 from requests import Response
 
-from exporter.enums import STATUS_OF_CODE, VENDOR_STOP_REASONS, Status, StopReason
-from exporter.errors import BadSchema, NotFound, NotJson, ReadError, TimedOut
+from exporter.enums import STATUS_OF_CODE, STOPPED_STATUSES, VENDOR_STOP_REASONS, Status, StopReason
+from exporter.errors import BadSchema, NotFound, NotJson, ReadError, Throttled, TimedOut
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.volcengine.error_mapping import error_in_answer, request_id, unix_time
-from exporter.volcengine.json_values import boolean, host_of, is_empty, user_id, whole_number
+from exporter.volcengine.error_mapping import error_of_answer, message_of, safe_name
 
+SUCCESS = range(200, 300)
+MAX_RETRY_AFTER_CHARS = 128
 MAX_BODY = 1024 * 1024
 """Bytes after decompression; a reply has about 700."""
 CHUNK = 64 * 1024
@@ -66,6 +70,8 @@ class Reply:
     task: Task
     unexpected: tuple[str, ...] = ()
 
+
+_GOOD_WORDS = re.compile(r"\s*(?:ok|success(?:ful)?|succeeded|成功)?[.!]?\s*", re.IGNORECASE)
 
 RESPONSE_KEYS = {"Result", "ResponseMetadata"}
 """Every answer of the vendor has at least one of them (volcengine.com/docs/6348/1178322)."""
@@ -128,6 +134,60 @@ def parse_answer(answer: Answer, now: float) -> Reply:
         unusable.http_status = answer.http_status
         unusable.request_id = request_id(answer.document)
         raise
+
+
+def error_in_answer(http_status: int, retry_after: str | None, document: object, now: float) -> ReadError | None:
+    """The error that an answer reports, None when it reports none.
+
+    `document` is the decoded body (None without one), `retry_after` that header and `now` Unix seconds. An error in
+    ResponseMetadata counts on HTTP 200 too (volcengine.com/docs/6348/1178322), unless it is empty beside a Result.
+    """
+    error = _metadata(document).get("Error")
+    if http_status in SUCCESS and (not error or _says_nothing(error, document)):
+        return None
+    read_error = error_of_answer(http_status, error)
+    read_error.request_id = request_id(document)
+    if isinstance(read_error, Throttled):
+        read_error.retry_after = seconds_until(retry_after, now)
+    return read_error
+
+
+def request_id(document: object) -> str:
+    """The vendor's name for the call, safe to show; empty without one."""
+    return safe_name(_metadata(document).get("RequestId"))
+
+
+def seconds_until(retry_after: str | None, now: float) -> float | None:
+    """`Retry-After` in either form, seconds or an HTTP date; None when it is absent, past or neither."""
+    text = (retry_after or "").strip()[:MAX_RETRY_AFTER_CHARS]
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return float(text)
+    moment = unix_time(text)
+    return moment - now if moment is not None and moment >= now else None
+
+
+def unix_time(http_date: str) -> float | None:
+    """An HTTP date (RFC 9110, section 5.6.7) as Unix seconds; None when it is none."""
+    try:
+        moment = parsedate_to_datetime(http_date)
+        return moment.timestamp() if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _metadata(document: object) -> Mapping[str, object]:
+    metadata = document.get("ResponseMetadata") if isinstance(document, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _says_nothing(error: object, document: object) -> bool:
+    """Whether an Error has neither code nor number, and its Message or the Result beside it contradicts it."""
+    if not isinstance(error, dict):
+        return is_empty(error)
+    if not is_empty({key: value for key, value in error.items() if key != "Message"}):
+        return False
+    has_result = isinstance(document, dict) and not is_empty(document.get("Result"))
+    return has_result or is_empty(error.get("Message")) or bool(_GOOD_WORDS.fullmatch(message_of(error)))
 
 
 def parse_reply(document: object) -> Reply:
@@ -232,7 +292,7 @@ def _start(raw: JsonMapping, status: Status, found: list[str]) -> float | None:
 
 def _end(raw: JsonMapping, status: Status, found: list[str]) -> float | None:
     end = _moment(raw, "EndTime", found, needed=status is Status.ENDED)
-    return end if status.stopped else None
+    return end if status in STOPPED_STATUSES else None
 
 
 def _moment(raw: JsonMapping, key: str, found: list[str], *, needed: bool) -> float | None:
@@ -250,7 +310,7 @@ def _stop_reason(raw: JsonMapping, status: Status, found: list[str]) -> StopReas
     reason, documented = _stop_word(raw.get("StopReason"))
     if not documented:
         found.append("StopReason")
-    return reason if status.stopped else None
+    return reason if status in STOPPED_STATUSES else None
 
 
 def _stop_word(value: object) -> tuple[StopReason, bool]:
@@ -334,3 +394,118 @@ def _event_notify(raw: JsonMapping, found: list[str]) -> EventNotify:
     if enabled is False and config.get(START_TIMEOUT.key) is None:
         return EventNotify(enabled=False)
     return EventNotify(enabled=enabled, start_timeout=_number(config, START_TIMEOUT, found))
+
+
+MAX_NUMBER_CHARS = 32
+MAX_USER_ID_CHARS = 128
+"""The vendor's limit for every id (volcengine.com/docs/6348/69828)."""
+MAX_URL_CHARS = 4096
+"""Four times the vendor's limit (seed page, field SourceURL)."""
+MAX_HOST_CHARS = 253
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_USER_ID = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
+# The end of the authority must follow the host: half of a password with a slash in it must never pass for a host.
+# A browser takes a backslash for a slash, so it ends nothing here and is allowed nowhere.
+_AUTHORITY = re.compile(
+    r"(?:[a-z][a-z0-9+.\-]*:)?//(?:[^/?#\\]*@)?(?:(\w[\w.\-]*)|\[([0-9a-f:.]+)\])(?::[0-9]*)?(?:[/?#]|$)",
+    re.IGNORECASE,
+)
+
+
+class NotAnObject(ValueError):
+    """The text is no JSON object; the message is the end of a sentence and repeats nothing of the text."""
+
+
+class JsonObject:
+    """A JSON object whose keys are found in any case; numbers are kept as the text they were written as."""
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
+        self._by_lower_key = {key.lower(): value for key, value in values.items()}
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> "JsonObject":
+        """Parse a JSON text. Raises NotAnObject when it is no JSON object."""
+        try:
+            decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
+            value = json.loads(decoded, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            raise NotAnObject("is not JSON") from None
+        if not isinstance(value, dict):
+            raise NotAnObject("is no JSON object")
+        return cls(value)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys as written."""
+        return tuple(self._values)
+
+    def get(self, key: str) -> object:
+        """The value of a key, written exactly so if there is one, else in any case; None when there is none."""
+        return self._values.get(key, self._by_lower_key.get(key.lower()))
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    """NaN and Infinity are Python's own addition to JSON."""
+    raise ValueError
+
+
+def whole_number(value: object) -> int | None:
+    """An integer, an integral float, or a string of either with spaces around it; None for all else, bool included."""
+    if type(value) is int:
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return _whole_number_in(value) if isinstance(value, str) else None
+
+
+def _whole_number_in(text: str) -> int | None:
+    digits = text.strip()
+    if len(digits) > MAX_NUMBER_CHARS or not _NUMBER.fullmatch(digits):
+        return None
+    try:
+        return int(digits)
+    except ValueError:
+        number = float(digits)
+    return int(number) if number.is_integer() else None
+
+
+def boolean(value: object) -> bool | None:
+    """A JSON boolean, or the words true and false as a string in any case; None for all else."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
+
+
+def is_empty(value: object) -> bool:
+    """Whether all of it, however deep, is absent, zero, false or empty."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif item and not (isinstance(item, str) and not item.strip()) and whole_number(item) != 0:
+            return False
+    return True
+
+
+def user_id(value: object) -> tuple[str, bool]:
+    """At most 128 printable characters, and whether it is as documented (seed page, field UserId)."""
+    if not isinstance(value, str):
+        return "", False
+    if _USER_ID.fullmatch(value):
+        return value, True
+    # A lone surrogate of a \u escape has no UTF-8 form and would break every page that shows it.
+    return "".join(char if char.isprintable() else "\ufffd" for char in value[:MAX_USER_ID_CHARS]), False
+
+
+def host_of(value: object) -> str:
+    """The host name of a URL in lower case, without port; "" when it has none or is no URL. Nothing else is kept."""
+    if not isinstance(value, str) or len(value) > MAX_URL_CHARS:
+        return ""
+    found = _AUTHORITY.match(value.strip())
+    host = (found[1] or found[2]).lower() if found else ""
+    return host if len(host) <= MAX_HOST_CHARS else ""

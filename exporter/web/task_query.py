@@ -177,7 +177,7 @@ class TaskRow(NamedTuple):
         state, task = self.state, self.state.task
         if task is None:
             return state.last_success if state.not_found_since is None else state.not_found_since
-        if task.status.stopped:
+        if task.stopped:
             return ended_at(state)
         started = task.start if task.status is Status.RUNNING else None
         return state.status_since if started is None else started

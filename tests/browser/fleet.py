@@ -104,7 +104,7 @@ def runs_that_stopped() -> list[Run]:
     """A night's."""
     found = []
     for known in morning():
-        if known.task is not None and known.task.status.stopped and known.status_since is not None:
+        if known.task is not None and known.task.stopped and known.status_since is not None:
             entered = frozenset({Status.RUNNING, known.task.status})
             reason, since = known.task.stop_reason, known.status_since
             run = Run(known.target.id, since - 3000, known.task.start, entered, reason, since, known.task)

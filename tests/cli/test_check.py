@@ -7,8 +7,8 @@ from click.testing import Result
 from exporter.cli.check import NO_SUCH_APP, NO_SUCH_ROOM
 from exporter.errors import Rejected
 from exporter.model.credentials import Credentials
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 from exporter.simulator.faults import FaultMode
 from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.server import CREDENTIALS, Simulation, SimulationOptions

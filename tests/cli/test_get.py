@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.cli import get
 from exporter.config.schema import Account
 from exporter.errors import TimedOut
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Api

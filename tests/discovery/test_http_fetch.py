@@ -17,7 +17,7 @@ from exporter.config.schema import HttpSdConfig
 from exporter.discovery import http_sd
 from exporter.discovery.http_sd import ListFetcher
 from exporter.discovery.sd_format import SDSourceError
-from exporter.volcengine.transport import CA_VARIABLES, proxies_for
+from exporter.volcengine.client import CA_VARIABLES, proxies_for
 
 Section = Callable[..., HttpSdConfig]
 

@@ -8,9 +8,8 @@ from requests import Response
 
 from exporter.enums import CallbackOutcome
 from exporter.errors import ReadError
-from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import TaskState, apply_read
 from exporter.volcengine.callbacks import CallbackRules, verify_callback
 from exporter.volcengine.replies import parse_answer, receive

@@ -20,12 +20,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from exporter.enums import PageAction, PageReason, Status, StopReason
+from exporter.enums import STOPPED_STATUSES, PageAction, PageReason, Status, StopReason
 from exporter.errors import NotFound, ReadError, ServerFailed, TimedOut
 from exporter.model.callback import Callback
-from exporter.model.read_result import ReadResult
 from exporter.model.run import Match
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 from exporter.model.task_state import LOOK_BACK
 from exporter.simulator.fleet import stop_reason
 from exporter.simulator.lifecycle import (
@@ -103,10 +103,15 @@ class Truth:
             if unsure is not None:
                 self.entered.add((sight.key, unsure))
         sight.start = now.start or sight.start
-        sight.live, sight.missing_since, sight.missing, sight.unsure = not now.status.stopped, None, False, None
+        sight.live, sight.missing_since, sight.missing, sight.unsure = (
+            now.status not in STOPPED_STATUSES,
+            None,
+            False,
+            None,
+        )
         sight.ahead = ahead
         self.entered.add((sight.key, now.status))
-        if now.status.stopped:
+        if now.status in STOPPED_STATUSES:
             self.stops.setdefault(sight.key, stop_reason(life))
 
     def lose(self, sight: Sight) -> None:

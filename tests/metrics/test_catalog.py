@@ -11,8 +11,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
 from exporter.enums import Source
-from exporter.metrics.catalog import TARGET_LABELS, Family, Group, Kind, TaskFamily, exporter, fleet, task
+from exporter.metrics.catalog import TARGET_LABELS, Family, Group, Kind, exporter, fleet, task
 from exporter.metrics.catalog.fleet import FleetCollector
+from exporter.metrics.catalog.task import TaskFamily
 from exporter.metrics.reference import reference
 from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics, StateCollector
 from exporter.metrics.series_cache import SeriesCache

@@ -10,13 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.enums import ReadFailure, Severity, Status, StopReason, TaskProblem
 from exporter.errors import NotFound, TimedOut
-from exporter.metrics.catalog import Group, TaskFamily
-from exporter.metrics.catalog.task import task_families
+from exporter.metrics.catalog import Group
+from exporter.metrics.catalog.task import TaskFamily, task_families
 from exporter.metrics.series_cache import render
-from exporter.model.read_result import ReadResult
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
+from exporter.model.task import EventNotify, MonitorIntervals, ReadResult, Task, VideoStream
 from exporter.model.task_state import ActiveProblem, Lifetimes, TaskState, accept, apply_read, expire
 from exporter.volcengine.replies import parse_reply
 from tests.support.task_states import NOW, after, unread

@@ -15,9 +15,8 @@ from exporter.metrics.self_metrics import (
     SelfMetrics,
     StateCollector,
 )
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.volcengine.callbacks import CALLBACK_FIELDS
 from exporter.volcengine.replies import FIELDS
 

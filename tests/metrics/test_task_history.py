@@ -16,10 +16,9 @@ from exporter.metrics.task_history import (
     ReadRecord,
     StatusRecord,
 )
-from exporter.model.read_result import ReadResult
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import DisplayStatus, TaskState
 
 ID = TargetId("app", "room", "task")

@@ -3,10 +3,9 @@ from collections.abc import Callable
 import pytest
 
 from exporter.errors import NotFound, ReadError
-from exporter.model.read_result import ReadResult
 from exporter.model.run import Run, StateChange
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import TaskState, apply_read
 
 TARGET = TargetId("app", "room", "task")

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from exporter.enums import ReadFailure, Status, StopReason
 from exporter.errors import AppRefused, BadSchema, NotFound, ReadError, ServerFailed, TimedOut
-from exporter.model.read_result import ReadResult
 from exporter.model.run import Run, RunEvent, RunStopped, StateChange
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import (
     DISPLAY_STATUS_OF,
     LOOK_BACK,

@@ -12,9 +12,8 @@ from exporter.enums import PageAction, PageReason, Severity, Status, StopReason,
 from exporter.errors import NotFound, ReadError, TimedOut
 from exporter.model.callback import Callback, PageEvent
 from exporter.model.problem import PROBLEMS, ProblemThresholds, active_problems, next_change
-from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import Lifetimes, TaskState, accept, apply_callback, apply_read, expire
 
 NOW = 1_768_465_800.0

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 
 from exporter.enums import Status, StopReason
-from exporter.model.read_result import ReadResult
 from exporter.model.run import (
     LATE_ANSWERS,
     MAX_EARLIER,
@@ -21,7 +20,7 @@ from exporter.model.run import (
     mark_lost,
 )
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import MAX_STALE_ANSWERS, Lifetimes, TaskState, accept, apply_read, expire
 
 Read = Callable[..., ReadResult]

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.enums import Status, StopReason
-from exporter.model.read_result import ReadResult
 from exporter.model.run import LATE_ANSWERS, RunStopped, StateChange
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import Lifetimes, TaskState, apply_read, expire
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
@@ -113,7 +112,7 @@ def test_each_run_is_counted_once_with_its_true_reason_whenever_an_answer_told_i
         change += more
     _, more = expire(state, len(arrived) + LATE_ANSWERS, FOR_EVER)
     counted = Counter(event.reason for event in (change + more).events if isinstance(event, RunStopped))
-    told = {answer.run for answer in arrived if answer.task.status.stopped}
+    told = {answer.run for answer in arrived if answer.task.stopped}
     seen = {answer.run for answer in arrived}
     lost = counted.pop(StopReason.LOST, 0)
     assert counted == Counter(run.reason for run in told), "\n".join(map(repr, arrived))

@@ -15,12 +15,11 @@ from prometheus_client import Counter
 from exporter.enums import Status
 from exporter.errors import ReadError
 from exporter.model.clock import Clock
-from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import TaskState, apply_read
-from exporter.scheduler.intervals import PollIntervals
 from exporter.scheduler.poller import Poller, ReadAccount
+from exporter.scheduler.read_queue import PollIntervals
 from exporter.volcengine.rate_limiter import Permit, RateLimiter
 
 UNIX = 1_768_465_805.0

@@ -3,10 +3,9 @@ import structlog
 
 from exporter.enums import Status
 from exporter.errors import AppRefused, NotFound, NotJson, ReadError, Rejected, Throttled, TimedOut
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.model.task import Task
-from exporter.scheduler.account_health import SUMMARY, FailureLog, Health
+from exporter.model.task import ReadResult, Task
+from exporter.scheduler.circuit_breaker import SUMMARY, FailureLog, Health
 from exporter.volcengine.rate_limiter import QUIET
 
 RUNNING = Task(status=Status.RUNNING)

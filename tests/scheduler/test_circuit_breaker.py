@@ -21,9 +21,8 @@ from exporter.errors import (
     Throttled,
     TimedOut,
 )
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.scheduler.circuit_breaker import BreakerEvent, CircuitBreaker, CircuitBreakers, Ticket
 
 CASES = int(os.environ.get("FUZZ_CASES", "500")) // 100

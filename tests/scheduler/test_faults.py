@@ -9,7 +9,7 @@ from exporter.enums import Status
 from exporter.errors import AppRefused, CredentialsRefused, NotFound, NotJson, ReadError, Throttled, TimedOut
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.scheduler.intervals import PollIntervals
+from exporter.scheduler.read_queue import PollIntervals
 
 Worlds = Callable[..., Any]
 RUNNING = Task(status=Status.RUNNING)

@@ -10,7 +10,7 @@ from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import TaskState
-from exporter.scheduler.intervals import (
+from exporter.scheduler.read_queue import (
     PollIntervals,
     ReadClass,
     Wait,

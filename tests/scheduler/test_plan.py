@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.scheduler.intervals import PollIntervals
+from exporter.scheduler.read_queue import PollIntervals
 from exporter.service.plan import LONGEST_INTERVAL, Load, Plan, planned
 
 DEFAULTS = PollIntervals(30.0, 5.0, 300.0, 600.0, 3600.0)

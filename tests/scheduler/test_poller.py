@@ -9,7 +9,7 @@ from exporter.errors import AppRefused, CredentialsRefused, NotFound, Unreachabl
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.scheduler.intervals import PollIntervals
+from exporter.scheduler.read_queue import PollIntervals
 from exporter.volcengine.rate_limiter import RateLimiter
 
 Worlds = Callable[..., Any]

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.target import TargetId
-from exporter.scheduler.intervals import IntervalFactors, ReadClass, Wait
-from exporter.scheduler.read_queue import ReadQueue
+from exporter.scheduler.read_queue import IntervalFactors, ReadClass, ReadQueue, Wait
 
 BUDGET = 10.0
 NONE: IntervalFactors = {}

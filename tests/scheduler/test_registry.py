@@ -9,9 +9,8 @@ from exporter.errors import NotFound, ReadError, TimedOut
 from exporter.metrics.task_history import HistoryLog
 from exporter.model.callback import Callback, PageEvent
 from exporter.model.clock import Clock
-from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import DisplayStatus, Lifetimes, Named, TaskState
 from exporter.scheduler import registry as tracker_module
 from exporter.scheduler.registry import TaskRegistry

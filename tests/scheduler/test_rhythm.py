@@ -8,7 +8,7 @@ import pytest
 from exporter.enums import Status
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.scheduler.intervals import PollIntervals
+from exporter.scheduler.read_queue import PollIntervals
 
 Worlds = Callable[..., Any]
 BEAT = 0.05

@@ -10,8 +10,8 @@ from exporter.config.schema import Config
 from exporter.metrics.catalog.task import task_families
 from exporter.metrics.exposition import Exposition, Format
 from exporter.metrics.series_cache import SeriesCache
-from exporter.model.read_result import ReadResult
 from exporter.model.target import Target
+from exporter.model.task import ReadResult
 from exporter.model.task_state import TaskState, apply_read
 from exporter.service.plan import READ_AT, TYPICAL_ID, TYPICAL_TASK, account_plans, scrape_size
 

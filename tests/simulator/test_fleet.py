@@ -276,7 +276,7 @@ def watch(fleet: Fleet, seconds: int) -> tuple[Counter[Status], set[tuple[Target
             assert run is not None
             task = parse_reply({"Result": {"WebcastTask": task_document(run, at)}}).task
             statuses[task.status] += 1
-            if task.status.stopped:
+            if task.stopped:
                 ends.add((target, task.end, task.stop_reason))
     return statuses, ends
 

@@ -9,11 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter.enums import Status, StopReason
+from exporter.enums import STOPPED_STATUSES, Status, StopReason
 from exporter.errors import NotFound, ReadError, TimedOut
-from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import MAX_STALE_ANSWERS, Lifetimes, TaskState, accept, apply_read, expire, release
 from exporter.store.counters import Series, Total
 from tests.support.state import kill, open_store, set_broken
@@ -44,7 +43,7 @@ class Truth:
 
     def saw(self, target: TargetId, start: float, status: Status) -> None:
         """A read said so; a late one tells at most the end of a life before."""
-        if status.stopped:
+        if status in STOPPED_STATUSES:
             self.stopped.add((target, start))
             self.entered.add(((target, start), status))
         if start < self.current.get(target, start):
@@ -130,9 +129,11 @@ class Story(RuleBasedStateMachine):
         lives = self.lives[of.id]
         late_again = self.known[of.id].stale_answers >= MAX_STALE_ANSWERS - 1  # as often as that it would be believed
         start = lives[max(0, len(lives) - 1 - (0 if late_again else back))]
-        reason = StopReason.STOP_BY_API if status.stopped else None
+        reason = StopReason.STOP_BY_API if status in STOPPED_STATUSES else None
         self.truth.saw(of.id, start, status)
-        self.read(of.id, Task(status, start=start, end=start + 1 if status.stopped else None, stop_reason=reason))
+        self.read(
+            of.id, Task(status, start=start, end=start + 1 if status in STOPPED_STATUSES else None, stop_reason=reason)
+        )
 
     @rule(of=st.sampled_from(TARGETS), start=st.booleans())
     def a_read_fails(self, of: Target, start: bool) -> None:  # noqa: FBT001 - hypothesis passes it so

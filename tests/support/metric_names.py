@@ -6,6 +6,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from exporter.enums import (
+    STOPPED_STATUSES,
     CallbackOutcome,
     PageAction,
     PageReason,
@@ -49,7 +50,7 @@ WORDS: dict[tuple[str, str], frozenset[str]] = {
     ("webcast_task_problem_since_timestamp_seconds", "problem"): frozenset(TaskProblem),
     ("webcast_problem_tasks", "problem"): frozenset(TaskProblem),
     ("webcast_run_transitions_total", "status"): frozenset(Status),
-    ("webcast_run_duration_seconds_bucket", "status"): frozenset(status for status in Status if status.stopped),
+    ("webcast_run_duration_seconds_bucket", "status"): frozenset(STOPPED_STATUSES),
     ("webcast_run_stops_total", "reason"): frozenset(StopReason),
     ("webcast_page_refreshes_total", "reason"): frozenset(PageReason),
     ("webcast_page_reschedules_total", "reason"): frozenset(PageReason),

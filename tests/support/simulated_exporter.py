@@ -22,8 +22,8 @@ from exporter.enums import CallbackOutcome, Source
 from exporter.errors import ReadError
 from exporter.metrics.exposition import Format
 from exporter.model.clock import Clock
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 from exporter.service.exporter import Exporter
 from exporter.service.settings import Settings
 from exporter.simulator.fleet import Fleet

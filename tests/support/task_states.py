@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from exporter.enums import Status, StopReason
+from exporter.enums import STOPPED_STATUSES, Status, StopReason
 from exporter.errors import NotFound, ReadError
-from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import DisplayStatus, TaskState, apply_read
 
 NOW = 1_700_000_000.0
@@ -34,5 +33,5 @@ def shown_as(
     if wanted is DisplayStatus.STALE:
         return replace(after(state, Task(Status.RUNNING)), task=None)
     status = Status(wanted.value)
-    reason = StopReason.STOP_BY_API if status.stopped else None
+    reason = StopReason.STOP_BY_API if status in STOPPED_STATUSES else None
     return after(state, Task(status, start=NOW - 60, end=end, stop_reason=reason))

@@ -10,8 +10,8 @@ import pytest
 from exporter import __version__
 from exporter.errors import NotJson, Rejected, ServerFailed, Throttled, TimedOut, TlsFailed, Unreachable
 from exporter.model.credentials import Credentials
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import Permit, RateLimiter
 from tests.support.loopback import TASK, Answer, LoopbackServer, raw, reply, reset, silence

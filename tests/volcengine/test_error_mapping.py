@@ -28,14 +28,15 @@ from exporter.errors import (
     TlsFailed,
     Unreachable,
 )
-from exporter.volcengine.error_mapping import (
+from exporter.volcengine.error_mapping import error_of_exception
+from exporter.volcengine.replies import (
+    Answer,
     error_in_answer,
-    error_of_exception,
+    parse_answer,
     request_id,
     seconds_until,
     unix_time,
 )
-from exporter.volcengine.replies import Answer, parse_answer
 
 NOW = 1_700_000_000.0
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.volcengine.json_values import host_of, is_empty, user_id
+from exporter.volcengine.replies import host_of, is_empty, user_id
 
 
 @pytest.mark.parametrize(

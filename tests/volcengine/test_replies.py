@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from exporter.enums import STATUS_OF_CODE, VENDOR_STOP_REASONS, Status, StopReason
 from exporter.errors import BadSchema, NotFound
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.volcengine.json_values import is_empty
-from exporter.volcengine.replies import FIELDS, Reply, parse_reply
+from exporter.volcengine.replies import FIELDS, Reply, is_empty, parse_reply
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 
@@ -425,7 +424,7 @@ def test_any_task_with_a_status_is_read(task: dict[str, Any]) -> None:
     assert len(reply.unexpected) == len(set(reply.unexpected))
     assert set(reply.unexpected) <= set(FIELDS) - {"Status"}
     assert len(reply.task.video) <= 2
-    assert (reply.task.stop_reason is not None) == reply.task.status.stopped
+    assert (reply.task.stop_reason is not None) == reply.task.stopped
     assert len(reply.task.user_id.encode()) <= 4 * 128
     assert len(reply.task.source_host.encode()) <= 4 * 253
 

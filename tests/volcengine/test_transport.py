@@ -11,20 +11,21 @@ import pytest
 
 from exporter.errors import TimedOut, TlsFailed, Unreachable
 from exporter.model.credentials import Credentials
-from exporter.model.read_result import ReadResult
 from exporter.model.target import TargetId
+from exporter.model.task import ReadResult
 from exporter.simulator.server import Certificates
-from exporter.volcengine import transport
-from exporter.volcengine.client import Client, Endpoint
-from exporter.volcengine.rate_limiter import RateLimiter
-from exporter.volcengine.transport import (
+from exporter.volcengine import client as client_module
+from exporter.volcengine.client import (
     CA_VARIABLES,
     MAX_POOLS,
+    Client,
+    Endpoint,
     Transport,
     new_session,
     proxies_for,
     trusted_authorities,
 )
+from exporter.volcengine.rate_limiter import RateLimiter
 from tests.support.loopback import TASK, Answer, LoopbackServer, reply, request_of, reset, swallow
 
 TARGET = TargetId("app", "room", "task")
@@ -63,7 +64,7 @@ def test_a_nat_that_forgets_idle_connections_fails_no_read(
     server: Serve, forget: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each connection answers one request and forgets the next: the call is repeated on a fresh connection."""
-    monkeypatch.setattr(transport, "SUSPECT_IDLE", 0.0)
+    monkeypatch.setattr(client_module, "SUSPECT_IDLE", 0.0)
 
     def serve(connection: socket.socket) -> None:
         request_of(connection)
@@ -145,7 +146,7 @@ def test_a_connection_idle_for_too_long_is_not_reused(server: Serve, monkeypatch
 
     used = []
     for idle in (60.0, 0.0):
-        monkeypatch.setattr(transport, "MAX_IDLE", idle)
+        monkeypatch.setattr(client_module, "MAX_IDLE", idle)
         peer = server(serve)
         client = client_of(peer.url)
         assert [client.read(TARGET).error for _ in range(3)] == [None] * 3
@@ -155,7 +156,7 @@ def test_a_connection_idle_for_too_long_is_not_reused(server: Serve, monkeypatch
 
 def test_a_nat_that_swallows_costs_one_timeout(server: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once known, connections that were idle for so long are not reused, though they could be by the usual limit."""
-    monkeypatch.setattr(transport, "SUSPECT_IDLE", 0.0)
+    monkeypatch.setattr(client_module, "SUSPECT_IDLE", 0.0)
     swallowed = []
 
     def serve(connection: socket.socket) -> None:

@@ -7,8 +7,8 @@ from exporter.enums import CallbackOutcome, ReadFailure
 from exporter.errors import CredentialsRefused
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.clock import Clock
-from exporter.model.read_result import ReadResult
 from exporter.model.target import Target, TargetId
+from exporter.model.task import ReadResult
 from exporter.model.task_state import TaskState
 from exporter.volcengine.callbacks import CallbackShape
 from exporter.volcengine.error_mapping import UnknownCode

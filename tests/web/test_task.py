@@ -7,10 +7,9 @@ import pytest
 
 from exporter.enums import ReadFailure, Source, Status, StopReason
 from exporter.errors import TimedOut
-from exporter.model.read_result import ReadResult
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task, VideoStream
+from exporter.model.task import ReadResult, Task, VideoStream
 from exporter.model.task_state import NextRead, TaskState, elapsed
 
 if TYPE_CHECKING:

@@ -1,15 +1,56 @@
 """Per-task families: each row is a pure function of one task's state."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client.utils import floatToGoString
 
 from exporter.enums import Status
-from exporter.metrics.catalog import TARGET_LABELS, Family, Group, Kind, Sample, TaskFamily
+from exporter.metrics.catalog import TARGET_LABELS, Family, Group, Kind
 from exporter.model.callback import Pages
 from exporter.model.task import Task, VideoStream
 from exporter.model.task_state import TaskState
 
+Sample = tuple[tuple[str, ...], float]
+"""Values of a per-task family's own labels (those beside TARGET_LABELS), and the sample's value."""
+
 Samples = Callable[[TaskState], Iterable[Sample]]
 DependsOn = Callable[[TaskState], object]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFamily:
+    """One per-task family, its group, and the pure function from a task's state to its samples.
+
+    `family.labels` are TARGET_LABELS and then its own. `depends_on` returns everything that the samples depend on: the
+    text is rendered again only when that has changed.
+    """
+
+    family: Family
+    group: Group
+    samples: Callable[[TaskState], Iterable[Sample]]
+    depends_on: Callable[[TaskState], object]
+    _line: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the format of a line once: labels by name, as prometheus_client sorts them, then the value."""
+        labels = sorted((label, number) for number, label in enumerate(self.family.labels))
+        pairs = ",".join(f'{label}="{{{number}}}"' for label, number in labels)
+        object.__setattr__(self, "_line", f"{self.family.name}{{{{{pairs}}}}} {{{len(labels)}}}\n")
+
+    def text(self, state: TaskState, target: Sequence[str]) -> bytes:
+        """The lines of one task, as prometheus_client would write them; `target` are its ids, escaped."""
+        lines = [
+            self._line.format(*target, *map(escaped, values), floatToGoString(value))  # type: ignore[no-untyped-call]
+            for values, value in self.samples(state)
+        ]
+        # A lone surrogate has no UTF-8 form; one label of one target must not cost the others their scrape.
+        return "".join(lines).encode(errors="replace")
+
+
+def escaped(value: str) -> str:
+    """A label's value as both formats write it."""
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def _target(state: TaskState) -> object:
@@ -80,7 +121,7 @@ def _duration(state: TaskState) -> Iterable[Sample]:
     task = state.task
     if task is None or task.start is None:
         return ()
-    until = task.end if task.status.stopped else state.task_time
+    until = task.end if task.stopped else state.task_time
     return () if until is None else _one(max(0.0, until - task.start))
 
 

@@ -1,6 +1,8 @@
 import pytest
 
-from exporter.model.clock import HOLD, Clock, SteadyClock
+from exporter.model.clock import Clock
+from exporter.scheduler.registry import CLOCK_HOLD as HOLD
+from exporter.scheduler.registry import SteadyClock
 
 
 @pytest.mark.parametrize(
