@@ -110,8 +110,8 @@ DOWN: Alert = {
 }
 
 
-def rendered(amtool: Path, template: str, folder: Path, *told: Alert, language: str = "en") -> str:
-    """A message about these alerts, by Alertmanager's own template engine."""
+def rendered(amtool: Path, template: str, folder: Path, *told: Alert, language: str = "en", text: str = "") -> str:
+    """A message about these alerts, or another text with this template, by Alertmanager's own template engine."""
     (folder / "webcast.tmpl").write_text(bundle(ExportOptions(language))["alertmanager/webcast.tmpl"])
     data = {
         "receiver": "x",
@@ -124,8 +124,9 @@ def rendered(amtool: Path, template: str, folder: Path, *told: Alert, language: 
     }
     (folder / "data.json").write_text(json.dumps(data))
     files = [f"--template.glob={folder / 'webcast.tmpl'}", f"--template.data={folder / 'data.json'}"]
-    text = f'--template.text={{{{ template "{template}" . }}}}'
-    done = subprocess.run([amtool, "template", "render", *files, text], capture_output=True, text=True, check=False)
+    text = text or f'{{{{ template "{template}" . }}}}'
+    command = [amtool, "template", "render", *files, f"--template.text={text}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -205,3 +206,71 @@ def test_feishu_gets_json(amtool_bin: Path, tmp_path: Path) -> None:
         "href": f"http://webcast.example.internal:10960/tasks/{APP}/Room1/Dark",
     }
     assert len(post["content"]) == 1 + 4
+    body = json.loads(rendered(amtool_bin, "webcast.feishu", tmp_path, *[OVERRUN] * (FIRST_FEW + 1)))
+    assert "Only the first ten" in body["content"]["post"]["zh_cn"]["content"][-1][0]["text"]
+
+
+ODD_NAMES = {
+    'Li "Lei" \\': "Li 'Lei' '",
+    "<at user_id=all> & <b>": "\uff1cat user_id=all\uff1e & \uff1cb\uff1e",
+    "[here](http://other.example) *bold* `code`": "\uff3bhere\uff3d(http://other.example) \uff0abold\uff0a 'code'",
+    "two\nlines\r\n\tand\x00 \u2028more": "two lines and more",
+    "turned \u202eround\u2066": "turned round ",
+    "\N{WOMAN}\u200d\N{SCHOOL} \u4e09\u5e74\u7ea7": "\N{WOMAN}\u200d\N{SCHOOL} \u4e09\u5e74\u7ea7",
+    "\u957f" * 3000: "\u957f" * 60 + "\u2026",
+    "$1 ${name} {{ .Labels }} %s": "$1 ${name} {{ .Labels }} %s",
+}
+"""What a backend calls a class, and what a message makes of it."""
+
+
+def named(teacher: str) -> Alert:
+    """A dark class with an info label."""
+    return DARK | {"labels": DARK["labels"] | {"teacher": teacher}}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("language", FIRST_LINES)
+def test_odd_names_of_classes_break_no_message(amtool_bin: Path, tmp_path: Path, language: str) -> None:
+    """Neither JSON nor Markdown, and they cannot call all members of a chat; they stay on their line, and are cut."""
+    odd = [named(name) for name in ODD_NAMES]
+    line = '{{ range .Alerts }}{{ template "webcast.line" . }}\n{{ end }}'
+    lines = rendered(amtool_bin, "", tmp_path, *odd, language=language, text=line)
+    cause = FIRST_LINES[language][0].partition("class dark")[2]
+    expected = [f"teacher={shown} Room1/Dark: class dark{cause}" for shown in ODD_NAMES.values()]
+    assert lines.splitlines() == expected
+    for template in TEMPLATES:
+        message = rendered(amtool_bin, template, tmp_path, *odd, language=language)
+        assert all(line in message for line in expected)
+    body = json.loads(rendered(amtool_bin, "webcast.feishu", tmp_path, *odd, language=language))
+    told = [row[0]["text"] for row in body["content"]["post"]["zh_cn"]["content"][1:]]
+    assert all(line in text for line, text in zip(expected, told, strict=True))
+
+
+BARE: dict[str, tuple[Alert, str]] = {
+    "no info labels": (
+        DARK | {"labels": {key: value for key, value in DARK["labels"].items() if key != "teacher"}},
+        "[CRITICAL] Room1/Dark: class dark, the task could not start",
+    ),
+    "no severity": (
+        DARK | {"labels": {key: value for key, value in DARK["labels"].items() if key not in {"severity", "teacher"}}},
+        "[INFO] Room1/Dark: class dark, the task could not start",
+    ),
+    "no task": (
+        DARK | {"labels": {"alertname": "WebCastClassDark", "severity": "critical"}},
+        "[CRITICAL] A summary",
+    ),
+    "no words": (
+        {"status": "firing", "labels": {"alertname": "WebCastApiDown", "severity": "page"}, "annotations": {}},
+        "[INFO] WebCastApiDown",
+    ),
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("alert", "first"), BARE.values(), ids=BARE)
+def test_an_alert_without_all_its_labels_is_told(amtool_bin: Path, tmp_path: Path, alert: Alert, first: str) -> None:
+    """Your Alertmanager or Prometheus may drop or rename labels; also in a list nothing is left out."""
+    assert rendered(amtool_bin, "webcast.text", tmp_path, alert).splitlines()[0] == first
+    for template in ("webcast.text", "webcast.markdown", "webcast.feishu"):
+        message = rendered(amtool_bin, template, tmp_path, OVERRUN, alert)
+        assert message.count(first.partition(" ")[2]) >= 1 + (first[1] == "C")
