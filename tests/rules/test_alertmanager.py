@@ -125,7 +125,7 @@ def rendered(amtool: Path, template: str, folder: Path, *told: Alert, language: 
     (folder / "data.json").write_text(json.dumps(data))
     files = [f"--template.glob={folder / 'webcast.tmpl'}", f"--template.data={folder / 'data.json'}"]
     text = text or f'{{{{ template "{template}" . }}}}'
-    command = [amtool, "template", "render", *files, f"--template.text={text}"]
+    command = [str(amtool), "template", "render", *files, f"--template.text={text}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
