@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ STOPPED = [Status.ENDED.value, Status.FAILED.value]
 REASONS = [reason.value for reason in StopReason]
 HEADINGS = ("END SEEN", "STATUS", "REASON", "START", "RAN", "TASK")
 
-Ask = Callable[[int], tuple[list[dict[str, Any]], int]]
+Rows = Iterator[dict[str, Any]]
 
 
 def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
@@ -53,6 +54,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option("--app-id", default="", help="Of this app alone.")
 @click.option("--status", type=click.Choice(STOPPED, case_sensitive=False), help="How they stopped.")
 @click.option("--reason", type=click.Choice(REASONS, case_sensitive=False), help="Why they stopped.")
+@click.option("--text", default="", metavar="TEXT", help="Part of an id or of a label.")
 @click.option(
     "--output",
     type=click.Choice(["table", "json", "csv"], case_sensitive=False),
@@ -69,6 +71,7 @@ def runs(
     app_id: str,
     status: str | None,
     reason: str | None,
+    text: str,
     output: str,
     url: str,
     config_file: Path | None,
@@ -78,9 +81,15 @@ def runs(
     A running exporter is asked; with --config.file its state file is read instead, and nothing is written to it.
     """
     wanted = RunQuery(
-        since, until, app_id, Status(status) if status else None, StopReason(reason) if reason else None, limit=PAGE
+        since,
+        until,
+        app_id,
+        Status(status) if status else None,
+        StopReason(reason) if reason else None,
+        text.strip(),
+        limit=PAGE,
     )
-    rows = [*_all(_from_state(config_file, wanted) if config_file else _from_exporter(url, wanted))]
+    rows = [*(runs_in_state(load(config_file), wanted) if config_file else _from_exporter(url, wanted))]
     if output == "json":
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     elif output == "csv":
@@ -89,41 +98,33 @@ def runs(
         click.echo(_table(rows))
 
 
-def _all(page: Ask) -> Iterator[dict[str, Any]]:
-    """Every row once: what stops meanwhile moves the pages on."""
-    seen: set[tuple[str, ...]] = set()
-    number = pages = 1
-    while number <= pages:
-        rows, pages = page(number)
-        for row in rows:
-            mark = tuple(str(row[name]) for name in ("app_id", "room_id", "task_id", "first_seen"))
-            if mark not in seen:
-                seen.add(mark)
-                yield row
-        number += 1
-
-
-def _from_exporter(url: str, wanted: RunQuery) -> Ask:
+def _from_exporter(url: str, wanted: RunQuery) -> Rows:
+    """Every run once, from page to page; a release without `next` has numbered pages, which move on meanwhile."""
     asked = {
         "since": rfc3339(wanted.since),
         "until": rfc3339(wanted.until),
         "app_id": wanted.app_id,
         "status": wanted.status,
         "reason": wanted.reason,
+        "q": wanted.text,
         "size": str(PAGE),
     }
     query: dict[str, str | int] = {name: value for name, value in asked.items() if value}
-
-    def page(number: int) -> tuple[list[dict[str, Any]], int]:
-        data = data_of(ask(url, "/api/v1/runs", {**query, "page": number}))
-        return data["runs"], data["pages"]
-
-    return page
-
-
-def _from_state(file: Path, wanted: RunQuery) -> Ask:
-    config = load(file)
-    return lambda number: runs_in_state(config, wanted._replace(offset=(number - 1) * PAGE))
+    place: dict[str, str | int] = {"page": 1}
+    seen: set[tuple[str, ...]] = set()
+    for number in count(2):
+        data = data_of(ask(url, "/api/v1/runs", {**query, **place}))
+        for row in data["runs"]:
+            key = tuple(str(row[name]) for name in ("app_id", "room_id", "task_id", "first_seen"))
+            if key not in seen:
+                seen.add(key)
+                yield row
+        if data.get("next"):
+            place = {"after": data["next"]}
+        elif "next" not in data and number <= data["pages"]:
+            place = {"page": number}
+        else:
+            return
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -1,7 +1,6 @@
 """What pages, JSON and commands ask: of the running exporter, and of a state file without one."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from exporter.config.schema import Config
@@ -21,16 +20,19 @@ from exporter.web.interfaces import JobRow, Reload
 from exporter.web.serializers import run_json
 
 
-def runs_in_state(config: Config, wanted: RunQuery) -> tuple[list[dict[str, Any]], int]:
-    """One page of the stopped runs, and how many pages there are. StartError when the state cannot be read."""
+def runs_in_state(config: Config, wanted: RunQuery) -> Iterator[dict[str, Any]]:
+    """Every stopped run that matches, `wanted.limit` in one query. StartError when the state cannot be read."""
     if config.state.path is None:
         raise StartError("the state is no file: ask the running exporter, with --url")
     account_of = AccountOf(config.accounts)
     with reading_file(config.state.path) as connection:
-        found = stopped_runs(connection, wanted)
-    both = zip(found.runs, found.labels, strict=True)
-    rows = [run_json(run, account_of(run.target.app_id), labels) for run, labels in both]
-    return rows, max(1, math.ceil(found.total / wanted.limit))
+        while True:
+            found = stopped_runs(connection, wanted)
+            for run, labels in zip(found.runs, found.labels, strict=True):
+                yield run_json(run, account_of(run.target.app_id), labels)
+            if found.next is None:
+                return
+            wanted = wanted._replace(after=found.next)
 
 
 class Queries:

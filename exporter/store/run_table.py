@@ -1,16 +1,20 @@
 """Runs in the state: rows to and from `Run`, look-ups by key, and pages of stopped runs.
 
-No query here reads all runs: `latest_runs` and `live_runs` use indexes, `stopped_runs` returns one page.
+No query here reads all runs: `latest_runs` and `live_runs` use indexes, `stopped_runs` searches from the newest end
+back in windows, for as long as its time budget lasts.
 The next minor release may have written a row: columns and words that this release does not know are ignored.
 """
 
 import json
-from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping
+import math
+import re
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from operator import itemgetter
 from types import SimpleNamespace
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Self, cast
 
 import sqlalchemy as sa
 import structlog
@@ -19,7 +23,7 @@ from sqlalchemy.engine import Connection
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run
-from exporter.model.target import TargetId
+from exporter.model.target import ID_PATTERN, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.store.schema import RUNS
 
@@ -34,12 +38,43 @@ STATUSES = {status.value: status for status in Status}
 STOP_REASONS = {reason.value: reason for reason in StopReason}
 NO_LABELS: Mapping[str, str] = {}
 KEY = tuple(RUNS.c[name] for name in TargetId._fields)
+ORDER = (RUNS.c.end_seen.desc(), *RUNS.primary_key)
+SEARCH_BUDGET: Final = 0.1
+"""Seconds after which a search for stopped runs answers with what it has found."""
+WINDOW_ROWS: Final = 2_000
+"""Runs that the first query of a search looks at; the next ones look at more while they are quick."""
+
+
+RunKey = tuple[float, tuple[str, str, str, float]]
+"""When its end was first seen, and its primary key."""
+
+
+class RunCursor(NamedTuple):
+    """Where a search goes on: after the run `key` that ended at `end_seen`; without a key, before that moment."""
+
+    end_seen: float
+    key: tuple[str, str, str, float] | None = None
+
+    def __str__(self) -> str:
+        """As the API and the pages show it."""
+        return "/".join((repr(self.end_seen), *map(str, self.key or ())))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The cursor that `str` wrote; ValueError when it is none."""
+        match text.split("/"):
+            case [end_seen]:
+                return cls(_finite(end_seen))
+            case [end_seen, app_id, room_id, task_id, first_seen]:
+                return cls(_finite(end_seen), (*TargetId.checked(app_id, room_id, task_id), _finite(first_seen)))
+        raise ValueError("not a cursor")
 
 
 class RunQuery(NamedTuple):
     """Which stopped runs: those whose end was first seen in [since, until), Unix seconds.
 
-    `text` is part of an id or of the labels, `target` is exact. `limit` runs are returned after skipping `offset`.
+    `text` is part of an id, of a label's name or of its value, without regard to case; `target` is exact. `limit` runs
+    are returned after skipping `offset`; `after` is the `next` of an earlier search.
     """
 
     since: float
@@ -51,26 +86,26 @@ class RunQuery(NamedTuple):
     target: TargetId | None = None
     limit: int = 100
     offset: int = 0
+    after: RunCursor | None = None
 
 
 class FoundRuns(NamedTuple):
-    """How many runs match, and one page of them with their labels, the latest end first."""
+    """One page of runs with their labels, the latest end first, and how many match in what was searched.
+
+    `next` is where the search goes on, None when nothing is left; `complete` says that `total` counts every match.
+    """
 
     total: int
     runs: tuple[Run, ...]
     labels: tuple[Mapping[str, str], ...]
+    next: RunCursor | None = None
+    complete: bool = True
 
 
 def latest_runs(connection: Connection, targets: Collection[TargetId]) -> dict[TargetId, Run]:
     """The latest run of each of these targets that has one."""
-    found: dict[TargetId, Run] = {}
-    wanted = list(targets)
-    for start in range(0, len(wanted), LOOKUP_BATCH):
-        batch = wanted[start : start + LOOKUP_BATCH]
-        keys = {f"{name}{index}": value for index, target in enumerate(batch) for name, value in _named(target)}
-        rows = connection.execute(_latest(len(batch)), keys)
-        found.update((run.target, run) for run in _readable(rows))
-    return found
+    rows = _rows_by_key(connection, TargetId._fields, list(targets), _IS_LATEST)
+    return {run.target: run for run in _readable(rows)}
 
 
 def live_runs(connection: Connection) -> dict[TargetId, Run]:
@@ -78,23 +113,40 @@ def live_runs(connection: Connection) -> dict[TargetId, Run]:
     return {run.target: run for run in _readable(connection.execute(_LIVE))}
 
 
-def stopped_runs(connection: Connection, query: RunQuery) -> FoundRuns:
-    """One page of stopped runs."""
-    if "\0" in query.text + query.app_id:  # no id and no label has one, and PostgreSQL refuses to look for it
-        return FoundRuns(0, (), ())
-    matches = sa.and_(*_conditions(query, connection.dialect.name))
-    order = RUNS.c.end_seen.desc(), *KEY
-    # The keys first: SQLite finds them in an index, and reads the rows of this page alone.
-    keys = sa.select(*RUNS.primary_key).where(matches).order_by(*order).limit(query.limit).offset(query.offset)
-    found = keys.subquery()
-    page = sa.select(RUNS).join(found, sa.and_(*(RUNS.c[column.name] == column for column in found.c)))
-    rows = connection.execute(page.order_by(*order)).all()
-    total = query.offset + len(rows)
-    if len(rows) == query.limit or (query.offset and not rows):  # a page that is not full needs no second scan
-        total = connection.execute(sa.select(sa.func.count()).select_from(RUNS).where(matches)).scalar_one()
-    labels = {(row.app_id, row.room_id, row.task_id, row.first_seen): labels_from_row(row) for row in rows}
-    runs = tuple(_readable(rows))
-    return FoundRuns(total, runs, tuple(labels[*run.target, run.first_seen] for run in runs))
+def stopped_runs(connection: Connection, query: RunQuery, budget: float = SEARCH_BUDGET) -> FoundRuns:
+    """One page of stopped runs, searched for about `budget` seconds from the newest end back.
+
+    With a text, or after a cursor, the search ends with the page; otherwise it goes on, to count.
+    """
+    deadline = time.monotonic() + budget
+    page_end = query.offset + query.limit
+    keys: list[RunKey] = []
+    total, window_rows = 0, WINDOW_ROWS
+    newest = _newest_end(query)
+    while True:
+        began = time.monotonic()
+        oldest = _oldest_end(connection, query.since, newest, window_rows)
+        window = newest, RUNS.c.end_seen >= (query.since if oldest is None else oldest)
+        skip, limit = max(0, query.offset - total), page_end - max(total, query.offset)
+        number, found = _search_window(connection, query, window, skip, limit)
+        total += number
+        keys += found
+        page_is_full = total >= page_end and (query.text or query.after)
+        now = time.monotonic()
+        if oldest is None or page_is_full or now >= deadline:
+            break
+        newest = RUNS.c.end_seen < oldest
+        if now - began < budget / 8:
+            window_rows *= 2
+    following = None if oldest is None else RunCursor(oldest)
+    if total > page_end or (total == page_end and oldest is not None):
+        following = RunCursor(*keys[-1])
+    names = tuple(column.name for column in RUNS.primary_key)
+    rows = {tuple(row[:4]): row for row in _rows_by_key(connection, names, [key for _, key in keys])}
+    runs = [(run, labels_from_row(row)) for _, key in keys if (row := rows.get(key)) for run in _readable([row])]
+    return FoundRuns(
+        total, tuple(run for run, _ in runs), tuple(labels for _, labels in runs), following, oldest is None
+    )
 
 
 def status_of(run: Run) -> Status | None:
@@ -178,35 +230,87 @@ def _latest_first_seen() -> sa.ScalarSelect[Any]:
     return sa.select(sa.func.max(other.c.first_seen)).where(*same).correlate(RUNS).scalar_subquery()
 
 
+_SAME_TARGET = " AND ".join(f"other.{name} = wanted.{name}" for name in TargetId._fields)
+_IS_LATEST = f" AND runs.first_seen = (SELECT max(first_seen) FROM runs AS other WHERE {_SAME_TARGET})"  # noqa: S608
+
 _LIVE = sa.select(RUNS).where(
     RUNS.c.end_seen.is_(None), RUNS.c.entered != "", RUNS.c.first_seen == _latest_first_seen()
 )
 
 
-def _named(target: TargetId) -> ItemsView[str, str]:
-    return target._asdict().items()
-
-
 @cache
-def _latest(targets: int) -> sa.TextualSelect:
-    """As text: SQLite scans all runs for `(a, b, c) IN (VALUES ...)`, and CROSS JOIN makes it begin with `wanted`."""
-    names = TargetId._fields
-    values = ", ".join(f"({', '.join(f':{name}{index}' for name in names)})" for index in range(targets))
+def _by_key(names: tuple[str, ...], keys: int, condition: str = "") -> sa.TextualSelect:
+    """The runs with the keys `:NAME0`, `:NAME1` ...
+
+    As text: SQLite scans all runs for `(a, b, c) IN (VALUES ...)`, and CROSS JOIN makes it begin with `wanted`.
+    """
+    values = ", ".join(f"({', '.join(f':{name}{index}' for name in names)})" for index in range(keys))
     same = " AND ".join(f"runs.{name} = wanted.{name}" for name in names)
-    latest = f"SELECT max(first_seen) FROM runs AS other WHERE {same.replace('runs.', 'other.')}"  # noqa: S608 - names
     columns = ", ".join(f"runs.{column.name}" for column in RUNS.c)
-    found = f"SELECT {columns} FROM wanted CROSS JOIN runs WHERE {same} AND runs.first_seen = ({latest})"  # noqa: S608
+    found = f"SELECT {columns} FROM wanted CROSS JOIN runs WHERE {same}{condition}"  # noqa: S608 - names of columns
     text = f"WITH wanted({', '.join(names)}) AS (VALUES {values}) {found}"
     return sa.text(text).columns(*RUNS.c)
 
 
+def _rows_by_key(
+    connection: Connection, names: tuple[str, ...], keys: Sequence[Sequence[Any]], condition: str = ""
+) -> Iterator[sa.Row[Any]]:
+    for first in range(0, len(keys), LOOKUP_BATCH):
+        batch = keys[first : first + LOOKUP_BATCH]
+        values = {
+            f"{name}{index}": value for index, key in enumerate(batch) for name, value in zip(names, key, strict=True)
+        }
+        yield from connection.execute(_by_key(names, len(batch), condition), values)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError("not a finite number")
+    return number
+
+
+def _newest_end(query: RunQuery) -> sa.ColumnElement[bool]:
+    """What the newest window of a search ends with."""
+    until = sa.true() if query.until is None else RUNS.c.end_seen < query.until
+    if query.after is None:
+        return until
+    end_seen, key = query.after
+    if key is None:
+        return sa.and_(until, RUNS.c.end_seen < end_seen)
+    later = sa.tuple_(*RUNS.primary_key) > sa.tuple_(*key)
+    return sa.and_(until, RUNS.c.end_seen <= end_seen, sa.or_(RUNS.c.end_seen < end_seen, later))
+
+
+def _oldest_end(connection: Connection, since: float, newest: sa.ColumnElement[bool], rows: int) -> float | None:
+    """The end of the run so many rows before `newest`; None when no more are left. Runs of one end are not parted."""
+    ends = sa.select(RUNS.c.end_seen).where(newest, RUNS.c.end_seen > since).order_by(RUNS.c.end_seen.desc())
+    return connection.execute(ends.offset(rows).limit(1)).scalar()
+
+
+def _search_window(
+    connection: Connection, query: RunQuery, window: Iterable[sa.ColumnElement[bool]], skip: int, limit: int
+) -> tuple[int, list[RunKey]]:
+    """How many runs of a window match, and at most `limit` of them after `skip`."""
+    matches = sa.and_(*window, *_conditions(query, connection.dialect.name))
+    keys = sa.select(RUNS.c.end_seen, *RUNS.primary_key).where(matches).order_by(*ORDER)
+    if query.text:
+        text = query.text.lower()
+        rows = [row for row in connection.execute(keys.add_columns(RUNS.c.labels)) if _has_text(row, text)]
+        return len(rows), [_key_of(row) for row in rows[skip : skip + limit]]
+    number = connection.execute(sa.select(sa.func.count()).select_from(RUNS).where(matches)).scalar_one()
+    if number <= skip or limit <= 0:
+        return number, []
+    return number, [_key_of(row) for row in connection.execute(keys.offset(skip).limit(limit))]
+
+
+def _key_of(row: sa.Row[Any]) -> RunKey:
+    return row.end_seen, (row.app_id, row.room_id, row.task_id, row.first_seen)
+
+
 def _conditions(query: RunQuery, dialect: str) -> Iterable[sa.ColumnElement[bool]]:
     yield RUNS.c.stopped.is_not(None)
-    yield RUNS.c.end_seen >= query.since
-    if query.until is not None:
-        yield RUNS.c.end_seen < query.until
-    if query.app_id:
-        yield RUNS.c.app_id == query.app_id
+    if query.app_id:  # PostgreSQL refuses to look for NUL
+        yield RUNS.c.app_id == query.app_id if ID_PATTERN.fullmatch(query.app_id) else sa.false()
     if query.status is not None:  # a lost run has entered a status too, but its end was not read
         yield RUNS.c.entered.contains(query.status.value)
         yield RUNS.c.last.is_not(None)
@@ -215,17 +319,29 @@ def _conditions(query: RunQuery, dialect: str) -> Iterable[sa.ColumnElement[bool
     if query.target is not None:
         yield from (RUNS.c[name] == value for name, value in query.target._asdict().items())
     if query.text:
-        in_json = json.dumps(query.text)[1:-1]
-        searched = [*((column, query.text) for column in KEY), (RUNS.c.labels, in_json)]
-        yield sa.or_(*(_contains(column, text, dialect) for column, text in searched))
+        yield _may_have_text(query.text, dialect)
+
+
+def _may_have_text(text: str, dialect: str) -> sa.ColumnElement[bool]:
+    """False for most runs without the text: labels are JSON, and SQLite knows upper and lower case of ASCII alone."""
+    parts = "".join(each if each.isascii() or each.lower() == each.upper() else "\0" for each in text).split("\0")
+    part = json.dumps(max(parts, key=len))[1:-1] or "\\u"
+    ids = KEY if ID_PATTERN.fullmatch(text) else ()
+    return sa.or_(*(_contains(column, part, dialect) for column in (*ids, RUNS.c.labels)))
 
 
 def _contains(column: sa.ColumnElement[Any], text: str, dialect: str) -> sa.ColumnElement[bool]:
     """Without regard to case. SQLite's LIKE has none for ASCII, and is twice as fast as with lower()."""
     if dialect == "sqlite":
         return column.contains(text, autoescape=True)
-    pattern = "".join(f"/{character}" if character in "/%_" else character for character in text)
+    pattern = re.sub("[/%_]", r"/\g<0>", text)
     return column.ilike(f"%{pattern}%", escape="/")
+
+
+def _has_text(row: sa.Row[Any], text: str) -> bool:
+    """Whether an id or a label has the text, which is in lower case."""
+    labels = labels_from_row(row)
+    return any(text in value.lower() for value in (row.app_id, row.room_id, row.task_id, *labels, *labels.values()))
 
 
 def _as_object(part: Any) -> dict[str, Any]:

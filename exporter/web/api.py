@@ -13,14 +13,13 @@ from exporter.discovery.sd_format import SDSourceError, groups_of_json
 from exporter.enums import Status, StopReason
 from exporter.errors import BadTargets, StartError, StateError
 from exporter.model.target import TargetId
-from exporter.store.run_table import FoundRuns, RunQuery
+from exporter.store.run_table import FoundRuns, RunCursor, RunQuery
 from exporter.web.endpoints import CHUNK_BYTES, RETRY, BodyError, api_of, pools_of, read_body, require_type
 from exporter.web.interfaces import ExporterApi, ExporterQueries, PushHandler
 from exporter.web.limits import Busy, TokenBucket, WorkerPool
 from exporter.web.serializers import csv_lines, explain, explain_unlisted, run_json, target_json, task_json
 from exporter.web.task_query import (
     MAX_PAGE,
-    MAX_TEXT,
     QueryError,
     make_row,
     number_of_pages,
@@ -199,18 +198,26 @@ def find_runs(request: Request, queries: ExporterQueries, sizes: tuple[int, int]
     wanted = RunQuery(
         since=max(oldest, parse_moment(params, "since", now) or oldest),
         until=parse_moment(params, "until", now),
-        app_id=params.get("app_id", "").replace("\0", "")[:MAX_TEXT],
+        app_id=params.get("app_id", ""),
         status=parse_word(Status, params["status"], "status") if params.get("status") else None,
         reason=parse_word(StopReason, params["reason"], "reason") if params.get("reason") else None,
         text=parse_text(params),
         limit=size,
         offset=(number - 1) * size,
+        after=_parse_cursor(params.get("after", "")),
     )
     return RunPage(wanted, number, queries.stopped_runs(wanted))
 
 
+def _parse_cursor(text: str) -> RunCursor | None:
+    try:
+        return RunCursor.parse(text) if text else None
+    except ValueError:
+        raise QueryError("after must be the `next` of an earlier answer") from None
+
+
 def _runs(request: Request) -> Response:
-    """JSON or CSV; `pages` (CSV: the header `X-Pages`) says how many pages there are."""
+    """JSON or CSV; `pages` says how many pages were found, `next` where to search on (CSV: `X-Pages`, `X-Next`)."""
     queries = exporter_of(request).queries
     form = parse_word(RunsFormat, request.query_params.get("format", "") or RunsFormat.JSON, "format")
     page = find_runs(request, queries, RUN_SIZES)
@@ -218,12 +225,15 @@ def _runs(request: Request) -> Response:
         run_json(run, queries.account_of(run.target.app_id), labels)
         for run, labels in zip(page.found.runs, page.found.labels, strict=True)
     )
+    found, following = page.found, str(page.found.next) if page.found.next else None
     if form is RunsFormat.JSON:
-        return streamed("runs", rows, _state(request), matching=page.found.total, page=page.number, pages=page.pages)
+        numbers = {"matching": found.total, "page": page.number, "pages": page.pages}
+        return streamed("runs", rows, _state(request), **numbers, next=following, complete=found.complete)
     headers = {
         "Content-Type": "text/csv; charset=utf-8",
         "Content-Disposition": 'attachment; filename="runs.csv"',
         "X-Pages": str(page.pages),
+        **({"X-Next": following} if following else {}),
     }
     return StreamedResponse((line.encode() for line in csv_lines(rows)), _state(request), headers)
 

@@ -337,19 +337,21 @@ def _column(
 def _stopped_runs(request: Request, language: Language) -> Response:
     queries = exporter_of(request).queries
     found = find_runs(request, queries, SIZES)
-    names = ("q", "since", "until", "app_id", "status", "reason", "size")
+    names = ("q", "since", "until", "app_id", "status", "reason", "size", "after")
     filters: dict[str, str | int] = {name: value for name in names if (value := request.query_params.get(name, ""))}
     params = {"show": "stopped", **filters}
-    api = _path(request, "/api/v1/runs")
+    path, api = _path(request, "/tasks"), _path(request, "/api/v1/runs")
     context = {
         "now": queries.now,
         "query": {name: filters.get(name, "") for name in names},
         "runs": found.found.runs,
         "total": found.found.total,
+        "complete": found.found.complete,
+        "older": link(path, params, after=str(found.found.next)) if found.found.next else "",
         "statuses": (Status.ENDED, Status.FAILED),
         "reasons": tuple(StopReason),
         "history": format_duration(queries.config.lifecycle.history),
-        **_pager(_path(request, "/tasks"), params, found.number, found.pages),
+        **_pager(path, params, found.number, found.pages),
         "api": link(api, filters),
         "csv": link(api, filters, format="csv"),
     }

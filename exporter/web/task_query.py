@@ -94,8 +94,11 @@ def _status(word: str) -> str:
 
 
 def parse_text(params: QueryParams) -> str:
-    """The text filter `q`, without NUL, which no database takes."""
-    return params.get("q", "").replace("\0", "").strip()[:MAX_TEXT]
+    """The text filter `q`; QueryError when it is longer than anything it could be part of."""
+    text = params.get("q", "").strip()
+    if len(text) > MAX_TEXT:
+        raise QueryError(f"q must be at most {MAX_TEXT} characters")
+    return text
 
 
 def parse_word(words: type[Word], word: str, name: str, more: Iterable[str] = ()) -> Word:

@@ -229,3 +229,22 @@ def test_runs_of_a_running_exporter(run: Run) -> None:
     assert [line.split()[-1] for line in result.stdout.splitlines()[1:]] == [f"661e/Room/{name}" for name in "abc"]
     assert [each["page"] for each in asked] == ["1", "2"]
     assert (asked[0]["since"], asked[0]["app_id"], asked[0]["size"]) == ("2026-01-15T00:00:00.000Z", "661e", "1000")
+
+
+def test_runs_goes_on_until_everything_is_searched(run: Run) -> None:
+    """An answer may hold nothing yet: the exporter answers when its time is up."""
+    asked: list[str] = []
+    following = {"": "2.5", "2.5": "1.5", "1.5": None}
+    row = {"app_id": "661e", "room_id": "Room", "status": None, "reason": "Lost", "start": None, "first_seen": None}
+    row |= {"task_id": "a", "end_seen": "2026-01-15T08:30:00.000Z", "duration_seconds": None}
+
+    def answer(request: Request) -> Response:
+        after = request.query_params.get("after", "")
+        asked.append(request.query_params["q"])
+        data = {"runs": [] if after == "2.5" else [{**row, "first_seen": after}], "pages": 1, "next": following[after]}
+        return JSONResponse({"status": "success", "data": data})
+
+    with exporter(answer) as url:
+        result = run("runs", "--url", url, "--text", "ROOM")
+    assert len(result.stdout.splitlines()) == 3
+    assert asked == ["ROOM"] * 3

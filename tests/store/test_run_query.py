@@ -1,6 +1,7 @@
 """Stopped runs are found by time, app, status, reason and text; the latest end comes first."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from exporter.enums import Status, StopReason
 from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from exporter.store.run_table import FoundRuns, RunQuery, latest_runs, live_runs, status_of, stopped_runs
+from exporter.store import run_table
+from exporter.store.run_table import FoundRuns, RunCursor, RunQuery, latest_runs, live_runs, status_of, stopped_runs
 from exporter.store.store import Store
 from tests.support.state import LIMIT, open_store
 
@@ -29,13 +31,14 @@ RUNS = (
     run("other", 250.0, StopReason.UNKNOWN, Status.FAILED, app="other"),
     run("live", None, None, None),
 )
+LABELS = {"team": '教育 "7%"', "Straße": "une école 😀", "path": r"C:\new", "имя": "Нью"}
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
     """A state with these runs."""
     made = open_store()
-    made._labels_of = lambda target: {"team": '教育 "7%"'} if target.task_id == "late" else {}
+    made._labels_of = lambda target: LABELS if target.task_id == "late" else {}
     made.wait(made.record(StateChange(RUNS)), LIMIT)
     yield made
     made.close()
@@ -60,7 +63,20 @@ def find(store: Store, query: RunQuery) -> FoundRuns:
         (RunQuery(0.0, text="m%1"), []),
         (RunQuery(0.0, text="教育"), ["late"]),
         (RunQuery(0.0, text='"7%"'), ["late"]),
+        (RunQuery(0.0, text="ÉCOLE 😀"), ["late"]),
+        (RunQuery(0.0, text="ьЮ"), ["late"]),
+        (RunQuery(0.0, text="É"), ["late"]),
+        (RunQuery(0.0, text="Å"), []),
+        (RunQuery(0.0, text="c:\\n"), ["late"]),
+        (RunQuery(0.0, text="c:\n"), []),
+        (RunQuery(0.0, text="u6559"), []),
+        (RunQuery(0.0, text='": "'), []),
+        (RunQuery(0.0, text="%"), ["late"]),
+        (RunQuery(0.0, text="_1/"), []),
+        (RunQuery(0.0, text="é1" * 5000), []),
         (RunQuery(0.0, text="\0"), []),
+        (RunQuery(0.0, text="lat\0"), []),
+        (RunQuery(0.0, text="\ud800"), []),
         (RunQuery(0.0, app_id="\0"), []),
         (RunQuery(0.0, limit=2, offset=1), ["other", "lost"]),
         (RunQuery(0.0, target=TargetId("app", "Room_1", "early")), ["early"]),
@@ -75,8 +91,49 @@ def test_which_are_found(store: Store, query: RunQuery, expected: list[str]) -> 
 def test_how_many_match(store: Store) -> None:
     """The total does not depend on the page; a run comes back as it was recorded, with its labels."""
     found = find(store, RunQuery(0.0, limit=1))
-    assert (found.total, found.runs, found.labels) == (4, (RUNS[1],), ({"team": '教育 "7%"'},))
+    assert (found.total, found.runs, found.labels) == (4, (RUNS[1],), (LABELS,))
     assert [status_of(run) for run in RUNS[:3]] == [Status.ENDED, Status.FAILED, None]
+
+
+@pytest.mark.parametrize("query", [RunQuery(0.0), RunQuery(0.0, text="ROOM"), RunQuery(150.0, 350.0, app_id="many")])
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_search_that_ends_with_its_time_goes_on_at_its_cursor(
+    store: Store, query: RunQuery, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run is found once and in order, runs of one end too, and each answer takes one window at most."""
+    many = [run(f"task{number}", 300.0 - number // 5, StopReason.LOST, None, app="many") for number in range(12)]
+    store.wait(store.record(StateChange(tuple(many))), LIMIT)
+    everything = find(store, query).runs
+    assert len(everything) >= len(many)
+    monkeypatch.setattr(run_table, "WINDOW_ROWS", 3)
+    found: list[Run] = []
+    after: RunCursor | None = None
+    while True:
+        wanted = query._replace(limit=limit, after=after)
+        page = store.search(partial(stopped_runs, query=wanted, budget=0.0))
+        assert len(page.runs) <= min(limit, 8)
+        found += page.runs
+        if page.next is None:
+            break
+        after = RunCursor.parse(str(page.next))
+    assert tuple(found) == everything
+    assert page.complete
+
+
+def test_how_many_match_is_a_lower_bound_when_time_is_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer says so, and the page after it begins where the search ended."""
+    monkeypatch.setattr(run_table, "WINDOW_ROWS", 1)
+    found = store.search(lambda connection: stopped_runs(connection, RunQuery(0.0), budget=0.0))
+    assert (found.total, found.complete, found.next) == (2, False, RunCursor(250.0))
+    found = store.search(lambda connection: stopped_runs(connection, RunQuery(0.0, limit=1), budget=60.0))
+    assert (found.total, found.complete, found.next) == (4, True, RunCursor(300.0, ("app", "Room_1", "late", 1.0)))
+
+
+@pytest.mark.parametrize("text", ["", "x", "nan", "1/a/b/c", "1/a/b/c/x", "1/a/b c/d/2", "1/a/b/c/d/2", "1e999"])
+def test_what_is_no_cursor(text: str) -> None:
+    """ValueError, which the API answers with 400."""
+    with pytest.raises(ValueError, match=r"."):
+        RunCursor.parse(text)
 
 
 @pytest.mark.parametrize(

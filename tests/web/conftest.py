@@ -23,7 +23,7 @@ from exporter.model.problem import ProblemThresholds, active_problems
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
-from exporter.store.run_table import FoundRuns, RunQuery
+from exporter.store.run_table import FoundRuns, RunCursor, RunQuery
 from exporter.volcengine.error_mapping import UnknownCode
 from exporter.web.app import create_app, create_callback_app
 from exporter.web.auth import OPEN_POLICY, CurrentPolicy, WebPolicy
@@ -122,6 +122,7 @@ class FakeQueries:
     labels: dict[str, str] = field(default_factory=dict)
     wanted: list[RunQuery] = field(default_factory=list)
     breaks: Exception | None = None
+    older: RunCursor | None = None
     numbers: dict[str, AccountNumbers] = field(default_factory=dict)
     codes: dict[str, list[UnknownCode]] = field(default_factory=dict)
     job_rows: list[JobRow] = field(default_factory=list)
@@ -155,7 +156,7 @@ class FakeQueries:
             raise self.breaks
         self.wanted.append(wanted)
         page = tuple(self.runs[wanted.offset : wanted.offset + wanted.limit])
-        return FoundRuns(len(self.runs), page, tuple(self.labels for _ in page))
+        return FoundRuns(len(self.runs), page, tuple(self.labels for _ in page), self.older, self.older is None)
 
     def accounts(self) -> dict[str, AccountNumbers]:
         """As the test says."""

@@ -1,6 +1,8 @@
 """The stopped runs over HTTP: JSON, CSV, and a page for the morning after."""
 
 import csv
+import re
+from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import TaskState
+from exporter.store.run_table import RunCursor
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -98,7 +101,38 @@ def test_the_filters_are_handed_on(site: "Site") -> None:
     assert (wanted.limit, wanted.offset) == (2, 2)
 
 
-@pytest.mark.parametrize("query", ["format=xml", "since=yesterday", "status=bad", "reason=bad", "page=0", "size=99999"])
+@pytest.mark.parametrize("text", ["\0", "a\0b", "%", "_", "'", "é" * 200, "\\"])
+def test_any_text_can_be_looked_for(site: "Site", text: str) -> None:
+    """The state gets the very text; what is too long for it is refused."""
+    for path, params in (("/api/v1/runs", {}), ("/tasks", {"show": "stopped"})):
+        assert site.client.get(path, params={**params, "q": text, "app_id": text}).status_code == 200
+        assert site.exporter.queries.wanted[-1].text == text
+        assert site.client.get(path, params={**params, "q": text + "x" * 400}).status_code == 400
+
+
+def test_a_search_that_time_ended_goes_on_where_it_ended(site: "Site") -> None:
+    """JSON, CSV and the page name the place, and take it."""
+    older = RunCursor(NOW - 60, ("app", "room", "good", NOW - 3600))
+    site.exporter.queries.older = older
+    data = site.get("/api/v1/runs?q=room").json()["data"]
+    assert (data["next"], data["complete"]) == (str(older), False)
+    assert site.get("/api/v1/runs?q=room&format=csv").headers["x-next"] == str(older)
+    page = site.get("/tasks?show=stopped&q=room").text
+    link = re.search(r'href="(/tasks[^"]*after=[^"]*)">Search older runs', page)
+    assert link is not None
+    assert "At least 3 runs" in page
+    site.exporter.queries.older = None
+    for path in (unescape(link[1]), f"/api/v1/runs?q=room&after={data['next']}"):
+        answer = site.get(path)
+        assert (site.exporter.queries.wanted[-1].after, site.exporter.queries.wanted[-1].text) == (older, "room")
+        assert "Search older" not in answer.text
+    assert site.get("/api/v1/runs").json()["data"]["next"] is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["format=xml", "since=yesterday", "status=bad", "reason=bad", "page=0", "size=99999", "after=yesterday"],
+)
 def test_a_query_for_what_there_is_not(site: "Site", query: str) -> None:
     """400 with what it could be."""
     answer = site.get(f"/api/v1/runs?{query}")
