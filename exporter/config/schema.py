@@ -504,7 +504,7 @@ class Config(Section):
         AfterValidator(not_empty("must hold an account, or be left out to take its credentials from the environment")),
     ] = key((Account(),), "Who calls the API. Left out, it is one account whose key is in the environment.")
     static_configs: Annotated[tuple[StaticConfig, ...], LIST, BeforeValidator(nothing_means_none)] = key(
-        (), "Targets written into the file. [Which source to choose](targets.md#which-feed-to-choose)."
+        (), "Targets written into the file. [Which source to choose](targets.md#which-source-to-choose)."
     )
     file_sd_configs: Annotated[tuple[FileSdConfig, ...], LIST, BeforeValidator(nothing_means_none)] = key(
         (), "Files of targets, in Prometheus's form: [targets.md](targets.md#files)."

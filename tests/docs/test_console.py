@@ -20,7 +20,7 @@ OTHERS = {
     "cd": "a folder of the reader's",
     "cp": "a file of the reader's",
     "chmod": "a file of the reader's",
-    "docker": "the compose file is checked by tests/bundle",
+    "docker": "its commands of ours are parsed below; the compose file is checked by tests/bundle",
     "export": "the reader's key",
     "git": "the reader's clone",
     "htpasswd": "of apache2-utils",
@@ -84,6 +84,9 @@ def test_commands(block: Block) -> None:
         match words[0]:
             case "webcast-exporter":
                 parsed([word for word in words if word != ">"][: words.index(">") if ">" in words else None])
+            case "docker" if "run" in words:
+                (image,) = [place for place, word in enumerate(words) if "/webcast-exporter:" in word]
+                parsed(["webcast-exporter", *words[image + 1 :]])
             case "make":
                 assert words[1] in targets, words
             case "curl":

@@ -78,7 +78,8 @@ def faults(expression: str) -> list[str]:
             if label not in labels:
                 wrong.append(f"{selector.name}{{{label}}}")
             elif allowed is not None:
-                wrong += [f"{label}={word}" for word in words if word not in allowed]
+                matched = re.fullmatch if "~" in operator else str.__eq__
+                wrong += [f"{label}={word}" for word in words if not any(matched(word, each) for each in allowed)]
             elif not _free(label, text):
                 wrong.append(f"{label}={text}")
     wrong += sorted(grouped(expression) - anywhere)
@@ -86,5 +87,5 @@ def faults(expression: str) -> list[str]:
 
 
 def _free(label: str, text: str) -> bool:
-    """Whether a label without a list of words may be asked for this: empty, a place to be filled, an alert's state."""
-    return text == "" or text in PLACEHOLDERS or label in {"job", "alertstate"}
+    """Whether a label without a list of words may have this value: nothing, a placeholder, an alert's state or severity."""
+    return text == "" or text in PLACEHOLDERS or label in {"job", "alertstate", "severity"}
