@@ -87,5 +87,5 @@ def faults(expression: str) -> list[str]:
 
 
 def _free(label: str, text: str) -> bool:
-    """Whether a label without a list of words may have this value: nothing, a placeholder, an alert's state or severity."""
+    """Whether a label without a list of words may be asked for this: nothing, a placeholder, a word of ALERTS."""
     return text == "" or text in PLACEHOLDERS or label in {"job", "alertstate", "severity"}
