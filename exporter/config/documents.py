@@ -113,7 +113,8 @@ MAX_VALUES: Final = 300_000
 QUOTED: Final = re.compile(r"'[^']?'|'[^'<][^']+'|\"[^\"]+\"")
 STRING: Final = "tag:yaml.org,2002:str"
 NULL: Final = "tag:yaml.org,2002:null"
-MERGE: Final = "tag:yaml.org,2002:merge"
+PLAIN_TEXT: Final = frozenset({STRING, "tag:yaml.org,2002:merge", "tag:yaml.org,2002:value"})
+"""Tags of plain text; YAML 1.1 gives `<<` and `=` tags of their own, which mean something for keys alone."""
 TYPES: Final = ("str", "null", "bool", "int", "float", "timestamp")
 SCALAR_TAGS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in TYPES)
 COLLECTION_TAGS: Final = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
@@ -232,7 +233,7 @@ class _YamlBuilder:
             tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
         if tag == NULL:
             return None
-        if tag == STRING or (tag == MERGE and not explicit):
+        if tag == STRING or (tag in PLAIN_TEXT and not explicit):
             return event.value
         if tag not in SCALAR_TAGS:
             self._tag(event, path)

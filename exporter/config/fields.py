@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, unquote_plus, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, model_validator
 
@@ -29,9 +29,13 @@ RESERVED_PREFIX: Final = "__"
 
 YES_NO: Final = {"y": True, "Y": True, "n": False, "N": False}
 
-VARIABLE: Final = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)")
-PLACEHOLDER: Final = re.compile(r"<[^<>]*>")
-ASSIGNMENT: Final = re.compile(r"(export\s+)?VOLC_[A-Z_]+\s*=.*", re.DOTALL)
+VARIABLE: Final = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\{\{.*\}\}|^(\$[A-Za-z_]\w*|%[A-Za-z_]\w*%)$", re.DOTALL)
+PLACEHOLDER: Final = re.compile(r"<+[^<>]*>+")
+QUOTES: Final = ('""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb")
+ASSIGNMENT: Final = re.compile(
+    r"(export\s+)?(VOLC_\w+|\w*(access|secret|session|push|callback)\w*(key|token|secret)\w*|token|secret|password)\s*[=:].*",
+    re.DOTALL | re.IGNORECASE,
+)
 
 Items = TypeVar("Items", bound=Sequence[Hashable])
 
@@ -75,21 +79,37 @@ def one_line(raw: str) -> str:
     value = raw.strip()
     if not value:
         raise ValueError("is empty")
+    no_template(value)
     if not value.isascii() or not value.isprintable():
         raise ValueError("must be one line of plain ASCII text")
-    return no_template(value)
+    return value
 
 
 def no_template(value: str) -> str:
     """Refuse what stands for a secret and is none: quotes around it, a variable, `<a placeholder>`."""
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
+    if len(value) > 1 and value[0] + value[-1] in QUOTES:
         raise ValueError("is in quotes: write the value alone, quotes are not taken off here")
-    if VARIABLE.search(value):
-        raise ValueError("holds ${...}: variables are not replaced here, write the value itself")
+    no_variable(value)
     if PLACEHOLDER.fullmatch(value):
         raise ValueError("is a placeholder in <...>: write the value itself")
     if ASSIGNMENT.fullmatch(value):
         raise ValueError("is NAME=value: write the value alone")
+    return value
+
+
+def no_variable(value: str, what: str = "the value") -> str:
+    """Refuse `${VAR}`, `$(command)`, `{{ template }}`, and `$VAR` or `%VAR%` alone."""
+    if VARIABLE.search(value):
+        written = "${...}" if "$" in value else "{{...}}" if "{{" in value else "%...%"
+        raise ValueError(f"holds {written}: variables are not replaced here, write {what} itself")
+    return value
+
+
+def _url_text(raw: object) -> str:
+    """Return a URL's text, which is no template."""
+    value = no_variable(text(raw))
+    if PLACEHOLDER.search(value):
+        raise ValueError("holds a placeholder in <...>: write the value itself")
     return value
 
 
@@ -179,6 +199,11 @@ def proxy_url(raw: object) -> SecretStr:
     return SecretStr(text(raw))
 
 
+def environment_proxy(value: str) -> str:
+    """Return a proxy of the environment with its scheme, which curl lets people leave out."""
+    return proxy_url(value if "://" in value else f"http://{value}").get_secret_value()
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class SDUrl:
     """The URL of a list of targets. Its query may hold a secret: `whole` is for sending, `str()` is for people."""
@@ -225,6 +250,7 @@ def parse_listen_address(value: str) -> tuple[str, int]:
     return found["ipv6"] or found["host"] or "", int(found["port"])
 
 
+ENCODE: Final = "in a user name or password write %40 for @, %2F for /, %3A for :, %3F for ?, %23 for #"
 PROXY_SCHEMES: Final = frozenset({"http", "https", "socks5", "socks5h"})
 HTTP_SCHEMES: Final = frozenset({"http", "https"})
 
@@ -236,21 +262,23 @@ def _http_url(raw: object) -> SplitResult:
 
 def _split_url(raw: object, schemes: frozenset[str], wrong_scheme: str) -> SplitResult:
     """Split a URL of one of the schemes with a usable host and port."""
-    value = text(raw)
-    if VARIABLE.search(value):
-        raise ValueError("holds ${...}: variables are not replaced here, write the value itself")
+    value = _url_text(raw)
     if not value.isascii() or not value.isprintable() or " " in value or "\\" in value:
         raise ValueError("must be a URL without spaces or special characters")
     try:
         url = urlsplit(value)
         host, port = url.hostname or "", url.port
     except ValueError:
-        raise ValueError("must be a URL with a valid host and port") from None
+        raise ValueError(_bad_host(value)) from None
     if url.scheme not in schemes:
         raise ValueError(wrong_scheme)
     if port == 0 or url.netloc.endswith(":") or not (HOST.fullmatch(host) or _is_ip(host)):
-        raise ValueError("must be a URL with a valid host and port")
+        raise ValueError(_bad_host(value))
     return url
+
+
+def _bad_host(url: str) -> str:
+    return f"must be a URL with a valid host and port{f'; {ENCODE}' if '@' in url else ''}"
 
 
 def _is_ip(host: str) -> bool:
@@ -277,7 +305,8 @@ SERVER: Final = re.compile(
     re.ASCII,
 )
 """What follows the prefix. Nothing that another parser could cut elsewhere: an @ or / in a password is refused."""
-HALF_ENCODED: Final = re.compile(r"%(?![0-9a-fA-F]{2})")
+HALF_ENCODED: Final = re.compile(r"%(?![0-9a-fA-F]{2})|%00")
+SECRET_PARAMETER: Final = re.compile("pass|secret|token", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -300,9 +329,7 @@ class StateUrl:
     @property
     def parts(self) -> dict[str, Any]:
         """A server's URL as the arguments of SQLAlchemy's `URL.create`, decoded."""
-        found = SERVER.fullmatch(self.whole.removeprefix(POSTGRESQL_PREFIX))
-        if found is None:
-            raise ValueError(STATE_FORMS)
+        found = self._found
         query: dict[str, tuple[str, ...]] = {}
         for name, value in parse_qsl(found["query"] or "", keep_blank_values=True):
             query[name] = (*query.get(name, ()), value)
@@ -316,14 +343,22 @@ class StateUrl:
             "query": query,
         }
 
+    @property
+    def _found(self) -> re.Match[str]:
+        found = SERVER.fullmatch(self.whole.removeprefix(POSTGRESQL_PREFIX))
+        if found is None:
+            raise ValueError(STATE_FORMS)
+        return found
+
     def hide_in(self, sentence: str) -> str:
         """Cut the URL and its passwords out of a sentence of another program."""
         if not self.is_shared:
             return sentence
-        parts = self.parts
-        values = [parts["password"], *(each for key in parts["query"] if "pass" in key for each in parts["query"][key])]
-        written = self.whole.rpartition("@")[0].removeprefix(POSTGRESQL_PREFIX).partition(":")[2]
-        return hide(hide(sentence, [self.whole], str(self)), [written, *values])
+        found = self._found
+        pairs = [pair.partition("=")[::2] for pair in (found["query"] or "").split("&")]
+        written = [found["password"], *(value for name, value in pairs if SECRET_PARAMETER.search(name))]
+        decoded = [form(value) for value in filter(None, written) for form in (unquote, unquote_plus)]
+        return hide(hide(sentence, [self.whole], str(self)), [*written, *decoded])
 
     def __str__(self) -> str:
         """The URL as far as it may be shown: without a password, and without what stands after a question mark."""
@@ -343,9 +378,7 @@ def state_url(raw: object) -> StateUrl:
     """Check a state's URL."""
     if isinstance(raw, StateUrl):
         return raw
-    url = text(raw)
-    if VARIABLE.search(url):
-        raise ValueError("holds ${...}: variables are not replaced here, write the value itself")
+    url = _url_text(raw)
     if not url.isprintable():
         raise ValueError(STATE_FORMS)
     if url.startswith(POSTGRESQL_PREFIX):
@@ -359,12 +392,14 @@ def state_url(raw: object) -> StateUrl:
 
 def _check_server(rest: str) -> None:
     found = SERVER.fullmatch(rest)
-    if found is None and rest.partition("?")[0].count("@") > 0:
-        raise ValueError(
-            f"{STATE_FORMS}; in a user name or password write %40 for @, %2F for /, %3A for :, %3F for ?, %23 for #"
-        )
+    if found is None and "@" in rest:
+        raise ValueError(f"{STATE_FORMS}; {ENCODE}")
     if found is None or not 0 < int(found["port"] or 1) <= LARGEST_PORT:
         raise ValueError(STATE_FORMS)
+    try:
+        unquote(rest, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("has % codes that are no UTF-8 text") from None
     if HALF_ENCODED.search(rest):
         raise ValueError("has a % that begins no code such as %40: write %25 for the character itself")
 
@@ -398,11 +433,9 @@ def _positive_duration(raw: object) -> float:
 
 
 def _path(raw: object, info: ValidationInfo) -> Path:
-    name = text(raw)
+    name = no_variable(text(raw), "the path")
     if "\0" in name:
         raise ValueError("must be a file name")
-    if VARIABLE.search(name):
-        raise ValueError("holds ${...}: variables are not replaced here, write the path itself")
     folder: Path = (info.context or {}).get(FOLDER, Path())
     return folder / name
 

@@ -1,6 +1,5 @@
 """Durations and points in time as people write them."""
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -97,7 +96,12 @@ def parse_time(text: str) -> float:
     """Return the Unix seconds of RFC 3339 text, or of Unix seconds as text; ValueError with a sentence."""
     text = text.strip().upper()
     if UNIX_SECONDS.fullmatch(text):
-        return _in_range(float(text))
+        seconds = float(text)
+        if seconds < 0:
+            raise ValueError("must be Unix seconds, zero or more")
+        if seconds >= LATEST:
+            raise ValueError("must be Unix seconds; this looks like milliseconds")
+        return seconds
     found = DATE_TIME.fullmatch(text)
     if found is None:
         raise ValueError(NO_TIME)
@@ -108,14 +112,16 @@ def parse_time(text: str) -> float:
         seconds = datetime.fromisoformat(f"{date}T{hour:0>2}:{minute}:{second}{fraction or ''}{zone}").timestamp()
     except (ValueError, OverflowError):
         raise ValueError("is no date and time of the calendar") from None
-    return _in_range(seconds)
+    if not 0 <= seconds < LATEST:
+        raise ValueError("is no time between 1970 and 5138")
+    return seconds
 
 
 def parse_expected_time(text: str) -> float:
-    """Return the Unix seconds of when a class is meant to be; a number before 2015 is no such time."""
+    """Return the Unix seconds of when a class is meant to be; what is before 2015 is no such time."""
     seconds = parse_time(text)
     if seconds < EARLIEST:
-        raise ValueError(NO_TIME)
+        raise ValueError(f"is before 2015; it {NO_TIME}")
     return seconds
 
 
@@ -138,11 +144,3 @@ def _named(name: str, value: str) -> float:
         return parse_expected_time(value)
     except ValueError as error:
         raise ValueError(f"{name} {error}") from None
-
-
-def _in_range(seconds: float) -> float:
-    if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError("must be Unix seconds, zero or more")
-    if seconds >= LATEST:
-        raise ValueError("must be Unix seconds; this looks like milliseconds")
-    return seconds

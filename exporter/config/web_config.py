@@ -117,7 +117,22 @@ Curve = Annotated[str, BeforeValidator(_one_of(CURVES, {}))]
 Pem = Annotated[SecretStr, BeforeValidator(_pem)]
 
 
-class TlsServer(Section):
+class WebSection(Section):
+    """A section of the web config file: a key with nothing after it is no key, as in Go."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_no_key(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        return {
+            key: value
+            for key, value in raw.items()
+            if key not in cls.model_fields or not (value is None or (value == "" and key in MAY_BE_EMPTY))
+        }
+
+
+class TlsServer(WebSection):
     """`tls_server_config`. Certificate, key and authority are PEM: text in the file itself, or a file of their own."""
 
     cert: Pem | None = None
@@ -138,15 +153,6 @@ class TlsServer(Section):
     @classmethod
     def _one_of_two(cls, file: object, info: ValidationInfo) -> object:
         return one_of_two(file, info)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_means_default(cls, raw: object) -> object:
-        if not isinstance(raw, dict):
-            return raw
-        return {
-            key: value for key, value in raw.items() if value is not None and (value != "" or key not in MAY_BE_EMPTY)
-        }
 
     @field_validator("curve_preferences")
     @classmethod
@@ -216,23 +222,13 @@ def _go_duration(raw: object) -> float:
     return parse_go_duration(raw if isinstance(raw, str) else "")
 
 
-def _nothing_means_empty(raw: object) -> object:
-    return {} if raw is None else raw
-
-
 GoDuration = Annotated[float, BeforeValidator(_go_duration)]
 """Seconds."""
-Headers = Annotated[
-    Mapping[Annotated[str, BeforeValidator(_header_name)], Annotated[str, BeforeValidator(_header_value)]],
-    BeforeValidator(_nothing_means_empty),
-]
-Users = Annotated[
-    Mapping[Annotated[str, AfterValidator(_user)], Annotated[SecretStr, BeforeValidator(_hash)]],
-    BeforeValidator(_nothing_means_empty),
-]
+Headers = Mapping[Annotated[str, BeforeValidator(_header_name)], Annotated[str, BeforeValidator(_header_value)]]
+Users = Mapping[Annotated[str, AfterValidator(_user)], Annotated[SecretStr, BeforeValidator(_hash)]]
 
 
-class HttpServer(Section):
+class HttpServer(WebSection):
     """`http_server_config`. A header that is blank is not sent."""
 
     http2: Bool = False
@@ -254,11 +250,11 @@ class HttpServer(Section):
         return headers
 
 
-class RateLimit(Section):
+class RateLimit(WebSection):
     """`rate_limit`: one request every `interval` seconds, and `burst` at once; 0 for no limit."""
 
     interval: GoDuration = 0.0
-    burst: Annotated[Int, Field(ge=0)] = 0
+    burst: Annotated[Int, Field(ge=0, le=1_000_000_000)] = 0
 
     @model_validator(mode="after")
     def _some(self) -> "RateLimit":
@@ -267,7 +263,7 @@ class RateLimit(Section):
         return self
 
 
-class WebConfig(Section):
+class WebConfig(WebSection):
     """One web config file."""
 
     tls_server_config: TlsServer | None = None

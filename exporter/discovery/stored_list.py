@@ -4,13 +4,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from exporter.config.times import EXPECTED_END, EXPECTED_START, time_text
+import structlog
+
+from exporter.config.fields import own_labels
+from exporter.config.times import EXPECTED, EXPECTED_END, EXPECTED_START, parse_expected_time, time_text
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import MAX_PROBLEMS, Listing, TargetEntry, TargetGroup, read_groups
 from exporter.enums import Source
 from exporter.errors import BadTargets, Problem
 from exporter.model.target import TargetId
 from exporter.store.stored_targets import StoredTarget, StoredTargets
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,7 @@ class StoredList:
         self._state = state
         self._source = source
         self._targets: Mapping[TargetId, StoredTarget] = state.all()
-        groups = (TargetGroup([str(target)], said.labels) for target, said in self._targets.items())
-        self.listing = read_groups(source, groups, source)
+        self.listing = Listing(source, {target: stored_entry(target, said) for target, said in self._targets.items()})
 
     def __iter__(self) -> Iterator[TargetId]:
         """Every target that it lists."""
@@ -87,9 +91,19 @@ def _rows(named: Mapping[TargetId, TargetEntry], at: float) -> dict[TargetId, St
     return {target: StoredTarget(stored_labels(said), at) for target, said in named.items()}
 
 
-def listed_again(target: TargetId, labels: Mapping[str, str]) -> TargetEntry | None:
-    """What was said of a target, from the labels that were kept; None when they cannot be read any more."""
-    return read_groups(Source.PUSH, [TargetGroup([str(target)], labels)]).targets.get(target)
+def stored_entry(target: TargetId, stored: StoredTarget) -> TargetEntry:
+    """What was said of a target, from its stored labels; they were checked before they were stored."""
+    start, end = (_stored_time(target, name, stored.labels.get(name)) for name in EXPECTED)
+    return TargetEntry(own_labels(stored.labels), start, end)
+
+
+def _stored_time(target: TargetId, name: str, value: str | None) -> float | None:
+    """An expected time; None for one that an earlier release took and that is none, such as `18:30` as 1110."""
+    try:
+        return parse_expected_time(value) if value else None
+    except ValueError as error:
+        log.warning("stored time dropped", target=str(target), label=name, value=value, reason=str(error))
+        return None
 
 
 def stored_labels(said: TargetEntry) -> dict[str, str]:

@@ -7,7 +7,7 @@ from exporter.config.credentials import CALLBACK_SECRETS, PUSH_TOKENS, TokenFile
 from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import Listing, TargetEntry
-from exporter.discovery.stored_list import ListChange, StoredList, listed_again, stored_labels
+from exporter.discovery.stored_list import ListChange, StoredList, stored_entry, stored_labels
 from exporter.enums import Source
 from exporter.model.clock import Clock
 from exporter.model.target import Target, TargetId
@@ -108,8 +108,8 @@ class Drains:
         rows = self._state.all()
         self._kept = set(rows)
         for target, row in rows.items():
-            account, said = account_of(target.app_id), listed_again(target, row.labels)
-            if account is not None and said is not None:
+            if (account := account_of(target.app_id)) is not None:
+                said = stored_entry(target, row)
                 drained = Target(target, account, frozenset(), said.labels, said.expected_start, said.expected_end)
                 found[target] = DrainedTarget(drained, row.renewed_at)
         return found

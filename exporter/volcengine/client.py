@@ -32,11 +32,13 @@ from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import HTTPError
 
 from exporter import __version__
-from exporter.config.fields import is_loopback
+from exporter.config.fields import environment_proxy, is_loopback
 from exporter.errors import (
     BadSchema,
+    ConfigError,
     CredentialsRefused,
     NotFound,
+    Problem,
     ReadError,
     Throttled,
     Unreachable,
@@ -281,7 +283,7 @@ def proxies_for(url: str, proxy_url: str | None) -> dict[str, str]:
     """The proxy for a URL, keyed by its scheme as requests wants it.
 
     Without `proxy_url` the environment's HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide, but never for a
-    loopback host; an empty one means no proxy.
+    loopback host; an empty one means no proxy. ConfigError when the environment's cannot be used.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -290,8 +292,13 @@ def proxies_for(url: str, proxy_url: str | None) -> dict[str, str]:
     if is_loopback(host) or _in_ipv6_no_proxy(host):
         return {}
     found = get_environ_proxies(url)
-    proxy = found.get(parts.scheme) or found.get("all")
-    return {parts.scheme: proxy} if proxy else {}
+    for name in (parts.scheme, "all"):
+        if found.get(name):
+            try:
+                return {parts.scheme: environment_proxy(found[name])}
+            except ValueError as error:
+                raise ConfigError([Problem(f"${name.upper()}_PROXY", str(error))]) from None
+    return {}
 
 
 def trusted_authorities(ca_file: str | None) -> str | bool:

@@ -308,7 +308,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(link))
         yield link
-        wrapped = (*link.args, getattr(link, "reason", None), getattr(link, "socket_err", None), link.__cause__)
+        wrapped = [*link.args, getattr(link, "reason", None), getattr(link, "socket_err", None), link.__cause__]
+        if isinstance(link, urllib3.NewConnectionError):
+            wrapped.append(link.__context__)  # of a SOCKS proxy it is the cause
         waiting += [inner for inner in wrapped if isinstance(inner, BaseException)]
 
 
@@ -327,7 +329,7 @@ def _proxy(chain: tuple[BaseException, ...]) -> ReadError | None:
         status = int(refusal[1])
         unknown = status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
         return Unreachable(meaning_of_status(status).sentence if unknown else "the proxy refused", http_status=status)
-    if not any(isinstance(link, _PROXY) for link in chain):
+    if not any(isinstance(link, _PROXY) or type(link).__module__ == "socks" for link in chain):
         return None
     reason = _known(chain)
     return Unreachable(f"the proxy cannot be reached: {reason.what}" if reason else "the proxy cannot be reached")

@@ -36,6 +36,9 @@ BAD = {
     "accounts: [{access_key_id_file: '${HOME}/ak'}]": "accounts[0].access_key_id_file: holds ${...}",
     "accounts: [{endpoint: 'https://${HOST}'}]": "accounts[0].endpoint: holds ${...}",
     "state: {url: 'postgresql+psycopg://u:${PW}@db/x'}": "state.url: holds ${...}",
+    "state: {url: 'postgresql+psycopg://u:<password>@db/x'}": "state.url: holds a placeholder in <...>",
+    "accounts: [{endpoint: 'https://<host>'}]": "accounts[0].endpoint: holds a placeholder in <...>",
+    "accounts: [{proxy_url: 'http://u:{{ .pw }}@proxy:1'}]": "accounts[0].proxy_url: holds {{...}}",
     'accounts: [{secret_access_key: "a\\nb"}]': "accounts[0].secret_access_key: must be one line of plain ASCII text",
     "accounts: [{secret_access_key_file: ''}]": "accounts[0].secret_access_key_file: must not be empty",
     'accounts: [{secret_access_key_file: "a\\0b"}]': "accounts[0].secret_access_key_file: must be a file name",
@@ -228,6 +231,7 @@ PROXIES = {
     "http://": "must be a URL with a valid host and port",
     "http://user:hunter2@": "must be a URL with a valid host and port",
     "http://user:hunter2@host:port": "must be a URL with a valid host and port",
+    "http://user:hunter2#x@host:1": "must be a URL with a valid host and port; in a user name or password write %40",
     "http://host/hunter2": "must be http://host:port, https://host:port or socks5://host:port, with nothing after it",
 }
 

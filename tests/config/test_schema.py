@@ -201,7 +201,9 @@ def test_a_server_s_url_is_taken_apart_once(read: Read, url: str, parts: dict[st
         ("u:hun@ter2@db/x", "in a user name or password write %40 for @, %2F for /"),
         ("u:hun/ter2@db/x", "in a user name or password write %40 for @, %2F for /"),
         ("u:hun#ter2@db/x", "must be sqlite:///FILE"),
-        ("u:hun?ter2@db/x", "must be sqlite:///FILE"),
+        ("u:hun?ter2@db/x", "in a user name or password write %40 for @, %2F for /"),
+        ("u:hun%00ter2@db/x", "has a % that begins no code such as %40"),
+        ("u:hun%ffter2@db/x", "has % codes that are no UTF-8 text"),
         ("u:hun%ter2@db/x", "has a % that begins no code such as %40: write %25 for the character itself"),
         ("u:hunter2@db:0/x", "must be sqlite:///FILE"),
         ("u:hunter2@db:65536/x", "must be sqlite:///FILE"),
@@ -226,6 +228,10 @@ def test_a_password_is_cut_out_of_foreign_sentences() -> None:
     url = StateUrl("postgresql+psycopg://u:hun%40ter2@db/x?sslmode=require&sslpassword=s3cret")
     told = f"{url.whole} hun@ter2 hun%40ter2 s3cret require"
     assert url.hide_in(told) == f"{url} <secret> <secret> <secret> require"
+    url = StateUrl(
+        "postgresql+psycopg://u:hun%40ter2@db/x?application_name=a@b&sslpassword=s%2B3+t&client_secret=oauth"
+    )
+    assert url.hide_in("hun%40ter2 hun@ter2 s%2B3+t s+3+t s+3 t oauth a@b") == f"{'<secret> ' * 6}a@b"
     assert StateUrl("sqlite:///w.db").hide_in("w.db is locked") == "w.db is locked"
 
 

@@ -120,6 +120,9 @@ def test_forms_of_a_time(text: str) -> None:
         ("0000-01-15T08:30:00Z", "is no date and time of the calendar"),
         ("1768465800000", "looks like milliseconds"),
         ("1e99", "looks like milliseconds"),
+        ("9999-12-31T23:59:59Z", "is no time between 1970 and 5138"),
+        ("1969-12-31T23:59:59Z", "is no time between 1970 and 5138"),
+        ("1999-12-31T23:59:59Z", "is before 2015; it needs a date, a time of day and a time zone"),
         ("-1", "zero or more"),
     ],
 )

@@ -11,7 +11,7 @@ from exporter.enums import Source
 from exporter.errors import StateError
 from exporter.model.target import TargetId
 from exporter.store.store import Store
-from exporter.store.stored_targets import StoredTargets
+from exporter.store.stored_targets import StoredTarget, StoredTargets
 from tests.support.state import open_store
 
 ONE, TWO = TargetId("app", "room", "one"), TargetId("app", "room", "two")
@@ -24,16 +24,20 @@ class State:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._ledgers: list[Store] = []
+        self._stores: list[Store] = []
+
+    def store(self) -> Store:
+        """The store, as after a start."""
+        self._stores.append(open_store(self._file))
+        return self._stores[-1]
 
     def open(self) -> StoredList:
         """The list, as after a start."""
-        self._ledgers.append(open_store(self._file))
-        return StoredList(StoredTargets(self._ledgers[-1], Source.PUSH), Source.PUSH)
+        return StoredList(StoredTargets(self.store(), Source.PUSH), Source.PUSH)
 
     def close(self) -> None:
         """Close all."""
-        for store in self._ledgers:
+        for store in self._stores:
             store.close()
 
 
@@ -92,3 +96,25 @@ def test_a_change_tells_whom_it_touches(state: State) -> None:
     assert pushed.replaced({TWO: EDU}, 20.0).touched == {ONE, TWO}
     assert pushed.removed([ONE]).touched == {ONE}
     assert list(pushed) == [ONE]
+
+
+def test_a_time_that_is_none_costs_no_stored_target(state: State, caplog: pytest.LogCaptureFixture) -> None:
+    """An earlier release took `18:30` for 1110 Unix seconds: the target stays, its other time and labels too."""
+    times = {"__expected_start__": "1110", "__expected_end__": "1768465805", "team": "edu"}
+    late = {"__expected_end__": "1999-12-31T23:59:59Z"}
+    StoredTargets(state.store(), Source.PUSH).add({ONE: StoredTarget(times, 10.0), TWO: StoredTarget(late, 20.0)})
+    pushed = state.open()
+    assert pushed.listing.targets == {ONE: TargetEntry({"team": "edu"}, None, 1_768_465_805.0), TWO: BARE}
+    assert pushed.listing.rejected == ()
+    said = [record.msg for record in caplog.records if record.msg["event"] == "stored time dropped"]
+    assert [(each["target"], each["label"], each["value"]) for each in said] == [
+        ("app/room/one", "__expected_start__", "1110"),
+        ("app/room/two", "__expected_end__", "1999-12-31T23:59:59Z"),
+    ]
+
+
+def test_long_stored_labels_cost_no_target(state: State) -> None:
+    """Bounds hold for what comes in; what was taken before them, or by several pushes, is read again whole."""
+    named = {TargetId("app", "room", str(number)): TargetEntry({"a": "x" * 400_000}) for number in range(100)}
+    state.open().added(named, 10.0).commit()
+    assert state.open().listing.targets == named

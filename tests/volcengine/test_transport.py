@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.errors import TimedOut, TlsFailed, Unreachable
+from exporter.errors import ConfigError, TimedOut, TlsFailed, Unreachable
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
@@ -256,6 +256,15 @@ def test_a_socks_proxy_that_hangs_is_a_timeout(server: Serve) -> None:
     assert isinstance(client_of("http://rtc.example", timeout=0.5, proxy_url=url).read(TARGET).error, TimedOut)
 
 
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_a_proxy_that_cannot_be_reached_is_named(scheme: str) -> None:
+    """Whatever its kind."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    error = client_of("https://rtc.example", proxy_url=f"{scheme}://u:s3cret@127.0.0.1:{port}").read(TARGET).error
+    assert str(error) == "the proxy cannot be reached: connection refused"
+
+
 def test_a_proxy_of_an_unknown_kind_says_what_will_do() -> None:
     """The sentence names the variables, and not the password in them."""
     error = client_of("http://rtc.example", proxy_url="gopher://u:s3cret@127.0.0.1:1").read(TARGET).error
@@ -296,6 +305,9 @@ def test_no_proxy_takes_networks(
         ({"HTTPS_PROXY": "http://q:1"}, "https://h", "", {}),
         ({"HTTPS_PROXY": "http://q:1"}, "https://h", "http://own:1", {"https": "http://own:1"}),
         ({"HTTP_PROXY": "http://q:1"}, "https://h", None, {}),
+        ({"HTTPS_PROXY": "q:1"}, "https://h", None, {"https": "http://q:1"}),
+        ({"HTTPS_PROXY": "u:p@q:1"}, "https://h", None, {"https": "http://u:p@q:1"}),
+        ({"HTTPS_PROXY": "http://u:p#@q:1", "NO_PROXY": "h"}, "https://h", None, {}),
     ],
 )
 def test_the_proxy_of_a_url(
@@ -308,6 +320,32 @@ def test_the_proxy_of_a_url(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     assert proxies_for(url, proxy_url) == expected
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "hunter2#@q:1",
+        "hunter2/@q:1",
+        "hunter2?@q:1",
+        "hunter2@q:port",
+        "hunter2@q:99999",
+        "hunter2@[::1",
+        "hunter2@",
+        "\u5bc6hunter2@q:1",
+    ],
+)
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_a_proxy_of_the_environment_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, name: str, proxy: str) -> None:
+    """It is a configuration error that names the variable and not its value, which holds a password."""
+    for each in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(each, raising=False)
+        monkeypatch.delenv(each.lower(), raising=False)
+    monkeypatch.setenv(name, f"http://user:{proxy}")
+    with pytest.raises(ConfigError) as caught:
+        proxies_for("https://rtc.example", None)
+    assert str(caught.value).startswith(f"${name}: must be ")
+    assert "hunter2" not in str(caught.value)
 
 
 def tls_server(server: Serve, certificates: Certificates) -> LoopbackServer:
