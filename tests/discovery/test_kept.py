@@ -106,10 +106,9 @@ def test_a_time_that_is_none_costs_no_stored_target(state: State, caplog: pytest
     pushed = state.open()
     assert pushed.listing.targets == {ONE: TargetEntry({"team": "edu"}, None, 1_768_465_805.0), TWO: BARE}
     assert pushed.listing.rejected == ()
-    said = [record.msg for record in caplog.records if record.msg["event"] == "stored time dropped"]
-    assert [(each["target"], each["label"], each["value"]) for each in said] == [
-        ("app/room/one", "__expected_start__", "1110"),
-        ("app/room/two", "__expected_end__", "1999-12-31T23:59:59Z"),
+    assert [record.getMessage().partition(" reason=")[0] for record in caplog.records] == [
+        "stored time dropped target=app/room/one label=__expected_start__ value=1110",
+        "stored time dropped target=app/room/two label=__expected_end__ value=1999-12-31T23:59:59Z",
     ]
 
 
