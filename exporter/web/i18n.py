@@ -75,20 +75,20 @@ WORDS: Mapping[str, str] = {
     "decode": N_("no JSON"),
     "schema": N_("unexpected answer"),
     # StopReason
-    "StopByAPI": N_("StopByAPI"),
-    "StartTaskFailed": N_("StartTaskFailed"),
-    "ExceedMaxRunningTime": N_("ExceedMaxRunningTime"),
-    "UnknownStopReason": N_("UnknownStopReason"),
-    "Unspecified": N_("Unspecified"),
-    "Other": N_("Other"),
+    "StopByAPI": N_("stopped by StopWebcast (StopByAPI)"),
+    "StartTaskFailed": N_("could not start (StartTaskFailed)"),
+    "ExceedMaxRunningTime": N_("reached its limit (ExceedMaxRunningTime)"),
+    "UnknownStopReason": N_("broke (UnknownStopReason)"),
+    "Unspecified": N_("no reason given"),
+    "Other": N_("another reason"),
     "Lost": N_("Lost"),
     # PageAction and PageReason
     "refresh": N_("refresh"),
     "reschedule": N_("reschedule"),
-    "PageFreeze": N_("PageFreeze"),
-    "PageBlank": N_("PageBlank"),
-    "PageCrash": N_("PageCrash"),
-    "StartEventTimeout": N_("StartEventTimeout"),
+    "PageFreeze": N_("frozen (PageFreeze)"),
+    "PageBlank": N_("blank (PageBlank)"),
+    "PageCrash": N_("crashed (PageCrash)"),
+    "StartEventTimeout": N_("start not reported (StartEventTimeout)"),
 }
 """How pages write the words of the metrics and of the vendor."""
 

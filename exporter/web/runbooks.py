@@ -11,15 +11,27 @@ import mistune
 from markupsafe import Markup
 
 from exporter.bundle.files import runbooks
+from exporter.web.i18n import N_
 
+SCOPES = (
+    N_("critical (warning: see below)"),
+    N_("critical, or warning"),
+    N_("a class"),
+    N_("an account"),
+    N_("an app"),
+    N_("callbacks"),
+    N_("the exporter"),
+    N_("the lists of targets"),
+)
+"""Severities and subjects of runbooks, for the catalogues; the plain severities are words of i18n."""
 CHINESE = re.compile(r"^---\n+# 中文\n", re.MULTILINE)
 
 
 class Runbook(NamedTuple):
-    """One runbook in one language: its name, its severity and scope, the sentence of its meaning, and its Markdown."""
+    """One runbook in one language: its name, severity and subject, the sentence of its meaning, and its Markdown."""
 
     name: str
-    severity: str
+    scope: tuple[str, ...]
     meaning: str
     text: str
 
@@ -34,9 +46,9 @@ def _load(name: str, text: str, language: str) -> Runbook:
     head, _, body = text.partition("\n## ")
     english, *rest = CHINESE.split(f"## {body}", maxsplit=1)
     chosen = rest[0] if rest and language == "zh" else english
-    severity = head.partition("\n")[2].partition("[")[0].strip(" \n·")
+    scope = tuple(head.partition("\n")[2].partition("[")[0].strip(" \n·").split(" · "))
     meaning = chosen.strip().partition("\n")[2].strip().partition("\n\n")[0]
-    return Runbook(name, severity, " ".join(meaning.split()), chosen)
+    return Runbook(name, scope, " ".join(meaning.split()), chosen)
 
 
 def render_runbook(runbook: Runbook, root: str) -> Markup:

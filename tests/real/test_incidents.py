@@ -111,7 +111,7 @@ INCIDENTS = {
     "Freezes": Incident(
         "WebCastPageRefreshedRepeatedly",
         "page refreshed again and again, the page is frozen",
-        "页面反复刷新, 页面冻结",
+        "页面反复刷新, 页面卡住",
         plan=None,
         later=troubled(PageReason.FREEZE),
         starts=None,

@@ -45,10 +45,10 @@ def test_every_problem_has_a_runbook() -> None:
 def test_markup_is_escaped_and_links_stay_here(site: "Site") -> None:
     """Whatever a runbook holds: raw HTML is text, and relative links to files are no links."""
     text = "## A\n\n<script>x</script>\n\n[a](../alerting.md) [b](WebCastClassDark.md) [c](javascript:x) [d](https://e.example)"
-    html = render_runbook(Runbook("A", "", "", text), "/prefix")
+    html = render_runbook(Runbook("A", ("",), "", text), "/prefix")
     assert "<script>" not in html
     assert [part for part in ("alerting", "javascript") if f'href="{part}' in html or f'href="../{part}' in html] == []
     assert '<a href="/prefix/runbooks/WebCastClassDark">b</a>' in html
     assert '<a href="https://e.example">d</a>' in html
     assert site.get("/runbooks/").status_code == 200
-    assert load_runbooks("en")["WebCastClassDark"].severity.startswith("critical")
+    assert load_runbooks("en")["WebCastClassDark"].scope == ("critical", "a class")

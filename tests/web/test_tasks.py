@@ -79,7 +79,7 @@ def test_what_is_wrong_stands_first(site: "Site") -> None:
     for told in (
         "StartTaskFailed",
         "reads fail: timeout",
-        "page refreshed repeatedly: PageFreeze",
+        "page refreshed repeatedly: frozen (PageFreeze)",
         "30m of 2h",
         "5s ago",
     ):
