@@ -361,6 +361,11 @@ def is_hidden(state: TaskState, now: float, lifetimes: Lifetimes) -> bool:
     return dismissed or _is_due(lingers_until(state, lifetimes), now)
 
 
+def can_be_dismissed(state: TaskState, now: float, lifetimes: Lifetimes) -> bool:
+    """Whether a person can remove it: it is shown, is not live, and has stopped or has a problem."""
+    return not state.live and not is_hidden(state, now, lifetimes) and bool(state.problems or state.finished)
+
+
 def ended_at(state: TaskState) -> float:
     """When a stopped task ended, by the vendor's clock; if that was not told, when it was first seen stopped."""
     task, seen = state.task or state.last_task, state.run.end_seen if state.run else None

@@ -64,6 +64,12 @@ CLOCK_TOLERANCE = 5.0
 CLOCK_HOLD = 60.0
 """Seconds for which the wall clock must stand by a larger step before it is believed."""
 
+DISMISSED = "dismissed"
+"""In place of a source in the table of targets: the tasks that a person has removed, and which run each had then."""
+
+MAX_DISMISSED_SECONDS = 30 * 86_400.0
+"""A removed task that no source has listed for so long is not remembered."""
+
 
 class TaskRegistry:
     """The state of each target. Safe for threads: one lock, held for pure functions only.
@@ -96,6 +102,8 @@ class TaskRegistry:
         self._counted_apps: set[str] = set()
         self._dark_classes = StoredTargets(store, DARK)
         self._dark_before: dict[TargetId, ActiveProblem] = {}
+        self._dismissals = StoredTargets(store, DISMISSED)
+        self._dismissed_before: dict[TargetId, StoredTarget] = {}
         self._apps_without_target = False
         self._configured_apps: frozenset[str] = frozenset()
         self._checks: list[tuple[float, TargetId]] = []
@@ -162,8 +170,8 @@ class TaskRegistry:
         with self._lock:
             self._close_apps()
 
-    def resume_dark_classes(self) -> None:
-        """Go on with the classes that were dark when the process before this one ended; StartError."""
+    def resume(self) -> None:
+        """Go on with the classes that were dark, and the removed tasks, of the process before this one; StartError."""
         now = self._clock.unix()
         rows = self._dark_classes.all()
         over = [target for target, row in rows.items() if row.renewed_at <= now]
@@ -176,6 +184,22 @@ class TaskRegistry:
         }
         if over:
             self._dark_classes.drop(over)
+
+        removed = self._dismissals.all()
+        old = [target for target, row in removed.items() if row.renewed_at < now - MAX_DISMISSED_SECONDS]
+        if old:
+            self._dismissals.drop(old)
+        self._dismissed_before = {target: row for target, row in removed.items() if target not in old}
+
+    def _store_dismissed(self, target: TargetId, before: TaskState | None, state: TaskState | None, now: float) -> None:
+        """Store which tasks a person has removed, so that a restart does not show them again."""
+        was = before is not None and before.dismissed
+        stored = self._dismissed_before.pop(target, None) if before is None else None
+        if state is not None and state.dismissed:
+            if not was:
+                self._dismissals.keep({target: StoredTarget(_dismissal(state), now)})
+        elif was or stored is not None:
+            self._dismissals.drop([target])
 
     def _store_dark(self, target: TargetId, before: TaskState | None, state: TaskState | None) -> None:
         """Store which classes are dark where no run in the store tells it, so that a restart does not forget it."""
@@ -302,6 +326,9 @@ class TaskRegistry:
             state = accept(target, remembered, now)
             if target.id in self._dark_before:
                 state = replace(state, dark_before=self._dark_before[target.id])
+            removed = self._dismissed_before.get(target.id)
+            if removed is not None and removed.labels == _dismissal(state):
+                state = replace(state, dismissed=True)
             self._settle(target.id, state, now)
         elif before.target != target or before.drain_until is not None:
             self._settle(target.id, retarget(before, target), now)
@@ -319,6 +346,7 @@ class TaskRegistry:
             self._record(change)
         self._expired_listings.discard(target)
         before = self._states.get(target)
+        self._store_dismissed(target, before, left, now)
         if left is None:
             self._store_dark(target, before, None)
             if self._states.pop(target, None) is not None:
@@ -374,6 +402,14 @@ class TaskRegistry:
             self._series_cache.hide(target)
         else:
             self._series_cache.show(state)
+
+
+def _dismissal(state: TaskState) -> dict[str, str]:
+    """What a removal is about: this run, and this class."""
+    return {
+        "run": repr(state.run.first_seen) if state.run else "",
+        "expected_start": repr(state.target.expected_start),
+    }
 
 
 def _dark(state: TaskState) -> ActiveProblem | None:

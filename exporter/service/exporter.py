@@ -206,7 +206,7 @@ class Exporter:
 
     def _take_up(self, remembered: Mapping[TargetId, Run]) -> None:
         """Go on with what the last process was reading; what no source lists is released once all have answered."""
-        self._parts.registry.resume_dark_classes()
+        self._parts.registry.resume()
         drained = self._parts.drains.left(self.config)
         remembered = {**remembered, **self._parts.store.latest_runs(drained)}
         live = {target.id: target for target in left_live(self.config, remembered)}

@@ -8,8 +8,9 @@ from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import TargetGroup
 from exporter.discovery.stored_list import ListChange, read_push
 from exporter.enums import Source
-from exporter.errors import StartError, StateError
+from exporter.errors import BadTargets, Problem, StartError, StateError
 from exporter.model.target import TargetId
+from exporter.model.task_state import can_be_dismissed
 from exporter.service.components import Components
 from exporter.service.stored_lists import ApplyChanges, Secrets
 
@@ -60,19 +61,24 @@ class PushApi:
     def release(self, target: TargetId, *, now: bool) -> bool:
         """End a target's listing by push and by callback, `now` without a drain.
 
-        A task that no source lists and that is still shown, such as a dark class, is removed. False when there is
-        neither. StateError: it stays.
+        A task that has stopped or is dark is removed, whatever lists it. False when it is not tracked; BadTargets when
+        another source lists it and it goes on. StateError: it stays.
         """
         listed = self._carry_out(lambda _: self._kept.without([target]))
-        if now:
-            drained = self._tracker.end_drain(target)
-            self._drains.keep({target: self._tracker.get(target)})
-            return drained or listed
         state = self._tracker.get(target)
-        if listed or (state is not None and state.drain_until is not None):
+        if state is None:
+            return listed
+        released = listed or state.drain_until is not None
+        if now and state.drain_until is not None:
+            self._tracker.end_drain(target)
+            self._drains.keep({target: self._tracker.get(target)})
+        elif (released and not now) or can_be_dismissed(state, self._clock.unix(), self._tracker.lifetimes):
             self._tracker.dismiss(target)  # a person says so: not even a dark class is shown any longer
-            return True
-        return False
+        elif not released:
+            sources = " and ".join(sorted(state.target.sources))
+            sentence = f"is listed by {sources}: take it from that list, or remove it here once it has stopped"
+            raise BadTargets([Problem(str(target), sentence)])
+        return True
 
     def sweep(self) -> None:
         """Let go of the targets whose listing has ended by itself; what cannot be written is tried again next time."""

@@ -176,8 +176,8 @@ class PushForLeader:
         return len(targets)
 
     def release(self, target: TargetId, *, now: bool) -> bool:
-        """As the leader will; False when no push and no callback lists the target. StateError: it stays."""
-        if not self._standby.queue.may_list(target):
+        """As the leader will; False when it is neither listed by push or callback nor stopped. StateError: it stays."""
+        if not self._standby.queue.may_release(target):
             return False
         kind = EntryKind.RELEASE_NOW if now else EntryKind.RELEASE
         self._standby.queue.put(kind, json.dumps(target), self._clock.unix())

@@ -15,7 +15,7 @@ from exporter.model.callback import Callback, EventKey, PageEvent
 from exporter.model.target import TargetId
 from exporter.store.database import Query, T, Workers
 from exporter.store.lease import driver
-from exporter.store.schema import META, RECEIPTS, STANDBY_QUEUE, STORED_TARGETS
+from exporter.store.schema import META, RECEIPTS, RUNS, STANDBY_QUEUE, STORED_TARGETS
 
 BATCH: Final = 200
 """Entries that are applied at a time."""
@@ -106,12 +106,19 @@ class StandbyQueue:
         )
         return self._finds([*receipts, waiting])
 
-    def may_list(self, target: TargetId) -> bool:
-        """Whether a push or a callback lists the target, or will once the queue is applied."""
-        triple = (STORED_TARGETS.c[name] == value for name, value in target._asdict().items())
-        named = STANDBY_QUEUE.c.body.contains(target.task_id, autoescape=True)
+    def may_release(self, target: TargetId) -> bool:
+        """Whether a push or a callback lists the target, or will once the queue is applied, or its run has stopped."""
+        stored, runs = (
+            [table.c[name] == value for name, value in target._asdict().items()] for table in (STORED_TARGETS, RUNS)
+        )
+        queued = STANDBY_QUEUE.c.body.contains(target.task_id, autoescape=True)
+        latest = sa.select(RUNS.c.end_seen).where(*runs).order_by(RUNS.c.first_seen.desc()).limit(1).subquery()
         return self._finds(
-            [sa.select(STORED_TARGETS.c.source).where(*triple), sa.select(STANDBY_QUEUE.c.number).where(named)]
+            [
+                sa.select(STORED_TARGETS.c.source).where(*stored),
+                sa.select(STANDBY_QUEUE.c.number).where(queued),
+                sa.select(latest).where(latest.c.end_seen.is_not(None)),
+            ]
         )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Targets that are stored because no source can be asked for them again: pushed, called back, or being drained."""
+"""Targets that are stored because no source tells of it again: pushed, called back, being drained, dark, removed."""
 
 import json
 from collections.abc import Collection, Mapping

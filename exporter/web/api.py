@@ -319,8 +319,11 @@ def _push(push: PushHandler, body: bytes, whole: bool) -> Response:  # noqa: FBT
 
 
 def _release(push: PushHandler, target: TargetId, now: bool) -> Response:  # noqa: FBT001 - called by _change alone
-    if push.release(target, now=now):
-        return success({"released": str(target)})
+    try:
+        if push.release(target, now=now):
+            return success({"released": str(target)})
+    except BadTargets as error:
+        return failure(404, str(error))
     return failure(404, f"{target} is no target by push or callback")
 
 

@@ -92,7 +92,10 @@ class PushHandler(Protocol):
         """Add and renew these targets, or replace the `whole` list; return their number. BadTargets: no change."""
 
     def release(self, target: TargetId, *, now: bool) -> bool:
-        """End a target's listing by push and callback, `now` without a drain; False when neither lists it."""
+        """End a target's listing by push and callback, `now` without a drain; what has stopped or is dark is removed.
+
+        False when it is no target; BadTargets when another source lists it and it goes on.
+        """
 
 
 class CallbackHandler(Protocol):

@@ -24,7 +24,7 @@ from exporter.enums import ReadFailure, Source, Status, StopReason, TaskProblem
 from exporter.errors import StateError
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.target import TargetId
-from exporter.model.task_state import DisplayStatus, TaskState
+from exporter.model.task_state import DisplayStatus, TaskState, can_be_dismissed
 from exporter.store.run_table import FoundRuns, RunQuery
 from exporter.web.api import READ_UNAVAILABLE, exporter_of, find_runs, refuse_token, target_of
 from exporter.web.endpoints import RETRY, BodyError, busy, pools_of, read_body
@@ -372,7 +372,7 @@ def _task(request: Request, language: Language) -> Response:
         context |= {"row": None, "series": explain_no_target(target, queries, language)}
         return render(request, language, "task.html", context, 200 if runs.runs else 404)
     row = make_row(state, queries.now, queries.lifetimes)
-    may_dismiss = not row.past and not state.live and bool(row.problems or state.finished)
+    may_dismiss = can_be_dismissed(state, queries.now, queries.lifetimes)
     context |= {
         "row": task_facts(row, queries.now),
         "series": explain_series(state, queries, language),

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -13,9 +13,10 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import DisplayStatus, Lifetimes, Named, TaskState
 from exporter.scheduler import registry as tracker_module
-from exporter.scheduler.registry import TaskRegistry
+from exporter.scheduler.registry import DISMISSED, TaskRegistry
 from exporter.store.counters import Series, Total
 from exporter.store.store import Store
+from exporter.store.stored_targets import StoredTargets
 from tests.support.state import open_store
 
 NOW = 1_768_465_805.0
@@ -475,7 +476,7 @@ def test_a_change_of_what_a_task_counts_as_is_told() -> None:
 
 FAILED = Task(status=Status.FAILED, start=NOW - 60, end=NOW, stop_reason=StopReason.OTHER)
 CLASS: dict[str, Any] = {"expected_start": NOW - 600, "expected_end": NOW + 3000}
-DARK = {
+DARK: dict[str, tuple[Task | ReadError, ...]] = {
     "failed": (RUNNING, FAILED),
     "ended early": (RUNNING, ENDED),
     "not started": (Task(status=Status.NOT_STARTED),),
@@ -613,8 +614,47 @@ def test_a_dark_class_stays_dark_over_a_restart_without_a_read(office: Office, l
     assert problems(latest) == []
 
 
+REMOVED: dict[str, tuple[Task | ReadError, ...]] = {**DARK, "stopped without a class": (RUNNING, ENDED)}
+
+
+@pytest.mark.parametrize("name", REMOVED)
+def test_what_was_removed_by_hand_stays_removed_over_restarts(office: Office, name: str) -> None:
+    """Until it runs again, or is another class; a task that nothing lists any more is not remembered."""
+    lists: Mapping[str, Any] = {} if name not in DARK else CLASS
+    office.lists(**lists)
+    for outcome in REMOVED[name]:
+        office.read(outcome)
+    office.after(60)
+    live = office.board.up[ID].live
+    office.registry.dismiss(ID)
+    again = office
+    for _ in range(2):
+        office.store.flush()
+        again = restarted(again)
+        again.registry.replace_targets({ID: Target(ID, "default", **lists)}, office.store.latest_runs([ID]))
+        assert (ID in again.board.up) == live
+        again.read(NotFound("no such task"))
+        assert problems(again) == []
+    other = restarted(again)
+    next_class = Target(ID, "default", expected_start=NOW - 1, expected_end=NOW + 5000)
+    other.registry.replace_targets({ID: next_class}, office.store.latest_runs([ID]))
+    assert ID in other.board.up
+    again.read(replace(RUNNING, start=NOW + 60))
+    assert again.display_status() is DisplayStatus.RUNNING
+    office.store.flush()
+    latest = restarted(again)
+    latest.registry.replace_targets({ID: Target(ID, "default", **lists)}, office.store.latest_runs([ID]))
+    latest.read(replace(RUNNING, start=NOW + 60))
+    assert latest.display_status() is DisplayStatus.RUNNING
+    latest.registry.dismiss(ID)
+    latest.registry.replace_targets({}, {})
+    latest.after(1e6)
+    office.store.flush()
+    assert StoredTargets(office.store, DISMISSED).all() == {}
+
+
 def restarted(office: Office) -> Office:
     """Another registry over the same store."""
     again = Office(office.store, office.now)
-    again.registry.resume_dark_classes()
+    again.registry.resume()
     return again

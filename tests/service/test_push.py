@@ -109,6 +109,26 @@ def api(world: "World", wait: Callable[..., None]) -> Iterator[Api]:
     made.stop()
 
 
+def test_delete_removes_a_stopped_task_that_a_file_lists(api: Api) -> None:
+    """As the button on its page does, also over a restart; one that runs stays, and the answer says what to do."""
+    ended, running = api.world.task("ended", ended=True), api.world.task("running")
+    api.world.write(static_configs=api.world.lists(ended, running), push={"token_file": "tokens"})
+    api.exporter.reload()
+    api.until("ended", "ended")
+    api.until("running", "running")
+    refused = api.ask("DELETE", f"{TARGETS}/{running}")
+    assert (refused.status_code, refused.json()["error"]) == (
+        404,
+        f"{running}: is listed by static: take it from that list, or remove it here once it has stopped",
+    )
+    api.delete(ended)
+    for _ in range(2):
+        assert (api.exporter.queries.has_series(ended), api.exporter.queries.has_series(running)) == (False, True)
+        assert api.ask("DELETE", f"{TARGETS}/{ended}").status_code == 404
+        api.restart()
+        api.until("running", "running")
+
+
 def test_a_pushed_target_is_there_at_once_and_read_at_once(api: Api) -> None:
     """A look right after the push shows it, counted under its source; its first read does not wait for a round."""
     api.world.write(polling={"interval": "1h", "fast_interval": "1h"})
