@@ -22,8 +22,9 @@ class Case:
     """One fault, met by an account of that name.
 
     `reason` is the read error's, empty when reads succeed all the same. `words` are in the line that tells of it.
-    `up` is webcast_api_up while it lasts, `standing` how its tasks count in webcast_tasks once nothing is fresh.
+    `up` is webcast_api_up while it lasts, `display_status` how its tasks count in webcast_tasks once nothing is fresh.
     The fault is a mode of the vendor's (`latency`, `ahead`: as Faults has them), or the manner of a proxy before it.
+    An account whose calls are throttled has few tasks: at one call a second their states stay fresh for long.
     """
 
     name: str
@@ -38,6 +39,11 @@ class Case:
     tls: bool = False
     latency: float = 2.5
     ahead: float = 3600.0
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks each of its apps has."""
+        return 2 if self.told is Told.OF_THE_RATE else 4
 
     @property
     def app(self) -> str:

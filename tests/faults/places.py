@@ -19,6 +19,7 @@ KEY = Credentials("AKLTcanaryinaccesskey00000000001", "canary-in-the-secret-key"
 PROXY_PASSWORD = "canary-in-the-proxy-password"
 QUERY = "canary-in-the-query"
 SETTINGS = TaskSettings(source_url=f"https://classroom.example.com/live?token={QUERY}", max_running_time=3600)
+RETRY_AFTER = 1
 CANARIES = (KEY.secret_key, KEY.session_token, PROXY_PASSWORD, QUERY, VENDOR_MESSAGE, KEY.access_key)
 """What must be seen nowhere: secrets, the query of a SourceURL, the vendor's Message; the key is not shown either."""
 
@@ -71,22 +72,22 @@ def open_place(
     return TaskCountKey(name, simulation, settings=settings, ahead=ahead)
 
 
-def open_case(stack: ExitStack, case: Case, certificates: Certificates, tasks: int) -> TaskCountKey:
+def open_case(stack: ExitStack, case: Case, certificates: Certificates) -> TaskCountKey:
     """A place where that may go wrong; an app's fault has another app beside it."""
     place = open_place(stack, case.name, certificates if case.tls else None)
     if case.behind_proxy:
         place.proxy = Proxy()
         stack.callback(place.proxy.close)
-    place.run_tasks(case.app, tasks)
+    place.run_tasks(case.app, case.tasks)
     if case.other_app:
-        place.run_tasks(case.other_app, tasks)
+        place.run_tasks(case.other_app, case.tasks)
     return place
 
 
 def begin(place: TaskCountKey, case: Case) -> None:
     """Now it goes wrong."""
     faults = place.simulation.faults
-    faults.latency, faults.ahead = case.latency, case.ahead
+    faults.latency, faults.ahead, faults.retry_after = case.latency, case.ahead, RETRY_AFTER
     faults.begin(case.mode, only=case.app if case.other_app else "")
     if place.proxy:
         place.proxy.turn(case.proxy)

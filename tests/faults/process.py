@@ -45,24 +45,26 @@ class Process:
         at = time.time()
         answer = self.running.get("/metrics")
         assert answer.status_code == 200
-        return Scrape(at, answer.text)
+        return Scrape(at, time.time(), answer.text)
 
     def look_at_pages(self) -> None:
         """Keep what every page says now."""
         self.pages += [self.running.get(path).text for path in PAGES]
 
+    def records(self, *levels: str) -> list[dict[str, str]]:
+        """The log so far, at these levels."""
+        lines = self.running.err.read_text().rpartition("\n")[0].splitlines()  # the last one may be half written
+        wanted = tuple(f'"level": "{level}"' for level in levels)
+        return [json.loads(line) for line in lines if any(level in line for level in wanted)]
+
     def log(self, *levels: str) -> list[str]:
         """The messages that were logged so far, of these levels."""
-        records = [json.loads(line) for line in self.running.err.read_text().splitlines()]
-        return [record["msg"] for record in records if record["level"] in levels]
+        return [record["msg"] for record in self.records(*levels)]
 
     def events(self, account: str, *levels: str) -> list[dict[str, str]]:
-        """What the log says of how an account's calls fare, at these levels."""
-        records = [json.loads(line) for line in self.running.err.read_text().splitlines()]
+        """The log's events of an account's calls, at these levels."""
         return [
-            record
-            for record in records
-            if record["level"] in levels and record.get("account") == account and record["msg"] in EVENTS
+            record for record in self.records(*levels) if record.get("account") == account and record["msg"] in EVENTS
         ]
 
     def written(self) -> str:

@@ -12,9 +12,10 @@ Labels = dict[str, str]
 
 @dataclass(frozen=True)
 class Scrape:
-    """One answer of /metrics at a moment (Unix seconds)."""
+    """One answer of /metrics, asked for at `at` and there at `until` (Unix seconds)."""
 
     at: float
+    until: float
     text: str
 
     @cached_property

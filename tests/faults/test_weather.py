@@ -3,21 +3,14 @@
 import pytest
 
 from exporter.enums import ReadFailure, Status
-from exporter.simulator.faults import Faults
 from tests.faults.cases import CASES, FAILING, Case, Told
 from tests.faults.places import CANARIES
 from tests.faults.scrapes import Scrape
-from tests.faults.weather import DNS, STALE_AFTER, TASKS, Weather
+from tests.faults.weather import DNS, DNS_TASKS, STALE_AFTER, Weather
 
 pytestmark = pytest.mark.real
 
-SLACK = 8.0  # seconds by which a busy machine may be late
-"""Seconds that a loaded machine may be late."""
-LAST_RECOVERY = 8.0
-"""A broken way is tried every 5 s, and a call takes up to 1 s."""
-INTERVAL, RETRY_AFTER = 1.0, Faults().retry_after
-A_DATE_S = 1.0
-"""Seconds that a Retry-After may be longer because a date has no fractions."""
+ROUNDING = 0.01
 TOGETHER = ("connect",)
 """A fault at the door breaks connections off, which calls under way meet as that."""
 
@@ -45,12 +38,12 @@ def test_each_task_says_why_its_read_failed(weather: Weather, case: Case) -> Non
     """All its tasks show the one reason and no success; where reads go on, and in the other app, none fails."""
     last = weather.storm[-1]
     errors = last.samples("webcast_task_read_error", app_id=case.app)
-    expected = TASKS if case.reason else 0
+    expected = case.tasks if case.reason else 0
     assert [of["reason"] for of, _ in errors] == [case.reason] * expected
-    assert last.total("webcast_task_read_success", app_id=case.app) == TASKS - expected
+    assert last.total("webcast_task_read_success", app_id=case.app) == case.tasks - expected
     if case.other_app:
         assert last.samples("webcast_task_read_error", app_id=case.other_app) == []
-        assert last.total("webcast_task_read_success", app_id=case.other_app) == TASKS
+        assert last.total("webcast_task_read_success", app_id=case.other_app) == case.tasks
 
 
 @all_cases
@@ -75,27 +68,30 @@ def test_failures_are_counted_by_reason(weather: Weather, case: Case) -> None:
 
 @all_cases
 def test_the_last_state_stays_until_it_is_stale(weather: Weather, case: Case) -> None:
-    """It is running for as long as that is fresh, then nothing: never frozen for longer, never all zero.
+    """It is running for as long as that is fresh, then nothing until a read succeeds: never frozen, never all zero.
 
-    A read that has to wait for a Retry-After is late, and what is fresh stays so for three times that.
+    The moments are the exporter's own. How late a busy machine is, is not judged: tests/model has a clock for that.
     """
-    longest = 6 * (INTERVAL + RETRY_AFTER + A_DATE_S) if case.told is Told.OF_THE_RATE else STALE_AFTER
-    for scrape in weather.storm:
-        for app, task in ((case.app, f"Task{number}") for number in range(TASKS)):
-            status = status_of(scrape, app, task)
-            seen = scrape.value("webcast_task_last_successful_read_timestamp_seconds", app_id=app, task_id=task)
+    running = {each: float(each == Status.RUNNING) for each in Status}
+    for task in (f"Task{number}" for number in range(case.tasks)):
+        stale: set[float] = set()
+        for scrape in weather.storm:
+            status = status_of(scrape, case.app, task)
+            seen = scrape.value("webcast_task_last_successful_read_timestamp_seconds", app_id=case.app, task_id=task)
             assert seen is not None
-            age = scrape.at - seen
-            assert status in ({}, {each: float(each == Status.RUNNING) for each in Status})
-            assert age < longest + SLACK or not status
-            assert status or age > STALE_AFTER - SLACK or case.display_status == "not_found"
+            assert status in ({}, running)
+            assert not status or seen not in stale
+            if not status:
+                stale.add(seen)
+                assert scrape.until - seen > STALE_AFTER - ROUNDING or case.display_status == "not_found"
+        assert bool(status) == (case.display_status == "running")
 
 
 @all_cases
 def test_the_fleet_counts_what_is_known(weather: Weather, case: Case) -> None:
     """The tasks of a fault that lasts are stale, those that the API does not know not found."""
     counts = weather.storm[-1].by("status", "webcast_tasks", account=case.name, app_id=case.app)
-    assert {status: count for status, count in counts.items() if count} == {case.display_status: TASKS}
+    assert {status: count for status, count in counts.items() if count} == {case.display_status: case.tasks}
 
 
 @failing
@@ -110,9 +106,11 @@ def test_the_log_tells_its_beginning_once(weather: Weather, case: Case) -> None:
 
 @failing
 def test_the_log_tells_its_end_once(weather: Weather, case: Case) -> None:
-    """One line; that of a rate which is full again comes later (test_pace)."""
-    expected = [] if case.told in (Told.NOT, Told.OF_THE_RATE) else [case.told.value[1]]
-    assert told_of(weather, case.name, "info") == expected
+    """One line; that of a rate which is full again may come later (test_pace)."""
+    told = told_of(weather, case.name, "info")
+    assert told == ([] if case.told is Told.NOT else [case.told.value[1]]) or (
+        case.told is Told.OF_THE_RATE and not told
+    )
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.reason], ids=lambda case: case.name)
@@ -122,9 +120,8 @@ def test_what_harms_no_read_is_not_told(weather: Weather, case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", [*(case.name for case in CASES), DNS])
-def test_all_is_well_again_within_seconds(weather: Weather, name: str) -> None:
+def test_all_is_well_again(weather: Weather, name: str) -> None:
     """Every task is read and running, and no error is shown."""
-    assert weather.well_after[name] < LAST_RECOVERY
     last = weather.after[-1]
     counts = last.samples("webcast_tasks", account=name)
     assert {of["status"] for of, count in counts if count} == {"running"}
@@ -135,10 +132,10 @@ def test_a_name_that_does_not_resolve(weather: Weather) -> None:
     """A host that does not exist is `connect`; with another endpoint in a reloaded configuration it is over."""
     before = weather.storm[-1]
     errors = before.samples("webcast_task_read_error", app_id=f"app-{DNS}")
-    assert [of["reason"] for of, _ in errors] == ["connect"] * TASKS
+    assert [of["reason"] for of, _ in errors] == ["connect"] * DNS_TASKS
     assert before.value("webcast_api_up", account=DNS) == 0
     counts = before.by("status", "webcast_tasks", account=DNS)
-    assert {status: count for status, count in counts.items() if count} == {"stale": TASKS}
+    assert {status: count for status, count in counts.items() if count} == {"stale": DNS_TASKS}
     opened, closed = weather.process.events(DNS, "warning", "info")
     assert (opened["msg"], opened["error"], closed["msg"]) == (
         "circuit open",
@@ -164,7 +161,7 @@ def test_odd_fields_lose_their_series_and_are_counted(weather: Weather) -> None:
             [len(scrapes[-1].samples(name, app_id=f"app-{case}")) for scrapes in (weather.storm, weather.after)]
             for case in ("odd_fields", "numbers_as_text")
         )
-        assert (at_odds, as_text) == ([0, TASKS], [TASKS, TASKS])
+        assert (at_odds, as_text) == ([0, 4], [4, 4])
     unexpected = weather.storm[-1].by("field", "webcast_api_unexpected_values_total")
     assert {"StartTime", "MaxRunningTime", "MonitorConfig", "VideoSolutions", "Status"} <= {
         field for field, count in unexpected.items() if count
@@ -180,14 +177,14 @@ def test_readiness_and_health_never_follow_the_vendor(weather: Weather) -> None:
 def test_only_what_the_api_does_not_know_any_more_counts_as_lost(weather: Weather) -> None:
     """After `stale_after` of that, once each; no other fault ends a run, each was seen running once."""
     last = weather.after[-1]
-    lost = {case.app for case in CASES if case.reason == "not_found"}
-    assert {of["app_id"]: count for of, count in last.samples("webcast_run_stops_total") if count} == dict.fromkeys(
-        lost, float(TASKS)
-    )
-    assert last.total("webcast_run_stops_total", reason="Lost") == TASKS * len(lost)
+    lost = {case.app: float(case.tasks) for case in CASES if case.reason == "not_found"}
+    assert {
+        of["app_id"]: count for of, count in last.samples("webcast_run_stops_total", reason="Lost") if count
+    } == lost
+    assert last.total("webcast_run_stops_total") == sum(lost.values())
     assert last.total("webcast_run_ends_unseen_total") == 0
     runs = last.by("app_id", "webcast_run_transitions_total", status="running")
-    assert set(runs.values()) == {float(TASKS)}
+    assert runs == {app: float(number) for app, number in weather.tasks.items()}
     assert last.total("webcast_run_transitions_total") == sum(runs.values())
 
 
