@@ -30,7 +30,7 @@ def test_tokens(tmp_path: Path, answers: list[bool], equal: bool) -> None:  # no
     """Of pushes."""
     (tmp_path / "tokens").write_text(SECRET)
     answers[:] = [equal]
-    assert TokenFile(TokenKey("push.token_file", "token"), tmp_path / "tokens", lambda: 0.0).matches(SECRET) == equal
+    assert TokenFile(TokenKey("push.token_file", "token"), tmp_path / "tokens").matches(SECRET) == equal
 
 
 @pytest.mark.parametrize("equal", [True, False])

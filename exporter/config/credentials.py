@@ -31,8 +31,6 @@ TOKEN: Final = "session_token"  # noqa: S105 -- the name of a key, not a secret
 
 MAX_SECRET_FILE: Final = 64 * 1024
 MAX_CERTIFICATE_FILE: Final = 10 * 1024 * 1024
-FILE_CHECK_SECONDS: Final = 1.0
-"""Between two looks at the files."""
 
 NO_CREDENTIALS: Final = (
     "has no credentials: give access_key_id and secret_access_key, or access_key_id_file and secret_access_key_file, "
@@ -108,10 +106,11 @@ def _environment(environ: Mapping[str, str], place: str) -> tuple[dict[str, str]
 
 
 class CredentialSource:
-    """One account's credentials, read again when one of its files changes.
+    """One account's credentials, read again when one of its files changes: `look` is to be called each second.
 
-    `generation` is 1 for the first set and grows with each set that differs; `changed_at` is when, by `clock`.
-    `problems` says what is wrong with files that have changed and cannot be used; the last good set then stays.
+    Nothing else touches the disk, which may hang, once there is a good set. `generation` is 1 for the first set and
+    grows with each set that differs; `changed_at` is when, by `clock`. `problems` says what is wrong with files that
+    have changed and cannot be used; the last good set then stays.
     """
 
     def __init__(
@@ -129,7 +128,6 @@ class CredentialSource:
         self._files = tuple(file for _, file in given(account).values() if file)
         self._clock = clock
         self._lock = threading.Lock()
-        self._checked_at = float("-inf")
         self._fingerprints: Fingerprints | None = None
         self._good: Credentials | None = None
 
@@ -138,14 +136,17 @@ class CredentialSource:
         return f"CredentialSource(account={self.account!r}, generation={self.generation})"
 
     def current(self) -> Credentials:
-        """Return the set in force, looking at the disk once a second; ConfigError while there was never a good one."""
+        """Return the set in force; ConfigError while there was never a good one."""
+        if self._good is None:
+            self.look()
+        if self._good is None:
+            raise ConfigError(self.problems)
+        return self._good
+
+    def look(self) -> None:
+        """Read the files again if they have changed."""
         with self._lock:
-            if self._clock() - self._checked_at >= FILE_CHECK_SECONDS:
-                self._checked_at = self._clock()
-                self._reload()
-            if self._good is None:
-                raise ConfigError(self.problems)
-            return self._good
+            self._reload()
 
     def _reload(self) -> None:
         before = fingerprints(self._files)
@@ -205,17 +206,15 @@ def read_tokens(file: Path, noun: str) -> tuple[SecretStr, ...]:
 
 
 class TokenFile:
-    """The secrets of one file, each of which is good. Read again when it changes; the last good ones stay.
+    """The secrets of one file, each of which is good. `look` reads it again when it changes; the last good ones stay.
 
-    `clock` is in seconds. ConfigError when the file cannot be used to begin with.
+    ConfigError when the file cannot be used to begin with.
     """
 
-    def __init__(self, key: TokenKey, file: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, key: TokenKey, file: Path) -> None:
         self.key = key
         self.file = file
-        self._clock = clock
         self._lock = threading.Lock()
-        self._checked_at = clock()
         self._fingerprints: Fingerprints | None = fingerprints((file,))
         self._fault = ""
         try:
@@ -228,12 +227,13 @@ class TokenFile:
         return f"TokenFile({len(self._tokens)} {self.key.noun}s)"
 
     def current(self) -> tuple[SecretStr, ...]:
-        """Return the secrets in force, looking at the disk once a second at most."""
+        """Return the secrets in force."""
+        return self._tokens
+
+    def look(self) -> None:
+        """Read the file again if it has changed."""
         with self._lock:
-            if self._clock() - self._checked_at >= FILE_CHECK_SECONDS:
-                self._checked_at = self._clock()
-                self._reload()
-            return self._tokens
+            self._reload()
 
     def matches(self, presented: str) -> bool:
         """Whether `presented` is one of them, in a time that does not depend on how much of it is right."""

@@ -64,7 +64,8 @@ class SelfMetrics:
         self.leader = _gauge(rows.LEADER, registry)
         self.scheduler_events = _counter(rows.SCHEDULER_EVENTS, registry)
         self.internal_errors = _counter(rows.INTERNAL_ERRORS, registry)
-        registry.register(LogCollector())
+        self.runtime = RuntimeCollector()
+        registry.register(self.runtime)
         for field in (*FIELDS, *CALLBACK_FIELDS):
             self._unexpected.labels(field)
         for outcome in CallbackOutcome:
@@ -164,16 +165,30 @@ class AccountCollector(Collector):
             yield GaugeMetricFamily(family.name, family.help)
 
 
-class LogCollector(Collector):
-    """Counts the log lines that were dropped."""
+class RuntimeCollector(Collector):
+    """Makes the families of what the process waits for: the log, hung jobs, the database of the lease.
+
+    `hung_jobs` returns since when each job hangs, `lease_answered_at` when the database last answered (Unix seconds).
+    """
+
+    def __init__(self) -> None:
+        self.hung_jobs: Callable[[], Mapping[str, float]] = dict
+        self.lease_answered_at: Callable[[], float | None] = lambda: None
 
     def collect(self) -> Iterator[Metric]:
-        """One sample for each reason."""
+        """Each family; one without a value has no sample."""
         row = rows.LOG_LINES_DROPPED
-        metric = CounterMetricFamily(row.name, row.help, labels=row.labels)
+        dropped = CounterMetricFamily(row.name, row.help, labels=row.labels)
         for reason, lines in dropped_lines().items():
-            metric.add_metric((reason,), lines)
-        yield metric
+            dropped.add_metric((reason,), lines)
+        yield dropped
+        row = rows.HUNG_JOB_START
+        hung = GaugeMetricFamily(row.name, row.help, labels=row.labels)
+        for job, since in self.hung_jobs().items():
+            hung.add_metric((job,), since)
+        yield hung
+        row = rows.LEASE_LAST_ANSWER
+        yield GaugeMetricFamily(row.name, row.help, value=self.lease_answered_at())
 
 
 class StateCollector(Collector):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from threading import Lock
+from threading import Lock, get_ident
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
@@ -25,6 +25,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 LATE = 5.0
 """Seconds beyond its interval after which a vital job that has not ended makes `/-/healthy` fail."""
+
+HUNG_AFTER = 5.0
+"""Seconds after which a run that has not ended is reported; what a job waits for does not answer."""
 
 VITAL, OTHERS = "default", "others"
 MAX_VITAL_THREADS = 256
@@ -73,6 +76,8 @@ class Scheduler:
         self._made_at = clock.monotonic()
         self._jobs: dict[str, JobStatus] = {}
         self._ended_at: dict[str, float] = {}  # of vital jobs, monotonic seconds
+        self._running: dict[int, tuple[str, float, float]] = {}  # by thread: the job, its start (monotonic and Unix)
+        self._reported: set[int] = set()
         # The scheduler logs every event that is counted here anyway, a line each.
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         self._scheduler = BackgroundScheduler(
@@ -148,6 +153,22 @@ class Scheduler:
         """Whether every vital job has ended a run lately."""
         return not self.late_job
 
+    def hung_jobs(self) -> dict[str, float]:
+        """The jobs that have been running for over HUNG_AFTER seconds, and since when (Unix seconds)."""
+        now = self._clock.monotonic()
+        with self._lock:
+            return {name: at for name, began, at in self._running.values() if now - began > HUNG_AFTER}
+
+    def watch(self) -> None:
+        """Report, once, each job that hangs; to be called each second by a thread that waits for nothing else."""
+        now = self._clock.monotonic()
+        with self._lock:
+            hung = {run: row for run, row in self._running.items() if now - row[1] > HUNG_AFTER}
+            new = [hung[run] for run in hung.keys() - self._reported]
+            self._reported |= hung.keys()
+        for name, _, at in new:
+            log.error("job hangs", job=name, since=at)
+
     def nudge(self) -> None:
         """Make due what is further away than its interval, as all is once the wall clock was set back."""
         now = datetime.now(UTC)
@@ -158,6 +179,8 @@ class Scheduler:
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
         began, at = self._clock.monotonic(), self._clock.unix()
+        with self._lock:
+            self._running[get_ident()] = name, began, at
         errors = 1
         try:
             work()
@@ -165,11 +188,16 @@ class Scheduler:
         finally:
             now = self._clock.monotonic()
             with self._lock:
+                del self._running[get_ident()]
+                hung = get_ident() in self._reported
+                self._reported.discard(get_ident())
                 if (row := self._jobs.get(name)) is not None:
                     duration = now - began
                     self._jobs[name] = replace(row, last_run=at, duration=duration, errors=row.errors + errors)
                 if name in self._ended_at:
                     self._ended_at[name] = now
+            if hung:
+                log.info("job goes on", job=name, seconds=round(now - began, 1))
 
     def _on_event(self, event: JobEvent) -> None:
         self._self_metrics.scheduler_events.labels(EVENTS[event.code]).inc()

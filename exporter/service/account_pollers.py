@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 
+from exporter.config.credentials import CredentialSource
 from exporter.config.schema import Account as AccountConfig
 from exporter.config.schema import Config
 from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
@@ -16,7 +17,7 @@ from exporter.model.task_state import NextRead, TaskState
 from exporter.scheduler.poller import Poller, ReadAccount
 from exporter.scheduler.registry import TaskRegistry
 from exporter.scheduler.scheduler import Scheduler
-from exporter.service.accounts import account_credentials, connect, generation, in_flight
+from exporter.service.accounts import account_credentials, connect, in_flight
 from exporter.service.settings import intervals
 from exporter.volcengine.client import Client
 from exporter.volcengine.error_mapping import UnknownCode
@@ -35,6 +36,7 @@ class AccountPoller:
 
     config: AccountConfig
     account: ReadAccount
+    credentials: CredentialSource
     poller: Poller
 
     def forget(self, target: TargetId) -> None:
@@ -48,6 +50,7 @@ class _Plan:
 
     config: AccountConfig
     account: ReadAccount
+    credentials: CredentialSource
 
 
 class AccountPollers:
@@ -143,6 +146,11 @@ class AccountPollers:
         while self._retired and self._retired[0][0] <= now:
             self._retired.popleft()[1].close()
 
+    def look_at_files(self) -> None:
+        """Read credentials again whose files have changed."""
+        for each in tuple(self._pollers.values()):
+            each.credentials.look()
+
     @property
     def alive(self) -> bool:
         """Whether threads can be had for every account's calls."""
@@ -178,7 +186,7 @@ class AccountPollers:
     def _plan(self, config: AccountConfig, path: str) -> _Plan:
         before = self._pollers.get(config.name)
         if before is not None and before.config == config:
-            return _Plan(config, before.account)
+            return _Plan(config, before.account, before.credentials)
         credentials = account_credentials(config, self._environ, self._clock, path)
         key = config.endpoint, credentials.current().access_key
         limiter = before.account.rate_limiter if before else self._rate_limiters.get(key)
@@ -191,9 +199,8 @@ class AccountPollers:
             executor = before.account.executor
         else:
             executor = ThreadPoolExecutor(most, thread_name_prefix=f"read-{config.name}")
-        return _Plan(
-            config, ReadAccount(config.name, client, limiter, partial(generation, credentials), most, executor)
-        )
+        account = ReadAccount(config.name, client, limiter, lambda: credentials.generation, most, executor)
+        return _Plan(config, account, credentials)
 
     def _swap_one(self, plan: _Plan, config: Config, registry: TaskRegistry) -> AccountPoller:
         name, polling = plan.config.name, config.polling
@@ -214,7 +221,7 @@ class AccountPollers:
         else:
             poller = before.poller
             poller.reconfigure(plan.account, intervals(config), polling.stale_after)
-        return AccountPoller(plan.config, plan.account, poller)
+        return AccountPoller(plan.config, plan.account, plan.credentials, poller)
 
     def _retire(self, replaced: AccountPoller) -> None:
         """Have a client that was replaced closed once its calls in flight have had their time."""

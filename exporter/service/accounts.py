@@ -57,12 +57,6 @@ def connect(
     )
 
 
-def generation(source: CredentialSource) -> int:
-    """Look at the files (once a second at most), and return the number of the set in force."""
-    source.current()
-    return source.generation
-
-
 def read_once(account: AccountConfig, target: TargetId, environ: Mapping[str, str], place: str = "") -> ReadResult:
     """One signed call. ConfigError when the account has no credentials."""
     credentials = account_credentials(account, environ, Clock(), place)

@@ -72,7 +72,7 @@ def make_components(
     registry = process_registry()
     self_metrics = SelfMetrics(registry)
     store = Store(database, on_failure=self_metrics.state_write_failures.inc, labels_of=labels_of)
-    stored_lists = StoredLists(store, clock)
+    stored_lists = StoredLists(store)
 
     def fresh_for(state: TaskState) -> float:
         return FRESH_FOR_INTERVALS * pollers.interval_in_force(state)

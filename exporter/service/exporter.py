@@ -20,7 +20,7 @@ from exporter.service.components import make_components
 from exporter.service.push import PushApi
 from exporter.service.queries import Queries
 from exporter.service.settings import Settings, with_same_state
-from exporter.service.standby import StandbyQueueWorker
+from exporter.service.standby import WATCH_FILES_INTERVAL, StandbyQueueWorker
 from exporter.service.target_manager import TargetManager, left_live, log_problems
 from exporter.store.database import Database
 from exporter.store.store import LONGEST_LOOK_BACK
@@ -47,7 +47,8 @@ class Exporter:
     what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back; `queries` is for people.
     `flags` are the command line's, to be shown; `policy` is the web config file's, for the listener of callbacks;
     `restrain` makes of a rate the one that is allowed now. `leads`, with a standby, says whether this process surely
-    leads: while it does not, the series of tasks and fleet are not served.
+    leads: while it does not, the series of tasks and fleet are not served. `look_at_files` looks at files of the
+    command line; `lease_answered_at` is shown.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class Exporter:
         policy: CurrentPolicy = open_policy,
         restrain: RateCap = unrestrained,
         leads: Callable[[], bool] | None = None,
+        look_at_files: Callable[[Config], None] = lambda _: None,
+        lease_answered_at: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._settings = Settings.of(config)
         self.flags = flags or {}
@@ -69,6 +72,7 @@ class Exporter:
         self._load_config = load_config
         self._clock = clock
         self._leads = leads
+        self._look_at_files = look_at_files
         self._started = False
         self._ready = False
         self._stopping = Event()
@@ -84,6 +88,8 @@ class Exporter:
         )
         self.self_metrics, self.exposition, self.failed = parts.self_metrics, parts.exposition, parts.failed
         self._scheduler = parts.scheduler
+        self.self_metrics.runtime.hung_jobs = self._scheduler.hung_jobs
+        self.self_metrics.runtime.lease_answered_at = lease_answered_at
         self._targets = TargetManager(parts, self._scheduler)
         self.queries = Queries(parts, self._targets)
         self.push = PushApi(parts, self._targets.commit_changes)
@@ -102,6 +108,7 @@ class Exporter:
         if self.config.state.url.is_shared:
             self._scheduler.every("standby-queue", QUEUE_INTERVAL, self.apply_standby_queue)
         self._scheduler.every("expire", EXPIRE_INTERVAL, self._expire, vital=True)
+        self._scheduler.every("watch-files", WATCH_FILES_INTERVAL, self._watch_files)
         self._scheduler.every("housekeeping", HOUSEKEEPING_INTERVAL, self._housekeep)
         self._scheduler.start()
         self._started = True
@@ -169,8 +176,9 @@ class Exporter:
         return self._parts.store.lost
 
     def nudge(self) -> None:
-        """Help the scheduler over a wall clock that was set back, and report a state that is silent."""
+        """Help the scheduler over a wall clock that was set back, and report jobs that hang and a silent state."""
         self._scheduler.nudge()
+        self._scheduler.watch()
         self._parts.store.watch()
 
     def apply_standby_queue(self) -> None:
@@ -239,6 +247,12 @@ class Exporter:
         self._parts.pollers.forget(gone, self._parts.registry)
         self._parts.drains.keep({target: self._parts.registry.get(target) for target in gone})
         self._parts.pollers.close_retired()
+
+    def _watch_files(self) -> None:
+        self._look_at_files(self.config)
+        self._parts.pollers.look_at_files()
+        for secrets in tuple(self._parts.stored_lists.secrets.values()):
+            secrets.look()
 
     def _housekeep(self) -> None:
         kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)

@@ -27,11 +27,9 @@ from exporter.web.server import Listener, bind_all, systemd_sockets
 log = structlog.stdlib.get_logger(__name__)
 
 WATCH_INTERVAL = 1.0
-"""Seconds between two looks at the scheduler, the state and the files."""
+"""Seconds between two looks at the scheduler and the state."""
 ELECTION_INTERVAL = 0.25
 """Seconds between two looks whether the state that another process holds is free."""
-LOOKS_PER_FILE_CHECK = 4
-"""So many of them between two looks at the files."""
 RETRY_SECONDS = 1.0
 """Seconds after a failed take-over in which another replica may try."""
 MIN_RATE = 0.01
@@ -99,7 +97,7 @@ def serve(
         started(exporter, listener)
         gc.collect()
         gc.freeze()  # what stands by now stays: no collection looks through it again, 40 ms in which nothing moves
-        if reason := follow(exporter, watched, signals, lock):
+        if reason := follow(exporter, signals, lock):
             raise StartError(reason)
     log.info("stopped")
 
@@ -136,6 +134,8 @@ def leading(options: ServeOptions, lock: StateLock) -> Iterator[Exporter]:
                 policy=options.watched.policy,
                 restrain=lambda rate: rate if lock.confirmed else rate_beside(rate),
                 leads=(lambda: lock.confirmed) if config.ha.enabled else None,
+                look_at_files=options.watched.look,
+                lease_answered_at=lambda: lock.answered_at,
             )
             undo.callback(exporter.stop)
             yield exporter
@@ -152,9 +152,8 @@ def rate_beside(rate: float) -> float:
     return min(rate, max((VENDOR_MAX_QPS - rate) / 2, MIN_RATE))
 
 
-def follow(exporter: Exporter, watched: FileWatcher, signals: Signals, lock: StateLock) -> str:
+def follow(exporter: Exporter, signals: Signals, lock: StateLock) -> str:
     """Look after the exporter until it is to stop, or the state is another's: why that is, empty at a stop."""
-    look(exporter, watched)
     while True:
         action = signals.wait(WATCH_INTERVAL)
         if action is SignalAction.STOP:
@@ -162,18 +161,9 @@ def follow(exporter: Exporter, watched: FileWatcher, signals: Signals, lock: Sta
         if lost := lock.lost or exporter.state_lost:
             return lost
         exporter.nudge()
-        look(exporter, watched)
         if action is SignalAction.RELOAD:
             with suppress(ConfigError):  # it is logged, and the old configuration stays
                 exporter.reload()
-
-
-def look(role: Exporter | Standby, watched: FileWatcher) -> None:
-    """Look at the files beside the configuration."""
-    try:
-        watched.look(role.config)
-    except Exception as error:  # noqa: BLE001 - an edge: what is wrong with a file must not end the exporter
-        role.failed("the look at the web config file", error)
 
 
 def log_start(role: str, config: Config, addresses: Sequence[str]) -> None:
@@ -200,7 +190,7 @@ def log_start(role: str, config: Config, addresses: Sequence[str]) -> None:
 
 def replicate(options: ServeOptions, sockets: Sequence[socket.socket], signals: Signals) -> None:
     """Serve until a stop. ConfigError and StartError, as `serve`, before it begins; nothing ends it after that."""
-    standby = Standby(options.config, options.load_config, options.clock, options.watched.policy)
+    standby = _new_standby(options)
     roles = RoleSwitch()
     listener = Listener(roles, sockets, standby.failed, tls=lambda: options.watched.policy().tls)
     _show(roles, standby, options)
@@ -216,12 +206,24 @@ def replicate(options: ServeOptions, sockets: Sequence[socket.socket], signals: 
                 break
             options = replace(options, config=config)
             standby.close()
-            standby = Standby(config, options.load_config, options.clock, options.watched.policy, must_listen=False)
+            standby = _new_standby(options, must_listen=False)
             _show(roles, standby, options)
     finally:
         listener.stop()
         standby.close()
     log.info("stopped")
+
+
+def _new_standby(options: ServeOptions, *, must_listen: bool = True) -> Standby:
+    watched = options.watched
+    return Standby(
+        options.config,
+        options.load_config,
+        options.clock,
+        watched.policy,
+        look_at_files=watched.look,
+        must_listen=must_listen,
+    )
 
 
 def _show(roles: RoleSwitch, standby: Standby, options: ServeOptions) -> None:
@@ -232,7 +234,6 @@ def _elected(standby: Standby, signals: Signals, options: ServeOptions) -> Lease
     """Wait for the lease; None at a stop. What is wrong with the server is logged, and tried again."""
     lease = standby.lease = Lease(options.config.state.url)
     lease.start()
-    looks = 0
     while True:
         action = signals.wait(ELECTION_INTERVAL)
         if action is SignalAction.STOP:
@@ -243,9 +244,7 @@ def _elected(standby: Standby, signals: Signals, options: ServeOptions) -> Lease
         if action is SignalAction.RELOAD:
             with suppress(ConfigError):  # it is logged, and the old configuration stays
                 standby.reload()
-        if looks % LOOKS_PER_FILE_CHECK == 0:
-            look(standby, options.watched)
-        looks += 1
+        standby.scheduler.watch()
 
 
 def _lead(options: ServeOptions, lease: Lease, roles: RoleSwitch, standby: Standby, signals: Signals) -> Config | None:
@@ -262,7 +261,7 @@ def _lead(options: ServeOptions, lease: Lease, roles: RoleSwitch, standby: Stand
             standby.close()
             log.info("leading", token=lease.token)
             gc.collect()
-            reason = follow(exporter, options.watched, signals, lease)
+            reason = follow(exporter, signals, lease)
             config = exporter.config
             if not reason:
                 return None

@@ -16,6 +16,7 @@ from exporter.errors import BadTargets, ConfigError, Problem, StartError, StateE
 from exporter.metrics.self_metrics import SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
+from exporter.scheduler.scheduler import Scheduler
 from exporter.service.callback_listener import CallbackListener
 from exporter.service.callbacks import CallbackIntake, terms_of
 from exporter.service.components import Components, fail, standby_exposition
@@ -72,6 +73,8 @@ class StandbyQueueWorker:
 
 log = structlog.stdlib.get_logger(__name__)
 
+WATCH_FILES_INTERVAL = 1.0
+"""Seconds between two looks at the files of secrets, and at those of the command line."""
 MAX_IDLE = 10.0
 """Seconds between two tries for the lease; one on a server that does not answer takes up to three."""
 
@@ -86,6 +89,7 @@ class Standby:
         clock: Clock,
         policy: CurrentPolicy,
         *,
+        look_at_files: Callable[[Config], None] = lambda _: None,
         must_listen: bool = True,
     ) -> None:
         self.config = config
@@ -109,8 +113,14 @@ class Standby:
                 raise
             self.config = config
             with suppress(ConfigError):
-                self.secrets = secrets_of(config, clock)
+                self.secrets = secrets_of(config)
             log.error("callback listener closed", reason=str(error))  # noqa: TRY400 - a sentence
+        self._look_at_files = look_at_files
+        self.scheduler = Scheduler(self.self_metrics, clock)
+        self.self_metrics.runtime.hung_jobs = self.scheduler.hung_jobs
+        self.self_metrics.runtime.lease_answered_at = lambda: self.lease.answered_at if self.lease else None
+        self.scheduler.every("watch-files", WATCH_FILES_INTERVAL, self._watch_files)
+        self.scheduler.start()
 
     @property
     def alive(self) -> bool:
@@ -141,11 +151,17 @@ class Standby:
 
     def close(self) -> None:
         """Take in no more."""
+        self.scheduler.stop()
         self._callback_listener.close()
         self.queue.close()
 
+    def _watch_files(self) -> None:
+        self._look_at_files(self.config)
+        for secrets in tuple(self.secrets.values()):
+            secrets.look()
+
     def _apply(self, config: Config) -> None:
-        secrets = secrets_of(config, self._clock)
+        secrets = secrets_of(config)
         self._callback_listener.swap(self._callback_listener.plan(Settings.of(config).callback_address))
         self.config, self.secrets = config, secrets
         self.self_metrics.reload_successful.set(1)

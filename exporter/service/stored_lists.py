@@ -9,7 +9,6 @@ from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.discovery.stored_list import ListChange, StoredList, stored_entry, stored_labels
 from exporter.enums import Source
-from exporter.model.clock import Clock
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Named, TaskState
 from exporter.store.store import Store
@@ -27,12 +26,10 @@ StartError or StateError when the state cannot be used; then nothing has changed
 """
 
 
-def secrets_of(config: Config, clock: Clock) -> Secrets:
+def secrets_of(config: Config) -> Secrets:
     """The secrets that a configuration asks for; ConfigError when a file of them cannot be used."""
     files = token_files(config)
-    return {
-        source: TokenFile(key, files[key], clock.monotonic) for source, key in KEY_OF_SOURCE.items() if key in files
-    }
+    return {source: TokenFile(key, files[key]) for source, key in KEY_OF_SOURCE.items() if key in files}
 
 
 class StoredLists:
@@ -41,14 +38,13 @@ class StoredLists:
     StartError when the state cannot be read.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, store: Store) -> None:
         self._lists = {source: StoredList(StoredTargets(store, source), source) for source in KEY_OF_SOURCE}
         self.secrets: Secrets = {}
 
     def plan(self, config: Config) -> Secrets:
         """The secrets that a configuration asks for; ConfigError when a file of them cannot be used."""
-        return secrets_of(config, self._clock)
+        return secrets_of(config)
 
     def __getitem__(self, source: Source) -> StoredList:
         """One source's list, whether it counts or not."""

@@ -67,6 +67,11 @@ class StateLock(Protocol):
         """Seconds, from `open`, for which the holder before may still be calling the API."""
         ...
 
+    @property
+    def answered_at(self) -> float | None:
+        """When the database last answered, Unix seconds; None when it never did, or is a file."""
+        ...
+
     def acquire(self, wait: Callable[[], bool]) -> bool:
         """Try until it is ours; `wait` is called between two tries and says whether to go on."""
         ...
@@ -87,6 +92,7 @@ class FileLock:
     """
 
     lost, confirmed, handover_wait = "", True, 0.0
+    answered_at: float | None = None
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -159,6 +165,7 @@ class Lease:
         self._confirmed_until = -1.0
         self.token: int | None = None
         self._tried_at = self._clock()
+        self._answered_at: float | None = None
         self.problem = self.lost = ""
         self._thread = Thread(target=self._run, name="lease", daemon=True)
 
@@ -176,6 +183,11 @@ class Lease:
     def idle_for(self) -> float:
         """Seconds since the server was last asked, whatever it answered."""
         return self._clock() - self._tried_at
+
+    @property
+    def answered_at(self) -> float | None:
+        """When the server last answered, Unix seconds; None when it never did."""
+        return None if self._answered_at is None else time.time() - (self._clock() - self._answered_at)
 
     def start(self) -> None:
         """Begin to seek it."""
@@ -231,7 +243,7 @@ class Lease:
                 self._renew()
             else:
                 self._seek()
-            self.problem, self._answered = "", True
+            self.problem, self._answered, self._answered_at = "", True, self._clock()
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None)
             self._failed(" ".join(str(cause).split()) if cause else type(error).__name__)

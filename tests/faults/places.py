@@ -72,15 +72,14 @@ def open_place(
     return TaskCountKey(name, simulation, settings=settings, ahead=ahead)
 
 
-def open_case(stack: ExitStack, case: Case, certificates: Certificates) -> TaskCountKey:
+def open_case(stack: ExitStack, case: Case, certificates: Certificates, tasks: int = 0) -> TaskCountKey:
     """A place where that may go wrong; an app's fault has another app beside it."""
     place = open_place(stack, case.name, certificates if case.tls else None)
     if case.behind_proxy:
         place.proxy = Proxy()
         stack.callback(place.proxy.close)
-    place.run_tasks(case.app, case.tasks)
-    if case.other_app:
-        place.run_tasks(case.other_app, case.tasks)
+    for app in filter(None, (case.app, case.other_app)):
+        place.run_tasks(app, tasks or case.tasks)
     return place
 
 

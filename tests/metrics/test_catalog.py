@@ -125,6 +125,8 @@ def test_what_the_registry_serves_is_what_the_tables_say(registry: CollectorRegi
     self_metrics = SelfMetrics(registry)
     self_metrics.open_account("default")
     self_metrics.open_feed(Source.HTTP, "http_sd_configs[0]")
+    self_metrics.runtime.hung_jobs = lambda: {"watch-files": 1.0}
+    self_metrics.runtime.lease_answered_at = lambda: 1.0
     totals = dict.fromkeys(zeros("App1"), 0.0)
     registry.register(FleetCollector(cache, lambda: totals, lambda: ("default",)))
     registry.register(AccountCollector(lambda: {"default": numbers}))

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.metrics.self_metrics import SelfMetrics
 from exporter.model.clock import Clock
-from exporter.scheduler.scheduler import LATE, Every, Scheduler
+from exporter.scheduler.scheduler import HUNG_AFTER, LATE, Every, Scheduler
 
 LIMIT = 60.0
 NOW = datetime(2026, 1, 15, 8, 30, 5, tzinfo=UTC)
@@ -189,3 +189,28 @@ def test_what_was_missed_is_run_once() -> None:
     assert every(NOW, NOW + timedelta(seconds=4)) == NOW + timedelta(seconds=10)
     assert every(NOW, later) == later
     assert every(later, later) == later + timedelta(seconds=10)
+
+
+def test_a_job_that_hangs_is_reported_once(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+    """With its start, in the log and as a metric, until it goes on."""
+    caplog.set_level("INFO")
+    runs, release = threading.Semaphore(0), threading.Event()
+
+    def hang() -> None:
+        runs.release()
+        release.wait(LIMIT)
+
+    jobs.scheduler.every("stuck", 0.01, hang)
+    jobs.scheduler.start()
+    assert acquired(runs)
+    jobs.scheduler.watch()
+    assert jobs.scheduler.hung_jobs() == {}
+    jobs.monotonic += HUNG_AFTER + 1
+    for _ in range(2):
+        jobs.scheduler.watch()
+    assert jobs.scheduler.hung_jobs() == {"stuck": 5.0}
+    release.set()
+    assert acquired(runs)
+    jobs.scheduler.watch()
+    assert jobs.scheduler.hung_jobs() == {}
+    assert caplog.messages == ["job hangs job=stuck since=5.0", "job goes on job=stuck seconds=6.0"]

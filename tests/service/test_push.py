@@ -331,7 +331,7 @@ def test_tokens_rotate(api: Api) -> None:
         (["the-next-token-of-all"], [401, 200]),
     ):
         api.tokens(*tokens)
-        api.world.shift.seconds += 1
+        api.exporter._watch_files()
         given = [api.ask("POST", body=[], token=token).status_code for token in (TOKEN, "the-next-token-of-all")]
         assert given == answers
 
@@ -369,7 +369,7 @@ def test_no_token_is_told(api: Api, caplog: pytest.LogCaptureFixture, text: Call
     wrong = "canary-in-the-wrong-token"
     answers = [api.ask(method, body=[], token=token) for method in ("POST", "PUT") for token in (TOKEN, wrong)]
     api.tokens("")
-    api.world.shift.seconds += 1
+    api.exporter._watch_files()
     answers.append(api.ask("POST", body={}))
     (api.world.folder / "tokens").unlink()
     with pytest.raises(ConfigError) as caught:

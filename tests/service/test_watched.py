@@ -2,14 +2,12 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
-from exporter.service import serve as leading
 from exporter.service.file_watcher import FileWatcher, load_both
 from exporter.web.auth import OPEN_POLICY
 from tests.support.certificates import HASH
@@ -66,19 +64,6 @@ def test_the_command_lines_files_are_looked_at(folder: Path, caplog: pytest.LogC
 def test_without_a_web_config_file_all_is_open() -> None:
     """Plain HTTP, for everybody."""
     assert FileWatcher(None, None).policy() is OPEN_POLICY
-
-
-def test_an_unexpected_error_of_a_file_is_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is counted and logged, and the exporter goes on."""
-    told: list[str] = []
-    exporter = SimpleNamespace(config=config_in(folder), failed=lambda what, error: told.append(f"{what}: {error}"))
-
-    def odd(_files: object) -> None:
-        raise ValueError("an odd file")
-
-    monkeypatch.setattr("exporter.service.file_watcher.readable_by_all", odd)
-    leading.look(exporter, FileWatcher(None, None))  # type: ignore[arg-type]  # all that it needs of one
-    assert told == ["the look at the web config file: an odd file"]
 
 
 def test_both_files_tell_their_problems(folder: Path) -> None:

@@ -114,6 +114,17 @@ SCHEDULER_EVENTS = Family(
     "Runs of scheduled jobs that did not go as planned.",
     ("event",),
 )
+HUNG_JOB_START = Family(
+    "webcast_exporter_hung_job_start_timestamp_seconds",
+    Kind.GAUGE,
+    "When a job began that has been running for over 5 s, Unix seconds; absent while there is none.",
+    ("job_name",),
+)
+LEASE_LAST_ANSWER = Family(
+    "webcast_exporter_lease_last_answer_timestamp_seconds",
+    Kind.GAUGE,
+    "When the database last answered about the lease, Unix seconds; absent without PostgreSQL.",
+)
 INTERNAL_ERRORS = Family("webcast_exporter_internal_errors_total", Kind.COUNTER, "Unexpected errors; each is logged.")
 LOG_LINES_DROPPED = Family(
     "webcast_exporter_log_lines_dropped_total",
@@ -151,6 +162,8 @@ EXPORTER = (
     CONFIG_RELOAD_TIMESTAMP,
     LEADER,
     SCHEDULER_EVENTS,
+    HUNG_JOB_START,
+    LEASE_LAST_ANSWER,
     INTERNAL_ERRORS,
     LOG_LINES_DROPPED,
     BUILD_INFO,
