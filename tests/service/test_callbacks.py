@@ -254,6 +254,9 @@ def test_a_room_event_of_its_robot_has_a_live_task_read_at_once(vendor: Vendor) 
     vendor.call(task, STARTED)
     vendor.until("task", "running")
     user_id = next(state.user_id for state in vendor.exporter._parts.registry.all())
+    reads = vendor.world.reads(task)
+    vendor.world.shift.seconds += 601  # after that it is read once an hour, unless there is news
+    vendor.wait(lambda: vendor.world.reads(task) > reads, "the last of its fast reads")
     vendor.world.shift.seconds += 2
     vendor.world.simulation.fleet.stop(task)
     left = {**fields_of(vendor.notice(task, STARTED)), "EventType": "invisibleUserLeaveRoom"}
