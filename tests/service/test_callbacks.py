@@ -253,10 +253,11 @@ def test_a_room_event_of_its_robot_has_a_live_task_read_at_once(vendor: Vendor) 
     task = vendor.world.task("task")
     vendor.call(task, STARTED)
     vendor.until("task", "running")
-    user_id = next(state.user_id for state in vendor.exporter._parts.registry.all())
-    reads = vendor.world.reads(task)
+    (state,) = vendor.exporter._parts.registry.all()
+    user_id = state.user_id
     vendor.world.shift.seconds += 601  # after that it is read once an hour, unless there is news
-    vendor.wait(lambda: vendor.world.reads(task) > reads, "the last of its fast reads")
+    next_read = vendor.exporter._parts.pollers.next_read
+    vendor.wait(lambda: (read := next_read(state)) and read.due and read.read_class == "normal", "its last fast read")
     vendor.world.shift.seconds += 2
     vendor.world.simulation.fleet.stop(task)
     left = {**fields_of(vendor.notice(task, STARTED)), "EventType": "invisibleUserLeaveRoom"}
