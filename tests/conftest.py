@@ -16,22 +16,22 @@ settings.load_profile("house")
 configure_structlog()
 
 
-ALONE = frozenset({"browser", "faults", "real"})
-"""Folders of tests that time real processes: nothing runs beside them."""
+REAL = frozenset({"browser", "faults", "real"})
+"""Folders of tests with real processes, which wait more than they work: `make test` runs them last, three at a time."""
 
-
-SLOW = ALONE | {"bundle", "canary", "dashboards", "docs", "life", "rules", "service", "simulator", "store", "web"}
+SLOW = REAL | {"bundle", "canary", "dashboards", "docs", "life", "rules", "service", "simulator", "store", "web"}
 """Folders of tests with real time, servers or promtool, which `make quick` leaves to `make test`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark both."""
+    """Mark both, and let the slow ones begin first, so that no long file is left for the end."""
     for item in items:
         folders = set(item.path.relative_to(Path(__file__).parent).parts)
-        if ALONE & folders:
-            item.add_marker(pytest.mark.alone)
+        if REAL & folders:
+            item.add_marker(pytest.mark.real)
         if SLOW & folders:
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: (item.get_closest_marker("no_cover") is None, item.get_closest_marker("slow") is None))
 
 
 @pytest.fixture

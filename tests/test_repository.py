@@ -9,6 +9,8 @@ import pytest
 
 import exporter
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 THIS_FILE = Path(__file__).relative_to(ROOT)
 

@@ -21,6 +21,8 @@ from exporter.cli import logs
 from exporter.log_queue import STRANGERS_LIMIT, USUAL_LIMIT, QueuedLogHandler, dropped_lines
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 EVENTS = structlog.stdlib.get_logger("exporter.events")
 
 NASTY = 'two\nlines "quoted" a=b \\ back\tslash\r\u2028 会'

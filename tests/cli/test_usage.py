@@ -15,6 +15,8 @@ from exporter.cli import group
 from exporter.cli.group import COMMANDS as NAMES
 from exporter.cli.group import main
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 COMMANDS = [[], *([name] for name in NAMES), ["dashboards", "export"]]

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,8 @@ from exporter.config.checks import warnings
 from exporter.config.loader import keys_at, parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
+
+pytestmark = pytest.mark.slow
 
 PLACES: list[tuple[str | int, ...]] = [
     (),

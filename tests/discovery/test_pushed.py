@@ -12,6 +12,8 @@ from exporter.discovery.stored_list import read_push
 from exporter.errors import BadTargets
 from exporter.model.target import TargetId
 
+pytestmark = pytest.mark.slow
+
 ONE, TWO = TargetId("app", "room", "one"), TargetId("app", "room", "two")
 BARE = TargetEntry({})
 EVERY_APP = AccountOf([Account()])

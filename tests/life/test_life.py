@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -46,6 +47,8 @@ from exporter.volcengine.callbacks import ACTION_OF_STATUS, CallbackRules, verif
 if TYPE_CHECKING:
     from tests.life.conftest import House, Shown
     from tests.support.simulated_exporter import World
+
+pytestmark = pytest.mark.no_cover  # simulations of days, twice as long under coverage
 
 TARGETS = tuple(TargetId("661e0000000000000000543c", "Room", name) for name in ("a", "b"))
 MINUTE, HOUR = 60.0, 3600.0

@@ -5,6 +5,8 @@ import tracemalloc
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
+
 from exporter.enums import CallbackOutcome, Source, Status, StopReason
 from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.simulated_exporter import Whole, World
+
+pytestmark = pytest.mark.no_cover  # simulations of days, twice as long under coverage
 
 APP = "661e0000000000000000543c"
 ENDED, LIVE = 30_000, 2_000

@@ -13,6 +13,8 @@ from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings
 if TYPE_CHECKING:
     from tests.support.simulated_exporter import Whole, World
 
+pytestmark = pytest.mark.no_cover  # simulations of days, twice as long under coverage
+
 TASKS = 200
 HOUR = 3600.0
 OUTAGE = 48 * HOUR

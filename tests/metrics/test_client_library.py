@@ -26,6 +26,8 @@ from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.model.task_state import TaskState
 from tests.support.task_states import unread
 
+pytestmark = pytest.mark.slow
+
 ROWS = task_families(Group, ["team", "zone"])
 PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {
     Format.TEXT: parse_text,

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from exporter.scheduler.read_queue import PollIntervals
 from exporter.service.plan import LONGEST_INTERVAL, Load, Plan, planned
 
+pytestmark = pytest.mark.slow
+
 DEFAULTS = PollIntervals(30.0, 5.0, 300.0, 600.0, 3600.0)
 
 

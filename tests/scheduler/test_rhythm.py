@@ -10,6 +10,8 @@ from exporter.model.target import TargetId
 from exporter.model.task import Task
 from exporter.scheduler.read_queue import PollIntervals
 
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
+
 Worlds = Callable[..., Any]
 BEAT = 0.05
 RUNNING = Task(status=Status.RUNNING)

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from exporter.volcengine.rate_limiter import Interrupted, Permit, RateLimiter
 
+pytestmark = pytest.mark.slow
+
 JITTER = 0.01
 
 

@@ -3,6 +3,7 @@
 import warnings
 from datetime import UTC, datetime
 
+import pytest
 import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,8 @@ from volcenginesdkcore.signv4 import SignerV4
 
 from exporter.model.credentials import Credentials
 from exporter.volcengine.signing import canonical_query, signed_headers
+
+pytestmark = pytest.mark.slow
 
 PRINTABLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 KEYS = st.text(PRINTABLE, min_size=1, max_size=64)
