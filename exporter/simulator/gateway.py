@@ -60,12 +60,13 @@ class SlidingWindowLimit:
 
 
 class CallRecord(NamedTuple):
-    """One call of GetWebCastTask: when it arrived (Unix seconds), the account (empty: unknown), the task, the end."""
+    """One call of GetWebCastTask: its arrival (Unix seconds), account ("" if unknown), task, outcome and X-Date."""
 
     at: float
     account: str
     target: TargetId
     outcome: Outcome
+    signed: str = ""
 
 
 class CallLog:
@@ -161,7 +162,8 @@ class Gateway:
         if action == GET_TASK:
             if account is not None:
                 reply = self.faults.apply(reply, metadata, self.style, target, at)
-            self.calls.record(CallRecord(at, account.name if account else "", target, reply.outcome))
+            signed = request.headers.get("x-date", "")
+            self.calls.record(CallRecord(at, account.name if account else "", target, reply.outcome, signed))
         return reply
 
     def _call(

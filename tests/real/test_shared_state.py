@@ -21,8 +21,6 @@ pytestmark = pytest.mark.real
 
 APP = "661e0000000000000000543c"
 STOPS = "webcast_run_stops_total"
-TAKE_OVER = 5.0
-SLACK = 3.0
 """Seconds that a loaded machine may be late."""
 
 
@@ -58,7 +56,7 @@ def test_the_second_takes_over_from_a_killed_one(
         first.kill()
         for number in range(10, 15):
             simulation.fleet.stop(TargetId(APP, "Room", f"Task{number}"))
-        wait(lambda: second.answers("/metrics"), "the second has taken over", TAKE_OVER + SLACK)
+        wait(lambda: second.answers("/metrics"), "the second has taken over")
         assert stops(second.samples(STOPS)) >= 10
         wait(lambda: stops(second.samples(STOPS)) == 15, "it has counted all")
         assert second.end()[0] == 0
@@ -80,7 +78,7 @@ def test_one_whose_session_another_has_ends(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE application_name = 'webcast-exporter' AND datname = current_database()"
             )
-        wait(lambda: second.answers("/metrics"), "the second has taken over", TAKE_OVER + SLACK)
+        wait(lambda: second.answers("/metrics"), "the second has taken over")
         first.process.send_signal(signal.SIGCONT)
         assert first.process.wait(timeout=20) == 1
         assert "another process has it by now" in first.written()

@@ -207,6 +207,11 @@ def test_a_lease_that_is_not_renewed_is_taken_over(made: Callable[[], Lease], cl
 
 
 @real
+def test_the_waits_of_a_take_over_are_five_seconds_at_most() -> None:
+    """The expiry, the next try, a connection that does not answer, and the wait of a new leader before it reads."""
+    assert leases.LEASE_SECONDS + leases.TRY_SECONDS + leases.LEASE_SILENCE + leases.HANDOVER_SECONDS < 5
+
+
 def test_writes_with_an_old_token_fail(world: "World", ended: Ended, stop_count: Count) -> None:
     """Its counters are the new holder's: none of the old ones is written over them."""
     store = world.open()
