@@ -23,7 +23,7 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
         visit.spoil(seen)
         commands.run_all(seen, good=False)
         visit.look(seen)
-        assert seen.running.end()[0] == 0
+        assert seen.running.end() == 0
         yield seen
 
 
@@ -34,5 +34,5 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
         seen = visit.start_visit(stack, tmp_path_factory.mktemp("crash"), str(Path(broken.__file__)))
         visit.knock(seen)
         visit.look(seen)
-        assert seen.running.end()[0] == 1
+        assert seen.running.end() == 1
         yield seen

@@ -114,7 +114,7 @@ def live_through(stack: ExitStack, folder: Path) -> Pace:
     _wait(pace, OUTAGE + 6)
     pace.scrape_until(_is_well, "all is well again", 20)
     pace.mark("end")
-    assert pace.process.running.end()[0] == 0
+    assert pace.process.running.end() == 0
     return pace
 
 
@@ -141,7 +141,7 @@ def _is_well(scrape: Scrape) -> bool:
 def _until_throttled(place: TaskCountKey) -> None:
     """A call or two are throttled, and no more."""
     calls = place.simulation.calls
-    wait_until(lambda: calls.counts[Outcome.THROTTLED], "a throttled call", 5)
+    wait_until(lambda: calls.counts[Outcome.THROTTLED], "a throttled call")
     place.simulation.faults.begin(FaultMode.NONE)
 
 

@@ -78,8 +78,8 @@ def test_a_full_disk_loses_and_stops_nothing(place: TaskCountKey, tmp_path: Path
         assert after.total("webcast_exporter_internal_errors_total") == 0
         assert {status for _, status in process.health} == {200}
         assert len([line for line in process.log("error") if "state write failed" in line]) == 1
-        assert process.running.end()[0] == 0
+        assert process.running.end() == 0
 
         again = start_process(stack, tmp_path, config_of(place))
         assert again.scrape().by("reason", "webcast_run_stops_total", app_id="app")["StopByAPI"] == 4
-        assert again.running.end()[0] == 0
+        assert again.running.end() == 0

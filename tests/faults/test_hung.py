@@ -21,7 +21,7 @@ from tests.faults.places import TaskCountKey, open_place
 from tests.real.conftest import wait_until
 
 LATE = 6.0
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Shifted:

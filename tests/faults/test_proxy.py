@@ -10,7 +10,7 @@ from exporter.simulator.server import Simulation, SimulationOptions
 from tests.faults.proxy import Manner, Proxy
 from tests.real.conftest import wait_until
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def live_through(stack: ExitStack, folder: Path) -> Weather:
     _scrape_until(process, weather.after, lambda scrape: _well(scrape, places) == set(places))
     process.look_at_pages()
     weather.after.append(process.scrape())
-    assert process.running.end()[0] == 0
+    assert process.running.end() == 0
     return weather
 
 

@@ -94,7 +94,7 @@ def chain(
         scrape = {"job_name": "webcast", "static_configs": [{"targets": [address]}]}
         prometheus = start_prometheus(directory / "prometheus", [scrape])
         seen = "count(webcast_task_read_success)"
-        wait(lambda: prometheus.query(seen) == {(): len(targets)}, f"{len(targets)} tasks in Prometheus", 40)
+        wait(lambda: prometheus.query(seen) == {(): len(targets)}, f"{len(targets)} tasks in Prometheus")
         yield Chain(simulation, exporter, prometheus)
 
 

@@ -59,7 +59,7 @@ def test_the_second_takes_over_from_a_killed_one(
         wait(lambda: second.answers("/metrics"), "the second has taken over")
         assert stops(second.samples(STOPS)) >= 10
         wait(lambda: stops(second.samples(STOPS)) == 15, "it has counted all")
-        assert second.end()[0] == 0
+        assert second.end() == 0
 
 
 def test_one_whose_session_another_has_ends(
@@ -80,7 +80,7 @@ def test_one_whose_session_another_has_ends(
             )
         wait(lambda: second.answers("/metrics"), "the second has taken over")
         first.process.send_signal(signal.SIGCONT)
-        assert first.process.wait(timeout=20) == 1
+        assert first.process.wait(timeout=60) == 1
         assert "another process has it by now" in first.written()
-        assert second.end()[0] == 0
+        assert second.end() == 0
         assert "hunter2" not in first.written() + second.written()

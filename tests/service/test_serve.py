@@ -3,7 +3,6 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import httpx
@@ -77,22 +76,19 @@ def test_serve_from_start_to_stop(serve_while: Serve, world: "World", caplog: py
     assert [record.getMessage() for record in caplog.records][-1] == "stopped"
 
 
-def test_a_stop_takes_no_longer_for_calls_that_hang(serve_while: Serve, world: "World") -> None:
-    """With a minute of calls pending it is over within 2 s."""
-    world.simulation.faults.mode, world.simulation.faults.latency = FaultMode.LATENCY, 60
+def test_a_stop_does_not_wait_for_calls_that_hang(serve_while: Serve, world: "World") -> None:
+    """One that waited for them would take longer than pytest's faulthandler_timeout."""
+    world.simulation.faults.mode, world.simulation.faults.latency = FaultMode.LATENCY, 600
     world.write(
-        accounts=[world.account(timeout="60s")],
+        accounts=[world.account(timeout="10m")],
         static_configs=world.lists(*(TargetId(APP, "Room", f"Task{number}") for number in range(20))),
     )
-    told: list[float] = []
 
     def during(_url: str, _exporter: Exporter) -> None:
         while not any(world.simulation.calls.counts.values()):
             threading.Event().wait(0.01)
-        told.append(monotonic())
 
     serve_while(during)
-    assert monotonic() - told[0] < 30  # half of what the calls would have waited; the stop did not wait for them
 
 
 def test_calls_that_a_stop_breaks_off_are_no_failures(
