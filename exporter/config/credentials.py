@@ -1,7 +1,6 @@
 """Secrets: where they come from, and how they are read again when their files change."""
 
 import threading
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -106,68 +105,41 @@ def _environment(environ: Mapping[str, str], place: str) -> tuple[dict[str, str]
 
 
 class CredentialSource:
-    """One account's credentials, read again when one of its files changes: `look` is to be called each second.
+    """One account's credentials; ConfigError when they cannot be had to begin with.
 
-    Nothing else touches the disk, which may hang, once there is a good set. `generation` is 1 for the first set and
-    grows with each set that differs; `changed_at` is when, by `clock`. `problems` says what is wrong with files that
-    have changed and cannot be used; the last good set then stays.
+    `in_force` is the set to sign with, and takes no look at the disk. While files that have changed cannot be used, the
+    last good set stays, and `problems` says what is wrong.
     """
 
-    def __init__(
-        self,
-        account: Account,
-        environ: Mapping[str, str],
-        clock: Callable[[], float] = time.monotonic,
-        place: str = "",
-    ) -> None:
+    def __init__(self, account: Account, environ: Mapping[str, str], place: str = "") -> None:
         self.account = account.name
-        self.generation = 0
-        self.changed_at = 0.0
         self.problems: tuple[Problem, ...] = ()
         self._resolve = partial(resolve, account, environ, place)
         self._files = tuple(file for _, file in given(account).values() if file)
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._fingerprints: Fingerprints | None = None
-        self._good: Credentials | None = None
+        before = fingerprints(self._files)
+        self.in_force = self._resolve()
+        # A set that changed while it was being read is better than none, and is read once more.
+        self._fingerprints = before if fingerprints(self._files) == before else None
 
     def __repr__(self) -> str:
-        """The account's name and how often its set changed, and no more."""
-        return f"CredentialSource(account={self.account!r}, generation={self.generation})"
+        """The account's name, and no more."""
+        return f"CredentialSource(account={self.account!r})"
 
-    def current(self) -> Credentials:
-        """Return the set in force; ConfigError while there was never a good one."""
-        if self._good is None:
-            self.look()
-        if self._good is None:
-            raise ConfigError(self.problems)
-        return self._good
-
-    def look(self) -> None:
-        """Read the files again if they have changed."""
-        with self._lock:
-            self._reload()
-
-    def _reload(self) -> None:
+    def refresh(self) -> bool:
+        """Read the files again if they have changed; whether another set is in force now. One thread at a time."""
         before = fingerprints(self._files)
         if before == self._fingerprints and not self.problems:
-            return
+            return False
         try:
             found = self._resolve()
         except ConfigError as error:
             self.problems = error.problems
-            return
-        # A set that changed while it was being read is read once more.
-        if fingerprints(self._files) == before or self._good is None:
-            self._adopt(found, before)
-
-    def _adopt(self, found: Credentials, read_from: Fingerprints) -> None:
-        self._fingerprints = read_from
-        self.problems = ()
-        if found != self._good:
-            self._good = found
-            self.generation += 1
-            self.changed_at = self._clock()
+            return False
+        if fingerprints(self._files) != before:
+            return False  # it changed while it was being read
+        self._fingerprints, self.problems = before, ()
+        changed, self.in_force = found != self.in_force, found
+        return changed
 
 
 # Files with a secret on each line

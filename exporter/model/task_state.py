@@ -59,14 +59,11 @@ class DisplayStatus(StrEnum):
 DISPLAY_STATUS_OF = {status: DisplayStatus(status.value) for status in Status}
 
 
-class Named(NamedTuple):
-    """When a push, and when a callback, last named a target (Unix seconds); None when neither lists it."""
+class ListingTimes(NamedTuple):
+    """When a push, and when a callback, last listed a target (Unix seconds); None when it is not in that list."""
 
     by_push: float | None = None
     by_callback: float | None = None
-
-
-NOT_NAMED = Named()
 
 
 class ActiveProblem(NamedTuple):
@@ -108,9 +105,8 @@ class TaskState:
     `task` is the state to show, if any; `task_time` is the vendor's clock at the read that told it. `not_found_since`
     begins with the first of the latest answers in a row that know no such task. `drain_until` is set once no source
     lists the target any more. `fresh_for` is how many seconds a success stays fresh, if that is more than
-    `stale_after`. `pending_run` is a run after `run` of which only callbacks have told. `named` is when a push and a
-    callback last named it. `unsure` is the latest answer if it may be of a new run; `stale_answers` counts the latest
-    answers in a row that were stale.
+    `stale_after`. `pending_run` is a run after `run` of which only callbacks have told. `unsure` is the latest answer
+    if it may be of a new run; `stale_answers` counts the latest answers in a row that were stale.
 
     `last_task` is the latest task that was read and stays when `task` goes stale; `last_answer` is when the API last
     said anything about the target, not found included. `failing_since` begins with the first of the latest failed reads
@@ -135,7 +131,6 @@ class TaskState:
     drain_until: float | None = None
     fresh_for: float = 0.0
     pending_run: Run | None = None
-    named: Named = NOT_NAMED
     last_task: Task | None = None
     last_answer: float | None = None
     failing_since: float | None = None
@@ -439,36 +434,35 @@ def _previous_lost_at(state: TaskState) -> float | None:
     return None if before is None or before.end_seen is None else before.end_seen + LATE_ANSWERS
 
 
-def listing_expires_at(state: TaskState, lifetimes: Lifetimes) -> float | None:
+def listing_expires_at(state: TaskState, times: ListingTimes, lifetimes: Lifetimes) -> float | None:
     """When a listing by push or callback ends by itself; None while its run is live, and when neither lists it."""
     if state.live or state.drain_until is not None:
         return None
-    pushed, called = state.named
     moments = (
-        None if pushed is None else _after_push(state, pushed, lifetimes),
-        None if called is None else _after_callback(state, called, lifetimes),
+        None if times.by_push is None else _after_push(state, times.by_push, lifetimes),
+        None if times.by_callback is None else _after_callback(state, times.by_callback, lifetimes),
     )
     return max((moment for moment in moments if moment is not None), default=None)
 
 
-def _after_push(state: TaskState, named: float, lifetimes: Lifetimes) -> float:
+def _after_push(state: TaskState, listed_at: float, lifetimes: Lifetimes) -> float:
     """Once a run has stopped that was not over when the push named it, its linger decides alone.
 
     A push that came later speaks of a run still to come: like a target that the API does not know, it is waited for.
     """
     lingers = _lingers(state, lifetimes)
     if lingers is None:
-        return _waited_for(state, named, lifetimes)
-    if state.run is not None and (state.run.end_seen or 0.0) >= named:
+        return _waited_for(state, listed_at, lifetimes)
+    if state.run is not None and (state.run.end_seen or 0.0) >= listed_at:
         return lingers
-    return max(lingers, _waited_for(state, named, lifetimes))
+    return max(lingers, _waited_for(state, listed_at, lifetimes))
 
 
-def _after_callback(state: TaskState, named: float, lifetimes: Lifetimes) -> float:
+def _after_callback(state: TaskState, listed_at: float, lifetimes: Lifetimes) -> float:
     """A callback speaks of what has happened, an end too: what the read that follows it says of a run holds."""
     lingers = _lingers(state, lifetimes)
-    if lingers is None or not _asked_since(state, named):
-        return _waited_for(state, named, lifetimes)
+    if lingers is None or not _asked_since(state, listed_at):
+        return _waited_for(state, listed_at, lifetimes)
     return lingers
 
 
@@ -478,17 +472,17 @@ def _lingers(state: TaskState, lifetimes: Lifetimes) -> float | None:
     return lingers_until(state, lifetimes) or state.run.end_seen + lifetimes.linger
 
 
-def _asked_since(state: TaskState, named: float) -> bool:
-    return state.last_read is not None and state.last_read >= named
+def _asked_since(state: TaskState, listed_at: float) -> bool:
+    return state.last_read is not None and state.last_read >= listed_at
 
 
-def _waited_for(state: TaskState, named: float, lifetimes: Lifetimes) -> float:
+def _waited_for(state: TaskState, listed_at: float, lifetimes: Lifetimes) -> float:
     """`ttl` after it was named, or sooner if the API has been asked since then and knows of no such run."""
-    by_ttl = named + lifetimes.ttl
-    if not _asked_since(state, named) or state.failure not in (None, ReadFailure.NOT_FOUND):
+    by_ttl = listed_at + lifetimes.ttl
+    if not _asked_since(state, listed_at) or state.failure not in (None, ReadFailure.NOT_FOUND):
         return by_ttl
     meant = state.target.expected_start
-    return min(by_ttl, (named if meant is None else max(named, meant)) + lifetimes.forget_unknown_after)
+    return min(by_ttl, (listed_at if meant is None else max(listed_at, meant)) + lifetimes.forget_unknown_after)
 
 
 def received(callback: Callback, at: float) -> StateChange:

@@ -22,6 +22,7 @@ from exporter.model.task import ReadResult
 from exporter.model.task_state import NextRead, TaskState
 from exporter.scheduler.circuit_breaker import BreakerEvent, CircuitBreakers, FailureLog, Health, Ticket
 from exporter.scheduler.read_queue import (
+    CurrentIntervals,
     IntervalFactors,
     PollIntervals,
     ReadClass,
@@ -63,13 +64,12 @@ PROBING = "calls of its account or app fail: one at a time tries, until it is an
 class ReadAccount:
     """One account as polling sees it.
 
-    `generation` changes when its credentials do; `max_in_flight` is how many calls may be under way at once.
+    `max_in_flight` is how many calls may be under way at once.
     """
 
     name: str
     client: Client
     rate_limiter: RateLimiter
-    generation: Callable[[], int]
     max_in_flight: int
     executor: Executor
 
@@ -115,7 +115,6 @@ class Poller:
         self._failures: dict[TargetId, int] = {}
         self._starts: dict[TargetId, float] = {}
         self._being_read: set[TargetId] = set()
-        self._generation = account.generation()
         self._clock_offset = clock.unix() - clock.monotonic()
         self._stretch: IntervalFactors = {}
         self._late = 0.0
@@ -124,6 +123,7 @@ class Poller:
         self._waiting_since: float | None = None
         self._no_thread = False
         self._stopped = False
+        self._publish_intervals()
 
     @property
     def alive(self) -> bool:
@@ -182,8 +182,14 @@ class Poller:
                 self._queue.rescale(now, {each: new[each] / old[each] for each in ReadClass})
             self._breakers.reconfigure(intervals.max_backoff)
             if other_client:
-                self._generation = account.generation()
                 self._breakers.try_at_once(now)
+            self._publish_intervals()
+        self._wake.set()
+
+    def try_at_once(self) -> None:
+        """Try calls that were refused or failed: the account's credentials have changed."""
+        with self._lock:
+            self._breakers.try_at_once(self._clock.monotonic())
         self._wake.set()
 
     def remove(self, target: TargetId) -> None:
@@ -218,7 +224,7 @@ class Poller:
 
     def send_due(self) -> float:
         """Send every call that may be sent now; returns when to look again (monotonic seconds)."""
-        self._check_credentials()
+        self._check_clock()
         while not self._stopped:
             found = self._next_call()
             if not isinstance(found, _PendingRead):
@@ -227,11 +233,6 @@ class Poller:
                 return found
             self._submit(found)
         return math.inf
-
-    def interval_in_force(self, state: TaskState) -> float:
-        """Seconds between two reads of a task now: as stretched, and as late as reads are; no backoff."""
-        wait = next_wait(state, self._clock.unix(), 0, self._intervals)
-        return wait.seconds * self._stretch.get(wait.read_class, 1.0) + self._late
 
     def next_read(self, target: TargetId) -> NextRead | None:
         """When a target will be read next, if reads stay as late as they are; None when it is not polled."""
@@ -421,19 +422,14 @@ class Poller:
         if due < self._next_look:
             self._wake.set()
 
-    def _check_credentials(self) -> None:
-        """Try at once when the credentials have changed, or the clock that made calls fail."""
-        generation = self.account.generation()
+    def _check_clock(self) -> None:
+        """Try at once what was refused for its timestamp when the wall clock has been set since then."""
         with self._lock:
             now = self._clock.monotonic()
             error = self._breakers.error
-            clock_was_set = (
-                error is not None
-                and error.code == "InvalidTimestamp"
-                and abs(self._clock.unix() - now - self._clock_offset) > CLOCK_STEP
-            )
-            if generation != self._generation or clock_was_set:
-                self._generation = generation
+            if error is None or error.code != "InvalidTimestamp":
+                return
+            if abs(self._clock.unix() - now - self._clock_offset) > CLOCK_STEP:
                 self._clock_offset = self._clock.unix() - now
                 self._breakers.try_at_once(now)
 
@@ -447,7 +443,11 @@ class Poller:
             limiter = self.account.rate_limiter
             self._stretch = stretch(self._queue.class_counts, self._intervals, limiter.effective)
             self._late = self._queue.lateness(now, self._stretch) if self._breakers.closed else 0.0
+            self._publish_intervals()
             self._failure_log.check(now, full_rate=limiter.effective >= limiter.configured)
+
+    def _publish_intervals(self) -> None:
+        self._registry.set_intervals(self.account.name, CurrentIntervals(self._intervals, self._stretch, self._late))
 
     def _log_breaker(self, event: BreakerEvent) -> None:
         whose = {} if event.app_id is None else {"app_id": event.app_id}

@@ -159,6 +159,20 @@ def stretch(class_counts: Mapping[ReadClass | None, int], intervals: PollInterva
 _UNSTRETCHED: IntervalFactors = {}
 
 
+@dataclass(frozen=True, slots=True)
+class CurrentIntervals:
+    """One account's intervals as they are now: configured, stretched by `factors`, and `lateness` seconds late."""
+
+    configured: PollIntervals
+    factors: IntervalFactors
+    lateness: float
+
+    def between_reads(self, state: TaskState, now: float) -> float:
+        """Seconds between two reads of a task at `now` (Unix seconds), without a backoff."""
+        wait = next_wait(state, now, 0, self.configured)
+        return wait.seconds * self.factors.get(wait.read_class, 1.0) + self.lateness
+
+
 def _left_for_live(class_counts: Mapping[ReadClass | None, int], intervals: PollIntervals, budget: float) -> float:
     """What rereads and backed-off targets leave of the budget, and no less than half of it."""
     sure = SURE_SHARE * budget

@@ -21,10 +21,9 @@ from exporter.model.run import NO_CHANGE, Run, StateChange
 from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult
 from exporter.model.task_state import (
-    NOT_NAMED,
     ActiveProblem,
     Lifetimes,
-    Named,
+    ListingTimes,
     TaskState,
     accept,
     apply_callback,
@@ -39,8 +38,12 @@ from exporter.model.task_state import (
     release,
     retarget,
 )
+from exporter.scheduler.read_queue import CurrentIntervals
 from exporter.store.store import Store
 from exporter.store.stored_targets import StoredTarget, StoredTargets
+
+FRESH_FOR_INTERVALS = 3
+"""A read is fresh for so many of the intervals now in force (docs/behaviour.md, "Reads")."""
 
 EXPIRY_BATCH = 1000
 """Targets that one `expire` looks at: a whole fleet that falls due at once must not hold the lock for long."""
@@ -74,8 +77,8 @@ MAX_DISMISSED_SECONDS = 30 * 86_400.0
 class TaskRegistry:
     """The state of each target. Safe for threads: one lock, held for pure functions only.
 
-    `fresh_for` tells for how many seconds a read stays fresh at least, by the intervals now in force; `named` when a
-    push or a callback last named a target. `history` keeps the latest reads and changes of each task.
+    `listing_times` tells when a push and a callback last listed a target. `history` keeps the latest reads and changes
+    of each task.
     """
 
     def __init__(
@@ -83,16 +86,15 @@ class TaskRegistry:
         store: Store,
         lifetimes: Lifetimes,
         clock: Clock,
-        fresh_for: Callable[[TaskState], float],
-        named: Callable[[TargetId], Named] = lambda _: NOT_NAMED,
+        listing_times: Callable[[TargetId], ListingTimes] = lambda _: ListingTimes(),
         *,
         thresholds: ProblemThresholds = DEFAULT_THRESHOLDS,
         history: HistoryLog | None = None,
     ) -> None:
         self._lifetimes = lifetimes
         self._thresholds = thresholds
-        self._fresh_for = fresh_for
-        self._named = named
+        self._listing_times = listing_times
+        self._intervals: dict[str, CurrentIntervals] = {}
         self._history = history or HistoryLog()
         self._store = store
         self._clock = SteadyClock(clock)
@@ -120,6 +122,10 @@ class TaskRegistry:
     def lifetimes(self) -> Lifetimes:
         """How long things are kept and waited for."""
         return self._lifetimes
+
+    def set_intervals(self, account: str, intervals: CurrentIntervals) -> None:
+        """Let reads of an account's tasks stay fresh as its intervals are now."""
+        self._intervals[account] = intervals
 
     def attach(self, series_cache: SeriesCache) -> None:
         """Show every state, and every change of it, in `series_cache`."""
@@ -335,10 +341,11 @@ class TaskRegistry:
 
     def _settle(self, target: TargetId, state: TaskState, now: float) -> None:
         """Apply what is due, keep and show what is left, and note when to check again."""
-        # Asked anew each time: when the fleet grows, the intervals stretch, and no task is stale for that alone.
-        fresh_for, named = self._fresh_for(state), self._named(target)
-        if (state.fresh_for, state.named) != (fresh_for, named):
-            state = replace(state, fresh_for=fresh_for, named=named)
+        # Computed anew each time: when the fleet grows, the intervals stretch, and no task is stale for that alone.
+        intervals = self._intervals.get(state.target.account)
+        fresh_for = FRESH_FOR_INTERVALS * intervals.between_reads(state, now) if intervals else 0.0
+        if state.fresh_for != fresh_for:
+            state = replace(state, fresh_for=fresh_for)
         # Before time has its say too: a class that is dark decides how long the task is kept.
         evaluated, problems_change = self._with_problems(state, now)
         left, change = expire(evaluated, now, self._lifetimes)
@@ -377,7 +384,9 @@ class TaskRegistry:
         return state if problems == state.problems else replace(state, problems=problems), change
 
     def _check_listing(self, target: TargetId, state: TaskState, now: float) -> None:
-        moment = listing_expires_at(state, self._lifetimes)
+        if state.live:
+            return  # nothing ends its listing, so that the lists need not be asked
+        moment = listing_expires_at(state, self._listing_times(target), self._lifetimes)
         if moment is not None and moment <= now:
             self._expired_listings.add(target)
         else:

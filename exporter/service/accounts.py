@@ -1,19 +1,38 @@
-"""From an account's configuration to its client, for the pollers and for single reads."""
+"""Every account at work: its credentials, client and poller, all of which a (re)load of the configuration replaces."""
 
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 
 from exporter.config.credentials import CredentialSource
 from exporter.config.schema import Account as AccountConfig
+from exporter.config.schema import Config
+from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
+from exporter.model.task_state import NextRead, TaskState
+from exporter.scheduler.poller import Poller, ReadAccount
+from exporter.scheduler.registry import TaskRegistry
+from exporter.scheduler.scheduler import Scheduler
+from exporter.service.settings import intervals
 from exporter.volcengine.client import Client, Endpoint
+from exporter.volcengine.error_mapping import UnknownCode
 from exporter.volcengine.rate_limiter import RateLimiter
 
 MAX_IN_FLIGHT = 300
 """Calls of one account that may be on their way at once: 60 a second, each as long as a timeout of 5 s."""
+
+READ_INTERVAL = 1.0
+"""Seconds for which one run of an account's job serves its reads; the next run goes on where it ended."""
+
+RETIREMENT = 1.0
+"""Seconds beyond its timeout that a call of a replaced client may take."""
 
 
 def in_flight(config: AccountConfig) -> int:
@@ -33,22 +52,13 @@ def endpoint(config: AccountConfig) -> Endpoint:
     )
 
 
-def account_credentials(
-    config: AccountConfig, environ: Mapping[str, str], clock: Clock, path: str = ""
-) -> CredentialSource:
-    """The account's credentials; ConfigError when they cannot be had."""
-    source = CredentialSource(config, environ, clock.monotonic, path)
-    source.current()
-    return source
-
-
 def connect(
     config: AccountConfig, credentials: CredentialSource, rate_limiter: RateLimiter, clock: Clock, *, logs: bool = True
 ) -> Client:
     """The account's client."""
     return Client(
         endpoint(config),
-        credentials.current,
+        credentials,
         rate_limiter,
         account=config.name if logs else "",
         clock=clock.unix,
@@ -59,7 +69,202 @@ def connect(
 
 def read_once(account: AccountConfig, target: TargetId, environ: Mapping[str, str], place: str = "") -> ReadResult:
     """One signed call. ConfigError when the account has no credentials."""
-    credentials = account_credentials(account, environ, Clock(), place)
-    client = connect(account, credentials, RateLimiter(account.max_qps), Clock(), logs=False)
-    with closing(client):
+    credentials = CredentialSource(account, environ, place)
+    with closing(connect(account, credentials, RateLimiter(account.max_qps), Clock(), logs=False)) as client:
         return client.read(target)
+
+
+@dataclass(frozen=True, slots=True)
+class _ConnectedAccount:
+    """One account as a configuration wants it, able to call."""
+
+    config: AccountConfig
+    credentials: CredentialSource
+    account: ReadAccount
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPoller:
+    """One account at work."""
+
+    connected: _ConnectedAccount
+    poller: Poller
+
+    @property
+    def account(self) -> ReadAccount:
+        """What its poller calls with."""
+        return self.connected.account
+
+
+class AccountPollers:
+    """The pollers of all accounts. A reload first connects all that is new, which may fail, and only then swaps.
+
+    A rate limiter outlives its account's configuration, so that the budget holds across a reload, another name for the
+    account included.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        clock: Clock,
+        self_metrics: SelfMetrics,
+        scheduler: Scheduler,
+        registry: TaskRegistry,
+        *,
+        new_rate_limiter: Callable[[float], RateLimiter],
+    ) -> None:
+        self._environ = environ
+        self._clock = clock
+        self._self_metrics = self_metrics
+        self._scheduler = scheduler
+        self._registry = registry
+        self._new_rate_limiter = new_rate_limiter
+        # By endpoint and access key, so that two names of one account share a budget.
+        self._rate_limiters: dict[tuple[str, str], RateLimiter] = {}
+        self._pollers: dict[str, AccountPoller] = {}
+        self._retired: deque[tuple[float, Client]] = deque()
+        self._following = Lock()
+
+    def plan(self, config: Config) -> list[_ConnectedAccount]:
+        """Connect what the configuration asks for; ConfigError when an account has no credentials."""
+        return [self._connect(account, f"accounts[{index}]") for index, account in enumerate(config.accounts)]
+
+    def swap(self, config: Config, accounts: list[_ConnectedAccount]) -> None:
+        """Put the accounts in force, and stop the pollers that are no longer wanted."""
+        before = self._pollers
+        self._pollers = {each.config.name: self._swap_one(each, config) for each in accounts}
+        for name, old in before.items():
+            now = self._pollers.get(name)
+            if now is None:
+                old.poller.stop()
+                self._scheduler.cancel(_job(name))
+                self._self_metrics.close_account(name)
+            if now is None or now.account.client is not old.account.client:
+                self._retire(old.connected)
+
+    def refresh_credentials(self) -> None:
+        """Look at the files of credentials; calls that the old ones failed are tried at once with new ones."""
+        for each in tuple(self._pollers.values()):
+            if each.connected.credentials.refresh():
+                each.poller.try_at_once()
+
+    def follow(self) -> None:
+        """Read what is tracked, each target by its account's poller, and nothing else."""
+        with self._following:
+            tracked = {state.target.id: state for state in self._registry.all()}
+            for name, each in self._pollers.items():
+                own = {target: state for target, state in tracked.items() if state.target.account == name}
+                for target in each.poller.targets() - own.keys():
+                    each.poller.remove(target)
+                for state in own.values():
+                    each.poller.add(state)
+
+    def follow_some(self, targets: Iterable[TargetId]) -> None:
+        """Do so for these targets; all others stay as they are."""
+        with self._following:
+            for target in targets:
+                state = self._registry.get(target)
+                for name, each in self._pollers.items():
+                    if state is not None and state.target.account == name:
+                        each.poller.add(state)
+                    else:
+                        each.poller.remove(target)
+
+    def make_due(self, states: Iterable[TaskState]) -> None:
+        """End the wait of these for their next read."""
+        for state in states:
+            if (each := self._pollers.get(state.target.account)) is not None:
+                each.poller.make_due(state.target.id)
+
+    def ask(self, state: TaskState) -> None:
+        """Read this one before the others."""
+        if (each := self._pollers.get(state.target.account)) is not None:
+            each.poller.ask(state.target.id)
+
+    def forget(self, targets: list[TargetId]) -> None:
+        """Read these no more, unless they have been listed again since."""
+        with self._following:
+            for target in targets:
+                if self._registry.get(target) is None:
+                    for each in self._pollers.values():
+                        each.poller.remove(target)
+
+    def close_retired(self) -> None:
+        """Close the clients that were replaced, once their calls have had their time."""
+        now = self._clock.monotonic()
+        while self._retired and self._retired[0][0] <= now:
+            self._retired.popleft()[1].close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether threads can be had for every account's calls."""
+        return all(each.poller.alive for each in self._pollers.values())
+
+    def next_read(self, state: TaskState) -> NextRead | None:
+        """When a target will be read next; None while no account reads it."""
+        each = self._pollers.get(state.target.account)
+        return each.poller.next_read(state.target.id) if each else None
+
+    def numbers(self) -> dict[str, AccountNumbers]:
+        """Each account's gauges."""
+        return {name: each.poller.numbers() for name, each in self._pollers.items()}
+
+    def unknown_codes(self) -> dict[str, list[UnknownCode]]:
+        """Each account's error codes that the vendor does not document, the latest first."""
+        return {name: each.account.client.unknown_codes() for name, each in self._pollers.items()}
+
+    def stop(self) -> None:
+        """Send nothing more, and end the calls in flight."""
+        for each in self._pollers.values():
+            each.poller.stop()
+            each.account.client.close()
+            each.account.executor.shutdown(wait=False, cancel_futures=True)
+        for _, client in self._retired:
+            client.close()
+
+    def _connect(self, config: AccountConfig, path: str) -> _ConnectedAccount:
+        before = self._pollers.get(config.name)
+        if before is not None and before.connected.config == config:
+            return before.connected
+        credentials = CredentialSource(config, self._environ, path)
+        key = config.endpoint, credentials.in_force.access_key
+        limiter = before.account.rate_limiter if before else self._rate_limiters.get(key)
+        if limiter is None:
+            limiter = self._new_rate_limiter(config.max_qps)
+        self._rate_limiters[key] = limiter
+        client = connect(config, credentials, limiter, self._clock)
+        most = in_flight(config)
+        if before is not None and before.account.max_in_flight == most:
+            executor = before.account.executor
+        else:
+            executor = ThreadPoolExecutor(most, thread_name_prefix=f"read-{config.name}")
+        return _ConnectedAccount(config, credentials, ReadAccount(config.name, client, limiter, most, executor))
+
+    def _swap_one(self, connected: _ConnectedAccount, config: Config) -> AccountPoller:
+        name, account, stale_after = connected.config.name, connected.account, config.polling.stale_after
+        account.rate_limiter.set_limit(connected.config.max_qps)
+        before = self._pollers.get(name)
+        if before is not None:
+            before.poller.reconfigure(account, intervals(config), stale_after)
+            return AccountPoller(connected, before.poller)
+        self._self_metrics.open_account(name)
+        poller = Poller(
+            account,
+            intervals(config),
+            stale_after,
+            clock=self._clock,
+            registry=self._registry,
+            self_metrics=self._self_metrics,
+        )
+        self._scheduler.every(_job(name), READ_INTERVAL, partial(poller.serve, READ_INTERVAL), vital=True, instances=2)
+        return AccountPoller(connected, poller)
+
+    def _retire(self, replaced: _ConnectedAccount) -> None:
+        """Have a client that was replaced closed once its calls in flight have had their time."""
+        self._retired.append((self._clock.monotonic() + replaced.config.timeout + RETIREMENT, replaced.account.client))
+        if all(each.account.executor is not replaced.account.executor for each in self._pollers.values()):
+            replaced.account.executor.shutdown(wait=False)
+
+
+def _job(account: str) -> str:
+    return f"read:{account}"

@@ -18,10 +18,9 @@ from exporter.metrics.self_metrics import AccountCollector, SelfMetrics, StateCo
 from exporter.metrics.series_cache import SeriesCache
 from exporter.metrics.task_history import HistoryLog
 from exporter.model.clock import Clock
-from exporter.model.task_state import TaskState
 from exporter.scheduler.registry import TaskRegistry
 from exporter.scheduler.scheduler import Scheduler
-from exporter.service.account_pollers import AccountPollers
+from exporter.service.accounts import AccountPollers
 from exporter.service.settings import Settings
 from exporter.service.stored_lists import Drains, StoredLists
 from exporter.store.database import Database
@@ -29,9 +28,6 @@ from exporter.store.store import LabelsOf, Store
 from exporter.volcengine.rate_limiter import RateLimiter
 
 log = structlog.stdlib.get_logger(__name__)
-
-FRESH_FOR_INTERVALS = 3
-"""A read is fresh for so many of the intervals now in force (docs/behaviour.md, "Reads")."""
 
 STANDBY_FAMILIES = ("webcast_exporter_", "webcast_callback_events")
 """Families of its own that a standby serves."""
@@ -73,23 +69,18 @@ def make_components(
     self_metrics = SelfMetrics(registry)
     store = Store(database, on_failure=self_metrics.state_write_failures.inc, labels_of=labels_of)
     stored_lists = StoredLists(store)
-
-    def fresh_for(state: TaskState) -> float:
-        return FRESH_FOR_INTERVALS * pollers.interval_in_force(state)
-
     history = HistoryLog()
     task_registry = TaskRegistry(
         store,
         settings.lifetimes,
         clock,
-        fresh_for,
-        stored_lists.named,
+        stored_lists.listing_times,
         thresholds=settings.thresholds,
         history=history,
     )
 
     scheduler = Scheduler(self_metrics, clock)
-    pollers = AccountPollers(environ, clock, self_metrics, scheduler, new_rate_limiter)
+    pollers = AccountPollers(environ, clock, self_metrics, scheduler, task_registry, new_rate_limiter=new_rate_limiter)
     series_cache = SeriesCache(settings.families, settings.config.metrics.max_tasks, task_registry.get)
     task_registry.attach(series_cache)
     registry.register(FleetCollector(series_cache, store.counters, pollers.numbers))

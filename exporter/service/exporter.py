@@ -187,14 +187,14 @@ class Exporter:
 
     def _apply(self, settings: Settings) -> None:
         parts, config = self._parts, settings.config
-        plans = parts.pollers.plan(config)
+        accounts = parts.pollers.plan(config)
         sources = self._targets.plan(config)
         secrets = parts.stored_lists.plan(config)
         listener = self._callback_listener.plan(settings.callback_address)
         # From here on nothing can fail.
         before, self._settings = self._settings, settings
         parts.registry.reconfigure(settings.lifetimes, settings.thresholds)
-        parts.pollers.swap(config, plans, parts.registry)
+        parts.pollers.swap(config, accounts)
         if (settings.families, config.metrics.max_tasks) != (before.families, before.config.metrics.max_tasks):
             parts.series_cache.reconfigure(settings.families, config.metrics.max_tasks)
         parts.registry.open_apps(app_id for account in config.accounts for app_id in account.app_ids)
@@ -244,13 +244,13 @@ class Exporter:
 
     def _expire(self) -> None:
         gone = self._parts.registry.expire()
-        self._parts.pollers.forget(gone, self._parts.registry)
+        self._parts.pollers.forget(gone)
         self._parts.drains.keep({target: self._parts.registry.get(target) for target in gone})
         self._parts.pollers.close_retired()
 
     def _watch_files(self) -> None:
         self._look_at_files(self.config)
-        self._parts.pollers.look_at_files()
+        self._parts.pollers.refresh_credentials()
         for secrets in tuple(self._parts.stored_lists.secrets.values()):
             secrets.look()
 

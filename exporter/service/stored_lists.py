@@ -10,7 +10,7 @@ from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.discovery.stored_list import ListChange, StoredList, stored_entry, stored_labels
 from exporter.enums import Source
 from exporter.model.target import Target, TargetId
-from exporter.model.task_state import Named, TaskState
+from exporter.model.task_state import ListingTimes, TaskState
 from exporter.store.store import Store
 from exporter.store.stored_targets import StoredTarget, StoredTargets
 
@@ -54,12 +54,12 @@ class StoredLists:
         """The lists that count."""
         return [self._lists[source].listing for source in self.secrets]
 
-    def named(self, target: TargetId) -> Named:
-        """When a push and a callback last named a target."""
+    def listing_times(self, target: TargetId) -> ListingTimes:
+        """When a push and a callback last listed a target."""
         by_push, by_callback = (
             each.named_at(target) if source in self.secrets else None for source, each in self._lists.items()
         )
-        return Named(by_push, by_callback)
+        return ListingTimes(by_push, by_callback)
 
     def without(self, targets: Iterable[TargetId]) -> list[ListChange]:
         """What ends these targets' listing, by whatever source that is on."""

@@ -182,7 +182,7 @@ class TargetManager:
         }
         released = [target for target in in_force if target not in accepted.targets] if wanted.complete else []
         self._change(changed, released, self._latest_runs(changed))
-        self._components.pollers.follow(self._components.registry)
+        self._components.pollers.follow()
         self._index.replace(accepted)
         self._count()
         log_problems([problem for problem in problems if problem not in self._reported])
@@ -199,7 +199,7 @@ class TargetManager:
             change.commit()
         difference = Difference(accepted.targets, touched - accepted.targets.keys())
         self._change(difference.listed, difference.gone, runs)
-        self._components.pollers.follow_some(touched, self._components.registry)
+        self._components.pollers.follow_some(touched)
         self._index.change(difference, accepted.without_account)
         self._count()
         if up_to_date:

@@ -32,17 +32,16 @@ from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import HTTPError
 
 from exporter import __version__
+from exporter.config.credentials import CredentialSource
 from exporter.config.fields import environment_proxy, is_loopback
 from exporter.errors import (
     BadSchema,
     ConfigError,
-    CredentialsRefused,
     NotFound,
     Problem,
     ReadError,
     Throttled,
     Unreachable,
-    WebcastExporterError,
 )
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
@@ -94,15 +93,15 @@ class _Attempt:
 class Client:
     """Reads targets for one account. Safe for threads.
 
-    `credentials` is called for each attempt. The first error of each code is logged with `account`, its name, unless
-    that is empty. `clock` gives Unix seconds, `stopwatch` monotonic ones. At most `connections` stay open. `adapter`
-    replaces the network.
+    Each attempt is signed with the `credentials` in force. The first error of each code is logged with `account`, its
+    name, unless that is empty. `clock` gives Unix seconds, `stopwatch` monotonic ones. At most `connections` stay
+    open. `adapter` replaces the network.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
-        credentials: Callable[[], Credentials],
+        credentials: CredentialSource,
         rate_limiter: RateLimiter,
         *,
         account: str = "",
@@ -122,7 +121,7 @@ class Client:
         self._permit = threading.local()
         self._unknown_codes = UnknownCodes()
         self._session = new_session(adapter or Transport(connections, self._confirm_send))
-        self._signer = RequestSigner(signed_host(endpoint.url), endpoint.region, self._fresh_credentials, clock)
+        self._signer = RequestSigner(signed_host(endpoint.url), endpoint.region, self._current_credentials, clock)
         self._base_url = base_url(endpoint.url)
         self._session.verify = trusted_authorities(endpoint.ca_file)
         self._session.proxies = proxies_for(endpoint.url, endpoint.proxy_url)
@@ -213,11 +212,8 @@ class Client:
             advice=error.advice or DEFAULT_ADVICE,
         )
 
-    def _fresh_credentials(self) -> Credentials:
-        try:
-            return self._credentials()
-        except WebcastExporterError as error:
-            raise CredentialsRefused(f"the credentials cannot be had: {error}") from None
+    def _current_credentials(self) -> Credentials:
+        return self._credentials.in_force
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

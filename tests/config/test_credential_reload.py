@@ -14,26 +14,16 @@ from exporter.model.credentials import Credentials
 FILES = "accounts: [{name: edu, access_key_id_file: ak, secret_access_key_file: sk}]"
 
 
-class Clock:
-    """A clock that stands still until it is told to go on."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        """The time it shows."""
-        return self.now
-
-
 class Folder:
     """A folder of credential files with a source that reads them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.clock = Clock()
         self.writes = 0
         self.write(ak="AK1", sk="SK1")
         account = parse_config(FILES, path).accounts[0]
-        self.source = CredentialSource(account, {}, self.clock, "accounts[0]")
+        self.account = account
+        self.source = self.open()
 
     def write(self, **files: str) -> None:
         """Write these files, each with a modification time of its own."""
@@ -43,11 +33,14 @@ class Folder:
             file.write_text(content)
             os.utime(file, ns=(self.writes, self.writes))
 
-    def later(self, seconds: float = 1.0) -> Credentials:
-        """The set in force after this time."""
-        self.clock.now += seconds
-        self.source.look()
-        return self.source.current()
+    def open(self) -> CredentialSource:
+        """A source that starts now."""
+        return CredentialSource(self.account, {}, "accounts[0]")
+
+    def refreshed(self) -> Credentials:
+        """The set in force after a look at the files."""
+        self.source.refresh()
+        return self.source.in_force
 
 
 @pytest.fixture
@@ -56,52 +49,41 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def test_the_first_set(folder: Folder) -> None:
-    """The first set is generation 1."""
-    assert Credentials("AK1", "SK1") == folder.source.current()
-    assert (folder.source.generation, folder.source.changed_at) == (1, 100.0)
-
-
 def test_a_changed_set(folder: Folder) -> None:
-    """A set that changed is in force at the next look, and says since when."""
-    folder.source.current()
+    """A set that changed is in force at the next look, which says so."""
+    assert Credentials("AK1", "SK1") == folder.source.in_force
     folder.write(ak="AK2", sk="SK2")
-    assert Credentials("AK2", "SK2") == folder.later()
-    assert (folder.source.generation, folder.source.changed_at) == (2, 101.0)
+    assert folder.source.refresh()
+    assert Credentials("AK2", "SK2") == folder.source.in_force
 
 
-def test_only_a_look_touches_the_disk(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that hangs, hangs the look alone: every other caller gets the last good set."""
-    folder.source.current()
+def test_only_a_refresh_touches_the_disk(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs, hangs the refresh alone: every other caller gets the last good set."""
     monkeypatch.setattr(credentials, "fingerprints", lambda _: pytest.fail("the disk is touched"))
     monkeypatch.setattr(credentials, "read_text", lambda *_: pytest.fail("the disk is touched"))
-    assert Credentials("AK1", "SK1") == folder.source.current()
+    assert Credentials("AK1", "SK1") == folder.source.in_force
 
 
 def test_same_content_is_no_change(folder: Folder) -> None:
     """Files written anew with the same values are not a new set."""
-    folder.source.current()
     folder.write(ak="AK1", sk="SK1")
-    folder.later()
-    assert folder.source.generation == 1
+    assert not folder.source.refresh()
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_text("")])
 def test_half_a_rotation_keeps_the_last_good_set(folder: Folder, damage: Callable[[Path], object]) -> None:
     """While one file of the set is missing or empty, nothing of the new set is used; then all of it is."""
-    folder.source.current()
     folder.write(ak="AK2")
     damage(folder.path / "sk")
-    assert Credentials("AK1", "SK1") == folder.later()
+    assert Credentials("AK1", "SK1") == folder.refreshed()
     assert [problem.path for problem in folder.source.problems] == ["accounts[0].secret_access_key_file"]
     folder.write(sk="SK2")
-    assert Credentials("AK2", "SK2") == folder.later()
+    assert Credentials("AK2", "SK2") == folder.refreshed()
     assert folder.source.problems == ()
 
 
 def test_files_that_move_while_they_are_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A set whose files changed between the first and the last of them is not used; the next look reads it whole."""
-    folder.source.current()
     folder.write(ak="AK2")
 
     def slowly(path: Path, limit: int) -> str:
@@ -111,9 +93,8 @@ def test_files_that_move_while_they_are_read(folder: Folder, monkeypatch: pytest
         return read_text(path, limit)
 
     monkeypatch.setattr(credentials, "read_text", slowly)
-    assert Credentials("AK1", "SK1") == folder.later()
-    assert Credentials("AK3", "SK3") == folder.later()
-    assert folder.source.generation == 2
+    assert Credentials("AK1", "SK1") == folder.refreshed()
+    assert Credentials("AK3", "SK3") == folder.refreshed()
 
 
 def test_the_first_set_is_used_even_if_it_moves(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,54 +107,45 @@ def test_the_first_set_is_used_even_if_it_moves(folder: Folder, monkeypatch: pyt
         return read_text(path, limit)
 
     monkeypatch.setattr(credentials, "read_text", slowly)
-    assert folder.source.current() == Credentials("AK1", "SK1")
-    assert folder.later() == Credentials("AK2", "SK1")
+    source = folder.open()
+    assert source.in_force == Credentials("AK1", "SK1")
+    assert source.refresh()
+    assert source.in_force == Credentials("AK2", "SK1")
 
 
 def test_files_that_did_not_change_are_not_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look at files that are as they were opens none of them."""
-    folder.source.current()
     opened: list[Path] = []
     monkeypatch.setattr(credentials, "read_text", lambda path, *_: opened.append(path))
-    assert folder.later() == Credentials("AK1", "SK1")
+    assert folder.refreshed() == Credentials("AK1", "SK1")
     assert opened == []
 
 
 def test_a_file_that_comes_back_is_no_problem(folder: Folder) -> None:
     """When the very file that was missing is there again, the set is good again and has not changed."""
-    folder.source.current()
     (folder.path / "sk").rename(folder.path / "away")
-    folder.later()
+    folder.refreshed()
     assert [problem.path for problem in folder.source.problems] == ["accounts[0].secret_access_key_file"]
     (folder.path / "away").rename(folder.path / "sk")
-    folder.later()
-    assert (folder.source.generation, folder.source.problems) == (1, ())
+    assert not folder.source.refresh()
+    assert folder.source.problems == ()
 
 
 def test_never_a_good_set(folder: Folder) -> None:
-    """Without any good set there is nothing to sign with, until there is."""
+    """Without any good set there is nothing to sign with."""
     folder.write(ak="")
     with pytest.raises(ConfigError, match="access_key_id_file: the file is empty"):
-        folder.source.current()
-    with pytest.raises(ConfigError, match="access_key_id_file: the file is empty"):
-        folder.later(0.5)
-    folder.write(ak="AK2")
-    assert Credentials("AK2", "SK1") == folder.later()
-    assert folder.source.generation == 1
+        folder.open()
 
 
 def test_without_files() -> None:
     """Credentials of the environment are one set for good."""
     account = parse_config("{}", Path()).accounts[0]
-    clock = Clock()
-    source = CredentialSource(account, {"VOLC_ACCESSKEY": "AK", "VOLC_SECRETKEY": "SK"}, clock)
-    source.current()
-    clock.now += 10
-    assert Credentials("AK", "SK") == source.current()
-    assert source.generation == 1
+    source = CredentialSource(account, {"VOLC_ACCESSKEY": "AK", "VOLC_SECRETKEY": "SK"})
+    assert not source.refresh()
+    assert Credentials("AK", "SK") == source.in_force
 
 
 def test_its_repr_hides_all(folder: Folder) -> None:
-    """The source shows its account's name and its generation, and nothing of the set."""
-    folder.source.current()
-    assert repr(folder.source) == "CredentialSource(account='edu', generation=1)"
+    """The source shows its account's name and nothing of the set."""
+    assert repr(folder.source) == "CredentialSource(account='edu')"

@@ -13,7 +13,7 @@ from exporter.metrics.catalog.task import task_families
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import Callback
 from exporter.model.target import Target, TargetId
-from exporter.model.task_state import Lifetimes, TaskState
+from exporter.model.task_state import Lifetimes
 from exporter.scheduler.registry import TaskRegistry
 from tests.support.simulated_exporter import World
 from tests.support.state import kill, open_store, set_broken
@@ -31,14 +31,13 @@ class House:
 
     file: Path
     world: World
-    fresh_for: Callable[[TaskState], float] = lambda _known: 0.0
     waits: Lifetimes = WAITS
     broken: bool = False
 
     def open(self, listed: Iterable[TargetId]) -> None:
         """Start: take up the runs left live and the targets listed, as the composition root does."""
         self.store = open_store(self.file, self._failed)
-        self.registry = TaskRegistry(self.store, self.waits, self.world.clock, self.fresh_for)
+        self.registry = TaskRegistry(self.store, self.waits, self.world.clock)
         self.board = SeriesCache(task_families(tuple(Group), ()), 100_000, self.registry.get)
         self.registry.attach(self.board)
         self.broken = False

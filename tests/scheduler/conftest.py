@@ -19,7 +19,7 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import TaskState, apply_read
 from exporter.scheduler.poller import Poller, ReadAccount
-from exporter.scheduler.read_queue import PollIntervals
+from exporter.scheduler.read_queue import CurrentIntervals, PollIntervals
 from exporter.volcengine.rate_limiter import Permit, RateLimiter
 
 UNIX = 1_768_465_805.0
@@ -46,7 +46,6 @@ class World(Executor):
     answer: Callable[[TargetId], Task | ReadError | Exception | None] = lambda _target: RUNNING
     now: float = 1000.0
     wall: float = UNIX - 1000.0
-    generation: int = 1
     threads: bool = True
     broken_registry: bool = False
     reads: list[tuple[float, TargetId]] = field(default_factory=list)
@@ -73,7 +72,7 @@ class World(Executor):
     def account(self) -> ReadAccount:
         """The account as it stands."""
         client = cast("Any", self)
-        return ReadAccount("default", client, self.rate_limiter, lambda: self.generation, self.most_in_flight, self)
+        return ReadAccount("default", client, self.rate_limiter, self.most_in_flight, self)
 
     def unix(self) -> float:
         """The wall clock."""
@@ -124,6 +123,11 @@ class World(Executor):
             return None
         self.known[result.target], _ = apply_read(self.known[result.target], result)
         return self.known[result.target]
+
+    def set_intervals(self, account: str, intervals: CurrentIntervals) -> None:
+        """Keep them."""
+        assert account == "default"
+        self.intervals_now = intervals
 
     def observe(self, account: str, result: ReadResult) -> None:
         """Count an attempt."""

@@ -162,7 +162,8 @@ def test_changed_credentials_are_tried_at_once(world: Worlds) -> None:
     here = world(answer=lambda _target: CredentialsRefused("no"))
     here.add_many(50)
     here.run(100)
-    here.answer, here.generation = lambda _target: RUNNING, 2
+    here.answer = lambda _target: RUNNING
+    here.poller.try_at_once()
     before = here.now
     here.run(3)
     assert len(set(here.order(since=before))) >= 40
@@ -187,7 +188,7 @@ def test_a_change_from_before_the_refusal_is_not_tried_again(world: Worlds) -> N
     here = world()
     here.add_many(50)
     here.run(10)
-    here.generation = 2
+    here.poller.try_at_once()
     here.run(60)
     here.answer = lambda _target: CredentialsRefused("no")
     here.run(2)
@@ -201,7 +202,7 @@ def test_calls_with_the_old_credentials_do_not_close_the_gate_for_the_new(world:
     here = world(answer=lambda _target: CredentialsRefused("no"), latency=0.5)
     here.add_many(500)
     here.run(0.3)
-    here.generation = 2
+    here.poller.try_at_once()
     here.run(0.1)
     here.answer = lambda _target: CredentialsRefused("no") if here.now < 1000.8 else RUNNING
     here.run(2)
@@ -230,7 +231,8 @@ def test_credentials_that_change_try_refused_apps_too(world: Worlds) -> None:
     here = world(answer=lambda _target: AppRefused("no"))
     here.add_many(40)
     here.run(30)
-    here.answer, here.generation = lambda _target: RUNNING, 2
+    here.answer = lambda _target: RUNNING
+    here.poller.try_at_once()
     before = here.now
     here.run(2)
     assert len(set(here.order(since=before))) >= 35
@@ -309,9 +311,10 @@ def test_new_credentials_that_are_refused_as_well_are_logged(world: Worlds, capl
     here = world(answer=lambda _target: CredentialsRefused("refused"))
     here.add_many(10)
     here.run(30)
-    here.generation = 2
+    here.poller.try_at_once()
     here.run(30)
-    here.answer, here.generation = lambda _target: RUNNING, 3
+    here.answer = lambda _target: RUNNING
+    here.poller.try_at_once()
     here.run(5)
     assert [level for level, _ in told(caplog)] == [logging.WARNING, logging.WARNING, logging.INFO]
 

@@ -11,9 +11,10 @@ from exporter.model.callback import Callback, PageEvent
 from exporter.model.clock import Clock
 from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult, Task
-from exporter.model.task_state import DisplayStatus, Lifetimes, Named, TaskState
+from exporter.model.task_state import DisplayStatus, Lifetimes, ListingTimes, TaskState
 from exporter.scheduler import registry as tracker_module
-from exporter.scheduler.registry import DISMISSED, TaskRegistry
+from exporter.scheduler.read_queue import CurrentIntervals, PollIntervals
+from exporter.scheduler.registry import DISMISSED, FRESH_FOR_INTERVALS, TaskRegistry
 from exporter.store.counters import Series, Total
 from exporter.store.store import Store
 from exporter.store.stored_targets import StoredTargets
@@ -53,15 +54,16 @@ class Office:
 
     def __init__(self, store: Store | None = None, now: float = NOW) -> None:
         self.now = now
-        self.fresh_for = 0.0
         self.store = store or open_store()
-        self.registry = TaskRegistry(self.store, LIFETIMES, Clock(lambda: self.now, lambda: self.now), self.fresh)
+        self.registry = TaskRegistry(self.store, LIFETIMES, Clock(lambda: self.now, lambda: self.now))
         self.board = Shown(self.registry)
         self.registry.attach(cast("Any", self.board))
 
-    def fresh(self, _known: TaskState) -> float:
-        """As the test says."""
-        return self.fresh_for
+    def stay_fresh(self, seconds: float) -> None:
+        """Let a read stay fresh for so long."""
+        interval = seconds / FRESH_FOR_INTERVALS
+        intervals = PollIntervals(interval, interval, interval, interval, interval)
+        self.registry.set_intervals("default", CurrentIntervals(intervals, {}, 0.0))
 
     def lists(self, number: int = 1, **of_target: Any) -> None:
         """List so many targets."""
@@ -145,7 +147,7 @@ def test_stretching_that_comes_after_the_read_makes_nothing_stale(office: Office
     """How long it stays fresh is asked when it would be stale, not only when it was read."""
     office.lists()
     office.read()
-    office.fresh_for = 500.0
+    office.stay_fresh(500.0)
     office.after(400)
     assert office.display_status() is DisplayStatus.RUNNING
     office.after(100)
@@ -280,7 +282,7 @@ def test_what_the_ledger_remembers_is_shown_from_the_start(office: Office) -> No
     """A run that stopped before the restart keeps its last state until its linger is over."""
     office.lists()
     office.read(ENDED)
-    again = TaskRegistry(office.store, LIFETIMES, Clock(lambda: office.now, lambda: office.now), office.fresh)
+    again = TaskRegistry(office.store, LIFETIMES, Clock(lambda: office.now, lambda: office.now))
     board = Shown(again)
     again.attach(cast("Any", board))
     again.replace_targets({ID: Target(ID, "default")}, office.store.latest_runs([ID]))
@@ -317,7 +319,7 @@ def test_a_fleet_that_falls_due_at_once_is_applied_in_parts(office: Office, monk
 def test_without_a_board_everything_else_goes_on() -> None:
     """What is known may be told before it can be shown."""
     store = open_store()
-    registry = TaskRegistry(store, LIFETIMES, Clock(lambda: NOW, lambda: NOW), lambda _known: 0.0)
+    registry = TaskRegistry(store, LIFETIMES, Clock(lambda: NOW, lambda: NOW))
     registry.replace_targets({ID: Target(ID, "default")}, {})
     registry.apply_read(ReadResult(ID, NOW, NOW, 0.1, RUNNING))
     assert [known.display_status for known in registry.all()] == [DisplayStatus.RUNNING]
@@ -344,7 +346,7 @@ def test_the_board_may_ask_the_tracker_while_it_is_told(office: Office) -> None:
 def pushed(monkeypatch: pytest.MonkeyPatch, office: Office) -> dict[TargetId, float]:
     """When a push last named a target, for the tracker to ask."""
     renewed: dict[TargetId, float] = {}
-    monkeypatch.setattr(office.registry, "_named", lambda target: Named(by_push=renewed.get(target)))
+    monkeypatch.setattr(office.registry, "_listing_times", lambda target: ListingTimes(by_push=renewed.get(target)))
     office.registry.reconfigure(replace(LIFETIMES, ttl=3600.0, forget_unknown_after=600.0))
     return renewed
 
@@ -461,7 +463,6 @@ def test_a_change_of_what_a_task_counts_as_is_told() -> None:
         store,
         LIFETIMES,
         Clock(lambda: now[0], lambda: now[0]),
-        lambda _known: 0.0,
         history=history,
     )
     registry.replace_targets({ID: Target(ID, "default")}, {})
@@ -552,7 +553,7 @@ def test_a_problem_comes_with_time_alone(office: Office) -> None:
     """No read is needed for a wait to be over, and nothing is computed at a scrape."""
     office.lists()
     office.read(Task(status=Status.NOT_STARTED))
-    office.fresh_for = 1000.0
+    office.stay_fresh(1000.0)
     office.after(299)
     assert problems(office) == []
     office.after(1)

@@ -57,7 +57,7 @@ def test_no_secret_is_told(
     reprs = [
         repr(part)
         for each in pollers
-        for part in (each.config, each.account.client, each.poller, exporter.config, exporter)
+        for part in (each.connected, each.account.client, each.poller, exporter.config, exporter)
     ]
     assert leaks(told + caplog.text + text(exporter) + "".join(reprs)) == []
     world.stop(exporter)

@@ -20,7 +20,6 @@ from exporter.errors import (
     NotFound,
     NotJson,
     Rejected,
-    StartError,
     Throttled,
     TimedOut,
     Unreachable,
@@ -31,11 +30,11 @@ from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.error_mapping import MAX_UNKNOWN_CODES, UnknownCode, UnknownCodes
 from exporter.volcengine.rate_limiter import Permit, RateLimiter
 from exporter.volcengine.signing import signed_headers
+from tests.support.credentials import KEY, fixed
 
 NOW = 1_768_465_805.0
 TARGET = TargetId("661e0000000000000000543c", "room@a.b-c_1", "Task1")
 QUERY = "Action=GetWebCastTask&AppId=661e0000000000000000543c&RoomId=room%40a.b-c_1&TaskId=Task1&Version=2020-12-01"
-KEY = Credentials("AKLTexample", "s3cret-key")
 RUNNING = {
     "Result": {"WebcastTask": {"Status": 2, "StartTime": 1768465000000}},
     "ResponseMetadata": {"RequestId": "R1"},
@@ -77,12 +76,13 @@ class World:
 
     wire: Wire = field(default_factory=Wire)
     endpoint: Endpoint = field(default_factory=Endpoint)
-    key: Credentials | Exception = KEY
+    key: Credentials = KEY
     now: float = NOW
 
     def __post_init__(self) -> None:
         """Build the client."""
         self.rate_limiter = RateLimiter(10, clock=lambda: self.now, sleep=self.sleep)
+        self.credentials = fixed(self.key)
         self.client = Client(
             self.endpoint,
             self.credentials,
@@ -91,12 +91,6 @@ class World:
             stopwatch=lambda: self.now,
             adapter=self.wire,
         )
-
-    def credentials(self) -> Credentials:
-        """What is on the disk now."""
-        if isinstance(self.key, Exception):
-            raise self.key
-        return self.key
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -135,7 +129,7 @@ def test_a_session_token_is_sent_and_signed() -> None:
     """Temporary keys (STS) send X-Security-Token; long-term ones leave the header out."""
     world = World(key=Credentials("AK", "SK", "token=/+"))
     world.client.read(TARGET)
-    world.key = KEY
+    world.credentials.in_force = KEY
     world.client.read(TARGET)
     first, second = (request.headers for request in world.wire.sent)
     assert first["X-Security-Token"] == "token=/+"
@@ -143,23 +137,14 @@ def test_a_session_token_is_sent_and_signed() -> None:
     assert "X-Security-Token" not in second
 
 
-def test_credentials_are_asked_for_at_each_attempt() -> None:
+def test_each_attempt_is_signed_with_the_credentials_in_force() -> None:
     """Keys that changed on the disk are used by the next call."""
     world = World()
     world.client.read(TARGET)
-    world.key = Credentials("AKLTother", "other")
+    world.credentials.in_force = Credentials("AKLTother", "other")
     world.client.read(TARGET)
     used = [request.headers["Authorization"].split("/")[0].split("=")[1] for request in world.wire.sent]
     assert used == ["AKLTexample", "AKLTother"]
-
-
-def test_credentials_that_cannot_be_had_fail_the_read() -> None:
-    """Broken credential files are the account's failure with a sentence; nothing is sent."""
-    world = World(key=StartError("accounts[0].secret_access_key_file cannot be read"))
-    reading = world.client.read(TARGET)
-    assert isinstance(reading.error, CredentialsRefused)
-    assert "secret_access_key_file cannot be read" in str(reading.error)
-    assert world.wire.sent == []
 
 
 @pytest.mark.parametrize(
@@ -326,7 +311,7 @@ def test_a_closed_client_makes_no_call() -> None:
     world = World()
     world.client.close()
     assert isinstance(world.client.read(TARGET).error, Unreachable)
-    interrupted = Client(Endpoint(), lambda: KEY, RateLimiter(1, sleep=lambda _seconds: True), adapter=world.wire)
+    interrupted = Client(Endpoint(), fixed(), RateLimiter(1, sleep=lambda _seconds: True), adapter=world.wire)
     interrupted.read(TARGET)
     assert isinstance(interrupted.read(TARGET).error, Unreachable)
     assert world.wire.closed

@@ -14,13 +14,15 @@ from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
 from exporter.volcengine.client import Client, Endpoint
 from exporter.volcengine.rate_limiter import Permit, RateLimiter
+from tests.support.credentials import fixed
 from tests.support.loopback import TASK, Answer, LoopbackServer, raw, reply, reset, silence
 
 TARGET = TargetId("661e0000000000000000543c", "room@a.b-c_1", "Task1")
+KEY = Credentials("AKLTexample", "s3cret-key", "s3cret-token")
 WIRE_QUERY = (
     "Action=GetWebCastTask&AppId=661e0000000000000000543c&RoomId=room%40a.b-c_1&TaskId=Task1&Version=2020-12-01"
 )
-KEY = Credentials("AKLTexample", "s3cret-key", "s3cret-token")
+
 PATIENCE = 60.0
 """Seconds within which anything that does not wait for a timeout is over, on any machine."""
 
@@ -48,7 +50,7 @@ def at(port: int, timeout: float = 0.4) -> Endpoint:
 
 def client_of(endpoint: Endpoint, rate_limiter: RateLimiter | None = None) -> Client:
     """A client that hardly waits for its budget."""
-    return Client(endpoint, lambda: KEY, rate_limiter or RateLimiter(1000))
+    return Client(endpoint, fixed(KEY), rate_limiter or RateLimiter(1000))
 
 
 def test_the_wire_carries_what_was_signed(api: LoopbackServer, client: Client) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ConfigError, TimedOut, TlsFailed, Unreachable
-from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
 from exporter.simulator.server import Certificates
@@ -26,6 +25,7 @@ from exporter.volcengine.client import (
     trusted_authorities,
 )
 from exporter.volcengine.rate_limiter import RateLimiter
+from tests.support.credentials import fixed
 from tests.support.loopback import TASK, Answer, LoopbackServer, reply, request_of, reset, swallow
 
 TARGET = TargetId("app", "room", "task")
@@ -51,7 +51,7 @@ def server() -> Iterator[Serve]:
 
 def client_of(url: str, timeout: float = LIMIT, **keys: str) -> Client:
     """A client that does not wait for its budget."""
-    return Client(Endpoint(url=url, timeout=timeout, **keys), lambda: Credentials("AK", "SK"), RateLimiter(1000))
+    return Client(Endpoint(url=url, timeout=timeout, **keys), fixed(), RateLimiter(1000))
 
 
 def end(connection: socket.socket) -> None:
@@ -90,7 +90,7 @@ def test_a_repeated_call_takes_a_permit_and_a_signature_of_its_own(server: Serve
     rate_limiter = RateLimiter(1000)
     client = Client(
         Endpoint(url=at.url),
-        lambda: Credentials("AK", "SK"),
+        fixed(),
         rate_limiter,
         clock=map(float, count(1_768_465_805)).__next__,
     )

@@ -6,12 +6,13 @@ import pytest
 from exporter.enums import ReadFailure, Status
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.task_state import Lifetimes, Named, TaskState, listing_expires_at
+from exporter.model.task_state import Lifetimes, ListingTimes, TaskState, listing_expires_at
 
 HOUR = 3600.0
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0, forget_unknown_after=HOUR, ttl=26 * HOUR)
 ID = TargetId("app", "room", "task")
-PUSHED = TaskState(Target(ID, "default"), named=Named(by_push=1000.0))
+LISTED = TaskState(Target(ID, "default"))
+BY_PUSH, BY_CALLBACK = ListingTimes(by_push=1000.0), ListingTimes(by_callback=1000.0)
 LIVE = Run(ID, first_seen=1010.0, entered=frozenset({Status.RUNNING}))
 NOT_FOUND: dict[str, Any] = {"last_read": 1005.0, "failure": ReadFailure.NOT_FOUND}
 
@@ -22,25 +23,25 @@ def stopped(at: float) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("known", "expected"),
+    ("state", "times", "expected"),
     [
-        (PUSHED, 1000 + 26 * HOUR),
-        (replace(PUSHED, named=Named()), None),
-        (replace(PUSHED, run=LIVE), None),
-        (replace(PUSHED, run=stopped(2000.0), drain_until=5000.0), None),
+        (LISTED, BY_PUSH, 1000 + 26 * HOUR),
+        (LISTED, ListingTimes(), None),
+        (replace(LISTED, run=LIVE), BY_PUSH, None),
+        (replace(LISTED, run=stopped(2000.0), drain_until=5000.0), BY_PUSH, None),
     ],
-    ids=["ttl after it was named", "not by push", "a live run does not expire", "let go already"],
+    ids=["ttl after it was named", "not by push", "a live run does not expire", "released already"],
 )
-def test_ttl(known: TaskState, expected: float | None) -> None:
+def test_ttl(state: TaskState, times: ListingTimes, expected: float | None) -> None:
     """A target goes `ttl` after the last push that named it; a live run does not."""
-    assert listing_expires_at(known, LIFETIMES) == expected
+    assert listing_expires_at(state, times, LIFETIMES) == expected
 
 
 def test_a_run_s_linger_decides_whatever_the_ttl() -> None:
     """It goes when its run's linger is over, be that before its ttl or after it."""
-    over = replace(PUSHED, run=stopped(2000.0))
-    assert listing_expires_at(over, LIFETIMES) == 2900.0
-    assert listing_expires_at(over, replace(LIFETIMES, ttl=1.0)) == 2900.0
+    over = replace(LISTED, run=stopped(2000.0))
+    assert listing_expires_at(over, BY_PUSH, LIFETIMES) == 2900.0
+    assert listing_expires_at(over, BY_PUSH, replace(LIFETIMES, ttl=1.0)) == 2900.0
 
 
 @pytest.mark.parametrize(
@@ -48,8 +49,8 @@ def test_a_run_s_linger_decides_whatever_the_ttl() -> None:
 )
 def test_a_target_the_api_never_knew(meant: float | None, expected: float) -> None:
     """It goes `forget_unknown_after` after its expected start, or after it was named, and never later than its ttl."""
-    unknown = replace(PUSHED, target=Target(ID, "default", expected_start=meant), **NOT_FOUND)
-    assert listing_expires_at(unknown, LIFETIMES) == expected
+    unknown = replace(LISTED, target=Target(ID, "default", expected_start=meant), **NOT_FOUND)
+    assert listing_expires_at(unknown, BY_PUSH, LIFETIMES) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,25 +60,22 @@ def test_a_target_the_api_never_knew(meant: float | None, expected: float) -> No
 )
 def test_only_the_api_can_say_that_it_never_knew_it(nobody_said_so: dict[str, Any]) -> None:
     """While the API is not asked or does not answer, its ttl alone counts."""
-    assert listing_expires_at(replace(PUSHED, **nobody_said_so), LIFETIMES) == 1000 + 26 * HOUR
+    assert listing_expires_at(replace(LISTED, **nobody_said_so), BY_PUSH, LIFETIMES) == 1000 + 26 * HOUR
 
 
 def test_a_push_after_the_end_means_a_run_to_come() -> None:
     """A target that is named when its run is over is waited for like an unknown one, and at least until its linger."""
-    named_again = replace(PUSHED, run=stopped(950.0), last_read=1005.0)
-    assert listing_expires_at(named_again, LIFETIMES) == 1000 + HOUR
-    assert listing_expires_at(named_again, replace(LIFETIMES, forget_unknown_after=1.0)) == 1850.0
-    assert listing_expires_at(named_again, replace(LIFETIMES, ttl=1.0)) == 1850.0
-
-
-CALLED = replace(PUSHED, named=Named(by_callback=1000.0))
+    named_again = replace(LISTED, run=stopped(950.0), last_read=1005.0)
+    assert listing_expires_at(named_again, BY_PUSH, LIFETIMES) == 1000 + HOUR
+    assert listing_expires_at(named_again, BY_PUSH, replace(LIFETIMES, forget_unknown_after=1.0)) == 1850.0
+    assert listing_expires_at(named_again, BY_PUSH, replace(LIFETIMES, ttl=1.0)) == 1850.0
 
 
 def test_a_callback_speaks_of_what_has_happened() -> None:
     """Once the task was read after it, the linger of its run decides, though its end was seen before the callback."""
-    over = replace(CALLED, run=stopped(999.0))
-    assert listing_expires_at(replace(over, last_read=1001.0), LIFETIMES) == 1899.0
-    assert listing_expires_at(replace(over, last_read=999.0), LIFETIMES) == 1000 + 26 * HOUR
+    over = replace(LISTED, run=stopped(999.0))
+    assert listing_expires_at(replace(over, last_read=1001.0), BY_CALLBACK, LIFETIMES) == 1899.0
+    assert listing_expires_at(replace(over, last_read=999.0), BY_CALLBACK, LIFETIMES) == 1000 + 26 * HOUR
 
 
 @pytest.mark.parametrize(
@@ -87,13 +85,11 @@ def test_a_callback_speaks_of_what_has_happened() -> None:
 )
 def test_a_called_back_target_goes_as_a_pushed_one(changes: dict[str, Any], expected: float | None) -> None:
     """By its ttl, by the API's word, or by its run's linger."""
-    assert (
-        listing_expires_at(replace(CALLED, **{"last_read": 2000.0 if "run" in changes else None, **changes}), LIFETIMES)
-        == expected
-    )
+    state = replace(LISTED, **{"last_read": 2000.0 if "run" in changes else None, **changes})
+    assert listing_expires_at(state, BY_CALLBACK, LIFETIMES) == expected
 
 
-def test_whoever_names_it_last_decides() -> None:
+def test_the_list_that_keeps_it_longer_decides() -> None:
     """A target that both list stays as long as either of them would have it."""
-    both = replace(CALLED, named=Named(by_push=5000.0, by_callback=1000.0))
-    assert listing_expires_at(both, LIFETIMES) == 5000 + 26 * HOUR
+    both = ListingTimes(by_push=5000.0, by_callback=1000.0)
+    assert listing_expires_at(LISTED, both, LIFETIMES) == 5000 + 26 * HOUR
