@@ -6,12 +6,12 @@ from typing import Any
 
 import yaml
 
+from exporter.cli.plan import READ_AT, TYPICAL_TASK
 from exporter.config.loader import load
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
 from exporter.service.exporter import Exporter
-from exporter.service.plan import READ_AT, TYPICAL_TASK
 from exporter.simulator.lifecycle import TaskSettings
 from exporter.simulator.server import CREDENTIALS
 from exporter.store.database import open_sqlite

@@ -22,7 +22,8 @@ log = structlog.stdlib.get_logger(__name__)
 class ListChange:
     """The list as it will be once `commit` was called; StateError, and it stays as it was, when it cannot be kept.
 
-    `touched` are the targets of which the new list may say something else.
+    `touched` are the targets of which the new list may say something else; it is the same `listing` as before when they
+    are only listed until later.
     """
 
     listing: Listing
@@ -54,7 +55,8 @@ class StoredList:
         A callback does not wait for its target's row: it waits for its receipt, which is written with it or after it.
         """
         rows = _rows(named, at)
-        listed = {**self.listing.targets, **named}
+        renewed = all(self.listing.targets.get(target) == said for target, said in named.items())
+        listed = self.listing.targets if renewed else {**self.listing.targets, **named}
         write = self._state.keep if self._source is Source.CALLBACK else self._state.add
         return self._change({**self._targets, **rows}, listed, named, lambda: write(rows))
 
@@ -78,7 +80,7 @@ class StoredList:
         touched: Collection[TargetId],
         write: Callable[[], None],
     ) -> ListChange:
-        listing = Listing(self._source, listed)
+        listing = self.listing if listed is self.listing.targets else Listing(self._source, listed)
 
         def commit() -> None:
             write()

@@ -1,10 +1,13 @@
-"""Applies the vendor's callbacks: they are verified, remembered and counted, and their tasks are read again."""
+"""Callbacks: they are verified, stored and counted, and their tasks read again; and a listener for them alone."""
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import NamedTuple
 
 import structlog
+from starlette.types import ASGIApp
 
 from exporter.config.schema import Callbacks as CallbackConfig
 from exporter.config.schema import Config
@@ -14,12 +17,15 @@ from exporter.discovery.stored_list import ListChange
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import StateError
 from exporter.model.callback import Callback, EventKey
+from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.service.components import Components
 from exporter.service.stored_lists import ApplyChanges, Secrets
 from exporter.service.target_manager import CHANGE_TIMEOUT, held
-from exporter.volcengine.callbacks import CallbackResult, CallbackRules, RoomEvent, verify_callback
-from exporter.web.interfaces import CallbackLog, CallbackRecord
+from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
+from exporter.web.auth import CurrentPolicy
+from exporter.web.interfaces import CallbackRecord
+from exporter.web.server import Listener, bind
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -190,3 +196,82 @@ class CallbackIntake:
         if name not in self._logged_names and len(self._logged_names) < MAX_LOGGED_NAMES:
             self._logged_names.add(name)
             log.warning("callback ignored", event_type=result.shape.event_type, app_id=app_id, reason=reason)
+
+
+class CallbackLog:
+    """The last 20 callbacks for /status. Thread-safe.
+
+    At most five of them are unsigned, so that a stranger cannot push the vendor's callbacks out of the list.
+    """
+
+    MAX_RECORDS = 20
+    MAX_UNSIGNED = 5
+    UNSIGNED = (CallbackOutcome.BAD_SIGNATURE, CallbackOutcome.MALFORMED)
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._signed: deque[tuple[float, CallbackShape, CallbackOutcome]] = deque(maxlen=self.MAX_RECORDS)
+        self._unsigned: deque[tuple[float, CallbackShape, CallbackOutcome]] = deque(maxlen=self.MAX_UNSIGNED)
+
+    def add(self, shape: CallbackShape, outcome: CallbackOutcome) -> None:
+        """Record one callback."""
+        records = self._unsigned if outcome in self.UNSIGNED else self._signed
+        records.append((self._clock.monotonic(), shape, outcome))
+
+    def latest_first(self) -> list[CallbackRecord]:
+        """The records, the latest first."""
+        now = self._clock.monotonic()
+        records = sorted([*self._signed, *self._unsigned], key=lambda record: record[0], reverse=True)
+        return [CallbackRecord(shape, outcome, now - at) for at, shape, outcome in records[: self.MAX_RECORDS]]
+
+
+class Planned(NamedTuple):
+    """A listener as a configuration asks for it, with its address; None for none."""
+
+    address: str | None
+    listener: Listener | None
+
+
+CLOSED = Planned(None, None)
+PLACE = "callbacks.listen_address"
+SHARE = 4
+"""Of the files that may be open: half of what the main listener has, so that a quarter is left when both are full."""
+
+
+class CallbackListener:
+    """At most one listener. A new one listens before the old one ends, so that a reload misses no callback.
+
+    It uses the certificate of the `policy`, and asks for no client certificate or password.
+    """
+
+    def __init__(
+        self, make_site: Callable[[], ASGIApp], failed: Callable[[str, Exception], None], policy: CurrentPolicy
+    ) -> None:
+        self._make_site = make_site
+        self._failed = failed
+        self._policy = policy
+        self._now = CLOSED
+
+    @property
+    def url(self) -> str | None:
+        """Where it is, from this machine."""
+        return self._now.listener.url if self._now.listener else None
+
+    def plan(self, address: str | None) -> Planned:
+        """Listen there, unless that is so already; StartError when the address cannot be had."""
+        if address == self._now.address or address is None:
+            return self._now if address else CLOSED
+        bound, site = bind(address, PLACE), self._make_site()
+        listener = Listener(site, bound, self._failed, PLACE, lambda: self._policy().callback_tls, share=SHARE)
+        listener.start()
+        return Planned(address, listener)
+
+    def swap(self, planned: Planned) -> None:
+        """Put it in force, and close the one before."""
+        before, self._now = self._now, planned
+        if before.listener is not None and before.listener is not planned.listener:
+            before.listener.stop()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.swap(CLOSED)

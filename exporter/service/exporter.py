@@ -14,8 +14,7 @@ from exporter.model.clock import Clock
 from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task_state import TaskState
-from exporter.service.callback_listener import CallbackListener
-from exporter.service.callbacks import CallbackIntake
+from exporter.service.callbacks import CallbackIntake, CallbackListener
 from exporter.service.components import make_components
 from exporter.service.push import PushApi
 from exporter.service.queries import Queries

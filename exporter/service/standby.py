@@ -17,8 +17,7 @@ from exporter.metrics.self_metrics import SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.scheduler.scheduler import Scheduler
-from exporter.service.callback_listener import CallbackListener
-from exporter.service.callbacks import CallbackIntake, terms_of
+from exporter.service.callbacks import CallbackIntake, CallbackListener, terms_of
 from exporter.service.components import Components, fail, standby_exposition
 from exporter.service.push import PushApi, admits
 from exporter.service.settings import Settings, with_same_state

@@ -190,8 +190,13 @@ class TargetManager:
 
     def _carry_out(self, changes: Sequence[ListChange]) -> None:
         listings = {listing.source: listing for listing in self._components.stored_lists.listings()}
-        listings |= {change.listing.source: change.listing for change in changes}
         touched = frozenset(target for change in changes for target in change.touched)
+        same = all(change.listing is listings.get(change.listing.source) for change in changes)
+        if same and all(self._is_in_force(target) for target in touched):
+            for change in changes:
+                change.commit()
+            return
+        listings |= {change.listing.source: change.listing for change in changes}
         accepted = merged(touched, [*self._sources.listings(), *listings.values()], self.config.accounts)
         runs = self._latest_runs(accepted.targets)
         up_to_date = self._wanted().same_as(self._applied)
@@ -204,6 +209,10 @@ class TargetManager:
         self._count()
         if up_to_date:
             self._applied = self._wanted()
+
+    def _is_in_force(self, target: TargetId) -> bool:
+        state = self._components.registry.get(target)
+        return state is not None and state.drain_until is None
 
     def _change(
         self, listed: Mapping[TargetId, Target], released: Iterable[TargetId], runs: Mapping[TargetId, Run]

@@ -1,6 +1,5 @@
 """What the HTTP side needs of the exporter; `exporter.service` implements it for the leader and for a standby."""
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -11,7 +10,6 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.series_cache import TaskCountKey
 from exporter.metrics.task_history import TaskHistory
-from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.store.run_table import FoundRuns, RunQuery
@@ -46,33 +44,6 @@ class CallbackRecord(NamedTuple):
     shape: CallbackShape
     outcome: CallbackOutcome
     age: float
-
-
-class CallbackLog:
-    """The last 20 callbacks for /status. Thread-safe.
-
-    At most five of them are unsigned, so that a stranger cannot push the vendor's callbacks out of the list.
-    """
-
-    MAX_RECORDS = 20
-    MAX_UNSIGNED = 5
-    UNSIGNED = (CallbackOutcome.BAD_SIGNATURE, CallbackOutcome.MALFORMED)
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._signed: deque[tuple[float, CallbackShape, CallbackOutcome]] = deque(maxlen=self.MAX_RECORDS)
-        self._unsigned: deque[tuple[float, CallbackShape, CallbackOutcome]] = deque(maxlen=self.MAX_UNSIGNED)
-
-    def add(self, shape: CallbackShape, outcome: CallbackOutcome) -> None:
-        """Record one callback."""
-        records = self._unsigned if outcome in self.UNSIGNED else self._signed
-        records.append((self._clock.monotonic(), shape, outcome))
-
-    def latest_first(self) -> list[CallbackRecord]:
-        """The records, the latest first."""
-        now = self._clock.monotonic()
-        records = sorted([*self._signed, *self._unsigned], key=lambda record: record[0], reverse=True)
-        return [CallbackRecord(shape, outcome, now - at) for at, shape, outcome in records[: self.MAX_RECORDS]]
 
 
 class PushHandler(Protocol):

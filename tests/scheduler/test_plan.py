@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.cli.plan import LONGEST_INTERVAL, Load, Plan, planned
 from exporter.scheduler.read_queue import PollIntervals
-from exporter.service.plan import LONGEST_INTERVAL, Load, Plan, planned
 
 pytestmark = pytest.mark.slow
 

@@ -5,6 +5,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.cli.plan import READ_AT, TYPICAL_ID, TYPICAL_TASK, account_plans, scrape_size
 from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.metrics.catalog.task import task_families
@@ -13,7 +14,6 @@ from exporter.metrics.series_cache import SeriesCache
 from exporter.model.target import Target
 from exporter.model.task import ReadResult
 from exporter.model.task_state import TaskState, apply_read
-from exporter.service.plan import READ_AT, TYPICAL_ID, TYPICAL_TASK, account_plans, scrape_size
 
 TWO = "accounts: [{name: one, app_ids: [a]}, {name: two, app_ids: [b], max_qps: 2}]\n"
 LISTED = "static_configs: [{targets: [a/r/1, a/r/2, a/r/3, b/r/1, c/r/1]}]\n"

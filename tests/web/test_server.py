@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.service import callback_listener as door
+from exporter.service import callbacks as door
 from exporter.web.endpoints import ChunkedResponse
 from exporter.web.server import (
     CONNECTION_SHARE,

@@ -10,9 +10,10 @@ from exporter.model.clock import Clock
 from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult
 from exporter.model.task_state import TaskState
+from exporter.service.callbacks import CallbackLog
 from exporter.volcengine.callbacks import CallbackShape
 from exporter.volcengine.error_mapping import UnknownCode
-from exporter.web.interfaces import CallbackLog, CallbackRecord, JobRow
+from exporter.web.interfaces import CallbackRecord, JobRow
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
