@@ -1,13 +1,14 @@
 """The bundled dashboards, rules, messages and runbooks, filled in for one installation."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from textwrap import indent
 from zoneinfo import ZoneInfo
 
-from exporter.bundle.kubernetes import manifests
 from exporter.bundle.texts import (
     load_table,
     replace_annotations,
@@ -23,6 +24,33 @@ LANGUAGES = ("en", "zh")
 UTC_OFFSET_RULE = "record: webcast:utc_offset:seconds\n        expr: vector(0)\n"
 YEARS_OF_OFFSETS = 10
 """So many years of changes between summer and winter time are written into the rules."""
+RULES = ("prometheus/recording.yml", "prometheus/alerts.yml")
+PROMETHEUS_RULE = """\
+# The recording rules and the alerts, for the Prometheus operator. Your Prometheus may ask for a label of its own
+# (its ruleSelector), such as `release: kube-prometheus-stack`: add it to metadata.labels.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: webcast-exporter
+  labels:
+    app.kubernetes.io/name: webcast-exporter
+spec:
+  groups:
+"""
+CONFIG_MAP = """\
+# For the sidecar of the chart of Grafana, which takes in every ConfigMap that has this label.
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: webcast-dashboard-{name}
+  labels:
+    app.kubernetes.io/name: webcast-exporter
+    grafana_dashboard: "1"
+  annotations:
+    grafana_folder: WebCast
+data:
+  webcast-{name}.json: |
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +72,7 @@ def bundle(options: ExportOptions | None = None) -> dict[str, str]:
     options = options or ExportOptions()
     filled = {path: _filled(path, text, options) for path, text in _packaged("dashboards").items()}
     exported = {path: text for path, text in filled.items() if path.split("/")[0] in EXPORTED}
-    return dict(sorted({**exported, **manifests(exported)}.items())) if exported else {}
+    return dict(sorted({**exported, **_manifests(exported)}.items())) if exported else {}
 
 
 def runbooks() -> dict[str, str]:
@@ -57,6 +85,17 @@ def translations(language: str) -> dict[str, str]:
     """English texts to those of the language; empty for English."""
     text = _packaged("dashboards").get(f"languages/{language}.yml")
     return dict(load_table(text)) if text else {}
+
+
+def _manifests(files: Mapping[str, str]) -> dict[str, str]:
+    """Rules and dashboards as objects of a cluster; what they hold is the files' own text, comments and all."""
+    rules = "".join(indent(files[path].partition("\ngroups:\n")[2], "  ") for path in RULES)
+    found = {"kubernetes/prometheus-rule.yaml": PROMETHEUS_RULE + rules}
+    for path, text in files.items():
+        if path.startswith("grafana/"):
+            name = Path(path).stem
+            found[f"kubernetes/dashboard-{name}.yaml"] = CONFIG_MAP.format(name=name) + indent(text, "    ")
+    return found
 
 
 def _packaged(folder: str) -> dict[str, str]:
@@ -74,15 +113,11 @@ def _filled(path: str, text: str, options: ExportOptions) -> str:
     table = translations(options.language) if options.language != "en" else {}
     if path.startswith("grafana/"):
         text = translate_dashboard(text, table) if table else text
-        return text if options.timezone == "UTC" else _in_zone(text, options.timezone)
+        document = json.loads(text) | ({} if options.timezone == "UTC" else {"timezone": options.timezone})
+        return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
     if path.startswith("prometheus/"):
         return _filled_rules(translate_rules(text, table), options, table.get(options.timezone, options.timezone))
     return translate_template(text, table) if path.endswith(".tmpl") else text
-
-
-def _in_zone(dashboard: str, zone: str) -> str:
-    document = json.loads(dashboard) | {"timezone": zone}
-    return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def _filled_rules(text: str, options: ExportOptions, zone: str) -> str:

@@ -1,4 +1,4 @@
-"""Texts of the bundled files in another language: which there are, and how they are replaced.
+"""Texts of the bundled files in another language.
 
 `dashboards/languages/NAME.yml` maps each English text to its translation. A text that is not in the table stays
 English; a test finds those.
@@ -18,7 +18,6 @@ ANNOTATION = re.compile(r"^( +)(\w+): '((?:[^']|'')*)'$", re.MULTILINE)
 """An annotation of alerts.yml: each is one line in single quotes."""
 TRANSLATED_ANNOTATIONS = ("problem", "summary", "description")
 ACTION = re.compile(r"(\{\{.*?\}\})", re.DOTALL)
-LETTERS = re.compile(r"[A-Za-z]{2}")
 OVERRIDDEN_TEXTS = ("displayName", "noValue")
 
 
@@ -35,26 +34,9 @@ def translate_dashboard(text: str, table: Mapping[str, str]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def texts_of_dashboard(text: str) -> set[str]:
-    """Every text of a dashboard that a reader sees and that is not a label's value."""
-    found: set[str] = set()
-
-    def note(english: str) -> str:
-        found.add(english)
-        return english
-
-    _replace_in_dashboard(json.loads(text), note)
-    return {each for each in found if LETTERS.search(_PLACEHOLDER.sub("", each))}
-
-
 def translate_rules(text: str, table: Mapping[str, str]) -> str:
     """A file of rules with the annotations that a person reads replaced; comments stay English."""
     return replace_annotations(text, TRANSLATED_ANNOTATIONS, lambda english: table.get(english, english))
-
-
-def texts_of_rules(text: str) -> set[str]:
-    """Every annotation that a person reads."""
-    return {_unquoted(quoted) for _, key, quoted in ANNOTATION.findall(text) if key in TRANSLATED_ANNOTATIONS}
 
 
 def replace_annotations(text: str, keys: tuple[str, ...], replace: Replace) -> str:
@@ -78,17 +60,8 @@ def translate_template(text: str, table: Mapping[str, str]) -> str:
     return "".join(part if part.startswith("{{") else replaced(part) for part in ACTION.split(text))
 
 
-def texts_of_template(text: str) -> set[str]:
-    """Every text between the actions of a Go template, but for punctuation and JSON."""
-    parts = {part.strip() for part in ACTION.split(text) if not part.startswith("{{")}
-    return {part for part in parts if LETTERS.search(part) and '"' not in part}
-
-
 def _unquoted(text: str) -> str:
     return text.replace("''", "'")
-
-
-_PLACEHOLDER = re.compile(r"\{\{\w+\}\}|\$\w+|\$\{[^}]*\}")
 
 
 def _replace_in_dashboard(document: Json, replace: Replace) -> None:

@@ -152,7 +152,7 @@ def _is_early(task: Task, stopped: float, expected_end: float, thresholds: Probl
 
 
 def _stopped(state: TaskState, thresholds: ProblemThresholds, severity: Severity | None = None) -> Span | None:
-    """A stop is a problem for `linger` after it was seen, and while its class should be on.
+    """A stop in its class is a problem until the class is over, any other for `linger` after it was seen.
 
     A run that had stopped long before it was first seen is no news, unless its class should still be on.
     """
@@ -160,12 +160,11 @@ def _stopped(state: TaskState, thresholds: ProblemThresholds, severity: Severity
     if task is None or not task.stopped:
         return None
     stopped, seen = ended_at(state), _end_seen(state)
-    in_class = end is not None and stopped < end and (start is None or stopped >= start)
-    news = state.run is None or state.run.seen_live or seen - stopped < thresholds.linger
-    if not in_class and not news:
-        return None
-    ends = max(seen + thresholds.linger, end if in_class and end is not None else 0.0)
-    return Span(stopped, ends=ends, cause=_stop_reason(task), severity=severity)
+    if end is not None and stopped < end and (start is None or stopped >= start):
+        return Span(stopped, ends=end, cause=_stop_reason(task), severity=severity)
+    if state.run is None or state.run.seen_live or seen - stopped < thresholds.linger:
+        return Span(stopped, ends=seen + thresholds.linger, cause=_stop_reason(task), severity=severity)
+    return None
 
 
 def _failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
@@ -319,14 +318,14 @@ PROBLEMS = (
     ProblemRow(
         TaskProblem.START_FAILED,
         Severity.CRITICAL,
-        "The task could not be started; as long as its series stay.",
+        "The task could not be started; until its class is over, without one as long as its series stay.",
         _STOPPED,
         _start_failed,
     ),
     ProblemRow(
         TaskProblem.FAILED,
         Severity.CRITICAL,
-        "The run failed; as long as its series stay. A warning if it failed after its expected end.",
+        "The run failed; until its class is over, without one as long as its series stay. A warning after the class.",
         (Status.FAILED,),
         _failed,
     ),
@@ -347,7 +346,7 @@ PROBLEMS = (
     ProblemRow(
         TaskProblem.CUT_BY_LIMIT,
         Severity.WARNING,
-        "MaxRunningTime stopped the run; as long as its series stay.",
+        "MaxRunningTime stopped the run; until its class is over, without one as long as its series stay.",
         _STOPPED,
         _cut_by_limit,
     ),

@@ -2,15 +2,17 @@
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 
 from exporter.bundle.files import ExportOptions, bundle, offset_expression, runbooks, translations
-from exporter.bundle.texts import texts_of_dashboard, texts_of_rules, texts_of_template
+from exporter.bundle.texts import translate_dashboard, translate_rules, translate_template
 
 ROOT = Path(__file__).parent.parent.parent
 DASHBOARDS = sorted((ROOT / "dashboards" / "grafana").glob("*.json"))
@@ -19,10 +21,31 @@ TEMPLATE = (ROOT / "dashboards/alertmanager/webcast.tmpl").read_text()
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 ACTION = re.compile(r"\{\{.*?\}\}")
 ENGLISH, CHINESE_BUNDLE = bundle(), bundle(ExportOptions("zh", timezone="Asia/Shanghai"))
+WORDS = re.compile(r"[A-Za-z]{2}")
+PLACEHOLDER = re.compile(r"\{\{\w+\}\}|\$\w+|\$\{[^}]*\}")
+
+
+class Asked(dict[str, str]):
+    """A table of translations that is empty, and keeps as keys what was asked for."""
+
+    def get(self, text: str, default: Any = None) -> Any:
+        """The default; a placeholder alone is no word for a reader."""
+        if WORDS.search(PLACEHOLDER.sub("", text)):
+            self[text] = text
+        return default
+
+
+def texts(translate: Callable[[str, Mapping[str, str]], str], text: str) -> set[str]:
+    """Every text of a file that a reader sees."""
+    asked = Asked()
+    translate(text, asked)
+    return set(asked)
+
+
 TEXTS = {
-    **{path.stem: texts_of_dashboard(path.read_text()) for path in DASHBOARDS},
-    "alerts": texts_of_rules(RULES),
-    "messages": texts_of_template(TEMPLATE),
+    **{path.stem: texts(translate_dashboard, path.read_text()) for path in DASHBOARDS},
+    "alerts": texts(translate_rules, RULES),
+    "messages": {each for each in texts(translate_template, TEMPLATE) if '"' not in each},
 }
 SAME_IN_BOTH = re.compile(r"API|CPU|Exporters?|Job|MaxRunningTime|Python|[A-Z][a-z]+(?:[A-Z]\w+)*")
 """Names, and the vendor's own words."""

@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from exporter.bundle import files
-from exporter.bundle.files import bundle
-from exporter.bundle.kubernetes import RULES
+from exporter.bundle.files import RULES, bundle
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = bundle()

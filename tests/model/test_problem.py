@@ -115,6 +115,14 @@ CASES: dict[str, tuple[str, Target, Sequence[Told], float, float, float, str]] =
         *("failed", CLASS, [(NOW + 900, stopped(NOW + 880, StopReason.OTHER, Status.FAILED))]),
         *(-math.inf, END, NOW + 880, "Other"),
     ),
+    "a failure shortly before the end of its class": (
+        *("failed", CLASS, [(END - 9, stopped(END - 10, StopReason.OTHER, Status.FAILED))]),
+        *(-math.inf, END, END - 10, "Other"),
+    ),
+    "a cut shortly before the end of its class": (
+        *("cut_by_limit", CLASS, [(END - 9, stopped(END - 10, StopReason.EXCEED_MAX_RUNNING_TIME))]),
+        *(-math.inf, END, END - 10, "ExceedMaxRunningTime"),
+    ),
     "a failure without a class lasts as long as its series": (
         *("failed", PLAIN, [(NOW + 900, stopped(NOW + 880, StopReason.OTHER, Status.FAILED))]),
         *(-math.inf, NOW + 1800, NOW + 880, "Other"),
