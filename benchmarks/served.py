@@ -13,8 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from benchmarks.fleet import CHECKED, read_fleet, target
-from exporter.metrics.catalog import Group, Kind
-from exporter.metrics.catalog.task import task_families
+from exporter.metrics.families import Group, Kind, task_families
 from exporter.model.task_state import TaskState
 from exporter.service.exporter import Exporter
 from exporter.simulator.lifecycle import RunPlan, task_document

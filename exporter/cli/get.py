@@ -13,8 +13,7 @@ from exporter.cli.options import BAD_USAGE, coloured, command, config_file, guid
 from exporter.config.loader import load
 from exporter.config.schema import Config
 from exporter.enums import Status
-from exporter.metrics.catalog import Group
-from exporter.metrics.catalog.task import task_families
+from exporter.metrics.families import Group, task_families
 from exporter.metrics.series_cache import render
 from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult, Task

@@ -16,7 +16,7 @@ from exporter.config.times import format_duration
 from exporter.discovery.merge import accept
 from exporter.discovery.sd_format import static_listing
 from exporter.enums import Status
-from exporter.metrics.catalog.task import task_families
+from exporter.metrics.families import task_families
 from exporter.metrics.series_cache import render
 from exporter.model.target import Target, TargetId
 from exporter.model.task import EventNotify, MonitorIntervals, ReadResult, Task, VideoStream

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 
-from exporter.metrics.catalog import Family, Group
-from exporter.metrics.catalog.exporter import EXPORTER
-from exporter.metrics.catalog.fleet import FLEET
-from exporter.metrics.catalog.task import task_families
+from exporter.metrics.families import Family, Group, task_families
+from exporter.metrics.fleet import FLEET
+from exporter.metrics.self_metrics import EXPORTER
 from exporter.model.problem import PROBLEMS
 
 INTRODUCTION = """\
 # Metrics
 
-Made by `webcast-exporter metrics` from the tables in exporter/metrics/catalog; `make docs` writes it anew.
+Made by `webcast-exporter metrics` from the tables in exporter/metrics; `make docs` writes it anew.
 
 Times are Unix seconds, durations seconds. `webcast_task_*` is per task and nothing else, so that one relabelling rule
 can drop it whole; `/metrics?collect[]=fleet` leaves it out. Counters exist at zero for every known label value from

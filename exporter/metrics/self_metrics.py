@@ -1,4 +1,4 @@
-"""The exporter's own counters and gauges, as prometheus_client instruments of the rows in catalog/exporter.py."""
+"""The exporter's own families, and their prometheus_client instruments."""
 
 import os
 import platform
@@ -14,11 +14,138 @@ from exporter import __version__
 from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source
 from exporter.errors import BadSchema
 from exporter.log_queue import dropped_lines
-from exporter.metrics.catalog import Family
-from exporter.metrics.catalog import exporter as rows
+from exporter.metrics.families import Family, Kind
 from exporter.model.task import ReadResult
 from exporter.volcengine.callbacks import CALLBACK_FIELDS
 from exporter.volcengine.replies import FIELDS
+
+LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+EXPORTER = (
+    Family(
+        "webcast_api_up",
+        Kind.GAUGE,
+        "1 if any call within polling.stale_after, or else the latest, was answered well; absent before the first.",
+        ("account",),
+    ),
+    Family("webcast_api_requests_total", Kind.COUNTER, "Calls sent, every attempt.", ("account",)),
+    Family(
+        "webcast_api_request_failures_total",
+        Kind.COUNTER,
+        "Calls that failed, by reason; a task that is not found is an answer, not a failure.",
+        ("account", "reason"),
+    ),
+    Family(
+        "webcast_api_request_duration_seconds",
+        Kind.HISTOGRAM,
+        "From sending a call to its whole answer.",
+        ("account",),
+        LATENCY_BUCKETS,
+    ),
+    Family(
+        "webcast_api_rate_limit_requests_per_second",
+        Kind.GAUGE,
+        "Calls a second: configured (max_qps), and effective after throttling by the vendor.",
+        ("account", "kind"),
+    ),
+    Family(
+        "webcast_api_throttle_wait_seconds_total", Kind.COUNTER, "Time that calls waited for the budget.", ("account",)
+    ),
+    Family(
+        "webcast_api_unexpected_values_total",
+        Kind.COUNTER,
+        "Fields of replies that were missing, of a wrong type or out of the documented range.",
+        ("field",),
+    ),
+    Family(
+        "webcast_api_clock_skew_seconds",
+        Kind.GAUGE,
+        "The server's Date minus the local clock; Date has whole seconds.",
+        ("account",),
+    ),
+    Family(
+        "webcast_poll_demand_requests_per_second",
+        Kind.GAUGE,
+        "Calls a second that the configured intervals need, unstretched.",
+        ("account",),
+    ),
+    Family(
+        "webcast_poll_oldest_due_timestamp_seconds",
+        Kind.GAUGE,
+        "Since when the longest waiting read has been due, Unix seconds; absent when nothing is due.",
+        ("account",),
+    ),
+    Family("webcast_targets", Kind.GAUGE, "Accepted targets; one counts under each source that lists it.", ("source",)),
+    Family("webcast_targets_rejected", Kind.GAUGE, "Targets listed now and not accepted, by reason.", ("reason",)),
+    Family(
+        "webcast_discovery_failures_total",
+        Kind.COUNTER,
+        "Refreshes of a list of targets that failed; the list keeps its last content.",
+        ("source", "config"),
+    ),
+    Family(
+        "webcast_discovery_last_success_timestamp_seconds",
+        Kind.GAUGE,
+        "When all lists of a section were last refreshed successfully, Unix seconds; 0 until then.",
+        ("source", "config"),
+    ),
+    Family(
+        "webcast_callback_events_total", Kind.COUNTER, "Callbacks that came in, by what became of them.", ("outcome",)
+    ),
+    Family("webcast_state_write_failures_total", Kind.COUNTER, "Writes to the state that failed; each is tried again."),
+    Family(
+        "webcast_state_changes_dropped_total",
+        Kind.COUNTER,
+        "Changes that were lost because the state could not be written for so long that its queue was full.",
+    ),
+    Family(
+        "webcast_state_oldest_queued_timestamp_seconds",
+        Kind.GAUGE,
+        "Since when the oldest change waits to be written to the state, Unix seconds; absent when none waits.",
+    ),
+    Family(
+        "webcast_exporter_config_last_reload_successful",
+        Kind.GAUGE,
+        "1 if the latest load of the configuration succeeded.",
+    ),
+    Family(
+        "webcast_exporter_config_last_reload_success_timestamp_seconds",
+        Kind.GAUGE,
+        "When the configuration was last loaded successfully, Unix seconds.",
+    ),
+    Family("webcast_exporter_leader", Kind.GAUGE, "1 if this process reads the tasks; always 1 without a standby."),
+    Family(
+        "webcast_exporter_scheduler_events_total",
+        Kind.COUNTER,
+        "Runs of scheduled jobs that did not go as planned.",
+        ("event",),
+    ),
+    Family(
+        "webcast_exporter_hung_job_start_timestamp_seconds",
+        Kind.GAUGE,
+        "When a job began that has been running for over 5 s, Unix seconds; absent while there is none.",
+        ("job_name",),
+    ),
+    Family(
+        "webcast_exporter_lease_last_answer_timestamp_seconds",
+        Kind.GAUGE,
+        "When the database last answered about the lease, Unix seconds; absent without PostgreSQL.",
+    ),
+    Family("webcast_exporter_internal_errors_total", Kind.COUNTER, "Unexpected errors; each is logged."),
+    Family(
+        "webcast_exporter_log_lines_dropped_total",
+        Kind.COUNTER,
+        "Log lines not written: nothing read the log (queue_full), or too many of one kind (rate_limited).",
+        ("reason",),
+    ),
+    Family(
+        "webcast_exporter_build_info",
+        Kind.GAUGE,
+        "Always 1. The version that runs.",
+        ("version", "revision", "python_version"),
+    ),
+)
+"""Families of the exporter itself: the API calls it makes, its polling, its targets, its state."""
+_BY_NAME = {family.name: family for family in EXPORTER}
 
 CALL_FAILURES = tuple(failure for failure in ReadFailure if failure is not ReadFailure.NOT_FOUND)
 SCHEDULER_EVENTS = ("error", "max_instances", "missed")
@@ -41,29 +168,26 @@ class SelfMetrics:
     """Every instrument, on one registry; others set or count the public attributes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = _counter(rows.API_REQUESTS, registry)
-        self._failures = _counter(rows.API_REQUEST_FAILURES, registry)
+        self._requests = _counter("webcast_api_requests_total", registry)
+        self._failures = _counter("webcast_api_request_failures_total", registry)
+        latency = _BY_NAME["webcast_api_request_duration_seconds"]
         self._durations = Histogram(
-            rows.API_REQUEST_DURATION.name,
-            rows.API_REQUEST_DURATION.help,
-            rows.API_REQUEST_DURATION.labels,
-            buckets=rows.API_REQUEST_DURATION.buckets,
-            registry=registry,
+            latency.name, latency.help, latency.labels, buckets=latency.buckets, registry=registry
         )
-        self._throttle_wait = _counter(rows.API_THROTTLE_WAIT, registry)
-        self._unexpected = _counter(rows.API_UNEXPECTED_VALUES, registry)
-        self._targets = _gauge(rows.TARGETS, registry)
-        self._rejected = _gauge(rows.TARGETS_REJECTED, registry)
-        self._discovery_failures = _counter(rows.DISCOVERY_FAILURES, registry)
-        self._discovery_last_success = _gauge(rows.DISCOVERY_LAST_SUCCESS, registry)
-        self._callbacks = _counter(rows.CALLBACK_EVENTS, registry)
+        self._throttle_wait = _counter("webcast_api_throttle_wait_seconds_total", registry)
+        self._unexpected = _counter("webcast_api_unexpected_values_total", registry)
+        self._targets = _gauge("webcast_targets", registry)
+        self._rejected = _gauge("webcast_targets_rejected", registry)
+        self._discovery_failures = _counter("webcast_discovery_failures_total", registry)
+        self._discovery_last_success = _gauge("webcast_discovery_last_success_timestamp_seconds", registry)
+        self._callbacks = _counter("webcast_callback_events_total", registry)
         self._closed_accounts: set[str] = set()
-        self.state_write_failures = _counter(rows.STATE_WRITE_FAILURES, registry)
-        self.reload_successful = _gauge(rows.CONFIG_RELOAD_SUCCESSFUL, registry)
-        self.reload_timestamp = _gauge(rows.CONFIG_RELOAD_TIMESTAMP, registry)
-        self.leader = _gauge(rows.LEADER, registry)
-        self.scheduler_events = _counter(rows.SCHEDULER_EVENTS, registry)
-        self.internal_errors = _counter(rows.INTERNAL_ERRORS, registry)
+        self.state_write_failures = _counter("webcast_state_write_failures_total", registry)
+        self.reload_successful = _gauge("webcast_exporter_config_last_reload_successful", registry)
+        self.reload_timestamp = _gauge("webcast_exporter_config_last_reload_success_timestamp_seconds", registry)
+        self.leader = _gauge("webcast_exporter_leader", registry)
+        self.scheduler_events = _counter("webcast_exporter_scheduler_events_total", registry)
+        self.internal_errors = _counter("webcast_exporter_internal_errors_total", registry)
         self.runtime = RuntimeCollector()
         registry.register(self.runtime)
         for field in (*FIELDS, *CALLBACK_FIELDS):
@@ -74,7 +198,7 @@ class SelfMetrics:
             self.scheduler_events.labels(event)
         self.listed({}, {})
         revision = os.environ.get(REVISION_VARIABLE) or "unknown"
-        _gauge(rows.BUILD_INFO, registry).labels(__version__, revision, platform.python_version()).set(1)
+        _gauge("webcast_exporter_build_info", registry).labels(__version__, revision, platform.python_version()).set(1)
 
     def open_account(self, account: str) -> None:
         """Create the account's counters, at zero."""
@@ -146,23 +270,18 @@ class AccountCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family, with a sample for each account that has a number."""
-        numbers = self._numbers()
-        rate = GaugeMetricFamily(rows.API_RATE_LIMIT.name, rows.API_RATE_LIMIT.help, labels=rows.API_RATE_LIMIT.labels)
-        for account, each in numbers.items():
-            rate.add_metric((account, "configured"), each.configured_rate)
-            rate.add_metric((account, "effective"), each.effective_rate)
-        yield rate
-        for family, value in _ACCOUNT_GAUGES.items():
-            metric = GaugeMetricFamily(family.name, family.help, labels=family.labels)
-            for account, each in numbers.items():
-                if (number := value(each)) is not None:
-                    metric.add_metric((account,), float(number))
-            yield metric
+        gauges = [_metric(name) for name in (RATE_LIMIT, *_ACCOUNT_GAUGES)]
+        for account, numbers in self._numbers().items():
+            gauges[0].add_metric((account, "configured"), numbers.configured_rate)
+            gauges[0].add_metric((account, "effective"), numbers.effective_rate)
+            for gauge, value in zip(gauges[1:], _ACCOUNT_GAUGES.values(), strict=True):
+                if (number := value(numbers)) is not None:
+                    gauge.add_metric((account,), float(number))
+        yield from gauges
 
     def describe(self) -> Iterator[Metric]:
         """The names alone, for the registry."""
-        for family in (rows.API_RATE_LIMIT, *_ACCOUNT_GAUGES):
-            yield GaugeMetricFamily(family.name, family.help)
+        return (_metric(name) for name in (RATE_LIMIT, *_ACCOUNT_GAUGES))
 
 
 class RuntimeCollector(Collector):
@@ -177,18 +296,16 @@ class RuntimeCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Each family; one without a value has no sample."""
-        row = rows.LOG_LINES_DROPPED
-        dropped = CounterMetricFamily(row.name, row.help, labels=row.labels)
+        dropped = _metric("webcast_exporter_log_lines_dropped_total")
+        hung = _metric("webcast_exporter_hung_job_start_timestamp_seconds")
+        answered = _metric("webcast_exporter_lease_last_answer_timestamp_seconds")
         for reason, lines in dropped_lines().items():
             dropped.add_metric((reason,), lines)
-        yield dropped
-        row = rows.HUNG_JOB_START
-        hung = GaugeMetricFamily(row.name, row.help, labels=row.labels)
         for job, since in self.hung_jobs().items():
             hung.add_metric((job,), since)
-        yield hung
-        row = rows.LEASE_LAST_ANSWER
-        yield GaugeMetricFamily(row.name, row.help, value=self.lease_answered_at())
+        if (at := self.lease_answered_at()) is not None:
+            answered.add_metric((), at)
+        return iter((dropped, hung, answered))
 
 
 class StateCollector(Collector):
@@ -203,27 +320,39 @@ class StateCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Both families."""
-        dropped, oldest = rows.STATE_CHANGES_DROPPED, rows.STATE_OLDEST_QUEUED
-        yield CounterMetricFamily(dropped.name, dropped.help, value=self._dropped())
-        yield GaugeMetricFamily(oldest.name, oldest.help, value=self._oldest_queued())
+        dropped, oldest = self.describe()
+        dropped.add_metric((), self._dropped())
+        if (since := self._oldest_queued()) is not None:
+            oldest.add_metric((), since)
+        return iter((dropped, oldest))
 
-    def describe(self) -> Iterator[Metric]:
-        """The names alone, for the registry."""
-        yield CounterMetricFamily(rows.STATE_CHANGES_DROPPED.name, rows.STATE_CHANGES_DROPPED.help)
-        yield GaugeMetricFamily(rows.STATE_OLDEST_QUEUED.name, rows.STATE_OLDEST_QUEUED.help)
+    def describe(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """The families without samples, for the registry."""
+        yield _metric("webcast_state_changes_dropped_total")
+        yield _metric("webcast_state_oldest_queued_timestamp_seconds")
 
 
-_ACCOUNT_GAUGES: Mapping[Family, Callable[[AccountNumbers], float | None]] = {
-    rows.API_UP: lambda numbers: numbers.up,
-    rows.API_CLOCK_SKEW: lambda numbers: numbers.clock_skew,
-    rows.POLL_DEMAND: lambda numbers: numbers.demand,
-    rows.POLL_OLDEST_DUE: lambda numbers: numbers.oldest_due,
+RATE_LIMIT = "webcast_api_rate_limit_requests_per_second"
+_ACCOUNT_GAUGES: Mapping[str, Callable[[AccountNumbers], float | None]] = {
+    "webcast_api_up": lambda numbers: numbers.up,
+    "webcast_api_clock_skew_seconds": lambda numbers: numbers.clock_skew,
+    "webcast_poll_demand_requests_per_second": lambda numbers: numbers.demand,
+    "webcast_poll_oldest_due_timestamp_seconds": lambda numbers: numbers.oldest_due,
 }
 
 
-def _counter(row: Family, registry: CollectorRegistry) -> Counter:
+def _metric(name: str) -> CounterMetricFamily | GaugeMetricFamily:
+    """A family without samples."""
+    row = _BY_NAME[name]
+    make = CounterMetricFamily if row.kind is Kind.COUNTER else GaugeMetricFamily
+    return make(row.name, row.help, labels=row.labels)
+
+
+def _counter(name: str, registry: CollectorRegistry) -> Counter:
+    row = _BY_NAME[name]
     return Counter(row.name, row.help, row.labels, registry=registry)
 
 
-def _gauge(row: Family, registry: CollectorRegistry) -> Gauge:
+def _gauge(name: str, registry: CollectorRegistry) -> Gauge:
+    row = _BY_NAME[name]
     return Gauge(row.name, row.help, row.labels, registry=registry)

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from exporter.enums import Severity
-from exporter.metrics.catalog.task import TaskFamily, escaped
+from exporter.metrics.families import TaskFamily, escaped
 from exporter.model.target import TargetId
 from exporter.model.task_state import DisplayStatus, TaskState, ended_at
 

@@ -12,8 +12,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from exporter.metrics.catalog.fleet import FleetCollector
 from exporter.metrics.exposition import Exposition, Format, PrefixFilter
+from exporter.metrics.fleet import FleetCollector
 from exporter.metrics.self_metrics import AccountCollector, SelfMetrics, StateCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.metrics.task_history import HistoryLog

@@ -6,7 +6,7 @@ from typing import Self
 
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem
-from exporter.metrics.catalog.task import TaskFamily, task_families
+from exporter.metrics.families import TaskFamily, task_families
 from exporter.model.problem import ProblemThresholds
 from exporter.model.target import Target
 from exporter.model.task_state import Lifetimes

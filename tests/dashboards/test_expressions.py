@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.metrics.catalog import Kind
+from exporter.metrics.families import Kind
 from tests.dashboards.reading import REPLACED, Json, queries, selectors, variables
 from tests.support.metric_names import CATALOGUE, GROUPING, NAMES, grouped
 

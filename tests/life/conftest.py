@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import StateError
-from exporter.metrics.catalog import Group
-from exporter.metrics.catalog.fleet import FleetCollector
-from exporter.metrics.catalog.task import task_families
+from exporter.metrics.families import Group, task_families
+from exporter.metrics.fleet import FleetCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import Callback
 from exporter.model.target import Target, TargetId

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -11,17 +10,16 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
 from exporter.enums import Source
-from exporter.metrics.catalog import TARGET_LABELS, Family, Group, Kind, exporter, fleet, task
-from exporter.metrics.catalog.fleet import FleetCollector
-from exporter.metrics.catalog.task import TaskFamily
+from exporter.metrics.families import TARGET_LABELS, Family, Group, Kind, TaskFamily, task_families
+from exporter.metrics.fleet import FLEET, RUN_STOPS, FleetCollector
 from exporter.metrics.reference import reference
-from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics, StateCollector
+from exporter.metrics.self_metrics import EXPORTER, AccountCollector, AccountNumbers, SelfMetrics, StateCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.store.counters import zeros
 from tests.support.task_states import unread
 
-TASK_ROWS = task.task_families(Group)
-ROWS: tuple[Family, ...] = (*(row.family for row in TASK_ROWS), *fleet.FLEET, *exporter.EXPORTER)
+TASK_ROWS = task_families(Group)
+ROWS: tuple[Family, ...] = (*(row.family for row in TASK_ROWS), *FLEET, *EXPORTER)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 BASE_UNITS = {"seconds", "bytes", "pixels", "frames", "requests", "ratio"}
@@ -108,15 +106,6 @@ def test_a_per_task_family_begins_with_the_targets_labels(row: TaskFamily) -> No
     assert row.family.labels[:3] == TARGET_LABELS
 
 
-@pytest.mark.parametrize(
-    ("module", "listed"), [(fleet, fleet.FLEET), (exporter, exporter.EXPORTER)], ids=["fleet", "exporter"]
-)
-def test_no_row_is_left_out_of_its_table(module: ModuleType, listed: tuple[Family, ...]) -> None:
-    """A row that stands in the module is in its table, once."""
-    rows = [value for value in vars(module).values() if isinstance(value, Family)]
-    assert sorted(row.name for row in rows) == sorted(row.name for row in listed)
-
-
 def test_what_the_registry_serves_is_what_the_tables_say(registry: CollectorRegistry) -> None:
     """Every row beside the per-task ones is served with its help, type and labels, and nothing else is."""
     cache = SeriesCache((), 1, lambda _: None)
@@ -132,8 +121,8 @@ def test_what_the_registry_serves_is_what_the_tables_say(registry: CollectorRegi
     registry.register(AccountCollector(lambda: {"default": numbers}))
     registry.register(StateCollector(lambda: 1.0, lambda: 0))
     served = {_name(metric): metric for metric in registry.collect()}
-    assert {row.name for row in (*fleet.FLEET, *exporter.EXPORTER)} == set(served)
-    for row in (*fleet.FLEET, *exporter.EXPORTER):
+    assert {row.name for row in (*FLEET, *EXPORTER)} == set(served)
+    for row in (*FLEET, *EXPORTER):
         assert (row.kind, row.help) == (served[row.name].type, served[row.name].documentation)
         assert {row.labels} == _labels(served[row.name].samples)
 
@@ -165,5 +154,5 @@ def test_each_row_has_one_line_in_the_reference(row: Family) -> None:
 def test_openmetrics_names_a_counter_without_total(openmetrics: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """HELP and TYPE carry the family's name, which is the samples' but for OpenMetrics counters."""
     name = "webcast_run_stops" if openmetrics else "webcast_run_stops_total"
-    expected = f"# HELP {name} {fleet.RUN_STOPS.help}\n# TYPE {name} counter\n".encode()
-    assert expected == fleet.RUN_STOPS.heading(openmetrics=openmetrics)
+    expected = f"# HELP {name} {RUN_STOPS.help}\n# TYPE {name} counter\n".encode()
+    assert expected == RUN_STOPS.heading(openmetrics=openmetrics)

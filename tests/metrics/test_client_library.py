@@ -15,9 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.registry import Collector
 
 from exporter.enums import PageAction, PageReason, ReadFailure, Status, StopReason
-from exporter.metrics.catalog import Group, Kind
-from exporter.metrics.catalog.task import task_families
 from exporter.metrics.exposition import Exposition, Format
+from exporter.metrics.families import Group, Kind, task_families
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run

@@ -2,10 +2,9 @@
 
 import pytest
 
-from exporter.metrics.catalog import Group
-from exporter.metrics.catalog.exporter import EXPORTER
-from exporter.metrics.catalog.fleet import FLEET
-from exporter.metrics.catalog.task import task_families
+from exporter.metrics.families import Group, task_families
+from exporter.metrics.fleet import FLEET
+from exporter.metrics.self_metrics import EXPORTER
 
 PER_TASK = """
 webcast_task_read_success core

@@ -9,12 +9,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.metrics.catalog import Group
-from exporter.metrics.catalog.exporter import EXPORTER
-from exporter.metrics.catalog.fleet import FLEET, FleetCollector
-from exporter.metrics.catalog.task import task_families
 from exporter.metrics.exposition import Exposition, Format
-from exporter.metrics.self_metrics import AccountCollector, AccountNumbers, SelfMetrics, StateCollector
+from exporter.metrics.families import Group, task_families
+from exporter.metrics.fleet import FLEET, FleetCollector
+from exporter.metrics.self_metrics import EXPORTER, AccountCollector, AccountNumbers, SelfMetrics, StateCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.task_state import DisplayStatus
 from exporter.store.counters import zeros

@@ -7,8 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from exporter.enums import Severity, Status, StopReason, TaskProblem
-from exporter.metrics.catalog import Kind
-from exporter.metrics.catalog.fleet import OF_TOTAL, FleetCollector
+from exporter.metrics.families import Kind
+from exporter.metrics.fleet import OF_TOTAL, FleetCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.run import RunEvent, RunStopped
 from exporter.model.target import TargetId

@@ -10,8 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.enums import ReadFailure, Severity, Status, StopReason, TaskProblem
 from exporter.errors import NotFound, TimedOut
-from exporter.metrics.catalog import Group
-from exporter.metrics.catalog.task import TaskFamily, task_families
+from exporter.metrics.families import Group, TaskFamily, task_families
 from exporter.metrics.series_cache import render
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId

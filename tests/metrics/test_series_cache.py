@@ -8,9 +8,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.enums import Status
-from exporter.metrics.catalog import Group
-from exporter.metrics.catalog.task import Sample, task_families
 from exporter.metrics.exposition import Exposition, Format
+from exporter.metrics.families import Group, Sample, task_families
 from exporter.metrics.series_cache import SeriesCache, TaskCountKey
 from exporter.model.target import TargetId
 from exporter.model.task import Task

@@ -8,8 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.cli.plan import READ_AT, TYPICAL_ID, TYPICAL_TASK, account_plans, scrape_size
 from exporter.config.loader import parse_config
 from exporter.config.schema import Config
-from exporter.metrics.catalog.task import task_families
 from exporter.metrics.exposition import Exposition, Format
+from exporter.metrics.families import task_families
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.target import Target
 from exporter.model.task import ReadResult

@@ -17,11 +17,9 @@ from exporter.enums import (
     StopReason,
     TaskProblem,
 )
-from exporter.metrics.catalog import Family, Group, Kind
-from exporter.metrics.catalog.exporter import EXPORTER
-from exporter.metrics.catalog.fleet import FLEET
-from exporter.metrics.catalog.task import task_families
-from exporter.metrics.self_metrics import CALL_FAILURES, SCHEDULER_EVENTS
+from exporter.metrics.families import Family, Group, Kind, task_families
+from exporter.metrics.fleet import FLEET
+from exporter.metrics.self_metrics import CALL_FAILURES, EXPORTER, SCHEDULER_EVENTS
 from exporter.model.task_state import DisplayStatus
 
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')

@@ -14,8 +14,8 @@ from exporter.config.schema import Config
 from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import CallbackOutcome, Rejection, Source
 from exporter.errors import ConfigError, Problem
-from exporter.metrics.catalog.task import task_families
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.families import task_families
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.series_cache import SeriesCache, TaskCountKey
 from exporter.metrics.task_history import HistoryLog, TaskHistory

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exporter.enums import TaskProblem
-from exporter.metrics.catalog import Family, Kind
+from exporter.metrics.families import Family, Kind
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.task_state import DisplayStatus
 from exporter.store.counters import DELAY_BUCKETS, DURATION_BUCKETS, INFINITE, SUM, Series, Total, bound_text

@@ -1,15 +1,51 @@
-"""Per-task families: each row is a pure function of one task's state."""
+"""Families, and the per-task ones: each row is a pure function of one task's state."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from prometheus_client.utils import floatToGoString
 
 from exporter.enums import Status
-from exporter.metrics.catalog import TARGET_LABELS, Family, Group, Kind
 from exporter.model.callback import Pages
 from exporter.model.task import Task, VideoStream
 from exporter.model.task_state import TaskState
+
+TARGET_LABELS = ("app_id", "room_id", "task_id")
+
+
+class Kind(StrEnum):
+    """The types of the exposition formats that are used here; `_info` families are gauges."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+class Group(StrEnum):
+    """Groups of per-task families; `core` is always there, the others are named by `metrics.groups`."""
+
+    CORE = "core"
+    MONITOR = "monitor"
+    VIDEO = "video"
+    EVENT_NOTIFY = "event_notify"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One family. A counter's name ends in `_total`, as its samples do; `buckets` are a histogram's upper bounds."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    def heading(self, *, openmetrics: bool) -> bytes:
+        """HELP and TYPE; OpenMetrics names a counter without the `_total` of its samples."""
+        name = self.name.removesuffix("_total") if openmetrics else self.name
+        return f"# HELP {name} {self.help}\n# TYPE {name} {self.kind}\n".encode()
+
 
 Sample = tuple[tuple[str, ...], float]
 """Values of a per-task family's own labels (those beside TARGET_LABELS), and the sample's value."""
