@@ -3,10 +3,17 @@ ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS builder
 WORKDIR /src
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
 COPY . .
+# What is not needed at run time is left out: symbols of compiled modules (not of the libraries beside them, which strip can
+# break), and the bytecode of modules that `serve` does not import. CONTRIBUTING.md has the figures.
 RUN python3 -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && python3 -m venv --without-pip /opt/webcast-exporter \
-    && python3 -m pip --python /opt/webcast-exporter/bin/python3 install --no-cache-dir -c constraints.txt "$(echo /wheels/*.whl)[postgresql]"
+    && python3 -m pip --python /opt/webcast-exporter/bin/python3 install --no-cache-dir --no-compile -c constraints.txt \
+        "$(echo /wheels/*.whl)[postgresql]" \
+    && find /opt/webcast-exporter -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} + \
+    && /opt/webcast-exporter/bin/python3 -c 'import exporter.cli.serve, exporter.service.serve, psycopg, sqlalchemy.dialects.postgresql.psycopg, sqlalchemy.dialects.sqlite.pysqlite'
 
 FROM ${BASE}
 ARG VERSION=unknown
