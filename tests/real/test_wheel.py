@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that pip builds from the sdist of this checkout, as PyPI's users without a wheel would."""
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run([*PIP, "install", "--quiet", "--target", folder / "tools", "hatchling"], check=True)
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", folder]
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(folder)]
     subprocess.run(build, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(folder / "tools")}, check=True)
     (sdist,) = folder.glob("*.tar.gz")
     subprocess.run([*PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, sdist], check=True)
