@@ -11,7 +11,7 @@ from exporter.config.times import EXPECTED, EXPECTED_END, EXPECTED_START, parse_
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import MAX_PROBLEMS, Listing, TargetEntry, TargetGroup, read_groups
 from exporter.enums import Source
-from exporter.errors import BadTargets, Problem
+from exporter.errors import BadTargets, Problem, StartError
 from exporter.model.target import TargetId
 from exporter.store.stored_targets import StoredTarget, StoredTargets
 
@@ -37,8 +37,25 @@ class StoredList:
     def __init__(self, state: StoredTargets, source: Source) -> None:
         self._state = state
         self._source = source
-        self._targets: Mapping[TargetId, StoredTarget] = state.all()
-        self.listing = Listing(source, {target: stored_entry(target, said) for target, said in self._targets.items()})
+        self._targets: Mapping[TargetId, StoredTarget] = {}
+        self.listing = Listing(source, {})
+        self._read()
+
+    def refresh(self) -> None:
+        """Read the list anew if a change that was given up may have been committed after all; StartError."""
+        if self._state.unsure:
+            self._state.unsure = False
+            try:
+                self._read()
+            except StartError:
+                self._state.unsure = True
+                raise
+
+    def _read(self) -> None:
+        targets = self._state.all()
+        if targets != self._targets:
+            listed = {target: stored_entry(target, said) for target, said in targets.items()}
+            self._targets, self.listing = targets, Listing(self._source, listed)
 
     def __iter__(self) -> Iterator[TargetId]:
         """Every target that it lists."""

@@ -132,7 +132,7 @@ def leading(options: ServeOptions, lock: StateLock) -> Iterator[Exporter]:
                 options.clock,
                 flags=options.flags,
                 policy=options.watched.policy,
-                restrain=lambda rate: rate if lock.confirmed else rate_beside(rate),
+                restrain=lambda rate: rate if lock.confirmed else rate_beside(rate, config.state),
                 leads=(lambda: lock.confirmed) if config.ha.enabled else None,
                 look_at_files=options.watched.look,
                 lease_answered_at=lambda: lock.answered_at,
@@ -144,11 +144,14 @@ def leading(options: ServeOptions, lock: StateLock) -> Iterator[Exporter]:
             raise StartError(f"state {config.state.path or config.state.url} cannot be read: {cause}") from error
 
 
-def rate_beside(rate: float) -> float:
+def rate_beside(rate: float, state: State) -> float:
     """Calls a second of a process that may not lead any more: half of what a new leader leaves of the vendor's limit.
 
-    The other half is for calls that were on their way already when this process was stopped.
+    The other half is for calls that were on their way already when this process was stopped. Where the state is a file
+    the process ends at once, and makes no call before that.
     """
+    if not state.url.is_shared:
+        return MIN_RATE
     return min(rate, max((VENDOR_MAX_QPS - rate) / 2, MIN_RATE))
 
 

@@ -50,6 +50,11 @@ class StoredLists:
         """One source's list, whether it counts or not."""
         return self._lists[source]
 
+    def refresh(self) -> None:
+        """Read anew what may have been committed after its caller gave up; StartError."""
+        for each in self._lists.values():
+            each.refresh()
+
     def listings(self) -> list[Listing]:
         """The lists that count."""
         return [self._lists[source].listing for source in self.secrets]

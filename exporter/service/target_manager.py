@@ -144,10 +144,11 @@ class TargetManager:
     def apply(self) -> None:
         """Make what is in force equal to what is wanted; what the state does not allow now is tried again."""
         with self.changing:
-            wanted = self._wanted()
-            if wanted.same_as(self._applied):
-                return
             try:
+                self._components.stored_lists.refresh()
+                wanted = self._wanted()
+                if wanted.same_as(self._applied):
+                    return
                 self._apply(wanted)
             except (StartError, StateError) as error:
                 if self._failure != str(error):

@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import BoundedSemaphore, RLock
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -87,24 +87,55 @@ class Database(ABC):
 
 
 class SqliteDatabase(Database):
-    """A SQLite file, or a state in memory (`path` None); `files` are the files that must stay what they are."""
+    """A SQLite file, or a state in memory (`path` None). The file and its lock file must stay what they are."""
 
-    def __init__(self, path: Path | None, writer: Engine, readers: Engine, files: tuple[Path, ...]) -> None:
+    def __init__(self, path: Path | None, writer: Engine, readers: Engine, lock_file: Path | None) -> None:
         super().__init__(_name_of(path), writer, readers)
         if path is None:
             self._turns = RLock()
         self._path = path
-        self._identities = {file: _identity(file) for file in files}
+        self._identities = {file: file_identity(file) for file in (path, lock_file) if file}
+        self._logs = {file: file_identity(file) for file in _write_ahead_log(path)} if path else {}
 
     def fence(self, _connection: Connection) -> None:
         """As `check`: commits to a file that has no name any more would be lost."""
         self.check()
 
     def check(self) -> None:
-        """Raise LeaseLostError when a file, or its folder, was removed or replaced."""
+        """Raise LeaseLostError when a file, or its folder, was removed or replaced. What was committed is kept."""
         for file, identity in self._identities.items():
-            if _identity(file) != identity:
-                raise LeaseLostError(f"{self.name}: {file.name} was removed or replaced while in use; start again")
+            if file_identity(file) != identity:
+                kept = self._keep(file) if file == self._path else ""
+                raise LeaseLostError(
+                    f"{self.name}: {file.name} was removed or replaced while in use{kept}; start again"
+                )
+
+    def _keep(self, path: Path) -> str:
+        """Write the state, which is still open, to its place or, when that is taken, beside it; where it is now."""
+        part, beside = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.lost")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.unlink(missing_ok=True)
+            with self._writer.connect() as connection, closing(sqlite3.connect(part)) as copy:
+                source: Any = connection.connection.driver_connection
+                source.backup(copy)
+            for log, identity in self._logs.items():  # SQLite would apply it to whatever state is there
+                if file_identity(log) == identity:
+                    log.unlink(missing_ok=True)
+            try:
+                path.hardlink_to(part)  # never onto the state of another process
+            except FileExistsError:
+                part.replace(beside)
+                return f", and is kept in {beside.name}"
+            part.unlink()
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+            return f", and cannot be kept ({error})"
+        return ", and is restored"
+
+    def close(self) -> None:
+        """Close all connections. Those to a file that is gone stay: SQLite would remove its successor's log by name."""
+        if all(file_identity(file) == identity for file, identity in self._identities.items()):
+            super().close()
 
     def limit(self, connection: Connection, timeout: float) -> None:
         """Have SQLite ask every few thousand steps whether to go on."""
@@ -189,7 +220,7 @@ def open_sqlite(path: Path | None, lock_file: Path | None = None) -> SqliteDatab
         with writer.begin() as connection:
             prepare(connection, name, lambda: copy_before(path, SCHEMA_VERSION) if path else None)
             connection.exec_driver_sql(SEARCH_INDEX)
-        return SqliteDatabase(path, writer, readers, tuple(file for file in (path, lock_file) if file))
+        return SqliteDatabase(path, writer, readers, lock_file)
     except DatabaseError as error:
         writer.dispose()
         raise StartError(f"{name}: {_sentence(error, path or Path())}") from error
@@ -219,7 +250,12 @@ def _name_of(path: Path | None) -> str:
     return f"state {path or 'in memory'}"
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _write_ahead_log(path: Path) -> tuple[Path, Path]:
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None when there is no such file."""
     try:
         found = path.stat()
     except OSError:

@@ -8,6 +8,7 @@ and writes with the old one fail.
 
 import fcntl
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +26,7 @@ from sqlalchemy.pool import StaticPool
 
 from exporter.config.fields import StateUrl
 from exporter.errors import StartError
-from exporter.store.database import Database, PostgresqlDatabase, open_sqlite
+from exporter.store.database import Database, PostgresqlDatabase, file_identity, open_sqlite
 from exporter.store.migrations import columns_of, prepare
 from exporter.store.schema import META
 
@@ -91,13 +92,15 @@ class FileLock:
     `path` None (a state in memory) needs no lock; two names of one file are one. StartError when it cannot be had.
     """
 
-    lost, confirmed, handover_wait = "", True, 0.0
+    lost, handover_wait = "", 0.0
     answered_at: float | None = None
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._file: Path | None = None
         self._descriptor: int | None = None
+        self._state_descriptor: int | None = None
+        self._identities: dict[Path, tuple[int, int] | None] = {}
         self.held = path is None
         if path is not None:
             self._file = Path(f"{path.resolve()}.lock")
@@ -124,18 +127,49 @@ class FileLock:
         except OSError as error:
             reason = "its disk has no file locks, use a local disk"
             raise StartError(self._sentence(reason, error)) from error
-        self.held = True
-        return True
+        self.held = self._lock_state()
+        return self.held
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the files are those that were opened, so that no other process can have locked others."""
+        return all(file_identity(file) == identity for file, identity in self._identities.items())
 
     def open(self) -> Database:
         """Open the file; it stays untouched when it cannot be used."""
-        return open_sqlite(self._path, self._file)
+        database = open_sqlite(self._path, self._file)
+        if self._path is not None and self._file is not None and self.held:
+            if not self._lock_state():
+                raise StartError(f"state {self._path}: another process has it by now")
+            self._identities = {file: file_identity(file) for file in (self._path, self._file)}
+        return database
 
     def release(self) -> None:
         """Let the next process in."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor, self.held = None, False
+        for descriptor in (self._state_descriptor, self._descriptor):
+            if descriptor is not None:
+                os.close(descriptor)
+        if self._path is not None:
+            self._state_descriptor, self._descriptor, self.held = None, None, False
+
+    def _lock_state(self) -> bool:
+        """Lock the state itself too, once it exists: its lock file may be removed under the process that holds it.
+
+        Only on Linux: elsewhere such a lock would meet SQLite's own.
+        """
+        if self._path is None or self._state_descriptor is not None or sys.platform != "linux":
+            return True
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return True  # opening it as a state says what is wrong
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._state_descriptor = descriptor
+        return True
 
     def _sentence(self, what: str, error: OSError) -> str:
         return f"state {self._path}: {what} ({self._file}: {(error.strerror or str(error)).lower()})"

@@ -483,6 +483,7 @@ class Store:
     def _lose(self, reason: str) -> None:
         with self._wake:
             self.lost = reason
+        self._on_failure()
         log.error("state lost", state=self._database.name, reason=reason)
 
     def _refuse(self, batch: _Batch, error: Exception) -> None:

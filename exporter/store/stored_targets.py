@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from exporter.errors import StartError, StateError
 from exporter.model.target import TargetId
 from exporter.store.schema import STORED_TARGETS, upsert
-from exporter.store.store import SCAN_TIMEOUT, WAIT, Store, Work
+from exporter.store.store import SCAN_TIMEOUT, WAIT, Commit, Store, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,15 @@ MIN_ROWS_PER_SECOND: Final = 2_000
 class StoredTargets:
     """The rows of one source.
 
-    `add`, `replace` and `remove` return once committed; StateError: nothing has changed. `keep` and `drop` never wait,
-    and are tried until they are committed.
+    `add`, `replace` and `remove` return once committed. StateError: nothing has changed yet; a write that had begun may
+    still be committed, and then `unsure` is set. `keep` and `drop` never wait, and are tried until they are committed.
     """
 
     def __init__(self, store: Store, source: str) -> None:
         self._store = store
         self._source = source
         self._own = STORED_TARGETS.c.source == source
+        self.unsure = False
 
     def all(self) -> dict[TargetId, StoredTarget]:
         """Every row; StartError when they cannot be read."""
@@ -80,7 +81,15 @@ class StoredTargets:
         self._store.keep(self._deleting(targets))
 
     def _wait(self, work: Work, rows: int) -> None:
-        self._store.wait(self._store.change(work), WAIT + rows / MIN_ROWS_PER_SECOND)
+        commit = self._store.change(work)
+        try:
+            self._store.wait(commit, WAIT + rows / MIN_ROWS_PER_SECOND)
+        except StateError:
+            commit.add_done_callback(self._ended_late)
+            raise
+
+    def _ended_late(self, _commit: Commit) -> None:
+        self.unsure = True
 
     def _adding(self, targets: Stored) -> Work:
         rows = self._rows(targets)

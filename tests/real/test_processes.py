@@ -1,5 +1,6 @@
 """The exporter as a process: how it starts, reloads, stops, refuses and remembers."""
 
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -94,6 +95,42 @@ def test_sighup_reloads_and_a_bad_file_changes_nothing(
     wait(lambda: exporter.samples(successful) == {(): 0}, "the failed reload")
     assert exporter.samples("webcast_targets")[listed] == 2
     assert exporter.end() == 0
+
+
+@pytest.mark.parametrize("gone", ["state.db", "state.db.lock", ""], ids=["the state", "its lock file", "its folder"])
+def test_what_is_removed_under_the_process_is_not_lost_and_two_never_poll(
+    start_exporter: "StartExporter", tmp_path: Path, wait: Callable[..., None], gone: str
+) -> None:
+    """It says what is gone and ends; the next process goes on with its counters, and calls only after its last call."""
+    ended = TargetId(APP, "Room", "Ended")
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation:
+        simulation.fleet.begin(ended, RunPlan(ends=30, ending=Ending.STOPPED_BY_API), age=60)
+        keys = {
+            "access_key_id": simulation.credentials.access_key,
+            "secret_access_key": simulation.credentials.secret_key,
+        }
+        (tmp_path / "state").mkdir()
+        others = [TargetId(APP, "Room", f"Unknown{number}") for number in range(2)]
+        settings = {"polling": {"interval": "1s"}, "state": {"url": f"sqlite:///{tmp_path}/state/state.db"}}
+        first, second = (
+            config_of(simulation.url, str(ended), str(other), max_qps=20, **keys) | settings for other in others
+        )
+        exporter = start_exporter(tmp_path / "first", first)
+        wait(lambda: stops(exporter) == 1, "the stopped run")
+        wait(lambda: simulation.calls.reads_of(others[0]), "a read of the first")
+        if gone:
+            (tmp_path / "state" / gone).unlink()
+        else:
+            shutil.rmtree(tmp_path / "state")
+            assert exporter.process.wait(timeout=60) == 1
+        follower = start_exporter(tmp_path / "second", second)
+        assert exporter.process.wait(timeout=60) == 1
+        assert "state lost" in exporter.written()
+        assert f"{gone or 'state.db'} was removed or replaced while in use" in exporter.err.read_text()
+        wait(lambda: simulation.calls.reads_of(others[1]), "a read of the second")
+        assert stops(follower) == 1
+        assert simulation.calls.reads_of(others[0])[-1] < simulation.calls.reads_of(others[1])[0]
+        assert follower.end()[0] == 0
 
 
 COUNTED = (

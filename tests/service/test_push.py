@@ -1,6 +1,7 @@
 import json
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,6 +14,7 @@ from exporter.errors import ConfigError
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
 from exporter.simulator.lifecycle import RunPlan, TaskSettings
+from exporter.store.schema import upsert
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
 
@@ -127,6 +129,26 @@ def test_delete_removes_a_stopped_task_that_a_file_lists(api: Api) -> None:
         assert api.ask("DELETE", f"{TARGETS}/{ended}").status_code == 404
         api.restart()
         api.until("running", "running")
+
+
+def test_a_push_that_took_too_long_may_be_in_force_later(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503, and the same push again is no other; memory and state say the same in the end."""
+    thaw, task = threading.Event(), api.world.task("task")
+
+    def hang(*rows: Any) -> None:
+        assert thaw.wait(60)
+        upsert(*rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("exporter.store.stored_targets.WAIT", 0.05)
+        patch.setattr("exporter.store.stored_targets.upsert", hang)
+        assert api.ask("POST", body=[{"targets": [str(task)]}]).status_code == 503
+        assert api.listed() == {}
+        thaw.set()
+        api.until("task", "running")
+    assert api.listed() == {"task": ["push"]}
+    api.push(task)
+    assert api.listed() == {"task": ["push"]}
 
 
 def test_a_pushed_target_is_there_at_once_and_read_at_once(api: Api) -> None:

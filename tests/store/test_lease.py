@@ -16,6 +16,7 @@ from exporter.config.fields import StateUrl
 from exporter.errors import StartError, StateError
 from exporter.model.run import StateChange
 from exporter.store import lease as leases
+from exporter.store.database import open_sqlite
 from exporter.store.lease import ADVISORY_LOCK, FileLock, Lease, state_lock
 from exporter.store.store import Store
 from tests.store.conftest import on_postgresql
@@ -136,18 +137,49 @@ def test_a_file_that_goes_away_under_the_process_ends_its_state(
     gone: str,
     replaced: bool,  # noqa: FBT001 - a row
 ) -> None:
-    """What would be committed to it would be lost: nothing counts as committed any more, and the process is told."""
+    """Nothing counts as committed any more, the process is told, makes no call, and what was committed is kept."""
     lock = FileLock(tmp_path / "state.db")
     assert lock.acquire(never)
-    store = Store(lock.open())
+    failures: list[None] = []
+    store = Store(lock.open(), on_failure=lambda: failures.append(None))
+    change = ended()
+    store.wait(store.record(change), LIMIT)
+    assert lock.confirmed
     (tmp_path / gone).unlink()
     if replaced:
         (tmp_path / gone).touch()
+    assert not lock.confirmed
     with pytest.raises(StateError, match="was removed or replaced while in use"):
         store.wait(store.record(ended()), LIMIT)
     assert gone in store.lost
+    assert len(failures) == 1
     store.close()
     lock.release()
+    kept = "state.db.lost" if (gone, replaced) == ("state.db", True) else "state.db"
+    assert {file.name for file in tmp_path.iterdir()} <= {
+        "state.db",
+        "state.db.lock",
+        "state.db-wal",
+        "state.db-shm",
+        kept,
+    }
+    again = Store(open_sqlite(tmp_path / kept))
+    assert again.latest_runs([change.runs[0].target]) == {change.runs[0].target: change.runs[0]}
+    again.close()
+
+
+def test_a_state_is_locked_although_its_lock_file_is_gone(tmp_path: Path) -> None:
+    """Another process makes a new lock file, and still waits."""
+    lock, other = FileLock(tmp_path / "state.db"), None
+    assert lock.acquire(never)
+    database = lock.open()
+    (tmp_path / "state.db.lock").unlink()
+    other = FileLock(tmp_path / "state.db")
+    assert not other.acquire(never)
+    database.close()
+    lock.release()
+    assert other.acquire(never)
+    other.release()
 
 
 # A server's lease
@@ -172,6 +204,26 @@ def made(world: "World", clock: list[float]) -> Iterator[Callable[[], Lease]]:
     yield make
     for lease in all_of_them:
         lease.release()
+
+
+@pytest.mark.parametrize("boot_clock", [True, False])
+def test_a_lease_is_unconfirmed_after_a_sleep_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+    boot_clock: bool,  # noqa: FBT001 - a row
+) -> None:
+    """CLOCK_MONOTONIC stands still meanwhile; it is used only where there is no other."""
+    seconds = {time.CLOCK_MONOTONIC: 50.0}
+    if boot_clock:
+        seconds[time.CLOCK_BOOTTIME] = 1000.0
+    else:
+        monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    monkeypatch.setattr(time, "clock_gettime", seconds.__getitem__)
+    lease = Lease(StateUrl("postgresql+psycopg://user@host/database"))
+    lease.token, lease._confirmed_until = 1, lease._clock() + leases.LEASE_SECONDS
+    assert lease.confirmed
+    clock = time.CLOCK_BOOTTIME if boot_clock else time.CLOCK_MONOTONIC
+    seconds[clock] += 60.0
+    assert (lease.held, lease.confirmed, lease.idle_for) == (True, False, 60.0)
 
 
 @real

@@ -1,13 +1,15 @@
 """Stored targets: what `add`, `replace` and `remove` return from is in the state, or nothing has changed."""
 
+import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from exporter.enums import Source
 from exporter.errors import StartError, StateError
 from exporter.model.target import TargetId
+from exporter.store.schema import upsert
 from exporter.store.stored_targets import StoredTarget, StoredTargets
 from tests.support.state import LIMIT
 
@@ -58,6 +60,37 @@ def test_a_write_that_fails_changes_nothing(world: "World") -> None:
             with pytest.raises(StateError, match="the state cannot be written"):
                 change()
     assert (world.failures >= 3, pushed.all()) == (True, {ONE: FIRST})
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_change_that_took_too_long(world: "World", begun: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a row
+    """One that had not begun is withdrawn; one that had is said to be unsure once it ends, and can be made again."""
+    monkeypatch.setattr("exporter.store.stored_targets.WAIT", 0.05)
+    store, thaw, frozen = world.open(), threading.Event(), threading.Event()
+    pushed = StoredTargets(store, Source.PUSH)
+
+    def hang(*_: object) -> None:
+        frozen.set()
+        assert thaw.wait(LIMIT)
+
+    def hang_and_write(*rows: Any) -> None:
+        hang()
+        upsert(*rows)
+
+    if begun:
+        monkeypatch.setattr("exporter.store.stored_targets.upsert", hang_and_write)
+    else:
+        store.change(hang)
+        assert frozen.wait(LIMIT)
+    with pytest.raises(StateError, match="not written within"):
+        pushed.add({ONE: FIRST})
+    assert not pushed.unsure
+    thaw.set()
+    assert store.flush(LIMIT)
+    assert (pushed.unsure, pushed.all()) == (begun, {ONE: FIRST} if begun else {})
+    monkeypatch.setattr("exporter.store.stored_targets.WAIT", LIMIT)
+    pushed.add({ONE: FIRST})
+    assert pushed.all() == {ONE: FIRST}
 
 
 def test_what_is_kept_is_tried_until_it_is_written(world: "World") -> None:
