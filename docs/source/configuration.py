@@ -19,13 +19,13 @@ INTRODUCTION = """\
 
 Made by `make docs` from the models in exporter/config/schema.py.
 
-One YAML file, here with every section. Unknown keys are errors, and every problem is told at once, each with its path;
-`webcast-exporter check --config.file FILE` does that, and warns of files of secrets that everybody on the machine can
-read. Durations are written as Prometheus writes them: `30s`, `1h30m`. Relative paths start from the folder of the file,
+The configuration is one YAML file; the example has every section. Unknown keys are errors. All problems are reported at once,
+each with its path: run `webcast-exporter check --config.file FILE`, which also warns of secret files that every user of the
+machine can read. Durations are written as in Prometheus: `30s`, `1h30m`. Relative paths start from the folder of the file,
 `state.url` from the working directory.
 
-Where a text is meant, what stands there is taken as it is written, with or without quotes: `name: 123`, `team: yes`.
-Variables are not replaced: `${NAME}` is an error. A file of secrets holds the values alone, without quotes and names.
+A text is read as it is written, with or without quotes: `name: 123`, `team: yes`. Variables are not replaced: `${NAME}` is an
+error. A secret file holds only the value, without quotes and without a name.
 
 ```yaml
 accounts:
