@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TextIO
 MAX_QUEUED_BYTES: Final = 1024 * 1024
 MAX_LINE_BYTES: Final = 64 * 1024
 MAX_KINDS: Final = 1_000
+BLOCKED_AFTER: Final = 1.0
 FLUSH_SECONDS: Final = 0.5
 """How long `flush` waits: a stop must not hang on a log that is not read."""
 
@@ -41,6 +42,13 @@ _dropped: Counter[str] = Counter(dict.fromkeys(DROP_REASONS, 0))
 def dropped_lines() -> Mapping[str, int]:
     """Lines that this process has dropped, by reason."""
     return dict(_dropped)
+
+
+def blocked_since() -> float | None:
+    """Since when nothing reads the log (Unix seconds); None while no line has waited for BLOCKED_AFTER seconds."""
+    handlers = (each for each in logging.getLogger().handlers if isinstance(each, QueuedLogHandler))
+    since = min((each.waits_since for each in handlers if each.waits_since is not None), default=None)
+    return since if since is not None and time.time() - since > BLOCKED_AFTER else None
 
 
 class _Allowance:
@@ -75,6 +83,7 @@ class QueuedLogHandler(logging.Handler):
         self._clock = clock
         self._lines: deque[bytes] = deque()
         self._size = 0
+        self.waits_since: float | None = None
         self._unreported = 0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -96,6 +105,8 @@ class QueuedLogHandler(logging.Handler):
                 _dropped[FULL] += 1
                 self._unreported += 1
                 return
+            if self.waits_since is None:
+                self.waits_since = time.time()
             self._lines.append(line + b"\n")
             self._size += len(line) + 1
             self._start()
@@ -154,6 +165,7 @@ class QueuedLogHandler(logging.Handler):
             self._write(line)
             with self._changed:
                 self._size -= len(line)
+                self.waits_since = time.time() if self._lines else None
                 unreported, self._unreported = (self._unreported, 0) if not self._lines else (0, self._unreported)
                 self._changed.notify_all()
             if unreported:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 SERVERS = ("serve", "demo", "simulate")
@@ -19,7 +20,18 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a terminal may have no Chinese
     for name in MULTIPROCESS:
         os.environ.pop(name, None)
-    import_module("exporter.cli.group").main()
+    try:
+        import_module("exporter.cli.group").main()
+    except SystemExit as end:
+        if not _serves():
+            raise
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)  # the interpreter would join threads, which may hang
+
+
+def _serves() -> bool:
+    return sys.argv[1:2] != [] and sys.argv[1] in SERVERS
 
 
 def _stop_early(_signal: int, _frame: object) -> None:
@@ -27,4 +39,4 @@ def _stop_early(_signal: int, _frame: object) -> None:
 
     Not by an exception: it may come up in a place that ignores it.
     """
-    os._exit(0 if sys.argv[1:2] and sys.argv[1] in SERVERS else 1)
+    os._exit(0 if _serves() else 1)

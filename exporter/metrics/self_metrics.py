@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from exporter import __version__
 from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source
 from exporter.errors import BadSchema
-from exporter.log_queue import dropped_lines
+from exporter.log_queue import blocked_since, dropped_lines
 from exporter.metrics.families import Family, Kind
 from exporter.model.task import ReadResult
 from exporter.volcengine.callbacks import CALLBACK_FIELDS
@@ -124,6 +124,11 @@ EXPORTER = (
         Kind.GAUGE,
         "When a job began that has been running for over 5 s, Unix seconds; absent while there is none.",
         ("job_name",),
+    ),
+    Family(
+        "webcast_exporter_log_blocked_since_timestamp_seconds",
+        Kind.GAUGE,
+        "Since when nothing reads the log, so that lines wait or are dropped, Unix seconds; absent while they are written.",
     ),
     Family(
         "webcast_exporter_lease_last_answer_timestamp_seconds",
@@ -298,14 +303,17 @@ class RuntimeCollector(Collector):
         """Each family; one without a value has no sample."""
         dropped = _metric("webcast_exporter_log_lines_dropped_total")
         hung = _metric("webcast_exporter_hung_job_start_timestamp_seconds")
+        blocked = _metric("webcast_exporter_log_blocked_since_timestamp_seconds")
         answered = _metric("webcast_exporter_lease_last_answer_timestamp_seconds")
         for reason, lines in dropped_lines().items():
             dropped.add_metric((reason,), lines)
         for job, since in self.hung_jobs().items():
             hung.add_metric((job,), since)
+        if (since := blocked_since()) is not None:
+            blocked.add_metric((), since)
         if (at := self.lease_answered_at()) is not None:
             answered.add_metric((), at)
-        return iter((dropped, hung, answered))
+        return iter((dropped, hung, blocked, answered))
 
 
 class StateCollector(Collector):
