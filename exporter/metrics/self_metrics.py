@@ -128,7 +128,7 @@ EXPORTER = (
     Family(
         "webcast_exporter_log_blocked_since_timestamp_seconds",
         Kind.GAUGE,
-        "Since when nothing reads the log, so that lines wait or are dropped, Unix seconds; absent while they are written.",
+        "Since when nothing reads the log, so that lines wait, Unix seconds; absent while they are written.",
     ),
     Family(
         "webcast_exporter_lease_last_answer_timestamp_seconds",
@@ -309,8 +309,8 @@ class RuntimeCollector(Collector):
             dropped.add_metric((reason,), lines)
         for job, since in self.hung_jobs().items():
             hung.add_metric((job,), since)
-        if (since := blocked_since()) is not None:
-            blocked.add_metric((), since)
+        if (blocked_at := blocked_since()) is not None:
+            blocked.add_metric((), blocked_at)
         if (at := self.lease_answered_at()) is not None:
             answered.add_metric((), at)
         return iter((dropped, hung, blocked, answered))

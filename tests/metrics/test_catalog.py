@@ -106,7 +106,9 @@ def test_a_per_task_family_begins_with_the_targets_labels(row: TaskFamily) -> No
     assert row.family.labels[:3] == TARGET_LABELS
 
 
-def test_what_the_registry_serves_is_what_the_tables_say(registry: CollectorRegistry) -> None:
+def test_what_the_registry_serves_is_what_the_tables_say(
+    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every row beside the per-task ones is served with its help, type and labels, and nothing else is."""
     cache = SeriesCache((), 1, lambda _: None)
     cache.show(unread())
@@ -116,6 +118,7 @@ def test_what_the_registry_serves_is_what_the_tables_say(registry: CollectorRegi
     self_metrics.open_feed(Source.HTTP, "http_sd_configs[0]")
     self_metrics.runtime.hung_jobs = lambda: {"watch-files": 1.0}
     self_metrics.runtime.lease_answered_at = lambda: 1.0
+    monkeypatch.setattr("exporter.metrics.self_metrics.blocked_since", lambda: 1.0)
     totals = dict.fromkeys(zeros("App1"), 0.0)
     registry.register(FleetCollector(cache, lambda: totals, lambda: ("default",)))
     registry.register(AccountCollector(lambda: {"default": numbers}))

@@ -262,8 +262,8 @@ def _log_is_not_read(scene: Scene) -> Callable[[], object]:
 class Freeze:
     """One silence: how it begins, the log's words and the metric that say it, and what it stops.
 
-    While it lasts `metric` has a sample with these labels and this `value`; None stands for any but 0. `stale` are the accounts
-    whose tasks are not read any more; callbacks are answered with the status `callbacks`.
+    While it lasts `metric` has a sample with these labels and this `value`; None stands for any but 0. `stale` are the
+    accounts whose tasks are not read any more; callbacks are answered with the status `callbacks`.
     """
 
     name: str
