@@ -156,24 +156,25 @@ class Match(StrEnum):
     NOT_FOUND = "not_found"
 
 
-def identify(run: Run | None, task: Task | None, *, unsure: bool = False) -> Match:
-    """Decide which run an answer is about; `unsure` says that the answer before it was UNSURE.
+def identify(run: Run | None, task: Task | None, *, unsure: bool = False, answered_at: float = -math.inf) -> Match:
+    """Decide which run an answer is about.
 
-    StartTime decides where both sides have one, then EndTime. Without either, what the run has been through decides.
-    The cases are a table in tests/model/test_identify.py.
+    `unsure` says that the answer before it was UNSURE, `answered_at` when that one came (Unix seconds of the vendor's
+    clock). StartTime decides where both sides have one, then EndTime. Without either, what the run has been through
+    decides. The cases are a table in tests/model/test_run.py.
     """
     if task is None:
         return Match.NOT_FOUND
     if run is None:
         return Match.NEW
     if task.start is not None:
-        return _by_start(run, task, task.start)
+        return _by_start(run, task, task.start, answered_at)
     if task.stopped:
-        return _stop_without_start(run, task, unsure=unsure)
+        return _stop_without_start(run, task, answered_at, unsure=unsure)
     return _live_without_start(run, task, unsure=unsure)
 
 
-def _by_start(run: Run, task: Task, start: float) -> Match:
+def _by_start(run: Run, task: Task, start: float, answered_at: float) -> Match:
     if start == run.start:
         return _same_start(run, task)
     if run.start_is_doubtful and start not in run.earlier and task.end == run.end:
@@ -181,8 +182,8 @@ def _by_start(run: Run, task: Task, start: float) -> Match:
     if start <= max((run.start or -math.inf, *run.earlier, *run.earlier_ends)):
         return Match.STALE
     if run.start is None and not run.counted:
-        return Match.SAME
-    if run.start is None and run.end is not None and start < run.end:
+        return Match.STALE if _is_of_previous(run, task, answered_at) else Match.SAME
+    if (run.start is None or run.start_is_doubtful) and run.end is not None and start < run.end:
         return _began_before_the_end(run, task, run.end)
     return Match.NEW
 
@@ -204,7 +205,7 @@ def _began_before_the_end(run: Run, task: Task, end: float) -> Match:
     return Match.SAME if task.end is None and task.status in run.entered else Match.STALE
 
 
-def _stop_without_start(run: Run, task: Task, *, unsure: bool) -> Match:
+def _stop_without_start(run: Run, task: Task, answered_at: float, *, unsure: bool) -> Match:
     end, reason = task.end, task.stop_reason
     if end is not None:
         if end == run.end:
@@ -212,13 +213,30 @@ def _stop_without_start(run: Run, task: Task, *, unsure: bool) -> Match:
         if end < max((run.end or -math.inf, run.start or -math.inf, *run.earlier_ends)) or end in run.earlier_ends:
             return Match.STALE
     if reason is StopReason.START_TASK_FAILED and Status.RUNNING in run.entered and run.stopped is not reason:
-        return Match.NEW  # a run that was running has not failed to start
+        # A run that was running has not failed to start: another has, after the latest answer or before this run.
+        is_earlier = run.start is None and end is not None and end < answered_at
+        return Match.STALE if is_earlier else Match.NEW
     if run.last is None:
-        return Match.NEW if unsure else Match.SAME
+        return _first_stop(run, task, answered_at, unsure=unsure)
     if end is not None and run.end is not None:
         return Match.NEW
     other_reason = reason is not None and run.last.stop_reason not in (None, reason)
     return Match.NEW if unsure or other_reason or task.status is not run.last.status else Match.SAME
+
+
+def _first_stop(run: Run, task: Task, answered_at: float, *, unsure: bool) -> Match:
+    if unsure:
+        return Match.SAME if _ended_before(task, answered_at) else Match.NEW
+    return Match.STALE if _is_of_previous(run, task, answered_at) else Match.SAME
+
+
+def _is_of_previous(run: Run, task: Task, answered_at: float) -> bool:
+    return run.previous is not None and run.entered == {Status.NOT_STARTED} and _ended_before(task, answered_at)
+
+
+def _ended_before(task: Task, answered_at: float) -> bool:
+    """Whether the run of the task had ended before the vendor spoke of a run that has not begun, and so of another."""
+    return task.end is not None and task.end < answered_at and task.stop_reason is not StopReason.START_TASK_FAILED
 
 
 def _live_without_start(run: Run, task: Task, *, unsure: bool) -> Match:
@@ -339,6 +357,8 @@ def _late_stop(run: Run, result: ReadResult, task: Task) -> Advance:
         stopped, events = _read(before, result, task)
         after = replace(run, previous=None, earlier_ends=_with(run.earlier_ends, task.end))
         return Advance(after, StateChange((stopped, after), events))
+    if run.start_is_doubtful and task.start is None and (run.start or math.inf) <= (task.end or 0.0) < (run.end or 0.0):
+        task = replace(task, start=run.start)  # no two runs overlap
     if task.start == run.start and task.start is not None:
         run = replace(run, start=None)  # the StartTime belongs to this earlier run
     elif task.start in run.earlier or task.end in run.earlier_ends or task.start is task.end is None:
@@ -377,12 +397,11 @@ def _read(run: Run, result: ReadResult, task: Task) -> tuple[Run, tuple[RunEvent
 
 
 def _with_start(run: Run, task: Task) -> Run:
-    """The run with its StartTime; if that is an earlier run's, it is that run seen again, and was counted."""
-    if task.start is None or task.start == run.start:
-        return run
-    if task.start in run.earlier:
+    """The run with its StartTime; if its times are an earlier run's, it is that run seen again, and was counted."""
+    seen_again = task.start in run.earlier if task.start is not None else task.end in run.earlier_ends
+    if seen_again and not run.counted:
         return replace(run, start=task.start, entered=EVERY_STATUS, stopped=task.stop_reason or StopReason.LOST)
-    return replace(run, start=task.start)
+    return run if task.start is None else replace(run, start=task.start)
 
 
 def _reason(task: Task) -> StopReason:

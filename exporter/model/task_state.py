@@ -183,7 +183,7 @@ def apply_read(state: TaskState, result: ReadResult) -> tuple[TaskState, StateCh
 
 
 def _apply_task(state: TaskState, result: ReadResult, task: Task) -> tuple[TaskState, StateChange]:
-    match = identify(state.run, task, unsure=state.unsure is not None)
+    match = identify(state.run, task, unsure=state.unsure is not None, answered_at=state.task_time)
     stale_answers = state.stale_answers + 1 if match is Match.STALE else 0
     if stale_answers >= MAX_STALE_ANSWERS:
         match = Match.SAME if state.run is not None and state.run.start == task.start else Match.NEW

@@ -386,8 +386,9 @@ class Poller:
 
     def _follow_breaker(self, event: BreakerEvent, now: float) -> None:
         if event.error is None:
-            seconds = CATCH_UP if event.app_id is None else 0.0  # many apps may come back at once
-            at_once = math.floor(seconds * demand(self._queue.class_counts, self._intervals))
+            at_once = 1  # of an app: many may come back together
+            if event.app_id is None:
+                at_once = math.floor(CATCH_UP * demand(self._queue.class_counts, self._intervals))
             self._queue.spread(now, periods(self._intervals), at_once, event.app_id)
             self._wake.set()
         else:

@@ -200,7 +200,8 @@ class _Entry:
     `wait` is the part of the way to `due` that stretches; 0 = it is due out of turn. `share` is its place as a part of
     any interval, `place` a moment at which its turn is. `asked`: it is in the heap of the asked, or was taken from
     there; `asked_at` is the end of its last read of that kind. While it is being read, `again` is in how many seconds
-    after that it is to be read once more, and `ask_again` whether as an asked one. `spread`: an outage has put it off.
+    after that it is to be read once more, and `ask_again` whether as an asked one. `overdue_since` is when it should
+    have been read before outages put it off.
     """
 
     share: float
@@ -213,7 +214,7 @@ class _Entry:
     asked: bool = False
     asked_at: float = -math.inf
     again: float = math.inf
-    spread: bool = False
+    overdue_since: float = math.inf
     ask_again: bool = False
 
 
@@ -293,7 +294,7 @@ class ReadQueue:
             # After a backoff its turns count from now: with its old ones, the next would come too early.
             entry.place = now if entry.read_class is ReadClass.BACKOFF else None
             entry.read_class = wait.read_class
-        entry.wait, entry.spread = wait.seconds, False
+        entry.wait, entry.overdue_since = wait.seconds, math.inf
         entry.due = self._turn_before(entry, now, wait.seconds * stretch.get(wait.read_class, 1.0)) + wait.seconds
         latest = now + min(wait.at_most, entry.again)
         entry.asked_at = now if entry.asked else entry.asked_at
@@ -346,7 +347,8 @@ class ReadQueue:
     def spread(self, now: float, periods: Mapping[ReadClass, float], at_once: int, app_id: str | None = None) -> None:
         """After an outage: targets that were due in it, or put off, are read at their next turns, within one interval.
 
-        The `at_once` that have been due longest, those never read, and those put off before are read without delay.
+        The `at_once` that have been overdue longest, over all outages since their last read, are read without delay, as
+        are those that were never read.
         """
         overdue: list[tuple[float, TargetId]] = []
         for target, entry in self._entries.items():
@@ -354,12 +356,13 @@ class ReadQueue:
                 continue
             if entry.read_class is None and entry.due > now:
                 self._make_due(target, entry, now)
-            elif entry.read_class in _PLACED and (entry.due <= now or not entry.wait) and not entry.spread:
-                overdue.append((entry.due, target))
+            elif entry.read_class in _PLACED and (entry.due <= now or not entry.wait):
+                entry.overdue_since = min(entry.overdue_since, entry.due)
+                overdue.append((entry.overdue_since, target))
         for _, target in sorted(overdue)[at_once:]:
             entry = self._entries[target]
             period = periods[entry.read_class or ReadClass.NORMAL]
-            entry.due, entry.wait, entry.spread = self._turn_before(entry, now, period) + period, period, True
+            entry.due, entry.wait = self._turn_before(entry, now, period) + period, period
             self._queue(target, entry)
         self._sweep()
 

@@ -124,6 +124,28 @@ def test_which_run_an_answer_is_about(
 
 
 @pytest.mark.parametrize(
+    ("before", "answer", "unsure", "expected"),
+    [
+        ((ON,), OVER_NO_START, True, Match.SAME),
+        ((ON, COMING, COMING), OVER_NO_START, False, Match.STALE),
+        ((ON, COMING, COMING), Task(ENDED, start=START + 5, end=END), False, Match.STALE),
+        ((COMING, COMING), OVER_NO_START, False, Match.SAME),
+        ((Task(RUNNING),), NEVER_STARTED_AT, False, Match.STALE),
+        ((ON,), NEVER_STARTED_AT, False, Match.NEW),
+    ],
+)
+def test_what_had_ended_before_a_run_began_is_an_earlier_run(
+    live_through: Live,
+    before: tuple[Task, ...],
+    answer: Task,
+    unsure: bool,  # noqa: FBT001 - a row of a table
+    expected: Match,
+) -> None:
+    """The vendor's time of the answer before tells, where StartTimes do not."""
+    assert identify(live_through(*before)[0], answer, unsure=unsure, answered_at=END + 100) is expected
+
+
+@pytest.mark.parametrize(
     ("tasks", "expected"),
     [
         ((COMING, ON, OVER), [BY_API]),

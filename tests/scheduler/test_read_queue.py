@@ -500,12 +500,14 @@ def test_after_an_outage_reads_come_at_their_turns() -> None:
     assert max(per_second) <= 4
 
 
-def test_a_target_is_put_off_once_until_it_is_read() -> None:
-    """Breakers that open and close all the time starve none."""
+def test_those_overdue_longest_over_several_outages_are_read_at_once() -> None:
+    """Breakers that open and close all the time starve no target, and make no call beyond `at_once`."""
     round_ = fleet(100)
-    round_.spread(1000.0, NORMAL_PERIODS, at_once=0)
-    round_.spread(1031.0, NORMAL_PERIODS, at_once=0)
-    assert len(list(drain(round_, 1031.0))) == 100
+    read: list[TargetId] = []
+    for outage in range(10):
+        round_.spread(1000.0 + 31 * outage, NORMAL_PERIODS, at_once=10)
+        read += drain(round_, 1000.0 + 31 * outage)
+    assert len(read) == len(set(read)) == 100
 
 
 def test_after_an_outage_those_never_read_are_due_and_backed_off_ones_wait_on() -> None:
