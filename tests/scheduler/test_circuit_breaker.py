@@ -24,7 +24,7 @@ from exporter.errors import (
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult, Task
 from exporter.scheduler.circuit_breaker import BreakerEvent, CircuitBreaker, CircuitBreakers, Ticket
-from exporter.scheduler.intervals import PollIntervals
+from exporter.scheduler.read_queue import PollIntervals
 
 CASES = int(os.environ.get("FUZZ_CASES", "4000")) // 20
 PARTS = 4
