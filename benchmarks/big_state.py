@@ -33,8 +33,8 @@ from exporter.model.task import Task
 from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.server import Simulation, SimulationOptions
 from exporter.store.database import open_sqlite
-from exporter.store.migrations import prepare
 from exporter.store.run_table import run_to_row
+from exporter.store.schema import prepare
 from tests.support.postgresql import Postgres, programs
 
 SQLITE_RUNS, POSTGRESQL_RUNS, LIVE = 1_000_000, 150_000, 3_000

@@ -22,8 +22,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from exporter.errors import StartError, StateError
-from exporter.store.migrations import columns_of, copy_before, is_ours, prepare
-from exporter.store.schema import META, SCHEMA_VERSION
+from exporter.store.schema import META, SCHEMA_VERSION, columns_of, copy_before, is_ours, prepare
 
 READERS: Final = 4
 HEADER: Final = b"SQLite format 3\0"

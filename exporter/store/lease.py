@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Condition, Lock, Thread
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -27,8 +27,7 @@ from sqlalchemy.pool import StaticPool
 from exporter.config.fields import StateUrl
 from exporter.errors import StartError
 from exporter.store.database import Database, PostgresqlDatabase, file_identity, open_sqlite
-from exporter.store.migrations import columns_of, prepare
-from exporter.store.schema import META
+from exporter.store.schema import META, columns_of, prepare
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -43,47 +42,6 @@ RELEASE_TIMEOUT: Final = 1.0
 ADVISORY_LOCK: Final = 0x57656243617374
 """The lock ("WebCast") that releases up to 0.1 lead by; held as well, so that neither leads beside the other."""
 NOW: Final = sa.func.extract("epoch", sa.func.clock_timestamp())
-
-
-class StateLock(Protocol):
-    """The right to write a state."""
-
-    @property
-    def held(self) -> bool:
-        """Whether it was acquired and is not known to be lost."""
-        ...
-
-    @property
-    def lost(self) -> str:
-        """Why it is another process's by now; empty while that is not known."""
-        ...
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether no other process can have it at this moment."""
-        ...
-
-    @property
-    def handover_wait(self) -> float:
-        """Seconds, from `open`, for which the holder before may still be calling the API."""
-        ...
-
-    @property
-    def answered_at(self) -> float | None:
-        """When the database last answered, Unix seconds; None when it never did, or is a file."""
-        ...
-
-    def acquire(self, wait: Callable[[], bool]) -> bool:
-        """Try until it is ours; `wait` is called between two tries and says whether to go on."""
-        ...
-
-    def open(self) -> Database:
-        """Open the state that is held; StartError says why it cannot be used."""
-        ...
-
-    def release(self) -> None:
-        """Let the next process have it."""
-        ...
 
 
 class FileLock:
@@ -355,7 +313,11 @@ class Lease:
         return connection
 
 
-def state_lock(url: StateUrl) -> FileLock | Lease:
+StateLock = FileLock | Lease
+"""The right to write a state."""
+
+
+def state_lock(url: StateUrl) -> StateLock:
     """The lock of a state, not acquired yet; StartError without a file's lock, or without a server's driver."""
     return Lease(url) if url.is_shared else FileLock(url.path)
 

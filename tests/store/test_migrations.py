@@ -6,12 +6,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from exporter.enums import StopReason
 from exporter.errors import StartError
 from exporter.model.callback import NO_PAGES
 from exporter.model.target import TargetId
-from exporter.store import migrations
+from exporter.store import schema
 from exporter.store.database import open_sqlite
 from exporter.store.schema import ADDED_COLUMNS, RUNS, SCHEMA_VERSION
 from exporter.store.store import Store
@@ -123,13 +124,13 @@ def test_without_a_copy_nothing_is_changed(old: Path) -> None:
 
 def test_a_process_that_dies_midway_has_changed_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is missing is added in the transaction that opens the state, or none of it."""
-    add_missing = migrations.add_missing
+    add_missing = schema._add_missing
 
-    def die(connection: object, found: migrations.Columns) -> None:
-        add_missing(connection, found)  # type: ignore[arg-type]  # a connection, passed on
+    def die(connection: sa.Connection, found: schema.Columns) -> None:
+        add_missing(connection, found)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(migrations, "add_missing", die)
+    monkeypatch.setattr(schema, "_add_missing", die)
     with pytest.raises(KeyboardInterrupt):
         open_sqlite(old)
     monkeypatch.undo()
