@@ -364,6 +364,25 @@ def test_a_listing_by_push_lapses(office: Office, pushed: dict[TargetId, float])
     assert office.registry.expired_listings() == []
 
 
+def test_lifetimes_that_a_reload_shortens_reach_targets_that_wait(
+    office: Office, pushed: dict[TargetId, float]
+) -> None:
+    """A stopped task's linger, a listing's ttl and a success's freshness end at once, without a read."""
+    stopped, unread, running = (TargetId("app", "room", f"t{number}") for number in range(3))
+    office.lists(3)
+    office.read(ENDED, stopped)
+    office.read(RUNNING, running)
+    pushed[unread] = NOW
+    office.after(100)
+    assert stopped in office.board.up
+    assert office.display_status(running) is DisplayStatus.RUNNING
+    assert office.registry.expired_listings() == []
+    office.registry.reconfigure(replace(LIFETIMES, linger=50.0, stale_after=90.0, ttl=80.0))
+    assert stopped not in office.board.up
+    assert office.display_status(running) is DisplayStatus.STALE
+    assert office.registry.expired_listings() == [unread]
+
+
 def test_a_renewed_listing_has_not_lapsed(office: Office, pushed: dict[TargetId, float]) -> None:
     """Whether the push came before its time was over, or after that was noted."""
     pushed[ID] = NOW

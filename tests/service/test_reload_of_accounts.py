@@ -127,9 +127,13 @@ def test_a_replaced_client_is_closed_in_time(
     wait(lambda: closed == [30], "the close")
 
 
-def test_another_name_for_an_account_gives_it_no_second_budget(world: "World") -> None:
-    """The rate limiter is that of its access key; the poller of the old name reads no more."""
+def test_another_name_for_an_account_gives_it_no_second_budget(
+    world: "World", text: Callable[[Exporter], str], wait: Callable[..., None]
+) -> None:
+    """The rate limiter is that of its access key; the poller of the old name reads no more, and its series go."""
+    world.write(static_configs=world.lists(world.task("live")))
     exporter = world.start()
+    wait(lambda: 'webcast_api_requests_total{account="default"' in text(exporter), "a read")
     before = exporter._parts.pollers._pollers["default"].account.rate_limiter
     world.write(accounts=[world.account(name="renamed")])
     exporter.reload()
@@ -137,3 +141,5 @@ def test_another_name_for_an_account_gives_it_no_second_budget(world: "World") -
     assert list(pollers) == ["renamed"]
     assert pollers["renamed"].account.rate_limiter is before
     assert [row.name for row in exporter._parts.scheduler.jobs() if row.name.startswith("read:")] == ["read:renamed"]
+    wait(lambda: 'account="default"' not in text(exporter), "the series of the other name alone")
+    assert 'account="renamed"' in text(exporter)
