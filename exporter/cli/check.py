@@ -33,7 +33,7 @@ from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
 from exporter.service.accounts import read_once
 from exporter.service.file_watcher import load_both
-from exporter.service.target_manager import take_lists
+from exporter.service.target_manager import merge_lists
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, verify_callback
 from exporter.web.endpoints import MAX_CALLBACK_BYTES
 from exporter.web.serializers import rfc3339
@@ -105,7 +105,7 @@ def check(
     config, watched = load_both(lambda: load(config_file, os.environ), config_file, web_config_file)
     sources = Sources(config)
     problems = [f"{source.place}: {problem}" for source in sources if (problem := source.refresh().problem)]
-    accepted, remarks = take_lists(sources.listings(), config)
+    accepted, remarks = merge_lists(sources.listings(), config)
     sources.close()
     for warning in (*warnings(config), *watched.readable_by_all(config), *problems, *remarks):
         click.echo(f"{coloured('warning', 'yellow')}: {warning}")

@@ -178,9 +178,10 @@ def read_tokens(file: Path, noun: str) -> tuple[SecretStr, ...]:
 
 
 class TokenFile:
-    """The secrets of one file, each of which is good. `look` reads it again when it changes; the last good ones stay.
+    """The secrets of one file, each of which is good.
 
-    ConfigError when the file cannot be used to begin with.
+    `refresh` reads the file again when it has changed; the last good ones stay. ConfigError when it cannot be used to
+    begin with.
     """
 
     def __init__(self, key: TokenKey, file: Path) -> None:
@@ -202,7 +203,7 @@ class TokenFile:
         """Return the secrets in force."""
         return self._tokens
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Read the file again if it has changed."""
         with self._lock:
             self._reload()

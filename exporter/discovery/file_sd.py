@@ -11,7 +11,7 @@ from typing import NamedTuple
 from exporter.config.documents import FileFault, fault_of, read_text
 from exporter.config.schema import GLOB, FileSdConfig
 from exporter.discovery.sd_format import (
-    LARGEST_DOCUMENT,
+    MAX_DOCUMENT_BYTES,
     MAX_PROBLEMS,
     READER_OF_SUFFIX,
     Listing,
@@ -26,7 +26,7 @@ from exporter.enums import Source
 ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
-class Trace(NamedTuple):
+class FileFingerprint(NamedTuple):
     """What tells one version of a file from the next.
 
     Where its links lead is a part of it: Kubernetes swaps the folder behind a mounted ConfigMap.
@@ -40,8 +40,8 @@ class Trace(NamedTuple):
     changed: int
 
 
-def trace_of(path: Path) -> Trace:
-    """The file's trace now; FileFault when it cannot be had, or is nothing that ends."""
+def fingerprint_of(path: Path) -> FileFingerprint:
+    """The file's fingerprint now; FileFault when it cannot be had, or is nothing that ends."""
     try:
         found = path.stat()
         real_path = os.path.realpath(path)
@@ -51,7 +51,7 @@ def trace_of(path: Path) -> Trace:
         raise fault_of(IsADirectoryError())
     if not stat.S_ISREG(found.st_mode):
         raise FileFault("is not a regular file")
-    return Trace(real_path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return FileFingerprint(real_path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def covers(pattern: Path, path: Path) -> bool:
@@ -86,16 +86,16 @@ EMPTY = Listing(Source.FILE)
 class _Document:
     """One file: its last good list, the version last parsed, and what is wrong with that one, if anything.
 
-    `trace` is None when there is none that was read to its end.
+    `fingerprint` is None when there is none that was read to its end.
     """
 
     listing: Listing = EMPTY
-    trace: Trace | None = None
+    fingerprint: FileFingerprint | None = None
     fault: str = ""
 
 
 class FileSource:
-    """A Feed of files. `read` gives a file's text, of at most so many bytes, or raises FileFault."""
+    """A SDSource of files. `read` gives a file's text, of at most so many bytes, or raises FileFault."""
 
     source = Source.FILE
 
@@ -111,27 +111,27 @@ class FileSource:
 
     def refresh(self) -> Refreshed:
         """Find the files anew, and parse those that changed. A file that is gone takes its targets with it."""
-        documents, faults = self._look()
+        documents, faults = self._read_documents()
         faults += [f"{shown(path)} {document.fault}" for path, document in documents.items() if document.fault]
         self.tried = True
         self.answered = self.answered or not faults
-        return Refreshed(self._adopt(documents), len(faults), _told(faults))
+        return Refreshed(self._adopt(documents), len(faults), _joined(faults))
 
     def inherit(self, previous: Iterable[SDSource]) -> None:
         """Take over the files that the patterns still name."""
         known: dict[Path, _Document] = {}
-        for feed in previous:
-            if isinstance(feed, FileSource):
-                known.update(feed._documents)  # noqa: SLF001 - of its own kind
-                if feed.config == self.config:
-                    self.tried, self.answered = self.tried or feed.tried, self.answered or feed.answered
+        for source in previous:
+            if isinstance(source, FileSource):
+                known.update(source._documents)  # noqa: SLF001 - of its own kind
+                if source.config == self.config:
+                    self.tried, self.answered = self.tried or source.tried, self.answered or source.answered
         wanted = {path: known[path] for path in known if any(covers(pattern, path) for pattern in self.config.files)}
         self._adopt(wanted)
 
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _look(self) -> tuple[dict[Path, _Document], list[str]]:
+    def _read_documents(self) -> tuple[dict[Path, _Document], list[str]]:
         """The documents there are now, and the patterns whose folder cannot be looked into."""
         documents: dict[Path, _Document] = {}
         faults: list[str] = []
@@ -140,28 +140,28 @@ class FileSource:
                 found = matching(pattern)
             except OSError as error:
                 faults.append(f"{shown(pattern.parent)} {fault_of(error)}")
-                documents.update(self._known_by(pattern))
+                documents.update(self._last_good(pattern))
                 continue
             for path in found:
-                documents[path] = documents.get(path) or self._renewed(path)
+                documents[path] = documents.get(path) or self._read_document(path)
         return documents, faults
 
-    def _known_by(self, pattern: Path) -> dict[Path, _Document]:
+    def _last_good(self, pattern: Path) -> dict[Path, _Document]:
         return {path: replace(known, fault="") for path, known in self._documents.items() if covers(pattern, path)}
 
-    def _renewed(self, path: Path) -> _Document:
+    def _read_document(self, path: Path) -> _Document:
         known = self._documents.get(path, _Document())
-        trace = None
+        fingerprint = None
         try:
-            trace = trace_of(path)
-            if trace == known.trace:
+            fingerprint = fingerprint_of(path)
+            if fingerprint == known.fingerprint:
                 return known
-            groups = READER_OF_SUFFIX[path.suffix.lower()](self._read(path, LARGEST_DOCUMENT))
+            groups = READER_OF_SUFFIX[path.suffix.lower()](self._read(path, MAX_DOCUMENT_BYTES))
         except FileFault as fault:
-            return replace(known, trace=None, fault=str(fault))
+            return replace(known, fingerprint=None, fault=str(fault))
         except SDSourceError as fault:
-            return replace(known, trace=trace, fault=str(fault))
-        return _Document(read_groups(Source.FILE, groups), trace)
+            return replace(known, fingerprint=fingerprint, fault=str(fault))
+        return _Document(read_groups(Source.FILE, groups), fingerprint)
 
     def _adopt(self, documents: dict[Path, _Document]) -> bool:
         """Put these in force; whether the list is another one now."""
@@ -177,6 +177,6 @@ def _listings(documents: dict[Path, _Document]) -> list[tuple[Path, Listing]]:
     return [(path, document.listing) for path, document in documents.items()]
 
 
-def _told(faults: list[str]) -> str:
+def _joined(faults: list[str]) -> str:
     more = [f"and {len(faults) - MAX_PROBLEMS} more"] if len(faults) > MAX_PROBLEMS else []
     return "; ".join([*faults[:MAX_PROBLEMS], *more])

@@ -18,7 +18,7 @@ from exporter import __version__
 from exporter.config.credentials import authorization_header, unusable_files
 from exporter.config.schema import HttpSdConfig
 from exporter.discovery.sd_format import (
-    LARGEST_DOCUMENT,
+    MAX_DOCUMENT_BYTES,
     Listing,
     Refreshed,
     SDSource,
@@ -147,11 +147,11 @@ class ListFetcher:
         if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
             raise SDSourceError(f"answered with a Content-Type other than {JSON}")
         try:
-            body = read_body(response, LARGEST_DOCUMENT, lambda: self._stopwatch() > deadline)
+            body = read_body(response, MAX_DOCUMENT_BYTES, lambda: self._stopwatch() > deadline)
         except TimedOut:
             raise SDSourceError(TOO_SLOW) from None
         if body is None:
-            raise SDSourceError(f"answered with more than {LARGEST_DOCUMENT:,} bytes")
+            raise SDSourceError(f"answered with more than {MAX_DOCUMENT_BYTES:,} bytes")
         return body
 
 
@@ -194,7 +194,7 @@ class HttpSource:
     def refresh(self) -> Refreshed:
         """Fetch the list. An empty list is a good one."""
         try:
-            changed = self._learn(self._fetcher.fetch())
+            changed = self._parse(self._fetcher.fetch())
             self.answered = True
             return Refreshed(changed)
         except SDSourceError as fault:
@@ -218,7 +218,7 @@ class HttpSource:
         """End the request in flight."""
         self._fetcher.close()
 
-    def _learn(self, body: bytes) -> bool:
+    def _parse(self, body: bytes) -> bool:
         """Parse a body; returns whether the list has changed."""
         digest = hashlib.sha256(body).digest()
         if digest == self._good.digest:

@@ -10,7 +10,7 @@ from exporter.discovery.sd_format import Listing, TargetEntry
 from exporter.enums import Rejection, Source
 from exporter.model.target import Target, TargetId
 
-WEAKEST_FIRST = {source: rank for rank, source in enumerate(Source)}
+SOURCE_PRIORITY = {source: rank for rank, source in enumerate(Source)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def accept(listings: Iterable[Listing], accounts: Sequence[Account]) -> Accepted
     targets: dict[TargetId, Target] = {}
     orphans: set[TargetId] = set()
     rejected = Counter(dict.fromkeys(Rejection, 0))
-    for listing in sorted(listings, key=lambda listing: WEAKEST_FIRST[listing.source]):
+    for listing in sorted(listings, key=lambda listing: SOURCE_PRIORITY[listing.source]):
         for entry in listing.rejected:
             rejected[entry.reason] += entry.targets
         alone = frozenset({listing.source})

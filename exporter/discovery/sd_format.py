@@ -14,7 +14,7 @@ from exporter.enums import Rejection, Source
 from exporter.errors import ConfigError, Problem
 from exporter.model.target import TargetId
 
-LARGEST_DOCUMENT = 16 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 """Bytes; 30,000 targets are some 2 MiB."""
 
 
@@ -311,7 +311,7 @@ class SDSource(Protocol):
         ...
 
     def inherit(self, previous: Iterable["SDSource"]) -> None:
-        """Begin with what the feeds of the configuration before had learnt, as far as it is the same list."""
+        """Begin with what the sources of the configuration before had learnt, as far as it is the same list."""
         ...
 
     def close(self) -> None:

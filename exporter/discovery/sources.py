@@ -15,9 +15,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Sources:
-    """The static list, and a feed for each element of the other sections. Any thread may call it.
+    """The static list, and a source for each element of the other sections. Any thread may call it.
 
-    Nothing is fetched before the first `refresh`. `open_file` and `open_http` make the feeds.
+    Nothing is fetched before the first `refresh`. `open_file` and `open_http` make the sources.
     """
 
     def __init__(
@@ -27,13 +27,13 @@ class Sources:
         open_http: Callable[[HttpSdConfig, str], SDSource] = HttpSource,
     ) -> None:
         self._static = static_listing(config)
-        feeds = (
+        sources = (
             *(open_file(section, f"file_sd_configs[{index}]") for index, section in enumerate(config.file_sd_configs)),
             *(open_http(section, f"http_sd_configs[{index}]") for index, section in enumerate(config.http_sd_configs)),
         )
-        self._feeds = {feed.place: feed for feed in feeds}
-        self._locks = {place: Lock() for place in self._feeds}
-        self._told: dict[str, str] = {}
+        self._sources = {source.place: source for source in sources}
+        self._locks = {place: Lock() for place in self._sources}
+        self._logged: dict[str, str] = {}
         self._closed = False
 
     @classmethod
@@ -46,24 +46,24 @@ class Sources:
     ) -> Self:
         """The sources of a new configuration, with what the previous ones had learnt; those go on until closed."""
         sources = cls(config, open_file, open_http)
-        for feed in sources:
-            feed.inherit(previous)
-            same = [old.place for old in previous if old.config == feed.config]
-            sources._told[feed.place] = previous._told.get(same[0], "") if same else ""  # noqa: SLF001 - of its own kind
+        for source in sources:
+            source.inherit(previous)
+            same = [old.place for old in previous if old.config == source.config]
+            sources._logged[source.place] = previous._logged.get(same[0], "") if same else ""  # noqa: SLF001 - of its own kind
         return sources
 
     def __iter__(self) -> Iterator[SDSource]:
-        """The feeds that are to be refreshed, each at its `refresh_interval`."""
-        return iter(self._feeds.values())
+        """The sources that are to be refreshed, each at its `refresh_interval`."""
+        return iter(self._sources.values())
 
     def listings(self) -> list[Listing]:
         """What every list said last."""
-        return [self._static, *(feed.listing for feed in self)]
+        return [self._static, *(source.listing for source in self)]
 
     @property
     def tried_all(self) -> bool:
         """Whether every source has been tried once."""
-        return all(feed.tried for feed in self)
+        return all(source.tried for source in self)
 
     @property
     def answered_all(self) -> bool:
@@ -72,24 +72,24 @@ class Sources:
 
     def refresh(self, place: str) -> Refreshed:
         """Fetch one list anew. A failure is logged when it begins or becomes another one, and when it is over."""
-        feed = self._feeds[place]
+        source = self._sources[place]
         with self._locks[place]:
-            done = Refreshed(changed=False) if self._closed else feed.refresh()
+            done = Refreshed(changed=False) if self._closed else source.refresh()
             if self._closed:
                 return Refreshed(done.changed)  # what failed now was broken off
-            self._tell(place, done.problem)
+            self._log_problem(place, done.problem)
             return done
 
     def close(self) -> None:
         """Refresh nothing more, and break off what is under way."""
         self._closed = True
-        for feed in self:
-            feed.close()
+        for source in self:
+            source.close()
 
-    def _tell(self, place: str, problem: str) -> None:
-        if problem == self._told.get(place, ""):
+    def _log_problem(self, place: str, problem: str) -> None:
+        if problem == self._logged.get(place, ""):
             return
-        self._told[place] = problem
+        self._logged[place] = problem
         if problem:
             log.warning("source failed", source=place, error=problem)
         else:

@@ -61,7 +61,7 @@ class StoredList:
         """Every target that it lists."""
         return iter(self._targets)
 
-    def named_at(self, target: TargetId) -> float | None:
+    def listed_at(self, target: TargetId) -> float | None:
         """When it was last named, Unix seconds; None when it is not in the list."""
         said = self._targets.get(target)
         return said.renewed_at if said else None

@@ -250,12 +250,12 @@ class SelfMetrics:
         for rejection in Rejection:
             self._rejected.labels(rejection).set(rejected.get(rejection, 0))
 
-    def open_feed(self, source: Source, place: str) -> None:
+    def open_source(self, source: Source, place: str) -> None:
         """Create the counter and gauge of a list, at zero; `place` is its path in the configuration."""
         self._discovery_failures.labels(source, place)
         self._discovery_last_success.labels(source, place)
 
-    def close_feed(self, source: Source, place: str) -> None:
+    def close_source(self, source: Source, place: str) -> None:
         """Remove the series of a list that the configuration no longer has."""
         self._discovery_failures.remove(source, place)
         self._discovery_last_success.remove(source, place)

@@ -153,12 +153,12 @@ class Poller:
             self._queue.make_due(target, self._clock.monotonic())
         self._wake.set()
 
-    def ask(self, target: TargetId) -> None:
+    def prioritize(self, target: TargetId) -> None:
         """Read it before the others, but so at most once per fast interval; it has news, whenever it is to start."""
         with self._lock:
             self._starts.pop(target, None)
             gap = min(self._intervals.fast_interval, self._intervals.interval)
-            self._queue.ask(target, self._clock.monotonic(), gap)
+            self._queue.prioritize(target, self._clock.monotonic(), gap)
         self._wake.set()
 
     def targets(self) -> set[TargetId]:
@@ -281,7 +281,7 @@ class Poller:
                 if self._waiting_since is None and self._queue.next_due() <= now:
                     self._waiting_since = now
                 return slot
-            target = self._take(now)
+            target = self._next_target(now)
             if target is None:
                 self._waiting_since = None
                 return max(self._queue.next_due(), now + 0.001)
@@ -294,10 +294,10 @@ class Poller:
             self._being_read.add(target)
             return _PendingRead(target, permit._replace(waited=waited), self._breakers.send(target.app_id, now))
 
-    def _take(self, now: float) -> TargetId | None:
+    def _next_target(self, now: float) -> TargetId | None:
         """The next target that may be read; those that may not wait for their moment."""
         effective = self.account.rate_limiter.effective
-        while (target := self._queue.take(now, effective, self._stretch)) is not None:
+        while (target := self._queue.pop(now, effective, self._stretch)) is not None:
             until = self._held_until(target, now)
             if until is None:
                 return target
@@ -337,9 +337,9 @@ class Poller:
         try:
             result = self.account.client.read(call.target, call.permit)
             if not self._stopped:
-                self._take_in(result, call.ticket)
+                self._apply_result(result, call.ticket)
         except Exception:
-            self._again(call.target, Wait(ReadClass.BACKOFF, self._intervals.max_backoff))
+            self._reschedule(call.target, Wait(ReadClass.BACKOFF, self._intervals.max_backoff))
             self._self_metrics.internal_errors.inc()
             log.exception("unexpected error", job=f"read:{self.account.name}", target=str(call.target))
         finally:
@@ -349,18 +349,18 @@ class Poller:
             if was_full:
                 self._wake.set()
 
-    def _take_in(self, result: ReadResult, ticket: Ticket) -> None:
+    def _apply_result(self, result: ReadResult, ticket: Ticket) -> None:
         self._self_metrics.observe(self.account.name, result)
-        polled = self._judge(result, ticket)
+        polled = self._note_result(result, ticket)
         state = self._registry.apply_read(result) if polled else None
         if state is None:
             # A target that is forgotten is removed here too. It may have been listed again by then, so it goes on.
-            self._again(result.target, Wait(ReadClass.NORMAL, self._intervals.interval))
+            self._reschedule(result.target, Wait(ReadClass.NORMAL, self._intervals.interval))
             return
         failures = self._count_failure(result.target, result.error)
-        self._again(result.target, next_wait(state, self._clock.unix(), failures, self._intervals))
+        self._reschedule(result.target, next_wait(state, self._clock.unix(), failures, self._intervals))
 
-    def _judge(self, result: ReadResult, ticket: Ticket) -> bool:
+    def _note_result(self, result: ReadResult, ticket: Ticket) -> bool:
         """Take in what the result says of the account; returns whether its target is still polled."""
         now = self._clock.monotonic()
         with self._lock:
@@ -411,7 +411,7 @@ class Poller:
             return not self._breakers.holds(target.app_id)
         return error.fault is Fault.TARGET
 
-    def _again(self, target: TargetId, wait: Wait) -> None:
+    def _reschedule(self, target: TargetId, wait: Wait) -> None:
         if wait.read_class is ReadClass.BACKOFF:
             wait = replace(wait, seconds=jittered(wait.seconds, self._jitter))
         with self._lock:
@@ -419,7 +419,7 @@ class Poller:
             probe = self._breakers.next_probe(target.app_id)
             if probe is not None and self._queue.next_due() > probe:  # then this one is the probe
                 wait = replace(wait, at_most=min(wait.at_most, max(0.0, probe - now)))
-            due = self._queue.again(target, now, wait, self._stretch)
+            due = self._queue.reschedule(target, now, wait, self._stretch)
         if due < self._next_look:
             self._wake.set()
 

@@ -264,7 +264,7 @@ class ReadQueue:
             if items > 2 * len(self._entries) + 1000:
                 self._sweep()
 
-    def take(self, now: float, budget: float, stretch: IntervalFactors) -> TargetId | None:
+    def pop(self, now: float, budget: float, stretch: IntervalFactors) -> TargetId | None:
         """The target to read now, if any is due; it is then in no heap until it is put back or queued again."""
         reread = self._head(self._queues[ReadClass.REREAD])
         if reread is not None and reread.due <= now and self._reread_from <= now:
@@ -283,7 +283,7 @@ class ReadQueue:
         due, read_class = self._longest_due(now, stretch)
         return self._taken(heapq.heappop(self._queues[read_class]), min(due, now)) if due < math.inf else None
 
-    def again(self, target: TargetId, now: float, wait: Wait, stretch: IntervalFactors) -> float:
+    def reschedule(self, target: TargetId, now: float, wait: Wait, stretch: IntervalFactors) -> float:
         """Queue a target again after its read; returns when it is due."""
         entry = self._entries.get(target)
         if entry is None:
@@ -330,7 +330,7 @@ class ReadQueue:
         elif entry is not None and entry.due > now and not entry.asked:
             self._make_due(target, entry, now)
 
-    def ask(self, target: TargetId, now: float, gap: float) -> None:
+    def prioritize(self, target: TargetId, now: float, gap: float) -> None:
         """Read it before the others, `gap` seconds after the last read that was asked for at the soonest.
 
         A read in flight may have come too early to count.

@@ -176,10 +176,10 @@ class AccountPollers:
             if (each := self._pollers.get(state.target.account)) is not None:
                 each.poller.make_due(state.target.id)
 
-    def ask(self, state: TaskState) -> None:
+    def prioritize(self, state: TaskState) -> None:
         """Read this one before the others."""
         if (each := self._pollers.get(state.target.account)) is not None:
-            each.poller.ask(state.target.id)
+            each.poller.prioritize(state.target.id)
 
     def forget(self, targets: list[TargetId]) -> None:
         """Read these no more, unless they have been listed again since."""

@@ -21,7 +21,7 @@ from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.service.components import Components
 from exporter.service.stored_lists import ApplyChanges, Secrets
-from exporter.service.target_manager import CHANGE_TIMEOUT, held
+from exporter.service.target_manager import CHANGE_TIMEOUT, holding
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import CallbackRecord
@@ -43,7 +43,7 @@ ROOM_INDEX_SECONDS = 1.0
 """How long the index of live tasks by room is used before it is made anew; rooms may report hundreds of events."""
 
 
-def terms_of(config: CallbackConfig, secrets: Secrets) -> CallbackRules:
+def callback_rules(config: CallbackConfig, secrets: Secrets) -> CallbackRules:
     """What callbacks are verified against now."""
     lines = secrets[Source.CALLBACK].current() if Source.CALLBACK in secrets else ()
     return CallbackRules(tuple(line.get_secret_value() for line in lines), config.event_types, config.max_age)
@@ -54,7 +54,7 @@ class CallbackIntake:
 
     def __init__(self, parts: Components, commit_changes: ApplyChanges) -> None:
         self._parts = parts
-        self._carry_out = commit_changes
+        self._commit_changes = commit_changes
         self._applying = Lock()
         self._logged_names: set[str] = set()
         self._logged_unsigned = False
@@ -65,16 +65,16 @@ class CallbackIntake:
         self.config = CallbackConfig()
 
     @property
-    def on(self) -> bool:
+    def enabled(self) -> bool:
         """Whether callbacks are taken."""
         return Source.CALLBACK in self._parts.stored_lists.secrets
 
     @property
-    def apart(self) -> bool:
+    def has_own_listener(self) -> bool:
         """Whether callbacks come to a listener of their own."""
         return self.config.listen_address is not None
 
-    def take(self, body: bytes) -> CallbackOutcome:
+    def receive(self, body: bytes) -> CallbackOutcome:
         """Take one body in; once this returns, what it says is in the state.
 
         Raises StateError or StartError when it is not, and is to be sent again.
@@ -86,14 +86,14 @@ class CallbackIntake:
         self._recent.add(result.shape, outcome)
         return outcome
 
-    def take_over(self, callback: Callback, unexpected: tuple[str, ...]) -> None:
+    def apply_queued(self, callback: Callback, unexpected: tuple[str, ...]) -> None:
         """Take in what a standby verified and counted.
 
         Raises StateError or StartError when it is not in the state.
         """
         self._apply(CallbackResult(CallbackOutcome.ACCEPTED, callback=callback, unexpected=unexpected))
 
-    def take_over_body(self, body: bytes, at: float) -> None:
+    def apply_queued_body(self, body: bytes, at: float) -> None:
         """As `take_over`, for a body that a standby of a release up to 0.1 accepted at that moment (Unix seconds)."""
         self._apply(self._verify(body, at))
 
@@ -107,7 +107,7 @@ class CallbackIntake:
         self._parts.store.forget_receipts_before(self._parts.clock.unix() - remembered_for)
 
     def _verify(self, body: bytes, at: float) -> CallbackResult:
-        return verify_callback(body, terms_of(self.config, self._parts.stored_lists.secrets), at)
+        return verify_callback(body, callback_rules(self.config, self._parts.stored_lists.secrets), at)
 
     def _apply(self, result: CallbackResult) -> CallbackOutcome:
         outcome = result.outcome
@@ -125,10 +125,10 @@ class CallbackIntake:
     def _apply_callback(self, callback: Callback) -> CallbackOutcome:
         store = self._parts.store
         seen = store.has_receipt(callback)
-        with held(self._applying, CHANGE_TIMEOUT):
+        with holding(self._applying, CHANGE_TIMEOUT):
             first = not seen and not store.remembers(callback)
             if first:
-                if not self._carry_out(lambda config: self._listing_change(callback, config)):
+                if not self._commit_changes(lambda config: self._listing_change(callback, config)):
                     return CallbackOutcome.IGNORED
                 self._parts.registry.apply_callback(callback)
         try:
@@ -139,7 +139,7 @@ class CallbackIntake:
         if self._refused.pop(callback.keys, None) is None and not first:
             return CallbackOutcome.DUPLICATE
         if (state := self._parts.registry.get(callback.target)) is not None:
-            self._parts.pollers.ask(state)
+            self._parts.pollers.prioritize(state)
         return CallbackOutcome.ACCEPTED
 
     def _remember_refusal(self, callback: Callback) -> None:
@@ -152,7 +152,7 @@ class CallbackIntake:
         """Have live tasks whose robot is this user read at once; nothing is stored of the event."""
         states = [state for target in self._targets_of(event) if (state := self._parts.registry.get(target))]
         for state in states:
-            self._parts.pollers.ask(state)
+            self._parts.pollers.prioritize(state)
         return CallbackOutcome.ACCEPTED if states else CallbackOutcome.IGNORED
 
     def _targets_of(self, event: RoomEvent) -> list[TargetId]:

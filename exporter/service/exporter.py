@@ -20,7 +20,7 @@ from exporter.service.push import PushApi
 from exporter.service.queries import Queries
 from exporter.service.settings import Settings, with_same_state
 from exporter.service.standby import WATCH_FILES_INTERVAL, StandbyQueueWorker
-from exporter.service.target_manager import TargetManager, left_live, log_problems
+from exporter.service.target_manager import TargetManager, log_problems, resumable_targets
 from exporter.store.database import Database
 from exporter.store.store import LONGEST_LOOK_BACK
 from exporter.volcengine.rate_limiter import RateCap, RateLimiter, unrestrained
@@ -204,19 +204,19 @@ class Exporter:
         self._callback_listener.swap(listener)
         log_problems(warnings(config))
         if not self._started:
-            self._take_up(parts.store.live_runs())
+            self._resume(parts.store.live_runs())
         self._targets.apply()
 
     def _info_labels(self, target: TargetId) -> Mapping[str, str]:
         state = self._parts.registry.get(target)
         return {} if state is None else self._settings.info_labels(state.target)
 
-    def _take_up(self, remembered: Mapping[TargetId, Run]) -> None:
+    def _resume(self, remembered: Mapping[TargetId, Run]) -> None:
         """Go on with what the last process was reading; what no source lists is released once all have answered."""
         self._parts.registry.resume()
         drained = self._parts.drains.left(self.config)
         remembered = {**remembered, **self._parts.store.latest_runs(drained)}
-        live = {target.id: target for target in left_live(self.config, remembered)}
+        live = {target.id: target for target in resumable_targets(self.config, remembered)}
         live |= {target: each.target for target, each in drained.items()}
         self._targets.adopt(live, remembered)
         self._parts.registry.resume_drains({target: each.until for target, each in drained.items()})
@@ -251,7 +251,7 @@ class Exporter:
         self._look_at_files(self.config)
         self._parts.pollers.refresh_credentials()
         for secrets in tuple(self._parts.stored_lists.secrets.values()):
-            secrets.look()
+            secrets.refresh()
 
     def _housekeep(self) -> None:
         kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)

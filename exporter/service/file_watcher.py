@@ -15,26 +15,26 @@ from exporter.web.auth import WebPolicy, make_policy, open_policy
 
 log = structlog.stdlib.get_logger(__name__)
 
-NOTHING = WebConfig()
+EMPTY = WebConfig()
 EMPTIED = Problem("", "asks for nothing any more; without a restart its protection is not taken away")
 
 
 class WebFile:
     """One file, and the policy that it asks for; while it cannot be used, the last good one stays.
 
-    `look` is to be called now and then. A file is taken once it has lain unchanged from one look to the next, so that
+    `refresh` is to be called now and then. A changed file is loaded once it is the same at two calls in a row, so that
     neither half of it nor a certificate without its key is. ConfigError, naming the file, when it is bad to begin with.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._told = ""
-        self._config, self._policy = NOTHING, open_policy()
+        self._logged = ""
+        self._config, self._policy = EMPTY, open_policy()
         try:
-            self._take()
+            self._load()
         except ConfigError as error:
             raise ConfigError([Problem(str(file), str(each)) for each in error.problems]) from None
-        self._seen = self._taken
+        self._seen = self._loaded
 
     def now(self) -> WebPolicy:
         """The policy in force."""
@@ -45,47 +45,44 @@ class WebFile:
         """The files with secrets: this one, if it holds any, and those that it names."""
         return secret_files_of_web_config(self._file, self._config)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Take the file again if it has changed, and has come to rest."""
-        before, self._seen = self._seen, self._traces()
-        if self._seen == self._taken:
-            self._told = ""
+        before, self._seen = self._seen, self._fingerprints()
+        if self._seen == self._loaded:
+            self._logged = ""
         elif self._seen == before:
-            self._take_again()
+            self._reload()
 
-    def _take_again(self) -> None:
+    def _reload(self) -> None:
         try:
-            self._take()
+            self._load()
         except ConfigError as error:
-            self._tell(str(error))
+            self._log_once(str(error))
         else:
             log.info("web config file reloaded", path=str(self._file))
 
-    def _take(self) -> None:
+    def _load(self) -> None:
         # Fingerprints come before what they are of: what changes while it is read is a change at the next look.
         of_file = fingerprints((self._file,))
         config = load_web_config(self._file)
-        if config == NOTHING != self._config:
+        if config == EMPTY != self._config:
             raise ConfigError([EMPTIED])
         of_named = fingerprints(tuple(config.files.values()))
         policy = make_policy(config)
         if config.basic_auth_users and config.basic_auth_users == self._config.basic_auth_users:
             policy = replace(policy, passwords=self._policy.passwords)  # with what it knows to be good
         self._policy, self._config = policy, config
-        self._taken = of_file + of_named
+        self._loaded = of_file + of_named
 
-    def _traces(self) -> Fingerprints:
+    def _fingerprints(self) -> Fingerprints:
         return fingerprints((self._file, *self._config.files.values()))
 
-    def _tell(self, sentence: str) -> None:
+    def _log_once(self, sentence: str) -> None:
         """A sentence once, until it is another or all is well."""
-        if sentence != self._told:
+        if sentence != self._logged:
             problems = sentence.replace("\n", "; ")
             log.error("web config file not reloaded", path=str(self._file), error=problems)
-        self._told = sentence
-
-
-log = structlog.stdlib.get_logger(__name__)
+        self._logged = sentence
 
 
 class FileWatcher:
@@ -94,16 +91,16 @@ class FileWatcher:
     def __init__(self, config_file: Path | None, web_file: Path | None) -> None:
         self._config_file = config_file
         self._web_file = WebFile(web_file) if web_file else None
-        self._told: dict[Path, tuple[str, Fingerprints]] = {}
+        self._logged: dict[Path, tuple[str, Fingerprints]] = {}
 
     def policy(self) -> WebPolicy:
         """The policy in force."""
         return self._web_file.now() if self._web_file else open_policy()
 
-    def look(self, config: Config) -> None:
+    def check(self, config: Config) -> None:
         """Look at the web config file, and warn of files of secrets that everybody can read."""
         if self._web_file:
-            self._web_file.look()
+            self._web_file.refresh()
         files = self._files(config)
         for problem in readable_by_all(files):
             self._warn(problem, files[problem.path])
@@ -124,8 +121,8 @@ class FileWatcher:
     def _warn(self, problem: Problem, file: Path) -> None:
         """Once for each version of a file."""
         version = problem.sentence, fingerprints((file,))
-        if self._told.get(file) != version:
-            self._told[file] = version
+        if self._logged.get(file) != version:
+            self._logged[file] = version
             log.warning("secret file readable by all", path=str(file), problem=str(problem))
 
 

@@ -134,7 +134,7 @@ def leading(options: ServeOptions, lock: StateLock) -> Iterator[Exporter]:
                 policy=options.watched.policy,
                 restrain=lambda rate: rate if lock.confirmed else rate_beside(rate, config.state),
                 leads=(lambda: lock.confirmed) if config.ha.enabled else None,
-                look_at_files=options.watched.look,
+                look_at_files=options.watched.check,
                 lease_answered_at=lambda: lock.answered_at,
             )
             undo.callback(exporter.stop)
@@ -224,7 +224,7 @@ def _new_standby(options: ServeOptions, *, must_listen: bool = True) -> Standby:
         options.load_config,
         options.clock,
         watched.policy,
-        look_at_files=watched.look,
+        look_at_files=watched.check,
         must_listen=must_listen,
     )
 

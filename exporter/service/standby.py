@@ -17,9 +17,9 @@ from exporter.metrics.self_metrics import SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.scheduler.scheduler import Scheduler
-from exporter.service.callbacks import CallbackIntake, CallbackListener, terms_of
+from exporter.service.callbacks import CallbackIntake, CallbackListener, callback_rules
 from exporter.service.components import Components, fail, standby_exposition
-from exporter.service.push import PushApi, admits
+from exporter.service.push import PushApi, is_push_token
 from exporter.service.settings import Settings, with_same_state
 from exporter.service.stored_lists import Secrets, secrets_of
 from exporter.store.lease import Lease
@@ -57,11 +57,11 @@ class StandbyQueueWorker:
         try:
             match entry.kind:
                 case EntryKind.EVENT:
-                    self._callbacks.take_over(*event_from_text(entry.body))
+                    self._callbacks.apply_queued(*event_from_text(entry.body))
                 case EntryKind.CALLBACK:
-                    self._callbacks.take_over_body(entry.body.encode("latin-1"), entry.at)
+                    self._callbacks.apply_queued_body(entry.body.encode("latin-1"), entry.at)
                 case EntryKind.ADD | EntryKind.REPLACE:
-                    self._push.name(groups_of_json(entry.body), whole=entry.kind == EntryKind.REPLACE)
+                    self._push.update(groups_of_json(entry.body), replace=entry.kind == EntryKind.REPLACE)
                 case EntryKind.RELEASE | EntryKind.RELEASE_NOW:
                     self._push.release(TargetId(*json.loads(entry.body)), now=entry.kind == EntryKind.RELEASE_NOW)
                 case _:
@@ -69,8 +69,6 @@ class StandbyQueueWorker:
         except (BadTargets, SDSourceError, ValueError, TypeError, KeyError) as error:
             log.warning("standby entry dropped", kind=entry.kind, reason=type(error).__name__)
 
-
-log = structlog.stdlib.get_logger(__name__)
 
 WATCH_FILES_INTERVAL = 1.0
 """Seconds between two looks at the files of secrets, and at those of the command line."""
@@ -157,7 +155,7 @@ class Standby:
     def _watch_files(self) -> None:
         self._look_at_files(self.config)
         for secrets in tuple(self.secrets.values()):
-            secrets.look()
+            secrets.refresh()
 
     def _apply(self, config: Config) -> None:
         secrets = secrets_of(config)
@@ -175,19 +173,19 @@ class PushForLeader:
         self._clock = clock
 
     @property
-    def on(self) -> bool:
+    def enabled(self) -> bool:
         """Whether targets can be pushed."""
         return Source.PUSH in self._standby.secrets
 
-    def admits(self, token: str) -> bool:
+    def accepts_token(self, token: str) -> bool:
         """Whether this token may push."""
-        return admits(self._standby.secrets, token)
+        return is_push_token(self._standby.secrets, token)
 
-    def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
+    def update(self, groups: list[TargetGroup], *, replace: bool) -> int:
         """As the leader will; BadTargets, StateError: nothing has changed."""
         targets = read_push(groups, AccountOf(self._standby.config.accounts))
         body = json.dumps([{"targets": list(group.targets), "labels": dict(group.labels)} for group in groups])
-        self._standby.queue.put(EntryKind.REPLACE if whole else EntryKind.ADD, body, self._clock.unix())
+        self._standby.queue.put(EntryKind.REPLACE if replace else EntryKind.ADD, body, self._clock.unix())
         return len(targets)
 
     def release(self, target: TargetId, *, now: bool) -> bool:
@@ -207,12 +205,12 @@ class CallbacksForLeader:
         self._clock = clock
 
     @property
-    def on(self) -> bool:
+    def enabled(self) -> bool:
         """Whether callbacks are taken."""
         return Source.CALLBACK in self._standby.secrets
 
     @property
-    def apart(self) -> bool:
+    def has_own_listener(self) -> bool:
         """Whether they come to a listener of their own."""
         return self._standby.config.callbacks.listen_address is not None
 
@@ -220,10 +218,10 @@ class CallbacksForLeader:
         """None are shown."""
         return []
 
-    def take(self, body: bytes) -> CallbackOutcome:
+    def receive(self, body: bytes) -> CallbackOutcome:
         """Take one body in; StateError when it is not in the state and is to be sent again."""
         at = self._clock.unix()
-        verdict = verify_callback(body, terms_of(self._standby.config.callbacks, self._standby.secrets), at)
+        verdict = verify_callback(body, callback_rules(self._standby.config.callbacks, self._standby.secrets), at)
         outcome, callback = verdict.outcome, verdict.callback
         if outcome is CallbackOutcome.ACCEPTED and callback:
             text = event_to_text(callback, verdict.unexpected)

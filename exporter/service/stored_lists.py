@@ -62,7 +62,7 @@ class StoredLists:
     def listing_times(self, target: TargetId) -> ListingTimes:
         """When a push and a callback last listed a target."""
         by_push, by_callback = (
-            each.named_at(target) if source in self.secrets else None for source, each in self._lists.items()
+            each.listed_at(target) if source in self.secrets else None for source, each in self._lists.items()
         )
         return ListingTimes(by_push, by_callback)
 
@@ -70,7 +70,7 @@ class StoredLists:
         """What ends these targets' listing, by whatever source that is on."""
         gone = frozenset(targets)
         lists = [self._lists[source] for source in self.secrets]
-        listed = [(each, [target for target in gone if each.named_at(target) is not None]) for each in lists]
+        listed = [(each, [target for target in gone if each.listed_at(target) is not None]) for each in lists]
         return [each.removed(found) for each, found in listed if found]
 
     def forgotten(self, tracked: Callable[[TargetId], object], before: float) -> list[TargetId]:
@@ -80,7 +80,7 @@ class StoredLists:
             target
             for each in lists
             for target in each
-            if (each.named_at(target) or 0.0) < before and tracked(target) is None
+            if (each.listed_at(target) or 0.0) < before and tracked(target) is None
         ]
 
 

@@ -1,6 +1,6 @@
 """The targets in force: what all sources say together, applied to the registry and the account pollers.
 
-What is wanted (the lists) is compared with what is in force (the registry) after each change, and again every second
+What is desired (the lists) is compared with what is in force (the registry) after each change, and again every second
 until both are equal: a change that meets an unusable state is not lost. While a source has not answered since the
 start, no target is released, because that source may list it.
 """
@@ -31,7 +31,7 @@ MAX_LOGGED_PROBLEMS = 20
 """Problems of the configuration and its lists that are logged at a load; 20,000 targets could make as many."""
 
 APPLY_INTERVAL = 1.0
-"""Seconds between two comparisons of what is wanted with what is in force."""
+"""Seconds between two comparisons of what is desired with what is in force."""
 
 CHANGE_TIMEOUT = 2.0
 """Seconds that a push or a callback waits for another change of the lists, whose commit may wait for the state."""
@@ -52,18 +52,18 @@ class AnyLock(Protocol):
         ...
 
 
-class Lists(NamedTuple):
+class MergedLists(NamedTuple):
     """The accepted targets, and a sentence for each listed entry that is not among them."""
 
     accepted: Accepted
     problems: tuple[str, ...]
 
 
-def take_lists(listings: Iterable[Listing], config: Config) -> Lists:
+def merge_lists(listings: Iterable[Listing], config: Config) -> MergedLists:
     """Merge what the sources list, for the accounts of `config`."""
     listings = tuple(listings)
     accepted = accept(listings, config.accounts)
-    return Lists(
+    return MergedLists(
         accepted,
         (
             *(str(entry.problem) for listing in listings for entry in listing.rejected),
@@ -85,7 +85,7 @@ class TargetManager:
         self._scheduler = scheduler
         self._sources = Sources(Config())
         self._index = TargetIndex()
-        self._applied: Wanted | None = None
+        self._applied: DesiredTargets | None = None
         self._reported: frozenset[str] = frozenset()
         self._failure = ""
 
@@ -117,9 +117,9 @@ class TargetManager:
             self._scheduler.cancel(_job(source))
         stay = {(source.source, source.place) for source in sources}
         for gone in {(source.source, source.place) for source in before} - stay:
-            self_metrics.close_feed(*gone)
+            self_metrics.close_source(*gone)
         for source in sources:
-            self_metrics.open_feed(source.source, source.place)
+            self_metrics.open_source(source.source, source.place)
             self._scheduler.every(_job(source), source.refresh_interval, partial(self.refresh, sources, source))
         self._scheduler.every("apply-targets", APPLY_INTERVAL, self.apply)
         before.close()
@@ -142,46 +142,46 @@ class TargetManager:
         self._components.registry.change_targets(targets, (), runs)
 
     def apply(self) -> None:
-        """Make what is in force equal to what is wanted; what the state does not allow now is tried again."""
+        """Make what is in force equal to what is desired; what the state does not allow now is tried again."""
         with self.changing:
             try:
                 self._components.stored_lists.refresh()
-                wanted = self._wanted()
-                if wanted.same_as(self._applied):
+                desired = self._desired()
+                if desired.same_as(self._applied):
                     return
-                self._apply(wanted)
+                self._apply(desired)
             except (StartError, StateError) as error:
                 if self._failure != str(error):
                     log.error("targets not applied", error=str(error), retry_interval=APPLY_INTERVAL)  # noqa: TRY400
                 self._failure = str(error)
             else:
                 self._failure = ""
-                self._applied = wanted
+                self._applied = desired
 
     def commit_changes(self, make: Callable[[Config], Sequence[ListChange]]) -> bool:
         """Commit changes of the stored lists to the state and apply them; False when there is nothing to change.
 
         StateError or StartError: nothing has changed.
         """
-        with held(self.changing, CHANGE_TIMEOUT):
+        with holding(self.changing, CHANGE_TIMEOUT):
             changes = make(self.config)
             if changes:
                 self._carry_out(changes)
             return bool(changes)
 
-    def _wanted(self) -> "Wanted":
+    def _desired(self) -> "DesiredTargets":
         listings = (*self._sources.listings(), *self._components.stored_lists.listings())
-        return Wanted(self.config, listings, self._sources.answered_all)
+        return DesiredTargets(self.config, listings, self._sources.answered_all)
 
-    def _apply(self, wanted: "Wanted") -> None:
-        accepted, problems = take_lists(wanted.listings, wanted.config)
+    def _apply(self, desired: "DesiredTargets") -> None:
+        accepted, problems = merge_lists(desired.listings, desired.config)
         in_force = {state.target.id: state for state in self._components.registry.all()}
         changed = {
             target: said
             for target, said in accepted.targets.items()
             if (state := in_force.get(target)) is None or state.target != said or state.drain_until is not None
         }
-        released = [target for target in in_force if target not in accepted.targets] if wanted.complete else []
+        released = [target for target in in_force if target not in accepted.targets] if desired.complete else []
         self._change(changed, released, self._latest_runs(changed))
         self._components.pollers.follow()
         self._index.replace(accepted)
@@ -200,7 +200,7 @@ class TargetManager:
         listings |= {change.listing.source: change.listing for change in changes}
         accepted = merged(touched, [*self._sources.listings(), *listings.values()], self.config.accounts)
         runs = self._latest_runs(accepted.targets)
-        up_to_date = self._wanted().same_as(self._applied)
+        up_to_date = self._desired().same_as(self._applied)
         for change in changes:
             change.commit()
         difference = Difference(accepted.targets, touched - accepted.targets.keys())
@@ -209,7 +209,7 @@ class TargetManager:
         self._index.change(difference, accepted.without_account)
         self._count()
         if up_to_date:
-            self._applied = self._wanted()
+            self._applied = self._desired()
 
     def _is_in_force(self, target: TargetId) -> bool:
         state = self._components.registry.get(target)
@@ -236,7 +236,7 @@ class TargetManager:
 
 
 @contextmanager
-def held(lock: AnyLock, timeout: float) -> Iterator[None]:
+def holding(lock: AnyLock, timeout: float) -> Iterator[None]:
     """Hold a lock; StateError when it cannot be had within `timeout` seconds."""
     if not lock.acquire(timeout=timeout):
         raise StateError("another change of the targets waits for the state")
@@ -246,14 +246,14 @@ def held(lock: AnyLock, timeout: float) -> Iterator[None]:
         lock.release()
 
 
-class Wanted(NamedTuple):
+class DesiredTargets(NamedTuple):
     """What the sources say at one moment; `complete` when each of them has answered since the start."""
 
     config: Config
     listings: tuple[Listing, ...]
     complete: bool
 
-    def same_as(self, other: "Wanted | None") -> bool:
+    def same_as(self, other: "DesiredTargets | None") -> bool:
         """Whether the very same lists were applied; lists are never changed in place."""
         return (
             other is not None
@@ -264,7 +264,7 @@ class Wanted(NamedTuple):
         )
 
 
-def left_live(config: Config, runs: Mapping[TargetId, Run]) -> list[Target]:
+def resumable_targets(config: Config, runs: Mapping[TargetId, Run]) -> list[Target]:
     """Targets whose run was live when the last process ended, and that an account can read."""
     account_of = AccountOf(config.accounts)
     found = ((run.target, account_of(run.target.app_id)) for run in runs.values() if run.live)

@@ -249,7 +249,7 @@ def with_push_token(endpoint: Endpoint) -> Endpoint:
 
     async def guarded(request: Request) -> Response:
         push = api_of(request).push
-        if not push.on:
+        if not push.enabled:
             return failure(404, PUSH_OFF)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -265,7 +265,7 @@ def with_push_token(endpoint: Endpoint) -> Endpoint:
 
 async def refuse_token(request: Request, token: str) -> Response | None:
     """The answer to a wrong token (401, or 429 when there are many); None for a good one."""
-    if await pools_of(request).tokens.run(api_of(request).push.admits, token):
+    if await pools_of(request).tokens.run(api_of(request).push.accepts_token, token):
         return None
     unsigned: TokenBucket = request.app.state.unsigned
     if not unsigned.take():
@@ -306,9 +306,9 @@ async def _change(request: Request, change: Callable[..., Response], *args: obje
         return failure(503, WRITE_UNAVAILABLE)
 
 
-def _push(push: PushHandler, body: bytes, whole: bool) -> Response:  # noqa: FBT001 - called by _change alone
+def _push(push: PushHandler, body: bytes, replace: bool) -> Response:  # noqa: FBT001 - called by _change alone
     try:
-        return success({"accepted": push.name(groups_of_json(body.decode("utf-8-sig")), whole=whole)})
+        return success({"accepted": push.update(groups_of_json(body.decode("utf-8-sig")), replace=replace)})
     except UnicodeDecodeError as error:
         return _bad([f"the body is not UTF-8 text (at byte {error.start})"])
     except SDSourceError as error:

@@ -209,16 +209,16 @@ def busy() -> Response:
 async def callback(request: Request) -> Response:
     """`POST /callback`: 200 once the vendor's event is committed to the state."""
     callbacks = api_of(request).callbacks
-    if not callbacks.on:
+    if not callbacks.enabled:
         return PlainTextResponse(CALLBACKS_OFF, status_code=404)
-    if callbacks.apart and not request.app.state.is_callback_listener:
+    if callbacks.has_own_listener and not request.app.state.is_callback_listener:
         return PlainTextResponse(CALLBACKS_ELSEWHERE, status_code=404)
     try:
         body = await read_body(request, MAX_CALLBACK_BYTES)
     except BodyError as error:
         return PlainTextResponse(f"{error}\n", status_code=error.status, headers=CLOSE)
     try:
-        outcome = await pools_of(request).callbacks.run(callbacks.take, body)
+        outcome = await pools_of(request).callbacks.run(callbacks.receive, body)
     except (Busy, StartError, StateError):
         return PlainTextResponse(STATE_UNAVAILABLE, status_code=503, headers=RETRY)
     unsigned: TokenBucket = request.app.state.unsigned

@@ -53,14 +53,14 @@ class PushHandler(Protocol):
     """
 
     @property
-    def on(self) -> bool:
+    def enabled(self) -> bool:
         """Whether targets can be pushed."""
 
-    def admits(self, token: str) -> bool:
+    def accepts_token(self, token: str) -> bool:
         """Whether the token is one of push.token_file."""
 
-    def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
-        """Add and renew these targets, or replace the `whole` list; return their number. BadTargets: no change."""
+    def update(self, groups: list[TargetGroup], *, replace: bool) -> int:
+        """Add and renew these targets, or replace the list if `replace`; return their number. BadTargets: no change."""
 
     def release(self, target: TargetId, *, now: bool) -> bool:
         """End a target's listing by push and callback, `now` without a drain; what has stopped or is dark is removed.
@@ -73,17 +73,17 @@ class CallbackHandler(Protocol):
     """The vendor's callbacks."""
 
     @property
-    def on(self) -> bool:
+    def enabled(self) -> bool:
         """Whether callbacks are accepted."""
 
     @property
-    def apart(self) -> bool:
+    def has_own_listener(self) -> bool:
         """Whether callbacks have a listener of their own."""
 
     def recent(self) -> list[CallbackRecord]:
         """The last callbacks, the latest first."""
 
-    def take(self, body: bytes) -> CallbackOutcome:
+    def receive(self, body: bytes) -> CallbackOutcome:
         """Verify and apply one body; StateError or StartError when it is not committed and must be sent again."""
 
 

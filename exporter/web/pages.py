@@ -377,7 +377,7 @@ def _task(request: Request, language: Language) -> Response:
         "row": task_facts(row, queries.now),
         "series": explain_series(state, queries, language),
         "runbooks": PROBLEM_RUNBOOKS,
-        "can_dismiss": may_dismiss and exporter_of(request).push.on,
+        "can_dismiss": may_dismiss and exporter_of(request).push.enabled,
         "next": explain_next_read(queries.next_read(state), queries.now, language),
     }
     return render(request, language, "task.html", context)
@@ -404,7 +404,7 @@ def _status(request: Request, language: Language) -> Response:
         "versions": {"webcast-exporter": __version__, "Python": platform.python_version(), **_library_versions()},
         "accounts": _account_rows(exporter),
         "jobs": queries.jobs(),
-        "callbacks_on": callbacks.on,
+        "callbacks_on": callbacks.enabled,
         "callbacks": callbacks.recent(),
         "unknown_codes": [(account, code) for account, codes in queries.unknown_codes().items() for code in codes],
     }
@@ -481,7 +481,7 @@ async def dismiss(request: Request) -> Response:
         target, body = target_of(request), await read_body(request, MAX_FORM_BYTES)
     except (ValueError, BodyError) as error:
         return message_page(request, heading, f"{error}.", 400, Connection="close")
-    if not exporter.push.on:
+    if not exporter.push.enabled:
         return message_page(request, heading, N_("Pushing is off: the configuration has no push.token_file."), 404)
     token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from exporter.discovery.merge import WEAKEST_FIRST
+from exporter.discovery.merge import SOURCE_PRIORITY
 from exporter.enums import Severity, Source, Status, StopReason
 from exporter.model.callback import PageEvent
 from exporter.model.run import Run
@@ -78,7 +78,7 @@ def _stop_reason(state: TaskState) -> StopReason | None:
 def sources_of(state: TaskState) -> tuple[Source, ...]:
     """The sources that list the target, weakest first; none while it is drained."""
     listed = state.target.sources if state.drain_until is None else ()
-    return tuple(sorted(listed, key=WEAKEST_FIRST.__getitem__))
+    return tuple(sorted(listed, key=SOURCE_PRIORITY.__getitem__))
 
 
 def target_json(state: TaskState) -> dict[str, Any]:

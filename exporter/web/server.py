@@ -110,7 +110,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin, or disconnect a client without an allowed name."""
         super().connection_made(transport)
-        self._refused = self.tls is not None and not self.tls.admits(transport.get_extra_info("peercert"))
+        self._refused = self.tls is not None and not self.tls.accepts(transport.get_extra_info("peercert"))
         if self._refused:
             reason = "the client's certificate has none of the names of client_allowed_sans"
             log.warning("TLS client refused", client=_host(transport), reason=reason)

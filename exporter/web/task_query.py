@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 
 from exporter.config.times import parse_duration, parse_time
-from exporter.discovery.merge import WEAKEST_FIRST
+from exporter.discovery.merge import SOURCE_PRIORITY
 from exporter.enums import Severity, Source, Status, TaskProblem
 from exporter.model.problem import PROBLEMS
 from exporter.model.task_state import (
@@ -271,5 +271,5 @@ _SORT_KEYS: Mapping[Sort, Callable[[TaskRow, float], Any]] = {
     Sort.ELAPSED: lambda row, now: -(elapsed(row.state, now) or -1.0),
     Sort.PAGE_EVENT: lambda row, _: -_latest_page_event(row.state),
     Sort.LAST_READ: lambda row, _: -(row.state.last_read or 0.0),
-    Sort.SOURCE: lambda row, _: min((WEAKEST_FIRST[source] for source in row.state.target.sources), default=-1),
+    Sort.SOURCE: lambda row, _: min((SOURCE_PRIORITY[source] for source in row.state.target.sources), default=-1),
 }

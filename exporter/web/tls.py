@@ -35,7 +35,7 @@ class Tls(NamedTuple):
     context: ssl.SSLContext
     allowed_sans: frozenset[str] | None = None
 
-    def admits(self, certificate: Mapping[str, Any] | None) -> bool:
+    def accepts(self, certificate: Mapping[str, Any] | None) -> bool:
         """Whether a client with this certificate (as `getpeercert` gives it) is accepted."""
         return self.allowed_sans is None or not self.allowed_sans.isdisjoint(alternative_names(certificate or {}))
 

@@ -1,4 +1,4 @@
-"""The exporter with errors that nobody foresaw, wherever secrets are at hand; and in the end it crashes."""
+"""The exporter with unexpected errors wherever secrets are at hand; and in the end it crashes."""
 
 from contextlib import ExitStack
 from typing import Any, Never
@@ -10,17 +10,17 @@ from exporter.service.signals import SignalAction, Signals
 BROKEN = (
     "exporter.volcengine.signing.signing_key",
     "exporter.service.callbacks.verify_callback",
-    "exporter.service.push.PushApi.admits",
+    "exporter.service.push.PushApi.accepts_token",
     "exporter.web.auth.PasswordChecker._matches",
 )
 
 
 def fail(*_args: Any, **_keys: Any) -> Never:
     """What each of them does."""
-    raise RuntimeError("nobody foresaw this")
+    raise RuntimeError("made to fail")
 
 
-def crash(_exporter: Any, _watched: Any, signals: Signals, _hold: Any) -> Never:
+def crash(_exporter: Any, signals: Signals, _lock: Any) -> Never:
     """In place of an end."""
     while signals.wait(1.0) is not SignalAction.STOP:
         pass

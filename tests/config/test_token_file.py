@@ -120,7 +120,7 @@ def test_tokens_rotate(folder: Folder) -> None:
     tokens = folder.open()
     folder.write("another-token")
     assert (tokens.matches(CANARY), tokens.matches("another-token")) == (True, False)
-    tokens.look()
+    tokens.refresh()
     assert (tokens.matches(CANARY), tokens.matches("another-token")) == (False, True)
 
 
@@ -129,13 +129,13 @@ def test_a_bad_change_keeps_the_tokens(folder: Folder, caplog: pytest.LogCapture
     tokens = folder.open()
     for _ in range(3):
         folder.write("\n")
-        tokens.look()
+        tokens.refresh()
         assert tokens.matches(CANARY)
     assert caplog.messages == [
         f"secret file not reloaded source=push.token_file path={folder.file} error=holds no token"
     ]
     folder.write("another-token")
-    tokens.look()
+    tokens.refresh()
     assert (tokens.matches(CANARY), tokens.matches("another-token")) == (False, True)
 
 
@@ -144,7 +144,7 @@ def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(folder: Folder) -> No
     tokens = folder.open()
     folder.file.unlink()
     os.mkfifo(folder.file)
-    tokens.look()
+    tokens.refresh()
     assert tokens.matches(CANARY)
 
 

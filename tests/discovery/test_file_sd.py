@@ -6,7 +6,7 @@ import pytest
 from exporter.config.documents import FileFault, read_text
 from exporter.config.loader import parse_config
 from exporter.discovery.file_sd import FileSource
-from exporter.discovery.sd_format import LARGEST_DOCUMENT, Refreshed
+from exporter.discovery.sd_format import MAX_DOCUMENT_BYTES, Refreshed
 from exporter.enums import Rejection, Source
 from exporter.model.target import TargetId
 
@@ -260,7 +260,7 @@ def test_too_large(folder: Folder) -> None:
     file = folder.write("a.yml", "1")
     folder.feed.refresh()
     with file.open("r+b") as opened:
-        opened.truncate(LARGEST_DOCUMENT + 1)
+        opened.truncate(MAX_DOCUMENT_BYTES + 1)
     done = folder.feed.refresh()
     assert (done.failures, folder.tasks) == (1, ["1"])
     assert f"{file} has more than 16,777,216 bytes" == done.problem

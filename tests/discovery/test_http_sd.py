@@ -9,7 +9,7 @@ import pytest
 from exporter import __version__
 from exporter.config.schema import HttpSdConfig
 from exporter.discovery.http_sd import MAX_REDIRECTS, HttpSource
-from exporter.discovery.sd_format import LARGEST_DOCUMENT, Refreshed
+from exporter.discovery.sd_format import MAX_DOCUMENT_BYTES, Refreshed
 from exporter.enums import Source
 
 Section = Callable[..., HttpSdConfig]
@@ -153,7 +153,7 @@ def test_compressed(backend: Any, feed: HttpSource) -> None:
     backend.gzipped(b'[{"targets": ["app/room/7"]}]')
     assert feed.refresh() == CHANGED
     assert tasks(feed) == ["7"]
-    backend.gzipped(b" " * (LARGEST_DOCUMENT + 1))
+    backend.gzipped(b" " * (MAX_DOCUMENT_BYTES + 1))
     assert failed("answered with more than 16,777,216 bytes") == feed.refresh()
 
 
@@ -306,9 +306,9 @@ def test_places_follow_a_reload(backend: Any, feed: HttpSource) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"[" + b'{"targets":["a/b/c"]},' * (LARGEST_DOCUMENT // 22 - 2) + b"{}]",
-        b"[" + b"[]," * (LARGEST_DOCUMENT // 3 - 2) + b"[]]",
-        b'[{"targets": ["a/b/c"], "labels": {"a": "' + b"x" * (LARGEST_DOCUMENT - 100) + b'"}}]',
+        b"[" + b'{"targets":["a/b/c"]},' * (MAX_DOCUMENT_BYTES // 22 - 2) + b"{}]",
+        b"[" + b"[]," * (MAX_DOCUMENT_BYTES // 3 - 2) + b"[]]",
+        b'[{"targets": ["a/b/c"], "labels": {"a": "' + b"x" * (MAX_DOCUMENT_BYTES - 100) + b'"}}]',
     ],
     ids=["many groups", "many lists", "one long label"],
 )

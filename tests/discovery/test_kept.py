@@ -54,9 +54,9 @@ def test_nothing_changes_before_the_commit(state: State) -> None:
     pushed = state.open()
     change = pushed.added({ONE: EDU}, 10.0)
     assert change.listing.targets == {ONE: EDU}
-    assert (pushed.listing.targets, pushed.named_at(ONE)) == ({}, None)
+    assert (pushed.listing.targets, pushed.listed_at(ONE)) == ({}, None)
     change.commit()
-    assert (pushed.listing.targets, pushed.named_at(ONE)) == ({ONE: EDU}, 10.0)
+    assert (pushed.listing.targets, pushed.listed_at(ONE)) == ({ONE: EDU}, 10.0)
 
 
 def test_a_commit_that_fails_changes_nothing(state: State) -> None:
@@ -66,7 +66,7 @@ def test_a_commit_that_fails_changes_nothing(state: State) -> None:
     state.close()
     with pytest.raises(StateError):
         pushed.replaced({TWO: BARE}, 20.0).commit()
-    assert (pushed.listing.targets, pushed.named_at(ONE)) == ({ONE: EDU}, 10.0)
+    assert (pushed.listing.targets, pushed.listed_at(ONE)) == ({ONE: EDU}, 10.0)
 
 
 def test_add_replace_remove(state: State) -> None:
@@ -76,10 +76,10 @@ def test_add_replace_remove(state: State) -> None:
     pushed.added({TWO: EDU}, 20.0).commit()
     pushed.added({TWO: BARE}, 30.0).commit()
     assert pushed.listing.targets == {ONE: EDU, TWO: BARE}
-    assert (pushed.named_at(ONE), pushed.named_at(TWO)) == (10.0, 30.0)
+    assert (pushed.listed_at(ONE), pushed.listed_at(TWO)) == (10.0, 30.0)
     again = state.open()
     assert again.listing == pushed.listing
-    assert (again.named_at(ONE), again.named_at(TWO)) == (10.0, 30.0)
+    assert (again.listed_at(ONE), again.listed_at(TWO)) == (10.0, 30.0)
     pushed.removed([TWO]).commit()
     assert pushed.listing.targets == state.open().listing.targets == {ONE: EDU}
     pushed.replaced({TWO: EDU}, 40.0).commit()

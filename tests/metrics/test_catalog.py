@@ -115,7 +115,7 @@ def test_what_the_registry_serves_is_what_the_tables_say(
     numbers = AccountNumbers(48.0, 24.0, 12.0, up=True, clock_skew=-0.5, oldest_due=1.0)
     self_metrics = SelfMetrics(registry)
     self_metrics.open_account("default")
-    self_metrics.open_feed(Source.HTTP, "http_sd_configs[0]")
+    self_metrics.open_source(Source.HTTP, "http_sd_configs[0]")
     self_metrics.runtime.hung_jobs = lambda: {"watch-files": 1.0}
     self_metrics.runtime.lease_answered_at = lambda: 1.0
     monkeypatch.setattr("exporter.metrics.self_metrics.blocked_since", lambda: 1.0)

@@ -150,7 +150,7 @@ class Scene:
         """The vendor, or somebody, calls back an event of this number, `late` seconds after it happened."""
         at = round((self.now - late) * 1000)
         notice = CallbackEvent(task("Class0"), at, status=1, reason="", event_id=f"event{number}")
-        return self.whole.exporter.callbacks.take(callback_payload(notice, secret, "4821", event_type=event_type))
+        return self.whole.exporter.callbacks.receive(callback_payload(notice, secret, "4821", event_type=event_type))
 
     def refresh_lists(self) -> None:
         """What the scheduler does every `refresh_interval`."""
@@ -199,7 +199,7 @@ class Scene:
         if self.pods:
             self.whole.run(moment - self.now, step=1.0)
             for notice in self.vendor.fleet.due_events():
-                if self.whole.exporter.callbacks.on:
+                if self.whole.exporter.callbacks.enabled:
                     self.whole.call_back(notice)
         else:
             self.vendor.now = moment

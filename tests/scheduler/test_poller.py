@@ -253,7 +253,7 @@ def test_asked_for_a_task_is_read_within_a_beat(world: Worlds) -> None:
     target = here.add("t")
     here.run(10)
     asked = here.now
-    here.poller.ask(target)
+    here.poller.prioritize(target)
     here.run(40)
     first, second, *_ = here.times(target, since=asked)
     assert first - asked <= 0.1
@@ -267,7 +267,7 @@ def test_asked_for_often_it_is_read_once_per_fast_interval(world: Worlds) -> Non
     here.run(10)
     asked = here.now
     for _ in range(200):
-        here.poller.ask(target)
+        here.poller.prioritize(target)
         here.run(0.1)
     gaps = [later - earlier for earlier, later in pairwise(here.times(target, since=asked))]
     assert len(gaps) == 3
@@ -280,7 +280,7 @@ def test_asked_for_a_task_is_read_before_its_expected_start(world: Worlds) -> No
     target = here.add("t", expected_start=here.unix() + 5000)
     here.run(5)
     assert here.times() == []
-    here.poller.ask(target)
+    here.poller.prioritize(target)
     here.run(1)
     assert len(here.times(target)) == 1
 
@@ -294,7 +294,7 @@ def test_under_a_full_budget_asked_tasks_are_read_within_a_second(world: Worlds)
     began = here.now
     for number in range(100):
         asked = here.now
-        here.poller.ask(targets[number * 7])
+        here.poller.prioritize(targets[number * 7])
         here.run(0.1)
         delays.append((asked, targets[number * 7]))
     here.run(2)
@@ -310,7 +310,7 @@ def test_an_asked_task_behind_a_closed_gate_is_no_extra_probe(world: Worlds) -> 
     here.run(30)
     before = len(here.times())
     for target in targets:
-        here.poller.ask(target)
+        here.poller.prioritize(target)
     here.run(20)
     assert len(here.times()) - before <= 4
 

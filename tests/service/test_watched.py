@@ -39,15 +39,15 @@ def test_exposed_files_are_warned_of_once(folder: Path, caplog: pytest.LogCaptur
     """And again only after a change of the file; once it is closed there is nothing to say."""
     watched, config = FileWatcher(None, None), config_in(folder)
     for _ in range(3):
-        watched.look(config)
+        watched.check(config)
     assert problems(caplog) == [f"push.token_file: {OPEN}"]
     os.utime(folder / "tokens", ns=(1, 1))
     for _ in range(3):
-        watched.look(config)
+        watched.check(config)
     assert problems(caplog) == [f"push.token_file: {OPEN}"] * 2
     (folder / "tokens").chmod(0o600)
     os.utime(folder / "tokens", ns=(2, 2))
-    watched.look(config)
+    watched.check(config)
     assert len(caplog.messages) == 2
 
 
@@ -55,9 +55,9 @@ def test_the_command_lines_files_are_looked_at(folder: Path, caplog: pytest.LogC
     """The configuration when it has a key in it, and the web config file with its hashes."""
     own, web = folder / "webcast-exporter.yml", folder / "web.yml"
     watched = FileWatcher(own, web)
-    watched.look(config_in(folder, "accounts: [{name: a}]"))
+    watched.check(config_in(folder, "accounts: [{name: a}]"))
     assert problems(caplog) == [f"{web}: {OPEN}"]
-    watched.look(config_in(folder, "accounts: [{access_key_id: AK, secret_access_key: SK}]"))
+    watched.check(config_in(folder, "accounts: [{access_key_id: AK, secret_access_key: SK}]"))
     assert problems(caplog)[1:] == [f"{own}: {OPEN}"]
 
 

@@ -58,7 +58,7 @@ def folder(tmp_path: Path, certificates: "Certificates") -> Folder:
 def looks(file: WebFile, number: int) -> None:
     """Look so many times."""
     for _ in range(number):
-        file.look()
+        file.refresh()
 
 
 def test_a_change_is_taken_once_it_has_come_to_rest(folder: Folder) -> None:

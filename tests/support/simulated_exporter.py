@@ -177,7 +177,7 @@ class Whole:
 
     def call_back(self, notice: CallbackEvent, nonce: str = "4821") -> CallbackOutcome:
         """The vendor delivers one of its events."""
-        return self.exporter.callbacks.take(callback_payload(notice, SECRET, nonce))
+        return self.exporter.callbacks.receive(callback_payload(notice, SECRET, nonce))
 
     def scrape(self) -> str:
         """The text that /metrics serves now."""

@@ -55,24 +55,24 @@ def small_exposition() -> Exposition:
 
 @dataclass
 class FakePush:
-    """Takes what it is told; `breaks` is raised instead. `named` and `released` are what came."""
+    """Takes what it is told; `breaks` is raised instead. `updated` and `released` are what came."""
 
-    on: bool = True
+    enabled: bool = True
     token: str = "a-token-of-the-tests"
     breaks: Exception | None = None
-    named: list[tuple[list[TargetGroup], bool]] = field(default_factory=list)
+    updated: list[tuple[list[TargetGroup], bool]] = field(default_factory=list)
     released: list[tuple[TargetId, bool]] = field(default_factory=list)
     listed: bool = True
 
-    def admits(self, token: str) -> bool:
+    def accepts_token(self, token: str) -> bool:
         """There is one token."""
         return token == self.token
 
-    def name(self, groups: list[TargetGroup], *, whole: bool) -> int:
+    def update(self, groups: list[TargetGroup], *, replace: bool) -> int:
         """Keep them."""
         if self.breaks is not None:
             raise self.breaks
-        self.named.append((groups, whole))
+        self.updated.append((groups, replace))
         return sum(len(group.targets) for group in groups)
 
     def release(self, target: TargetId, *, now: bool) -> bool:
@@ -87,8 +87,8 @@ class FakePush:
 class FakeCallbacks:
     """Takes whatever comes as the test says; `breaks` is raised instead."""
 
-    on: bool = True
-    apart: bool = False
+    enabled: bool = True
+    has_own_listener: bool = False
     outcome: CallbackOutcome = CallbackOutcome.ACCEPTED
     breaks: Exception | None = None
     bodies: list[bytes] = field(default_factory=list)
@@ -98,7 +98,7 @@ class FakeCallbacks:
         """As the test says."""
         return self.seen
 
-    def take(self, body: bytes) -> CallbackOutcome:
+    def receive(self, body: bytes) -> CallbackOutcome:
         """Remember it."""
         if self.breaks is not None:
             raise self.breaks

@@ -53,7 +53,7 @@ def test_a_body_over_64_kib_is_not_read_to_its_end(site: "Site", chunked: bool) 
 
 def test_without_a_secret_there_is_nothing_here(site: "Site") -> None:
     """404, with a sentence that names the key."""
-    site.exporter.callbacks.on = False
+    site.exporter.callbacks.enabled = False
     answer = site.client.post("/callback", content=b"{}")
     assert (answer.status_code, "callbacks.secret_file" in answer.text) == (404, True)
     assert site.exporter.callbacks.bodies == []
@@ -61,7 +61,7 @@ def test_without_a_secret_there_is_nothing_here(site: "Site") -> None:
 
 def test_a_listener_of_its_own_takes_them_alone(site: "Site", door: "Site") -> None:
     """The main listener answers 404 then; the other one knows no other path."""
-    site.exporter.callbacks.apart = door.exporter.callbacks.apart = True
+    site.exporter.callbacks.has_own_listener = door.exporter.callbacks.has_own_listener = True
     assert site.client.post("/callback", content=b"{}").status_code == 404
     assert door.client.post("/callback", content=b"{}").status_code == 200
     paths = ("/", "/metrics", "/status", "/-/healthy", "/-/reload", "/api/v1/targets", "/static/style.css")

@@ -47,7 +47,7 @@ def test_the_last_callbacks(site: "Site") -> None:
     for expected in ("1m 5s", "ignored", "&lt;b&gt;Webcast", "RoomId, &lt;script&gt;"):
         assert expected in page
     assert "<script>" not in page
-    site.exporter.callbacks.on = False
+    site.exporter.callbacks.enabled = False
     assert "callbacks.secret_file" in site.get("/status").text
 
 

@@ -70,12 +70,12 @@ def test_whoever_looks_sees_every_target(site: "Site") -> None:
     assert drained["drained_until"] == "2026-01-15T08:31:40.000Z"
 
 
-@pytest.mark.parametrize(("method", "whole"), [("POST", False), ("PUT", True)])
-def test_post_adds_and_put_replaces(site: "Site", method: str, whole: bool) -> None:  # noqa: FBT001 - a table's column
+@pytest.mark.parametrize(("method", "replace"), [("POST", False), ("PUT", True)])
+def test_post_adds_and_put_replaces(site: "Site", method: str, replace: bool) -> None:  # noqa: FBT001 - a table's column
     """The body's groups are handed in; the answer tells how many targets were taken."""
     answer = site.send(method, ONE)
     assert (answer.status_code, answer.json()) == (200, {"status": "success", "data": {"accepted": 1}})
-    assert site.exporter.push.named == [([TargetGroup(["app/room/one"], {"team": "edu"})], whole)]
+    assert site.exporter.push.updated == [([TargetGroup(["app/room/one"], {"team": "edu"})], replace)]
 
 
 @pytest.mark.parametrize(("query", "now"), [("", False), ("?now=true", True), ("?now=false", False)])
@@ -110,7 +110,7 @@ def test_without_a_good_token_nothing_is_taken(site: "Site", header: str | bytes
         answer = site.client.request(method, path, content=b"nonsense", headers=headers)  # type: ignore[arg-type]  # bytes are good
         assert (answer.status_code, answer.json()["errorType"]) == (401, "unauthorized")
         assert answer.headers["www-authenticate"].startswith('Bearer realm="webcast-exporter"')
-    assert (site.exporter.push.named, site.exporter.push.released) == ([], [])
+    assert (site.exporter.push.updated, site.exporter.push.released) == ([], [])
 
 
 def test_the_scheme_s_case_does_not_matter(site: "Site") -> None:
@@ -121,7 +121,7 @@ def test_the_scheme_s_case_does_not_matter(site: "Site") -> None:
 
 def test_push_that_is_off(site: "Site") -> None:
     """404 with a sentence for every write, token or not; looking stays open."""
-    site.exporter.push.on = False
+    site.exporter.push.enabled = False
     for answer in (site.send("POST", ONE), site.send("PUT", ONE, token=""), site.ask("DELETE", PATH)):
         assert error_of(answer) == (404, "not_found", "pushing is off: the configuration has no push.token_file")
     assert site.get("/api/v1/targets").status_code == 200
@@ -144,7 +144,7 @@ def test_a_body_of_another_shape(site: "Site", body: bytes, problem: str) -> Non
     answer = site.send("POST", body)
     assert error_of(answer) == (400, "bad_data", f"nothing was changed: {problem}")
     assert answer.json()["problems"] == [problem]
-    assert site.exporter.push.named == []
+    assert site.exporter.push.updated == []
 
 
 def test_problems_are_listed_with_their_places(site: "Site") -> None:

@@ -175,7 +175,7 @@ def test_a_stopped_task_can_be_removed(site: "Site") -> None:
     assert press(site.exporter.push.token) == (303, "/tasks")
     assert press(site.exporter.push.token, "/tasks/app/room/other")[0] == 404
     assert site.exporter.dismissed == [ID, TargetId("app", "room", "other")]
-    site.exporter.push.on = False
+    site.exporter.push.enabled = False
     assert press(site.exporter.push.token)[0] == 404
     assert "/dismiss" not in site.get(PATH).text
 

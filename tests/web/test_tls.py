@@ -226,7 +226,7 @@ def test_the_names_of_a_certificate() -> None:
     expected = ["a.example", "a@example.com", "spiffe://a/b", "2001:db8::1", "1.2.3.4"]
     assert list(alternative_names(certificate)) == expected
     assert list(alternative_names({})) == []
-    assert not Tls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), frozenset({"a.example"})).admits(None)
+    assert not Tls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), frozenset({"a.example"})).accepts(None)
 
 
 def at_most_tls12(context: ssl.SSLContext) -> None:
