@@ -65,13 +65,13 @@ class Waves:
             for number in range(tasks)
         ]
         groups = [{"targets": [str(target)], "labels": {"team": f"team-{target.room_id}"}} for target in targets]
-        self.exporter.push.name(groups_of_json(json.dumps(groups)), whole=True)
+        self.exporter.push.update(groups_of_json(json.dumps(groups)), replace=True)
         task = replace(TYPICAL_TASK, start=self.now)
         for _ in range(READS):
             self.now += RUNS_FOR / READS
             self._read(targets, task)
         self._read(targets, replace(task, status=Status.ENDED, end=self.now, stop_reason=StopReason.STOP_BY_API))
-        self.exporter.push.name([], whole=True)
+        self.exporter.push.update([], replace=True)
         while self.exporter.tracked():
             self.now += 60.0
             self.exporter._expire()
