@@ -86,7 +86,7 @@ ListChange = Callable[[AtWork, TargetId], None]
 
 
 def delay(*, short: bool = False) -> list[Result]:
-    """Tasks are stopped at random moments; a scrape every 20 ms tells when each is seen to have ended."""
+    """Tasks are stopped at random moments; a scrape every 20 ms shows when each is seen to have ended."""
     changes = 40 if short else 150
     with at_work(DELAY_TASKS, {"polling": {"interval": "1s", "fast_interval": "1s"}}, max_qps=MAX_QPS) as ours:
         time.sleep(2 * ROUND)

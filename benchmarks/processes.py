@@ -52,7 +52,7 @@ def running(command: list[str], address: str) -> Iterator[subprocess.Popen[bytes
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A loopback port that no process listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port

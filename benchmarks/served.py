@@ -28,17 +28,17 @@ ROWS = task_families(Group, ["team"], callbacks=False)
 class Families(Collector):
     """The same families by the client library's own means, made at each scrape, as its documentation teaches."""
 
-    def __init__(self, known: list[TaskState]) -> None:
-        self._known = known
+    def __init__(self, states: list[TaskState]) -> None:
+        self._states = states
 
     def collect(self) -> Iterator[Metric]:
         """All of them."""
         for row in ROWS:
             make = CounterMetricFamily if row.family.kind is Kind.COUNTER else GaugeMetricFamily
             metric = make(row.family.name, row.family.help, labels=row.family.labels)
-            for known in self._known:
-                for values, number in row.samples(known):
-                    metric.add_metric((*known.target.id, *values), number)
+            for state in self._states:
+                for values, number in row.samples(state):
+                    metric.add_metric((*state.target.id, *values), number)
             yield metric
 
 

@@ -34,7 +34,7 @@ from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOpt
 
 COUNTER = re.compile(r"^([a-z_]+_(?:total|count|sum|bucket)(?:\{[^}]*\})?) (\S+)", re.MULTILINE)
 OF_ONE_TASK = "webcast_task_"
-PATIENCE = 10.0
+REQUEST_TIMEOUT = 10.0
 MIB = 1024 * 1024
 
 Counters = dict[str, float]
@@ -60,7 +60,7 @@ class CounterScraper:
     latest: Counters = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._connection = HTTPConnection(self.address, timeout=PATIENCE)
+        self._connection = HTTPConnection(self.address, timeout=REQUEST_TIMEOUT)
 
     def scrape(self) -> None:
         """Take one, and hold it against the one before."""
@@ -224,7 +224,7 @@ def _listed(life: SimulatedRun, now: float) -> bool:
 
 @contextmanager
 def again_and_again(work: Callable[[Event], None], pause: float) -> Iterator[None]:
-    """Have it done on a thread, with so many seconds from one to the next; it is told of its end by an event.
+    """Have it done on a thread, with so many seconds from one to the next; an event ends it.
 
     What it raises ends it, and the block with the same.
     """

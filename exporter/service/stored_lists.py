@@ -115,16 +115,16 @@ class Drains:
                 found[target] = DrainedTarget(drained, row.renewed_at)
         return found
 
-    def keep(self, known: Mapping[TargetId, TaskState | None]) -> None:
+    def keep(self, states: Mapping[TargetId, TaskState | None]) -> None:
         """Write down which of these are being drained now; None is one that is tracked no more."""
-        draining = {target: one for target, one in known.items() if one is not None and one.drain_until is not None}
+        draining = {target: one for target, one in states.items() if one is not None and one.drain_until is not None}
         begun = {target: _row(one) for target, one in draining.items() if target not in self._kept}
-        over = [target for target in known if target in self._kept and target not in draining]
+        over = [target for target in states if target in self._kept and target not in draining]
         self._write(begun, over)
 
-    def forget_all_but(self, known: Iterable[TaskState]) -> None:
+    def forget_all_but(self, states: Iterable[TaskState]) -> None:
         """Drop those that are tracked no more."""
-        tracked = {one.target.id for one in known}
+        tracked = {one.target.id for one in states}
         self._write({}, [target for target in self._kept if target not in tracked])
 
     def _write(self, begun: Mapping[TargetId, StoredTarget], over: Iterable[TargetId]) -> None:
@@ -137,7 +137,7 @@ class Drains:
             self._kept.difference_update(gone)
 
 
-def _row(known: TaskState) -> StoredTarget:
-    target = known.target
+def _row(state: TaskState) -> StoredTarget:
+    target = state.target
     said = TargetEntry(target.labels, target.expected_start, target.expected_end)
-    return StoredTarget(stored_labels(said), known.drain_until or 0.0)
+    return StoredTarget(stored_labels(said), state.drain_until or 0.0)

@@ -6,7 +6,6 @@ memory has one connection only, used in turns.
 
 import sqlite3
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -44,7 +43,7 @@ class LeaseLostError(StateError):
     """Another process has the state by now: nothing may be written any more."""
 
 
-class Database(ABC):
+class Database:
     """One opened state. `name` is for sentences: `state webcast-exporter.db`."""
 
     def __init__(self, name: str, writer: Engine, readers: Engine) -> None:
@@ -72,15 +71,13 @@ class Database(ABC):
         self._readers.dispose()
         self._writer.dispose()
 
-    @abstractmethod
-    def fence(self, connection: Connection) -> None:
+    def fence(self, _connection: Connection) -> None:
         """Raise LeaseLostError, in the writer's transaction, when the state is another process's."""
+        self.check()
 
-    @abstractmethod
     def check(self) -> None:
         """Raise LeaseLostError when the state is known to be another's, without asking a server."""
 
-    @abstractmethod
     def limit(self, connection: Connection, timeout: float) -> None:
         """Bound what one query may take; PostgreSQL's connections have their own bounds."""
 
@@ -94,17 +91,16 @@ class SqliteDatabase(Database):
             self._turns = RLock()
         self._path = path
         self._identities = {file: file_identity(file) for file in (path, lock_file) if file}
-        self._logs = {file: file_identity(file) for file in _write_ahead_log(path)} if path else {}
-
-    def fence(self, _connection: Connection) -> None:
-        """As `check`: commits to a file that has no name any more would be lost."""
-        self.check()
+        self._logs = {file: file_identity(file) for file in _write_ahead_log(path.resolve())} if path else {}
 
     def check(self) -> None:
-        """Raise LeaseLostError when a file, or its folder, was removed or replaced. What was committed is kept."""
+        """Raise LeaseLostError when a file, or its folder, was removed or replaced. What was committed is kept.
+
+        Commits to a file that has no name any more would be lost.
+        """
         for file, identity in self._identities.items():
             if file_identity(file) != identity:
-                kept = self._keep(file) if file == self._path else ""
+                kept = self._keep(file.resolve()) if file == self._path else ""
                 raise LeaseLostError(
                     f"{self.name}: {file.name} was removed or replaced while in use{kept}; start again"
                 )
@@ -156,12 +152,6 @@ class PostgresqlDatabase(Database):
         """Raise LeaseLostError when another process has the lease, or had it meanwhile."""
         if connection.execute(self._fence).first() is None:
             raise LeaseLostError(f"{self.name}: another process has it by now")
-
-    def check(self) -> None:
-        """Nothing: the lease is renewed elsewhere."""
-
-    def limit(self, connection: Connection, timeout: float) -> None:
-        """Nothing: see exporter.store.postgresql."""
 
 
 class Workers:

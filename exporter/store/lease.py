@@ -69,14 +69,14 @@ class FileLock:
 
     def acquire(self, wait: Callable[[], bool]) -> bool:
         """Try until it is ours; `wait` is called between two tries and says whether to go on."""
-        while not self.try_once():
+        while not (self.held or self._lock()):
             if not wait():
                 return False
         return True
 
-    def try_once(self) -> bool:
+    def _lock(self) -> bool:
         """Whether it is ours by now; StartError on a disk that has no locks."""
-        if self._descriptor is None or self.held:
+        if self._descriptor is None:
             return True
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

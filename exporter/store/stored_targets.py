@@ -1,4 +1,4 @@
-"""Targets that are stored because no source tells of it again: pushed, called back, being drained, dark, removed."""
+"""Targets that are stored because no list names them again: pushed, called back, drained, dark, or removed by hand."""
 
 import json
 from collections.abc import Collection, Mapping

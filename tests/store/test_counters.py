@@ -1,4 +1,4 @@
-"""What is counted, and where each fact goes."""
+"""What is counted, and which counter each event raises."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ from exporter.store.counters import (
 
 
 def test_an_app_begins_with_every_counter() -> None:
-    """Contract, section 4: counters exist at zero for every known label value, each once."""
+    """Contract, section 4: counters exist at zero for every label value, each once."""
     series = list(zeros("app"))
     buckets = {Total.RUN_DURATION: (13 + 2) * 2, Total.RUN_END_DETECTION_DELAY: 14 + 2}
     pages = {Total.PAGE_REFRESHES: 6, Total.PAGE_RESCHEDULES: 6}
@@ -60,8 +60,8 @@ def test_an_event_raises_only_what_exists() -> None:
         assert min(raised.values()) >= 0, event
 
 
-def _buckets(facts: Iterable[RunEvent], total: Total) -> dict[str, float]:
-    return {series.bucket: amount for fact in facts for series, amount in increments(fact) if series.total is total}
+def _buckets(events: Iterable[RunEvent], total: Total) -> dict[str, float]:
+    return {series.bucket: amount for event in events for series, amount in increments(event) if series.total is total}
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def _buckets(facts: Iterable[RunEvent], total: Total) -> dict[str, float]:
 )
 def test_a_value_touches_one_bucket_and_the_sum(value: float, duration: str, delay: str) -> None:
     """A bucket's upper bound is within it; beyond the last there is +Inf."""
-    fact = RunStopped("app", StopReason.OTHER, Status.ENDED, value, value)
-    assert {duration: 1.0, SUM: value} == _buckets([fact], Total.RUN_DURATION)
-    assert {delay: 1.0, SUM: value} == _buckets([fact], Total.RUN_END_DETECTION_DELAY)
+    event = RunStopped("app", StopReason.OTHER, Status.ENDED, value, value)
+    assert {duration: 1.0, SUM: value} == _buckets([event], Total.RUN_DURATION)
+    assert {delay: 1.0, SUM: value} == _buckets([event], Total.RUN_END_DETECTION_DELAY)
 
 
 def test_what_is_not_known_is_not_observed() -> None:

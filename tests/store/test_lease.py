@@ -137,7 +137,7 @@ def test_a_file_that_goes_away_under_the_process_ends_its_state(
     gone: str,
     replaced: bool,  # noqa: FBT001 - a row
 ) -> None:
-    """Nothing counts as committed any more, the process is told, makes no call, and what was committed is kept."""
+    """Nothing counts as committed any more, the process says so and makes no call, and what was committed is kept."""
     lock = FileLock(tmp_path / "state.db")
     assert lock.acquire(never)
     failures: list[None] = []
@@ -343,7 +343,7 @@ def test_a_server_that_starts_again(postgres: "Postgres", world: "World", ended:
 
 @real
 def test_a_server_that_only_reads_is_tried_again(world: "World", made: Callable[[], Lease]) -> None:
-    """After a failover to a replica of the server nobody ends: the lease is had once it can be written."""
+    """After a failover to a replica of the server no process ends: the lease is held once it can be written."""
     name = world.url.parts["database"]
     world.change(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     lease = made()

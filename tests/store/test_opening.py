@@ -17,7 +17,7 @@ from exporter.errors import StartError
 from exporter.store.database import open_sqlite
 from exporter.store.schema import METADATA, SCHEMA_VERSION
 
-ROOT, NOBODY = 0, 65534
+ROOT, OTHER_USER = 0, 65534
 ALL_TABLES = {"meta", "runs", "totals", "pushed_targets", "heard_callbacks", "inbox"}
 
 
@@ -124,7 +124,7 @@ def test_another_programs_database_is_refused_untouched(tmp_path: Path, statemen
 
 @pytest.mark.parametrize("statements", DAMAGED)
 def test_a_damaged_state_is_refused_untouched(tmp_path: Path, statements: str) -> None:
-    """Without its version or a part of its tables nobody knows what it says."""
+    """Without its version or a part of its tables it cannot be read."""
     file = tmp_path / "state.db"
     ours(file, statements)
     before = file.read_bytes()
@@ -206,7 +206,7 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
-    """A folder is no file, and is told in a sentence."""
+    """A folder is no file: one sentence says so."""
     assert f"state {tmp_path}: cannot be opened" in refusal(tmp_path)
 
 
@@ -217,8 +217,8 @@ def as_anybody() -> Iterator[Path]:
         if os.geteuid() != ROOT:
             yield Path(name)
             return
-        os.chown(name, NOBODY, NOBODY)
-        os.seteuid(NOBODY)
+        os.chown(name, OTHER_USER, OTHER_USER)
+        os.seteuid(OTHER_USER)
         try:
             yield Path(name)
         finally:
@@ -237,7 +237,7 @@ def test_a_state_that_cannot_be_written(as_anybody: Path, part: str) -> None:
 
 
 def test_a_file_that_another_connection_holds(tmp_path: Path) -> None:
-    """A shell that holds the file is told in a sentence; the statement that waited for it is not."""
+    """A shell that holds the file is named in a sentence; the statement that waited for it is not."""
     file = tmp_path / "state.db"
     ours(file)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:

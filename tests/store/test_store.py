@@ -101,7 +101,7 @@ def test_an_app_opens_at_zero_and_closes_if_it_counted_nothing(world: "World", e
 
 
 def test_a_failed_write_is_kept_counted_and_tried_again(world: "World", ended: Ended, stop_count: Count) -> None:
-    """Nothing is shown and nothing is lost, whoever waits is told, and the oldest change has its age."""
+    """Nothing is shown and nothing is lost, who waits gets the error, and the oldest change has its age."""
     store = world.open()
     with world.locked():
         with pytest.raises(StateError, match="cannot be written"):
@@ -226,7 +226,7 @@ def test_latest_runs_are_found_by_key_in_batches(world: "World", ended: Ended) -
 
 
 def test_live_runs_are_the_latest_of_their_targets_and_were_read(world: "World", ended: Ended) -> None:
-    """An ended run is none, nor one of which only callbacks have told."""
+    """An ended run is none, nor is one that only callbacks named."""
     store = world.open()
     live = replace(ended("live").runs[0], end_seen=None, stopped=None, last=None)
     replaced = replace(ended("again", seen=10.0).runs[0], end_seen=None)
@@ -237,7 +237,7 @@ def test_live_runs_are_the_latest_of_their_targets_and_were_read(world: "World",
 
 
 def test_old_runs_are_deleted_and_the_counters_stay(world: "World", ended: Ended, stop_count: Count) -> None:
-    """Also live ones that began before, for the API cannot tell of them any more; also more than one batch."""
+    """Also live ones that began before, for the API knows them no more; also more than one batch."""
     store = world.open()
     (release,) = abandon(Run(TargetId("app", "room", "abandoned"), first_seen=10.0), 90.0).runs
     for change in (
@@ -327,7 +327,7 @@ def test_a_callback_is_known_again_with_all_it_counted(world: "World") -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "known"),
+    ("changes", "has_receipt"),
     [
         ({"event_id": "evt-2"}, True),
         ({"signature": "ffff"}, True),
@@ -337,12 +337,12 @@ def test_a_callback_is_known_again_with_all_it_counted(world: "World") -> None:
     ],
     ids=["same signature", "same EventId", "neither", "EventId of another app", "EventId of another task"],
 )
-def test_either_key_is_enough(world: "World", changes: dict[str, str], known: bool) -> None:  # noqa: FBT001 - a row
+def test_either_key_is_enough(world: "World", changes: dict[str, str], has_receipt: bool) -> None:  # noqa: FBT001 - a row
     """An event that was overheard and sent again with its values exchanged has the signature it had."""
     store = world.open()
     store.wait(store.record(called_back()), LIMIT)
     store._recent.clear()
-    assert store.has_receipt(replace(CALLBACK, **changes)) == known  # type: ignore[arg-type]  # fields of the table
+    assert store.has_receipt(replace(CALLBACK, **changes)) == has_receipt  # type: ignore[arg-type]  # fields of the table
 
 
 def test_a_callback_that_is_not_written_yet_is_known(world: "World") -> None:

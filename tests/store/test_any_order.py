@@ -19,30 +19,32 @@ from tests.support.state import kill, open_store, set_broken
 
 WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=600.0)
 TARGETS = tuple(Target(TargetId("app", "room", name), "default") for name in "ab")
-MOST_LIVES = 6
+MAX_RUNS = 6
 
-Life = tuple[TargetId, float]
+RunKey = tuple[TargetId, float]
 
 
 @dataclass
-class Truth:
+class ExpectedCounts:
     """What must have been counted: a run is its target and StartTime, and sets count nothing twice.
 
-    `current` is the life that a target was last read in, `followed` whether anybody still looks for its end.
+    `current` is the run that a target was last read in, `followed` whether its end is still looked for.
     """
 
-    stopped: set[Life] = field(default_factory=set)
-    entered: set[tuple[Life, Status]] = field(default_factory=set)
+    stopped: set[RunKey] = field(default_factory=set)
+    entered: set[tuple[RunKey, Status]] = field(default_factory=set)
     current: dict[TargetId, float] = field(default_factory=dict)
     followed: set[TargetId] = field(default_factory=set)
-    abandoned: set[Life] = field(default_factory=set)
+    abandoned: set[RunKey] = field(default_factory=set)
 
-    def copy(self) -> "Truth":
-        """The same, apart."""
-        return Truth(set(self.stopped), set(self.entered), dict(self.current), set(self.followed), set(self.abandoned))
+    def copy(self) -> "ExpectedCounts":
+        """A copy that changes alone."""
+        return ExpectedCounts(
+            set(self.stopped), set(self.entered), dict(self.current), set(self.followed), set(self.abandoned)
+        )
 
     def saw(self, target: TargetId, start: float, status: Status) -> None:
-        """A read said so; a late one tells at most the end of a life before."""
+        """A read said so; a late one tells at most the end of a run before."""
         if status in STOPPED_STATUSES:
             self.stopped.add((target, start))
             self.entered.add(((target, start), status))
@@ -55,32 +57,32 @@ class Truth:
         self.followed.add(target)
 
     def gave_up(self, target: TargetId) -> None:
-        """The API has not known it for too long."""
+        """The API has not state it for too long."""
         if target in self.followed:
             self.lose(target)
 
     def lose(self, target: TargetId) -> None:
-        """The current life ends unseen; one that was abandoned is counted as that."""
-        if (life := (target, self.current[target])) not in self.abandoned:
-            self.stopped.add(life)
+        """The current run ends unseen; one that was abandoned is counted as that."""
+        if (run := (target, self.current[target])) not in self.abandoned:
+            self.stopped.add(run)
 
     def abandon(self, target: TargetId) -> None:
         """Its end is looked for no more."""
-        if target in self.followed and (life := (target, self.current[target])) not in self.stopped:
-            self.abandoned.add(life)
+        if target in self.followed and (run := (target, self.current[target])) not in self.stopped:
+            self.abandoned.add(run)
         self.followed.discard(target)
 
 
-class Story(RuleBasedStateMachine):
-    """A small exporter over one state file, and the truth beside it."""
+class ExporterInAnyOrder(RuleBasedStateMachine):
+    """A small exporter over one state file, and the expected beside it."""
 
     @initialize()
     def begin(self) -> None:
         """A first start, over no state."""
         self.folder = TemporaryDirectory()
         self.now = 100_000.0
-        self.lives = {target.id: [self.now] for target in TARGETS}
-        self.truth, self.written = Truth(), Truth()
+        self.starts = {target.id: [self.now] for target in TARGETS}
+        self.expected, self.written = ExpectedCounts(), ExpectedCounts()
         self.shown: Mapping[Series, float] = {}
         self.start()
 
@@ -89,35 +91,35 @@ class Story(RuleBasedStateMachine):
         self.store = open_store(Path(self.folder.name) / "state.db", self.failed)
         self.broken = False
         remembered = self.store.latest_runs([target.id for target in TARGETS])
-        self.known = {target.id: accept(target, remembered.get(target.id), self.now) for target in TARGETS}
+        self.states = {target.id: accept(target, remembered.get(target.id), self.now) for target in TARGETS}
 
     def failed(self) -> None:
         """Only a broken disk fails."""
         assert self.broken
 
-    def settle(self, known: TaskState) -> None:
-        """As the tracker does: apply what is due, record it, and write."""
-        after, step = expire(known, self.now, WAITS)
-        self.store.record(step)
+    def settle(self, state: TaskState) -> None:
+        """As the registry does: apply what is due, record it, and write."""
+        after, change = expire(state, self.now, WAITS)
+        self.store.record(change)
         self.store.flush()
-        target = known.target
-        self.known[target.id] = after or accept(target, self.store.latest_runs([target.id]).get(target.id), self.now)
+        target = state.target
+        self.states[target.id] = after or accept(target, self.store.latest_runs([target.id]).get(target.id), self.now)
         if after is None:
-            self.truth.abandon(target.id)
+            self.expected.abandon(target.id)
 
     def read(self, target: TargetId, outcome: Task | ReadError) -> None:
         """One call and what comes of it."""
         self.now += 1.0
-        known, step = apply_read(self.known[target], ReadResult(target, self.now, self.now, 0.1, outcome))
-        self.store.record(step)
-        self.settle(known)
+        state, change = apply_read(self.states[target], ReadResult(target, self.now, self.now, 0.1, outcome))
+        self.store.record(change)
+        self.settle(state)
 
     @rule(of=st.sampled_from(TARGETS))
-    def a_new_life_begins(self, of: Target) -> None:
-        """The vendor starts the task anew; nobody has read it yet."""
-        if len(self.lives[of.id]) < MOST_LIVES:
+    def a_new_run_begins(self, of: Target) -> None:
+        """The vendor starts the task anew; no read has seen it yet."""
+        if len(self.starts[of.id]) < MAX_RUNS:
             self.now += 1.0
-            self.lives[of.id].append(self.now)
+            self.starts[of.id].append(self.now)
 
     @rule(
         of=st.sampled_from(TARGETS),
@@ -125,19 +127,19 @@ class Story(RuleBasedStateMachine):
         status=st.sampled_from([Status.UNKNOWN, Status.RUNNING, Status.RUNNING, Status.ENDED, Status.FAILED]),
     )
     def a_read_succeeds(self, of: Target, back: int, status: Status) -> None:
-        """Mostly it tells of the latest life; a late answer tells of one before."""
-        lives = self.lives[of.id]
-        late_again = self.known[of.id].stale_answers >= MAX_STALE_ANSWERS - 1  # as often as that it would be believed
-        start = lives[max(0, len(lives) - 1 - (0 if late_again else back))]
+        """Mostly of the latest run; a late answer is about one before."""
+        starts = self.starts[of.id]
+        late_again = self.states[of.id].stale_answers >= MAX_STALE_ANSWERS - 1  # as often as that it would be believed
+        start = starts[max(0, len(starts) - 1 - (0 if late_again else back))]
         reason = StopReason.STOP_BY_API if status in STOPPED_STATUSES else None
-        self.truth.saw(of.id, start, status)
+        self.expected.saw(of.id, start, status)
         self.read(
             of.id, Task(status, start=start, end=start + 1 if status in STOPPED_STATUSES else None, stop_reason=reason)
         )
 
     @rule(of=st.sampled_from(TARGETS), start=st.booleans())
     def a_read_fails(self, of: Target, start: bool) -> None:  # noqa: FBT001 - hypothesis passes it so
-        """No answer, or an answer too short to tell of anything."""
+        """No answer, or an answer that says nothing."""
         self.read(of.id, TimedOut("late") if start else NotFound("for once"))
         self.read(of.id, TimedOut("late"))
 
@@ -146,13 +148,13 @@ class Story(RuleBasedStateMachine):
         """No such task, for `stale_after`."""
         self.read(of.id, NotFound("none"))
         self.now += WAITS.stale_after
-        self.truth.gave_up(of.id)
+        self.expected.gave_up(of.id)
         self.read(of.id, NotFound("none"))
 
     @rule(of=st.sampled_from(TARGETS))
     def no_source_lists_it(self, of: Target) -> None:
         """It is drained and let go, and then listed again."""
-        left = release(self.known[of.id], self.now, WAITS)
+        left = release(self.states[of.id], self.now, WAITS)
         self.now += WAITS.drain
         self.settle(left)
 
@@ -164,9 +166,9 @@ class Story(RuleBasedStateMachine):
 
     @rule()
     def the_process_is_killed(self) -> None:
-        """What was not written is forgotten, by the truth too; the next process reads it again."""
+        """What was not written is forgotten, by the expected too; the next process reads it again."""
         kill(self.store)
-        self.truth = self.written.copy()
+        self.expected = self.written.copy()
         self.start()
 
     @precondition(lambda self: not self.broken)
@@ -188,15 +190,15 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def each_run_is_counted_once(self) -> None:
-        """Once all is written, the totals are the truth's."""
+        """Once all is written, the totals are the expected's."""
         if not self.store.flush():
             assert self.broken
             return
-        self.written = self.truth.copy()
-        runs = [known.run for known in self.known.values() if known.run is not None]
+        self.written = self.expected.copy()
+        runs = [state.run for state in self.states.values() if state.run is not None]
         may_still_be_told = sum(run.previous is not None for run in runs)
-        assert len(self.truth.stopped) - may_still_be_told == self.total(Total.RUN_STOPS)
-        assert len(self.truth.entered) >= self.total(Total.RUN_TRANSITIONS)
+        assert len(self.expected.stopped) - may_still_be_told == self.total(Total.RUN_STOPS)
+        assert len(self.expected.entered) >= self.total(Total.RUN_TRANSITIONS)
 
     def total(self, total: Total) -> float:
         """The sum of a counter's series."""
@@ -208,5 +210,5 @@ class Story(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-TestStory = Story.TestCase
-TestStory.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestAnyOrder = ExporterInAnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
