@@ -24,11 +24,10 @@ import structlog
 from exporter.errors import StartError
 from exporter.model.credentials import Credentials
 from exporter.simulator.callback_sender import EXACT, CallbackSender, DeliveryPolicy, check_url
-from exporter.simulator.demo_fleet import demo_fleet
 from exporter.simulator.faults import FaultMode, Faults
-from exporter.simulator.gateway import CallLog, Gateway, refused
+from exporter.simulator.fleet import demo_fleet
+from exporter.simulator.gateway import ApiRequest, CallLog, Gateway, SimulatedAccount, refused
 from exporter.simulator.replies import ReplyStyle, Sending, VendorReply
-from exporter.simulator.signature_check import ApiRequest, SimulatedAccount
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -10,9 +10,9 @@ from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
 from exporter.simulator.faults import FaultMode
+from exporter.simulator.gateway import SimulatedAccount
 from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.server import CREDENTIALS, Simulation, SimulationOptions
-from exporter.simulator.signature_check import SimulatedAccount
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Api

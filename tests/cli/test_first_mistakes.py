@@ -17,9 +17,9 @@ from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.service import serve as serving
 from exporter.simulator.faults import FaultMode
+from exporter.simulator.gateway import SimulatedAccount
 from exporter.simulator.lifecycle import CallbackEvent, callback_payload
 from exporter.simulator.server import CREDENTIALS
-from exporter.simulator.signature_check import SimulatedAccount
 from exporter.web.server import Listener
 
 if TYPE_CHECKING:

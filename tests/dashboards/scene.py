@@ -13,8 +13,8 @@ import httpx
 from exporter.enums import PageReason
 from exporter.model.target import TargetId
 from exporter.simulator.callback_sender import DeliveryPolicy
-from exporter.simulator.demo_fleet import APPS, LARGE, MIDDLE, SMALL
 from exporter.simulator.faults import FaultMode
+from exporter.simulator.fleet import APPS, LARGE, MIDDLE, SMALL
 from exporter.simulator.lifecycle import (
     STARTED,
     CallbackEvent,

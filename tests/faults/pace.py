@@ -10,8 +10,8 @@ from typing import Any
 
 from exporter.model.target import TargetId
 from exporter.simulator.faults import FaultMode
+from exporter.simulator.gateway import SimulatedAccount
 from exporter.simulator.replies import Outcome
-from exporter.simulator.signature_check import SimulatedAccount
 from tests.faults.places import KEY, TaskCountKey, open_place
 from tests.faults.process import Process, start_process
 from tests.faults.scrapes import Scrape

@@ -9,9 +9,9 @@ from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.simulator.faults import CANARY as VENDOR_MESSAGE
 from exporter.simulator.faults import FaultMode
+from exporter.simulator.gateway import SimulatedAccount
 from exporter.simulator.lifecycle import RunPlan, TaskSettings
 from exporter.simulator.server import Certificates, Simulation, SimulationOptions
-from exporter.simulator.signature_check import SimulatedAccount
 from tests.faults.cases import Case
 from tests.faults.proxy import Manner, Proxy
 

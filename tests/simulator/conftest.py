@@ -15,10 +15,9 @@ import pytest
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.simulator.fleet import Fleet
-from exporter.simulator.gateway import Gateway
+from exporter.simulator.gateway import ApiRequest, Gateway, SimulatedAccount
 from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.replies import VendorReply
-from exporter.simulator.signature_check import ApiRequest, SimulatedAccount
 from exporter.volcengine.signing import (
     canonical_query,
     canonical_request,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from exporter.enums import PageReason, Status, StopReason
 from exporter.model.target import TargetId
-from exporter.simulator.demo_fleet import demo_fleet
 from exporter.simulator.fleet import (
     Fleet,
+    demo_fleet,
     page_event_counts,
     states,
     status_counts,

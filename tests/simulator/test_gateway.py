@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model.target import TargetId
-from exporter.simulator.gateway import CallLog, CallRecord, SlidingWindowLimit, busiest_second
+from exporter.simulator.gateway import CallLog, CallRecord, SimulatedAccount, SlidingWindowLimit, busiest_second
 from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings, VideoSolution
 from exporter.simulator.replies import NotFoundForm, Outcome, ReplyStyle
-from exporter.simulator.signature_check import SimulatedAccount
 from tests.simulator.conftest import KEY, NOW, TARGET, TRIPLE, error_of
 
 if TYPE_CHECKING:

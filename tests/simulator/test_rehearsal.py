@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 
 from exporter.model.target import TargetId
-from exporter.simulator.demo_fleet import demo_fleet
-from exporter.simulator.fleet import Action, Fleet, stop_counts, stopped_runs
-from exporter.simulator.gateway import Gateway
+from exporter.simulator.fleet import Action, Fleet, demo_fleet, stop_counts, stopped_runs
+from exporter.simulator.gateway import ApiRequest, Gateway
 from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings
 from exporter.simulator.replies import VendorReply
 from exporter.simulator.server import ACCOUNT
-from exporter.simulator.signature_check import ApiRequest
 
 BEGAN = 1_700_000_000.0
 TASK = TargetId("app", "Room", "Task")

@@ -16,10 +16,9 @@ from volcenginesdkcore.signv4 import SignerV4
 
 from exporter.errors import StartError
 from exporter.simulator.faults import FaultMode
-from exporter.simulator.gateway import Gateway
+from exporter.simulator.gateway import ApiRequest, Gateway
 from exporter.simulator.replies import Outcome, VendorReply
 from exporter.simulator.server import ACCOUNT, Certificates, Simulation, SimulationOptions, make_certificates
-from exporter.simulator.signature_check import ApiRequest
 
 Wait = Callable[..., None]
 TIMEOUT = 60.0

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.simulator.gateway import ApiRequest, SimulatedAccount, canonical, check_signature, owns
 from exporter.simulator.replies import Refusal
-from exporter.simulator.signature_check import ApiRequest, SimulatedAccount, canonical, check_signature, owns
 from tests.simulator.conftest import KEY, NOW
 
 if TYPE_CHECKING:
