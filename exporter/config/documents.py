@@ -41,11 +41,11 @@ def fault_of(error: OSError) -> FileFault:
 def read_bytes(path: Path, limit: int) -> bytes:
     """Read a whole regular file; FileFault when it is none, cannot be read, or has over `limit` bytes."""
     try:
-        _check_kind(path.stat())
+        check_kind(path.stat())
         # Not blocking, and looked at again: the path may be a pipe by now.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         try:
-            _check_kind(os.fstat(descriptor))
+            check_kind(os.fstat(descriptor))
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 content = file.read(limit + 1)
         finally:
@@ -69,7 +69,8 @@ def read_text(path: Path, limit: int) -> str:
         raise FileFault(f"is not UTF-8 text (at byte {error.start})") from None
 
 
-def _check_kind(found: os.stat_result) -> None:
+def check_kind(found: os.stat_result) -> None:
+    """FileFault when it is no regular file: a directory, a device, a named pipe, which may never end."""
     if not stat.S_ISREG(found.st_mode):
         raise FileFault(KINDS.get(stat.S_IFMT(found.st_mode), "is not a regular file"))
 

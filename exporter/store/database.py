@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
+from exporter.config.documents import FileFault, check_kind, fault_of
 from exporter.errors import StartError, StateError
 from exporter.store.schema import META, SCHEMA_VERSION, columns_of, copy_before, is_ours, prepare
 
@@ -221,7 +222,8 @@ def open_sqlite(path: Path | None, lock_file: Path | None = None) -> SqliteDatab
 @contextmanager
 def reading_file(path: Path) -> Iterator[Connection]:
     """A connection that only reads a state file which another process may write; StartError when it is no state."""
-    if not path.is_file():
+    _check_file(path, f"state {path}")
+    if not path.exists():
         raise StartError(f"state {path}: there is no such file")
     uri = f"{path.absolute().as_uri()}?mode=ro"
     engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
@@ -274,12 +276,25 @@ def _look_at(path: Path, name: str) -> None:
 
     A file that can only be read after a repair is not refused here.
     """
+    _check_file(path, name)
     if path.is_file() and _head(path) not in (b"", HEADER):  # SQLite takes a very short file for a new one
         raise StartError(f"{name}: {NO_DATABASE}")
     uri = f"{path.absolute().as_uri()}?mode=ro"
     reader = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
     with suppress(OperationalError), reader.connect() as connection:
         is_ours(connection, columns_of(connection), name)
+
+
+def _check_file(path: Path, name: str) -> None:
+    """StartError when there is something else than a file; SQLite would read a pipe for ever."""
+    try:
+        check_kind(path.stat())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StartError(f"{name}: {fault_of(error)}") from error
+    except FileFault as fault:
+        raise StartError(f"{name}: {fault}") from None
 
 
 def _head(path: Path) -> bytes:
@@ -294,6 +309,8 @@ def _sentence(error: DatabaseError, path: Path) -> str:
         return NO_DATABASE
     if "unable to open" in cause:
         return f"cannot be opened; is {path.parent} a folder this user may write to?"
+    if "readonly" in cause:
+        return f"cannot be written; may this user write to {path.name}, {path.name}-wal and {path.name}-shm?"
     if "locking protocol" in cause or "disk I/O error" in cause:
         return f"cannot be used: {cause}; {NETWORK_DISK}"
     return f"cannot be used: {cause}"

@@ -24,6 +24,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from exporter.config.documents import FileFault, check_kind
 from exporter.config.fields import StateUrl
 from exporter.errors import StartError
 from exporter.store.database import Database, PostgresqlDatabase, file_identity, open_sqlite
@@ -61,10 +62,11 @@ class FileLock:
         self._identities: dict[Path, tuple[int, int] | None] = {}
         self.held = path is None
         if path is not None:
-            self._file = Path(f"{path.resolve()}.lock")
             try:
-                self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            except OSError as error:
+                self._file = Path(f"{path.resolve()}.lock")
+                self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+                check_kind(os.fstat(self._descriptor))
+            except (OSError, RuntimeError, FileFault) as error:
                 raise StartError(self._sentence("its lock file cannot be opened", error)) from error
 
     def acquire(self, wait: Callable[[], bool]) -> bool:
@@ -129,8 +131,9 @@ class FileLock:
         self._state_descriptor = descriptor
         return True
 
-    def _sentence(self, what: str, error: OSError) -> str:
-        return f"state {self._path}: {what} ({self._file}: {(error.strerror or str(error)).lower()})"
+    def _sentence(self, what: str, error: Exception) -> str:
+        reason = getattr(error, "strerror", None) or str(error)
+        return f"state {self._path}: {what} ({self._file or f'{self._path}.lock'}: {reason.lower()})"
 
 
 class Lease:

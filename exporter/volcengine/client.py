@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from time import monotonic, time
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,7 +47,7 @@ from exporter.errors import (
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult, Task
-from exporter.volcengine.error_mapping import UnknownCode, UnknownCodes, error_of_exception, is_documented
+from exporter.volcengine.error_mapping import NO_CA_FILE, UnknownCode, UnknownCodes, error_of_exception, is_documented
 from exporter.volcengine.rate_limiter import Interrupted, Permit, RateLimiter
 from exporter.volcengine.replies import Answer, parse_answer, receive, unix_time
 from exporter.volcengine.signing import RequestSigner, base_url, canonical_query, signed_host
@@ -367,6 +368,12 @@ class Transport(HTTPAdapter):
                 self._pools.clear()  # the pool manager closes the one used longest ago
             self._pools[key] = super().get_connection_with_tls_context(request, *args, **kwargs)
         return self._pools[key]
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:  # noqa: FBT001 - as in requests
+        """Refuse authorities that are a pipe or a device: OpenSSL would read them for ever, whatever the timeout."""
+        if isinstance(verify, str) and not (Path(verify).is_file() or Path(verify).is_dir()):
+            raise OSError(NO_CA_FILE)
+        super().cert_verify(conn, url, verify, cert)
 
     def request_url(self, request: PreparedRequest, proxies: Mapping[str, str] | None) -> str:
         """Return the URL to send; requests looks for a proxy in an empty mapping at length."""

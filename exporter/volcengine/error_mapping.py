@@ -262,7 +262,7 @@ def safe_name(name: object) -> str:
 
 _MAX_CHAIN = 16
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
-_NO_CA_FILE = "Could not find a suitable TLS CA certificate bundle"
+NO_CA_FILE = "Could not find a suitable TLS CA certificate bundle"
 _TIMEOUTS = (requests.Timeout, urllib3.TimeoutError, TimeoutError)
 _CONNECT_TIMEOUTS = (requests.ConnectTimeout, urllib3.ConnectTimeoutError)
 _PROXY = (requests.exceptions.ProxyError, urllib3.ProxyError)
@@ -340,7 +340,7 @@ def _tls(chain: tuple[BaseException, ...]) -> ReadError | None:
         if isinstance(link, ssl.SSLCertVerificationError):
             sentence = f"the certificate is not trusted: {link.verify_message[:MAX_NAME_CHARS]}"
             return _advised(TlsFailed(sentence), _OWN_CA)
-        if isinstance(link, OSError) and str(link).startswith(_NO_CA_FILE):
+        if isinstance(link, OSError) and str(link).startswith(NO_CA_FILE):
             return _advised(TlsFailed("the CA file cannot be read"), _CA_SOURCES)
     if not any(isinstance(link, _TLS) for link in chain):
         return None

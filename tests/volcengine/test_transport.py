@@ -1,5 +1,6 @@
 """Connections as networks treat them: forgotten while idle, proxied, hanging, and trusted by the environment."""
 
+import os
 import socket
 import threading
 import time
@@ -385,3 +386,14 @@ def test_a_ca_file_without_a_certificate_is_named(server: Serve, certificates: C
     (tmp_path / "ca.pem").write_text("nothing\n")
     error = client_of(url, ca_file=str(tmp_path / "ca.pem")).read(TARGET).error
     assert "the CA file holds no certificate; it is named by tls_config.ca_file" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "/nowhere.pem"])
+def test_authorities_that_are_no_file_are_not_read(
+    server: Serve, certificates: Certificates, tmp_path: Path, kind: str
+) -> None:
+    """A pipe would be waited for and a device read for ever, which no timeout bounds."""
+    os.mkfifo(tmp_path / "pipe")
+    url = f"https://127.0.0.1:{tls_server(server, certificates).port}"
+    error = client_of(url, ca_file=str(tmp_path / kind)).read(TARGET).error
+    assert "the CA file cannot be read; it is named by tls_config.ca_file" in str(error)
