@@ -29,7 +29,7 @@ class KindLimit(NamedTuple):
 
 USUAL_LIMIT: Final = KindLimit(200, 10.0)
 STRANGERS_LIMIT: Final = KindLimit(10, 0.1)
-STRANGERS: Final = ("exporter.web", "uvicorn", "asyncio")
+STRANGERS: Final = ("exporter.web", "exporter.service.callbacks", "uvicorn", "asyncio")
 """Loggers whose lines any client on the network can cause."""
 
 FULL: Final = "queue_full"

@@ -281,6 +281,8 @@ class Server(uvicorn.Server):
 
 HANDSHAKE_REASONS: Mapping[str, str] = {
     "HTTP_REQUEST": "the client speaks plain HTTP",
+    "HTTPS_PROXY_REQUEST": "the client speaks plain HTTP",
+    "WRONG_VERSION_NUMBER": "the client speaks no TLS",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the client showed no certificate",
     "CERTIFICATE_VERIFY_FAILED": "the client's certificate is not trusted",
     "UNSUPPORTED_PROTOCOL": "the client's TLS version is not accepted",

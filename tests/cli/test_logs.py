@@ -219,6 +219,7 @@ def test_a_closed_log_stops_no_caller() -> None:
     [
         ("exporter.web.server", STRANGERS_LIMIT),
         ("uvicorn.error", STRANGERS_LIMIT),
+        ("exporter.service.callbacks", STRANGERS_LIMIT),
         ("asyncio", STRANGERS_LIMIT),
         ("exporter.poller", USUAL_LIMIT),
     ],
