@@ -111,6 +111,9 @@ MAX_DEPTH: Final = 50
 MAX_VALUES: Final = 300_000
 """Values once all aliases are written out; 20,000 targets, each with labels of its own, are some 200,000."""
 
+MAX_PROBLEMS: Final = 100
+"""Problems of one document that are listed; the parsing ends with the next one."""
+
 QUOTED: Final = re.compile(r"'[^']?'|'[^'<][^']+'|\"[^\"]+\"")
 STRING: Final = "tag:yaml.org,2002:str"
 NULL: Final = "tag:yaml.org,2002:null"
@@ -267,7 +270,7 @@ class _YamlBuilder:
                 self._tag(event, place)
             line, _ = _position(event)
             if key in lines:
-                self._repeated.append(Problem(place, f"is there twice, on line {lines[key]} and line {line}"))
+                _add(self._repeated, Problem(place, f"is there twice, on line {lines[key]} and line {line}"))
             lines.setdefault(key, line)
             if event.anchor is not None:
                 self._anchors[event.anchor] = key, 1
@@ -297,7 +300,13 @@ class _YamlBuilder:
 
     def _problem(self, event: yaml.Event, path: str, sentence: str) -> None:
         line, column = _position(event)
-        self._fatal.append(Problem(path, f"{sentence} (line {line}, column {column})"))
+        _add(self._fatal, Problem(path, f"{sentence} (line {line}, column {column})"))
+
+
+def _add(problems: list[Problem], problem: Problem) -> None:
+    if len(problems) == MAX_PROBLEMS:
+        raise ConfigError([*problems, Problem("", "there are more such problems")])
+    problems.append(problem)
 
 
 def _position(event: yaml.Event) -> tuple[int, int]:

@@ -4,9 +4,10 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from sys import getsizeof
 from typing import Protocol
 
-from exporter.config.documents import MAX_VALUES, parse_yaml, step
+from exporter.config.documents import MAX_PROBLEMS, MAX_VALUES, parse_yaml, step
 from exporter.config.fields import Section, label_name, own_labels
 from exporter.config.schema import Config, label_value
 from exporter.config.times import expected_times
@@ -18,8 +19,12 @@ MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 """Bytes; 30,000 targets are some 2 MiB."""
 
 
-MAX_PROBLEMS = 100
-"""Rejected entries of one list that are told; the others are a number."""
+MAX_TEXT_BYTES = 32 * 1024 * 1024
+"""Of memory for the text of a document: one character beyond the usual ones makes all of them four bytes wide."""
+MAX_TARGETS = 100_000
+"""Of one list."""
+MAX_LABELS = 1_000
+"""Of one group."""
 MAX_LABEL_VALUE = 4_096
 MAX_LABEL_CHARACTERS = 32 * 1024 * 1024
 """Of all targets of one list: each target has the labels of its group, in the state and in answers."""
@@ -78,7 +83,7 @@ class Listing:
 
 
 class _Rejections:
-    """What is not accepted of one list: MAX_PROBLEMS entries, and how many more there are."""
+    """What is not accepted of one list: MAX_PROBLEMS entries, and for the others how many there are."""
 
     def __init__(self, place: str) -> None:
         self._place = place
@@ -138,6 +143,8 @@ def _add(
         return
     if target in targets:
         rejections.add(Rejection.DUPLICATE, place, f"{target} is in this list already")
+    elif len(targets) >= MAX_TARGETS:
+        rejections.add(Rejection.INVALID, place, f"{target} is beyond the {MAX_TARGETS:,} targets of one list")
     else:
         targets[target] = entry
 
@@ -173,6 +180,8 @@ def _shared(labels: Mapping[str, object], place: str) -> tuple[TargetEntry | Non
     """Return what the group's labels say of each of its targets, or everything that is wrong with them."""
     texts: dict[str, str] = {}
     problems: list[Problem] = []
+    if len(labels) > MAX_LABELS:
+        return None, [Problem(place, f"are more than {MAX_LABELS:,} labels")]
     for name, value in labels.items():
         try:
             texts[label_name(name)] = _label_text(name, value)
@@ -204,12 +213,13 @@ KEYS = ("targets", "labels")
 
 def groups_of_yaml(text: str) -> list[TargetGroup]:
     """The groups of a YAML document, none when it is empty or null; SDSourceError when it is no such list."""
+    _check_size(text)
     try:
         document, repeated = parse_yaml(text)
     except ConfigError as error:
-        raise SDSourceError(str(error.problems[0]).removeprefix("the file ")) from None
+        raise SDSourceError(_joined(error.problems)) from None
     if repeated:
-        raise SDSourceError(str(repeated[0]))
+        raise SDSourceError(_joined(repeated))
     return _groups(document, str)
 
 
@@ -218,6 +228,7 @@ def groups_of_json(text: str) -> list[TargetGroup]:
 
     As Go reads it: keys in any case, null for nothing. Numbers stay the text that is written.
     """
+    _check_size(text)
     if sum(map(text.count, ",[{")) > MAX_VALUES:
         raise SDSourceError(f"has more than {MAX_VALUES:,} values")
     try:
@@ -227,6 +238,15 @@ def groups_of_json(text: str) -> list[TargetGroup]:
     except RecursionError:
         raise SDSourceError("is not JSON that can be read: it is nested too deep") from None
     return _groups(document, str.lower)
+
+
+def _joined(problems: Iterable[Problem]) -> str:
+    return "; ".join(map(str, problems)).removeprefix("the file ")
+
+
+def _check_size(text: str) -> None:
+    if getsizeof(text) > MAX_TEXT_BYTES:
+        raise SDSourceError(f"takes more than {MAX_TEXT_BYTES:,} bytes of memory")
 
 
 READER_OF_SUFFIX: Mapping[str, Callable[[str], list[TargetGroup]]] = {

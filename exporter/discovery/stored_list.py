@@ -6,10 +6,11 @@ from itertools import islice
 
 import structlog
 
+from exporter.config.documents import MAX_PROBLEMS
 from exporter.config.fields import own_labels
 from exporter.config.times import EXPECTED, EXPECTED_END, EXPECTED_START, parse_expected_time, time_text
 from exporter.discovery.merge import AccountOf
-from exporter.discovery.sd_format import MAX_PROBLEMS, Listing, TargetEntry, TargetGroup, read_groups
+from exporter.discovery.sd_format import Listing, TargetEntry, TargetGroup, read_groups
 from exporter.enums import Source
 from exporter.errors import BadTargets, Problem, StartError
 from exporter.model.target import TargetId

@@ -5,6 +5,7 @@ until both are equal: a change that meets an unusable state is not lost. While a
 start, no target is released, because that source may list it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -28,7 +29,9 @@ from exporter.service.components import Components
 log = structlog.stdlib.get_logger(__name__)
 
 MAX_LOGGED_PROBLEMS = 20
-"""Problems of the configuration and its lists that are logged at a load; 20,000 targets could make as many."""
+"""Problems of one document that are logged at a load; 20,000 targets could make as many."""
+DOCUMENT = re.compile(r"(?:file|http)_sd_configs\[\d+\](?: \(.*?\))?|static_configs")
+"""The start of a problem that names its document: `file_sd_configs[0] (a.yml)`."""
 
 APPLY_INTERVAL = 1.0
 """Seconds between two comparisons of what is desired with what is in force."""
@@ -272,11 +275,17 @@ def resumable_targets(config: Config, runs: Mapping[TargetId, Run]) -> list[Targ
 
 
 def log_problems(problems: Sequence[str]) -> None:
-    """Log problems of the configuration and its lists, bounded."""
-    for problem in problems[:MAX_LOGGED_PROBLEMS]:
-        log.warning("configuration problem", problem=problem)
-    if len(problems) > MAX_LOGGED_PROBLEMS:
-        log.warning("more configuration problems", count=len(problems) - MAX_LOGGED_PROBLEMS, command="check")
+    """Log problems of the configuration and its lists, bounded for each document."""
+    of_document: dict[str, list[str]] = {}
+    for problem in problems:
+        found = DOCUMENT.match(problem)
+        of_document.setdefault(found[0] if found else "", []).append(problem)
+    for document, told in of_document.items():
+        for problem in told[:MAX_LOGGED_PROBLEMS]:
+            log.warning("configuration problem", problem=problem)
+        if len(told) > MAX_LOGGED_PROBLEMS:
+            count = len(told) - MAX_LOGGED_PROBLEMS
+            log.warning("more configuration problems", source=document or "configuration", count=count, command="check")
 
 
 def _job(source: SDSource) -> str:

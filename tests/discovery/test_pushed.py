@@ -5,9 +5,10 @@ import tracemalloc
 
 import pytest
 
+from exporter.config.documents import MAX_PROBLEMS
 from exporter.config.schema import Account
 from exporter.discovery.merge import AccountOf
-from exporter.discovery.sd_format import MAX_PROBLEMS, SDSourceError, TargetEntry, TargetGroup, groups_of_json
+from exporter.discovery.sd_format import SDSourceError, TargetEntry, TargetGroup, groups_of_json
 from exporter.discovery.stored_list import read_push
 from exporter.errors import BadTargets
 from exporter.model.target import TargetId

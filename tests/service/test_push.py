@@ -438,3 +438,18 @@ def test_a_renewed_target_that_is_tracked_no_more_is_tracked_again(api: Api) -> 
     assert api.exporter.queries.task_state(task) is None
     api.push(task)
     assert api.exporter.queries.task_state(task) is not None
+
+
+def test_what_is_pushed_is_bounded_in_all(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each push is bounded, and so is what many of them leave; a target that is renewed is none more."""
+    monkeypatch.setattr("exporter.service.push.MAX_TARGETS", 2)
+    one, two, three = (TargetId(APP, "Room", name) for name in ("one", "two", "three"))
+    api.push(one, two)
+    api.push(two)
+    refused = api.ask("POST", body=[{"targets": [str(three)]}])
+    assert (refused.status_code, refused.json()["problems"]) == (
+        400,
+        ["with these more than 2 targets would be pushed"],
+    )
+    api.push(three, method="PUT")
+    assert list(api.listed()) == ["three"]

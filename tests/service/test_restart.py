@@ -8,7 +8,7 @@ import pytest
 from exporter.errors import StateError
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
-from exporter.service.target_manager import MAX_LOGGED_PROBLEMS
+from exporter.service.target_manager import MAX_LOGGED_PROBLEMS, log_problems
 
 if TYPE_CHECKING:
     from tests.service.conftest import Samples, World
@@ -191,7 +191,17 @@ def test_many_remarks_do_not_flood_the_log(world: "World", caplog: pytest.LogCap
     world.start()
     logged = [record.getMessage() for record in caplog.records if "configuration problem" in record.getMessage()]
     assert len(logged) == MAX_LOGGED_PROBLEMS + 1
-    assert logged[-1] == "more configuration problems count=480 command=check"
+    assert logged[-1] == "more configuration problems source=configuration count=480 command=check"
+
+
+def test_a_file_of_many_problems_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """The bound is each document's own."""
+    bad = [f"file_sd_configs[0] (bad.yml)[0].targets[{number}]: 'x' is none" for number in range(100)]
+    log_problems([*bad, "file_sd_configs[0] (b.yml)[0].labels.a-b: must be a label name", "http_sd_configs[1][0]: bad"])
+    logged = [record.getMessage() for record in caplog.records]
+    assert len(logged) == MAX_LOGGED_PROBLEMS + 3
+    assert "more configuration problems source=file_sd_configs[0] (bad.yml) count=80 command=check" in logged
+    assert logged[-1].endswith("problem=http_sd_configs[1][0]: bad")
 
 
 def test_state_in_memory(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
