@@ -8,11 +8,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.config.documents import FileFault, fault_of, read_text
+from exporter.config.documents import MAX_PROBLEMS, FileFault, fault_of, read_text
 from exporter.config.schema import GLOB, FileSdConfig
 from exporter.discovery.sd_format import (
     MAX_DOCUMENT_BYTES,
-    MAX_PROBLEMS,
     READER_OF_SUFFIX,
     Listing,
     Refreshed,

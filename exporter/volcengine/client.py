@@ -373,7 +373,7 @@ class Transport(HTTPAdapter):
         """Refuse authorities that are a pipe or a device: OpenSSL would read them for ever, whatever the timeout."""
         if isinstance(verify, str) and not (Path(verify).is_file() or Path(verify).is_dir()):
             raise OSError(NO_CA_FILE)
-        super().cert_verify(conn, url, verify, cert)
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # typeshed lacks it
 
     def request_url(self, request: PreparedRequest, proxies: Mapping[str, str] | None) -> str:
         """Return the URL to send; requests looks for a proxy in an empty mapping at length."""
