@@ -2,10 +2,10 @@
 
 import sys
 
-from benchmarks import big_state, footprint, load, naive, poll, scrape
+from benchmarks import big_state, footprint, load, naive, poll, scrape, waves
 from benchmarks.result import table
 
-ALL = (scrape, poll, load, footprint, naive, big_state)
+ALL = (scrape, poll, load, footprint, naive, big_state, waves)
 
 
 def main() -> int:

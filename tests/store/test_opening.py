@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -80,56 +80,36 @@ def test_a_relative_file_is_relative_to_the_working_directory(tmp_path: Path, mo
     assert tables(tmp_path / "state.db") == ALL_TABLES
 
 
-NEWER = (
-    "UPDATE meta SET schema_version = 2",
-    "UPDATE meta SET schema_version = 99; DROP TABLE runs",
-    "UPDATE meta SET schema_version = 2; ALTER TABLE runs RENAME COLUMN first_seen TO began",
+NEWER = "has schema {} and this release reads up to 1: run the release that wrote it, or point state.url elsewhere"
+FOREIGN = "is another program's database; point state.url elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("first", "statements", "sentence"),
+    [
+        (ours, "UPDATE meta SET schema_version = 2", NEWER.format(2)),
+        (ours, "UPDATE meta SET schema_version = 99; DROP TABLE runs", NEWER.format(99)),
+        (ours, "UPDATE meta SET schema_version = 2; ALTER TABLE runs RENAME COLUMN first_seen TO x", NEWER.format(2)),
+        (make, "CREATE TABLE meta (key TEXT, value TEXT)", FOREIGN),
+        (make, "CREATE TABLE runs (id INTEGER)", FOREIGN),
+        (make, "CREATE TABLE meta (schema_version INTEGER); INSERT INTO meta (schema_version) VALUES (1)", FOREIGN),
+        (make, "CREATE TABLE bookmarks (url TEXT); INSERT INTO bookmarks VALUES ('https://example.com')", FOREIGN),
+        (ours, "DELETE FROM meta", FOREIGN),
+        (ours, "INSERT INTO meta (schema_version) VALUES (1)", FOREIGN),
+        (ours, "UPDATE meta SET schema_version = 'one'", FOREIGN),
+        (ours, "DROP TABLE totals", FOREIGN),
+        (ours, "ALTER TABLE runs DROP COLUMN earlier", FOREIGN),
+    ],
 )
-FOREIGN = (
-    "CREATE TABLE meta (key TEXT, value TEXT)",
-    "CREATE TABLE runs (id INTEGER)",
-    "CREATE TABLE meta (schema_version INTEGER); INSERT INTO meta (schema_version) VALUES (1)",
-    "CREATE TABLE bookmarks (url TEXT); INSERT INTO bookmarks VALUES ('https://example.com')",
-)
-DAMAGED = (
-    "DELETE FROM meta",
-    "INSERT INTO meta (schema_version) VALUES (1)",
-    "UPDATE meta SET schema_version = 'one'",
-    "DROP TABLE totals",
-    "ALTER TABLE runs DROP COLUMN earlier",
-)
-
-
-@pytest.mark.parametrize("statements", NEWER)
-def test_a_newer_schema_is_refused_untouched(tmp_path: Path, statements: str) -> None:
-    """The sentence names both schemas and what to do; not a byte of the file changes, whatever else is new in it."""
+def test_what_this_release_cannot_read_is_refused_untouched(
+    tmp_path: Path, first: Callable[..., None], statements: str, sentence: str
+) -> None:
+    """A newer schema, another program's database, or a damaged state: the sentence says what to do."""
     file = tmp_path / "state.db"
-    ours(file, statements)
+    first(file, statements)
     before = file.read_bytes()
-    sentence = refusal(file)
-    assert f"state {file} has schema " in sentence
-    assert "and this release reads up to 1: run the release that wrote it, or point state.url elsewhere" in sentence
-    assert before == file.read_bytes()
-
-
-@pytest.mark.parametrize("statements", FOREIGN)
-def test_another_programs_database_is_refused_untouched(tmp_path: Path, statements: str) -> None:
-    """Also when it happens to have a table of one of our names."""
-    file = tmp_path / "state.db"
-    make(file, statements)
-    before = file.read_bytes()
-    assert f"state {file} is another program's database; point state.url elsewhere" == refusal(file)
-    assert before == file.read_bytes()
-
-
-@pytest.mark.parametrize("statements", DAMAGED)
-def test_a_damaged_state_is_refused_untouched(tmp_path: Path, statements: str) -> None:
-    """Without its version or a part of its tables it cannot be read."""
-    file = tmp_path / "state.db"
-    ours(file, statements)
-    before = file.read_bytes()
-    assert "is another program's database" in refusal(file)
-    assert before == file.read_bytes()
+    assert refusal(file) == f"state {file} {sentence}"
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [b"webcast: true\n" * 200, b"x", os.urandom(5000)], ids=["yaml", "byte", "noise"])

@@ -120,6 +120,14 @@ def test_a_search_that_ends_with_its_time_goes_on_at_its_cursor(
     assert page.complete
 
 
+def test_the_runs_of_one_target_are_found_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their key, however many others ended after them."""
+    monkeypatch.setattr(run_table, "WINDOW_ROWS", 1)
+    query = RunQuery(0.0, target=RUNS[0].target)
+    found = store.search(partial(stopped_runs, query=query, budget=0.0))
+    assert (found.runs, found.complete) == ((RUNS[0],), True)
+
+
 def test_how_many_match_is_a_lower_bound_when_time_is_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer says so, and the page after it begins where the search ended."""
     monkeypatch.setattr(run_table, "WINDOW_ROWS", 1)
@@ -142,8 +150,9 @@ def test_what_is_no_cursor(text: str) -> None:
         lambda connection: latest_runs(connection, [run.target for run in RUNS]),
         live_runs,
         lambda connection: stopped_runs(connection, RunQuery(0.0, text="lat")),
+        lambda connection: stopped_runs(connection, RunQuery(0.0, target=RUNS[0].target)),
     ],
-    ids=["latest runs", "live runs", "a search"],
+    ids=["latest runs", "live runs", "a search", "runs of a target"],
 )
 def test_no_query_scans_the_table(store: Store, look: Callable[[sa.Connection], object]) -> None:
     """A week has 118,000 runs: SQLite finds them by an index, whatever is asked."""
