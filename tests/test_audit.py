@@ -47,5 +47,5 @@ def audited(folder: Path, *, found: list[object] | None, said: str, code: int) -
 def test_what_is_made_of_it(
     tmp_path: Path, found: list[object] | None, said: str, code: int, expected: tuple[int, str]
 ) -> None:
-    """Nothing known, something known, nobody to ask, and a mistake of our own."""
+    """No vulnerability, one, a service that cannot be reached, and wrong usage."""
     assert audited(tmp_path, found=found, said=said, code=code) == expected

@@ -16,7 +16,7 @@ LIMIT = 7200
 ROOMS = ("Algebra", "Biology", "Chinese", "Drawing", "English", "French", "Geometry", "History")
 
 
-def task_known(
+def task_state(
     number: int, task: Task | None, *, since: float, read: float = 8.0, source: Source = Source.HTTP
 ) -> TaskState:
     """Task `number`, as it was read a few seconds ago."""
@@ -43,53 +43,53 @@ def task_known(
 
 def running(number: int, ran: float) -> TaskState:
     """One that has run for so long."""
-    return task_known(number, Task(Status.RUNNING, start=NOW - ran), since=ran, read=number % 25)
+    return task_state(number, Task(Status.RUNNING, start=NOW - ran), since=ran, read=number % 25)
 
 
-def with_page(known: TaskState, action: PageAction, reason: PageReason, ago: float) -> TaskState:
+def with_page(state: TaskState, action: PageAction, reason: PageReason, ago: float) -> TaskState:
     """Its page was refreshed or rescheduled three times."""
     events = tuple(PageEvent(action, reason, NOW - ago - 60 * number) for number in (2, 1, 0))
     counts = (3, 0) if action is PageAction.REFRESH else (0, 3)
     pages = Pages(*counts, events[-1:], events)
-    run = Run(known.target.id, NOW - 3600, entered=frozenset({Status.RUNNING}), pages=pages)
-    return replace(known, run=run)
+    run = Run(state.target.id, NOW - 3600, entered=frozenset({Status.RUNNING}), pages=pages)
+    return replace(state, run=run)
 
 
 def stopped(number: int, status: Status, reason: StopReason, ago: float, ran: float) -> TaskState:
     """One that stopped some time ago."""
     task = Task(status, start=NOW - ago - ran, end=NOW - ago, stop_reason=reason)
-    return task_known(number, task, since=ago)
+    return task_state(number, task, since=ago)
 
 
 def dark(number: int) -> TaskState:
     """One that ended early, in the middle of its class."""
-    known = stopped(number, Status.ENDED, StopReason.STOP_BY_API, 1260, 1700)
-    target = replace(known.target, expected_start=NOW - 3000, expected_end=NOW + 1500)
+    state = stopped(number, Status.ENDED, StopReason.STOP_BY_API, 1260, 1700)
+    target = replace(state.target, expected_start=NOW - 3000, expected_end=NOW + 1500)
     run = Run(target.id, NOW - 2960, entered=frozenset({Status.RUNNING, Status.ENDED}), end_seen=NOW - 1255)
-    return replace(known, target=target, run=replace(run, stopped=StopReason.STOP_BY_API, last=known.task))
+    return replace(state, target=target, run=replace(run, stopped=StopReason.STOP_BY_API, last=state.task))
 
 
 def stale(number: int, ran: float) -> TaskState:
     """One that has not been read for five minutes."""
-    known = task_known(number, Task(Status.RUNNING, start=NOW - ran), since=ran, read=300)
-    return replace(known, task=None, failure=ReadFailure.TIMEOUT, failing_since=NOW - 270, last_read=NOW - 3)
+    state = task_state(number, Task(Status.RUNNING, start=NOW - ran), since=ran, read=300)
+    return replace(state, task=None, failure=ReadFailure.TIMEOUT, failing_since=NOW - 270, last_read=NOW - 3)
 
 
 def morning() -> list[TaskState]:
     """A school in the morning: most is well, some is not."""
-    lost = task_known(5, Task(Status.RUNNING, start=NOW - 5000), since=5000)
+    lost = task_state(5, Task(Status.RUNNING, start=NOW - 5000), since=5000)
     return [
         stopped(0, Status.FAILED, StopReason.START_TASK_FAILED, 95, 0),
         stopped(1, Status.FAILED, StopReason.UNKNOWN, 340, 2710),
         dark(2),
-        task_known(3, Task(Status.UNKNOWN), since=900),
+        task_state(3, Task(Status.UNKNOWN), since=900),
         stale(4, 4000),
         replace(lost, task=None, not_found_since=NOW - 700, failure=ReadFailure.NOT_FOUND),
         stopped(6, Status.ENDED, StopReason.EXCEED_MAX_RUNNING_TIME, 600, LIMIT),
         with_page(running(7, 1200), PageAction.RESCHEDULE, PageReason.CRASH, 42),
         with_page(running(8, 2600), PageAction.REFRESH, PageReason.FREEZE, 260),
-        task_known(9, None, since=2),
-        task_known(10, Task(Status.NOT_STARTED), since=60, source=Source.PUSH),
+        task_state(9, None, since=2),
+        task_state(10, Task(Status.NOT_STARTED), since=60, source=Source.PUSH),
         *(running(number, 300.0 + 173 * (number - 11)) for number in range(11, 40)),
         *(stopped(number, Status.ENDED, StopReason.STOP_BY_API, 100.0 + number, 2700) for number in range(40, 52)),
     ]
@@ -103,10 +103,10 @@ def many(number: int) -> Iterator[TaskState]:
 def runs_that_stopped() -> list[Run]:
     """A night's."""
     found = []
-    for known in morning():
-        if known.task is not None and known.task.stopped and known.status_since is not None:
-            entered = frozenset({Status.RUNNING, known.task.status})
-            reason, since = known.task.stop_reason, known.status_since
-            run = Run(known.target.id, since - 3000, known.task.start, entered, reason, since, known.task)
+    for state in morning():
+        if state.task is not None and state.task.stopped and state.status_since is not None:
+            entered = frozenset({Status.RUNNING, state.task.status})
+            reason, since = state.task.stop_reason, state.status_since
+            run = Run(state.target.id, since - 3000, state.task.start, entered, reason, since, state.task)
             found.append(run)
     return found

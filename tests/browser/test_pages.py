@@ -104,7 +104,7 @@ def test_what_is_wrong_first_then_by_filter_and_order(look: "Look") -> None:
 
 
 def test_one_task(look: "Look") -> None:
-    """From its row to all that is known of it."""
+    """A task's row leads to its page."""
     with look() as view:
         page = view.go("/tasks")
         page.get_by_role("link", name="Biology-1 / record").click()
@@ -113,7 +113,7 @@ def test_one_task(look: "Look") -> None:
 
 
 def test_live_without_reloading(look: "Look", site: "Site") -> None:
-    """What changed is put in place, and whoever was at a link by keyboard still is; paused, nothing moves."""
+    """Changes are put in place, and a link keeps the keyboard's focus; paused, nothing moves."""
     with look() as view:
         view.page.clock.install()
         page = view.go("/tasks?sort=task")

@@ -29,7 +29,7 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
 
 @pytest.fixture(scope="session")
 def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
-    """With errors that nobody foresaw wherever secrets are at hand, and a crash as its end."""
+    """With unexpected errors wherever secrets are at hand, and a crash at its end."""
     with ExitStack() as stack:
         seen = visit.start_visit(stack, tmp_path_factory.mktemp("crash"), str(Path(broken.__file__)))
         visit.knock(seen)

@@ -1,4 +1,4 @@
-"""Every secret that an exporter can be given, each of a known text, and the files that hold them."""
+"""Every secret that an exporter can be given, each with a text of its own, and the files that hold them."""
 
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Secrets of known text go through everything that an exporter does; none of them is ever said."""
+"""Secrets with texts of their own go through everything that an exporter does; none of them appears anywhere."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Commands of the documents' consoles, taken apart as a shell would."""
+"""Commands of the documents' consoles, split as a shell would."""
 
 import json
 import re

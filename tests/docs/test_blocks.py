@@ -48,7 +48,7 @@ def kind_of_yaml(document: object) -> str:
 
 
 def test_every_block_says_what_it_is() -> None:
-    """A block without a kind, or of one that nothing checks, is a promise that nobody keeps."""
+    """Each block has a kind for which there is a test."""
     unchecked = [f"{block.place}: {block.kind}" for path in documents() for block in blocks_of(path)]
     assert [told for told in unchecked if told.partition(": ")[2] not in CHECKED] == []
 
@@ -63,7 +63,7 @@ def test_yaml(block: Block) -> None:
         case "web":
             parse_web_config(block.text, Path("/etc/webcast"))
         case "unknown":
-            pytest.fail(f"{block.place} is nobody's file: {sorted(document)}")
+            pytest.fail(f"{block.place} belongs to no known file: {sorted(document)}")
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=name_of)
@@ -81,7 +81,7 @@ def test_promql(block: Block) -> None:
 
 
 def test_the_rules_themselves(tmp_path: Path) -> None:
-    """Each kind of file is known by its keys, and a block is found in a list too."""
+    """Each kind of file is recognised by its keys, and a block is found inside a list too."""
     keys: dict[str, Any] = {"ours": "accounts", "web": "basic_auth_users", "prometheus": "scrape_configs"}
     assert {kind: kind_of_yaml({key: []}) for kind, key in keys.items()} == {kind: kind for kind in keys}
     assert kind_of_yaml({"acounts": []}) == "unknown"

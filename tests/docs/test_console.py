@@ -42,7 +42,7 @@ OTHERS = {
 EXPORTER, SIMULATOR = 10960, 18080
 PAGES_OF_THE_SIMULATOR = {"/", "/targets", "/truth", "/fault"}
 SHELLS = [block for block in blocks("console", "text") if any(lines(block))]
-NO_HOUSE = cast("ExporterApi", None)
+NO_API = cast("ExporterApi", None)
 
 
 def name_of(block: Block) -> str:
@@ -72,7 +72,7 @@ def answered(call: Call) -> bool:
     if url.port == SIMULATOR:
         return url.path in PAGES_OF_THE_SIMULATOR or url.path.startswith("/task/")
     scope = {"type": "http", "method": call.method, "path": url.path, "root_path": "", "headers": []}
-    routes = create_app(NO_HOUSE, lambda _what, _error: None).routes
+    routes = create_app(NO_API, lambda _what, _error: None).routes
     return any(route.matches(scope)[0] is Match.FULL for route in routes)
 
 
@@ -129,7 +129,7 @@ def test_a_command_that_does_not_exist_is_found(line: str) -> None:
         parsed(next(commands(Block(ROOT, 1, "console", line))))
 
 
-def test_a_call_that_nobody_answers_is_found() -> None:
+def test_a_call_without_a_route_is_found() -> None:
     """The rule itself, for calls; a variable of the block is filled in."""
     block = Block(
         ROOT, 1, "console", "$ api=http://127.0.0.1:10960/api/v1\n$ curl -X PUT $api/targets\n$ curl $api/rooms\n"

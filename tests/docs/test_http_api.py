@@ -41,7 +41,7 @@ def served() -> set[tuple[str, str]]:
 
 
 def test_every_path_is_told_and_no_other() -> None:
-    """A page that nobody knows of is not used, and one that is not there is an error."""
+    """The table has each route of the application."""
     assert told() == served()
 
 

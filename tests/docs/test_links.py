@@ -35,7 +35,7 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
 
 
 def test_every_document_is_linked() -> None:
-    """What nobody finds was not written."""
+    """Readers find a document by a link."""
     linked = {(path.parent / link.partition("#")[0]).resolve() for path in documents() for link in links(path)}
     beginnings = {"README.md", "CHANGELOG.md", "SECURITY.md"}
     assert [str(path) for path in documents() if path not in linked and path.name not in beginnings] == []

@@ -14,7 +14,7 @@ def without_comments(block: Block) -> tuple[str, str]:
 
 
 def test_they_have_the_same_blocks() -> None:
-    """Whoever follows the Chinese one types the same."""
+    """A reader of either one types the same."""
     assert [without_comments(block) for block in blocks_of(CHINESE)] == [
         without_comments(block) for block in blocks_of(ENGLISH)
     ]

@@ -1,4 +1,4 @@
-"""Tracker, ledger and board of one exporter over a simulated vendor, opened and killed as a test wants."""
+"""Registry, store and rendered series of one exporter over a simulated vendor, opened and killed by a test."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ Shown = dict[tuple[str, ...], float]
 
 
 @dataclass
-class House:
-    """Tracker, ledger and board of one exporter; `open` is a start of the process, `kill` and `close` its ends."""
+class Instance:
+    """Registry, store and rendered series of one exporter; `open` starts the process, `kill` and `close` end it."""
 
     file: Path
     world: World
@@ -37,8 +37,8 @@ class House:
         """Start: take up the runs left live and the targets listed, as the composition root does."""
         self.store = open_store(self.file, self._failed)
         self.registry = TaskRegistry(self.store, self.waits, self.world.clock)
-        self.board = SeriesCache(task_families(tuple(Group), ()), 100_000, self.registry.get)
-        self.registry.attach(self.board)
+        self.series = SeriesCache(task_families(tuple(Group), ()), 100_000, self.registry.get)
+        self.registry.attach(self.series)
         self.broken = False
         listed = list(listed)
         live = self.store.live_runs()
@@ -54,7 +54,7 @@ class House:
         self.registry.replace_targets(targets, self.store.latest_runs(new))
 
     def apply_callback(self, callback: Callback) -> bool:
-        """As the desk for callbacks does: whether it was new, and is in the ledger now."""
+        """Apply a callback as the service does; whether it was new and is in the store now."""
         try:
             known = self.store.has_receipt(callback)
         except StateError:
@@ -87,7 +87,7 @@ class House:
         self.store.flush()
         return {
             (sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "app_id")): sample.value
-            for metric in FleetCollector(self.board, self.store.counters, lambda: ("default",)).collect()
+            for metric in FleetCollector(self.series, self.store.counters, lambda: ("default",)).collect()
             for sample in metric.samples
             if sample.name not in GAUGES
         }
@@ -97,6 +97,6 @@ class House:
 
 
 @pytest.fixture
-def new_house() -> Callable[..., House]:
-    """Make a house that is not open yet: `new_house(file, world)`."""
-    return House
+def new_instance() -> Callable[..., Instance]:
+    """Make an instance that is not open yet: `new_instance(file, world)`."""
+    return Instance

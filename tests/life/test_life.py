@@ -1,4 +1,4 @@
-"""The whole house over a simulated vendor: time, reads, callbacks, lists, broken disks and kills in any order."""
+"""A whole exporter over a simulated vendor: time, reads, callbacks, lists, broken disks and kills in any order."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -45,7 +45,7 @@ from exporter.simulator.replies import NotFoundForm, ReplyStyle
 from exporter.volcengine.callbacks import ACTION_OF_STATUS, CallbackRules, verify_callback
 
 if TYPE_CHECKING:
-    from tests.life.conftest import House, Shown
+    from tests.life.conftest import Instance, Shown
     from tests.support.simulated_exporter import World
 
 pytestmark = pytest.mark.no_cover  # simulations of days, twice as long under coverage
@@ -135,7 +135,7 @@ class Truth:
                 sight.missing_since = now
 
     def tick(self, now: float) -> None:
-        """Time passed: what the API has not known for too long, or can know no more, is lost; a drain is over."""
+        """Time passed: runs that the API has not known for too long are lost, and drains end."""
         for target, sight in self.latest.items():
             unknown_since = inf if sight.missing_since is None or not sight.missing else sight.missing_since
             started = sight.start / 1000 if sight.start else inf
@@ -180,7 +180,7 @@ class Truth:
 def plans(*, first: bool) -> st.SearchStrategy[RunPlan]:
     """A class of up to a day. Only an id's first life may end before its start.
 
-    Nobody could tell such a second one, without StartTime, from the one before.
+    Without StartTime, such a second life cannot be told from the one before.
     """
     starts = st.sampled_from([0.0, 0.0, 20 * MINUTE, *((None,) if first else ())])
     runs = st.sampled_from([None, None, None, 5.0, 3 * HOUR])
@@ -212,17 +212,17 @@ def plans(*, first: bool) -> st.SearchStrategy[RunPlan]:
 class LifeStory(RuleBasedStateMachine):
     """An exporter's life, and the truth beside it."""
 
-    def __init__(self, world: "World", new_house: Callable[[Path, "World"], "House"]) -> None:
+    def __init__(self, world: "World", new_instance: Callable[[Path, "World"], "Instance"]) -> None:
         super().__init__()
         self.world = world
         self.folder = TemporaryDirectory()
-        self.house = new_house(Path(self.folder.name) / "state.db", world)
-        assert (self.house.waits.stale_after, self.house.waits.drain) == (STALE_AFTER, DRAIN)
+        self.instance = new_instance(Path(self.folder.name) / "state.db", world)
+        assert (self.instance.waits.stale_after, self.instance.waits.drain) == (STALE_AFTER, DRAIN)
         self.listed = set(TARGETS)
         self.truth = Truth()
         self.written = deepcopy(self.truth)
         self.scraped: Shown = {}
-        self.house.open(self.listed)
+        self.instance.open(self.listed)
 
     @property
     def now(self) -> float:
@@ -290,7 +290,7 @@ class LifeStory(RuleBasedStateMachine):
         ]
         for pick in picks if due else ():
             notice = due[pick % len(due)]
-            if self.house.apply_callback(callback_of(notice)):
+            if self.instance.apply_callback(callback_of(notice)):
                 assert notice.event_id not in self.truth.remedied
                 self.truth.heard(notice)
 
@@ -315,32 +315,32 @@ class LifeStory(RuleBasedStateMachine):
         """A listed target goes, another one comes."""
         self.listed ^= {task}
         self.expire()
-        self.house.follow(self.listed)
+        self.instance.follow(self.listed)
         self.truth.list(self.listed, self.now)
 
     @rule()
     def the_disk_breaks_or_heals(self) -> None:
         """From now on every write fails, or none."""
-        self.house.set_broken(broken=not self.house.broken)
+        self.instance.set_broken(broken=not self.instance.broken)
         self.expire()
 
     @rule(hours=st.sampled_from([0.0, 0.0, 0.0, 1.0, 1.0, 48.0]), how=st.sampled_from(["killed", "killed", "stopped"]))
     def the_process_ends(self, hours: float, how: str) -> None:
         """And is started again later; of what a killed one had not written it is as if it had not been read."""
-        if how == "stopped" and not self.house.broken:
-            self.house.close()
+        if how == "stopped" and not self.instance.broken:
+            self.instance.close()
         else:
-            self.house.kill()
+            self.instance.kill()
             self.truth = deepcopy(self.written)
         self.world.now += hours * HOUR
-        self.house.open(self.listed)
+        self.instance.open(self.listed)
         self.truth.restart(self.listed, self.now)
 
     @precondition(lambda self: all(self.is_kept(sight) for sight in self.truth.latest.values()))
     @rule()
     def old_runs_are_forgotten(self) -> None:
         """Housekeeping, with the shortest history there can be."""
-        self.house.store.forget_before(self.now - 96 * HOUR)
+        self.instance.store.forget_before(self.now - 96 * HOUR)
 
     def is_kept(self, sight: Sight) -> bool:
         """Whether its run is counted, or live and so young that housekeeping leaves it."""
@@ -349,13 +349,13 @@ class LifeStory(RuleBasedStateMachine):
 
     def expire(self) -> None:
         """What falls due with time alone."""
-        self.house.registry.expire()
+        self.instance.registry.expire()
         self.truth.tick(self.now)
 
     def apply_read(self, reading: ReadResult) -> None:
         """As a poller does; what is not tracked is not read."""
         self.expire()
-        if self.house.registry.get(reading.target) is None:
+        if self.instance.registry.get(reading.target) is None:
             return
         if reading.error is None:
             life = self.life(reading.target)
@@ -363,18 +363,18 @@ class LifeStory(RuleBasedStateMachine):
             self.truth.saw(reading.target, life, run_state(life, self.world.milliseconds), self.world.behind)
         else:
             self.truth.missed(reading.target, reading.error, self.now)
-        self.house.registry.apply_read(reading)
+        self.instance.registry.apply_read(reading)
         self.truth.tick(self.now)
 
     @invariant()
     def each_run_is_counted_once(self) -> None:
         """Whenever all is written, the counters are the truth; no counter shown is ever lower than it was shown."""
-        shown = self.house.fleet_counters()
+        shown = self.instance.fleet_counters()
         assert {sample: value for sample, value in self.scraped.items() if shown.get(sample, 0.0) < value} == {}
         self.scraped = shown
-        if self.house.all_written:
+        if self.instance.all_written:
             self.written = deepcopy(self.truth)
-            runs = [state.run for state in self.house.registry.all() if state.run is not None]
+            runs = [state.run for state in self.instance.registry.all() if state.run is not None]
             may_be_told = sum(run.previous is not None and not run.pending for run in runs)  # lost, or not yet
             lost = ("webcast_run_stops_total", StopReason.LOST)
             seen = {sample: value for sample, value in shown.items() if value and sample[0] in OF}
@@ -382,29 +382,29 @@ class LifeStory(RuleBasedStateMachine):
                 seen[lost] = seen.get(lost, 0.0) + may_be_told
             assert expected(self.truth) == seen
         else:
-            assert self.house.broken
+            assert self.instance.broken
 
     @invariant()
     def whatever_must_be_read_is_tracked(self) -> None:
         """Listed targets, and the live runs of those let go until their drain is over."""
         live = {target for target, sight in self.truth.latest.items() if sight.live}
-        assert set() == (self.listed | live) - {known.target.id for known in self.house.registry.all()}
+        assert set() == (self.listed | live) - {state.target.id for state in self.instance.registry.all()}
 
     def teardown(self) -> None:
         """The end: the disk heals, all is read, and every run the vendor still tells of is counted as it ended."""
-        self.house.set_broken(broken=False)
+        self.instance.set_broken(broken=False)
         for target in TARGETS:
             self.a_target_is_read(target, NotFoundForm.ERROR, [1.0])
         self.each_run_is_counted_once()
-        self.house.close()
+        self.instance.close()
         self.folder.cleanup()
 
     @invariant()
     def no_task_shows_more_than_its_page_has_met(self) -> None:
         """A run's page counters are part of what was heard of its task."""
-        for known in self.house.registry.all():
-            at_most = [event for event in self.truth.remedied if event in self.events_of(known.target.id)]
-            assert known.pages.refreshes + known.pages.reschedules <= len(at_most)
+        for state in self.instance.registry.all():
+            at_most = [event for event in self.truth.remedied if event in self.events_of(state.target.id)]
+            assert state.pages.refreshes + state.pages.reschedules <= len(at_most)
 
     def events_of(self, target: TargetId) -> set[str]:
         """The EventIds of all that has happened to a task."""
@@ -444,13 +444,13 @@ def expected(truth: Truth) -> "Shown":
 
 
 def test_every_run_is_counted_once(
-    new_world: Callable[[], "World"], new_house: Callable[[Path, "World"], "House"]
+    new_world: Callable[[], "World"], new_instance: Callable[[Path, "World"], "Instance"]
 ) -> None:
     """Whatever happens in whatever order, a run's stop is counted once, with its reason, and no counter goes back."""
 
     class _Told(LifeStory):
         def __init__(self) -> None:
-            super().__init__(new_world(), new_house)
+            super().__init__(new_world(), new_instance)
 
     run_state_machine_as_test(
         _Told,

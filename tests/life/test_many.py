@@ -77,7 +77,7 @@ def left(whole: "Whole") -> dict[str, int]:
     exporter, poller = whole.exporter, whole.desk.poller
     board, registry, lap = exporter._parts.series_cache, exporter._parts.registry, poller._queue
     return {
-        "known": len(registry),
+        "states": len(registry),
         "expiries": max(0, len(registry._checks) - SWEEP_SLACK),
         "looks": len(registry._check_at),
         "forgotten": len(registry._forgotten),
@@ -86,7 +86,7 @@ def left(whole: "Whole") -> dict[str, int]:
         "counted": sum(board.counts().values()),
         "in the round": len(lap._entries),
         "class_counts": sum(lap.class_counts.values()),
-        "strikes": len(poller._failures),
+        "failures": len(poller._failures),
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
         "to be written": len(exporter._parts.store._queued.runs) + len(exporter._parts.store._queued.receipts),
@@ -119,7 +119,7 @@ def live_through(whole: "Whole", world: "World", wave: int) -> None:
 
 
 def test_what_has_lived_leaves_nothing(new_world: Callable[[], "World"], new_whole: Callable[..., "Whole"]) -> None:
-    """Of tasks that are over and listed no more nothing is left: no text, entry, strike or query, next to no memory."""
+    """Nothing is left of tasks that are over and no longer listed: no text, entry, failure or query, and no memory."""
     world = new_world()
     polling = {"interval": "60s", "fast_interval": "60s"}
     whole = new_whole(world, lifecycle={"linger": "20s"}, polling=polling, callbacks={"secret_file": "secret"})

@@ -39,7 +39,7 @@ def real_part(name: str) -> Path:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A loopback port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
@@ -190,7 +190,7 @@ def wait() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def unused_port() -> Callable[[], int]:
-    """Ports that nobody listens on."""
+    """Ports without a listener."""
     return free_port
 
 

@@ -142,7 +142,7 @@ def test_every_run_is_counted_once_over_ten_kills(
 ) -> None:
     """Killed with SIGKILL while 200 tasks end, the exporter counts each run once, by its reason; nothing goes back.
 
-    So it does with what their pages meet, delivered late, twice, and again while nobody is there to take it.
+    So it does with what their pages meet, delivered late, twice, and again while no process is there to accept it.
     """
     dice, port = Random(20260115), unused_port()
     (tmp_path / "secret").write_text(CALLBACK_SECRET)

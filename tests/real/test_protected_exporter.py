@@ -29,7 +29,7 @@ MUTE, IDLE, SCRAPES = 250, 250, 100
 
 
 @dataclass(frozen=True)
-class Door:
+class ProtectedExporter:
     """A running exporter behind its web config file, and how to speak to it."""
 
     running: "Running"
@@ -84,15 +84,15 @@ def command(folder: Path, config: dict[str, Any], address: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def door(
+def protected(
     start_process: Callable[..., "Running"],
     unused_port: Callable[[], int],
     certificates: "Certificates",
     tmp_path_factory: pytest.TempPathFactory,
     wait: Callable[..., None],
-) -> Iterator[Door]:
+) -> Iterator[ProtectedExporter]:
     """One that is ready; a probe needs no password to see that."""
-    folder = tmp_path_factory.mktemp("door")
+    folder = tmp_path_factory.mktemp("protected")
     (folder / "secret").write_text("made-up-secret-of-callbacks")
     address, own = (f"127.0.0.1:{unused_port()}" for _ in range(2))
     with Simulation(SimulationOptions(tasks=2, speed=1)) as simulation:
@@ -105,17 +105,17 @@ def door(
         }
         write(folder, web_config(certificates, "alice"))
         running = start_process(command(folder, config, address), folder, f"https://{address}")
-        found = Door(running, f"https://{own}/callback", folder, certificates)
+        found = ProtectedExporter(running, f"https://{own}/callback", folder, certificates)
         wait(lambda: found.answers("/-/ready"), "the exporter is ready")
         yield found
 
 
 def test_a_real_prometheus_comes_in_with_the_password_alone(
-    door: Door, start_prometheus: "StartPrometheus", tmp_path: Path, wait: Callable[..., None]
+    protected: ProtectedExporter, start_prometheus: "StartPrometheus", tmp_path: Path, wait: Callable[..., None]
 ) -> None:
     """Over TLS; one without a password, one with another and one that speaks plain HTTP learn nothing."""
-    address = door.running.url.removeprefix("https://")
-    tls = {"scheme": "https", "tls_config": {"ca_file": str(door.certificates.authority)}}
+    address = protected.running.url.removeprefix("https://")
+    tls = {"scheme": "https", "tls_config": {"ca_file": str(protected.certificates.authority)}}
     ways = {
         "good": tls | {"basic_auth": {"username": "alice", "password": PASSWORD}},
         "wrong": tls | {"basic_auth": {"username": "alice", "password": "guessed"}},
@@ -132,48 +132,50 @@ def test_a_real_prometheus_comes_in_with_the_password_alone(
     assert (errors["good"], errors["wrong"], errors["none"]) == ("", told, told)
 
 
-def test_what_stays_open(door: Door) -> None:
+def test_what_stays_open(protected: ProtectedExporter) -> None:
     """The probes, and the vendor's listener, which asks for a signature, never for a password."""
-    assert [door.ask(path).status_code for path in ("/metrics", "/", "/status", "/api/v1/targets")] == [401] * 4
-    assert [door.ask(path).status_code for path in ("/-/healthy", "/-/ready")] == [200, 200]
-    with httpx.Client(verify=door.context, trust_env=False) as client:
-        assert client.post(door.callbacks, json={}).status_code in (400, 401)
-        assert client.post(f"{door.running.url}/callback", json={}).status_code == 404
-        assert client.get(door.callbacks.replace("/callback", "/metrics"), auth=ALICE).status_code == 404
+    assert [protected.ask(path).status_code for path in ("/metrics", "/", "/status", "/api/v1/targets")] == [401] * 4
+    assert [protected.ask(path).status_code for path in ("/-/healthy", "/-/ready")] == [200, 200]
+    with httpx.Client(verify=protected.context, trust_env=False) as client:
+        assert client.post(protected.callbacks, json={}).status_code in (400, 401)
+        assert client.post(f"{protected.running.url}/callback", json={}).status_code == 404
+        assert client.get(protected.callbacks.replace("/callback", "/metrics"), auth=ALICE).status_code == 404
 
 
-def test_a_crowd_keeps_no_scrape_waiting(door: Door, wait: Callable[..., None]) -> None:
+def test_a_crowd_keeps_no_scrape_waiting(protected: ProtectedExporter, wait: Callable[..., None]) -> None:
     """Hundreds who say nothing, a slow client, and a hundred scrapes at once: each scrape is answered."""
     with ExitStack() as stack, ThreadPoolExecutor(SCRAPES) as pool:
-        context = door.context
+        context = protected.context
         for _ in range(MUTE):
-            stack.enter_context(door.connect())
+            stack.enter_context(protected.connect())
         for _ in range(IDLE):
-            slow = stack.enter_context(context.wrap_socket(door.connect(), server_hostname="127.0.0.1"))
+            slow = stack.enter_context(context.wrap_socket(protected.connect(), server_hostname="127.0.0.1"))
         slow.sendall(b"GET /metrics HTTP/1.1\r\nX-Slow: never")
-        scrapes = [pool.submit(scrape, door, context) for _ in range(SCRAPES)]
-        answers = [scrape(door, context), *(each.result() for each in scrapes)]
+        scrapes = [pool.submit(scrape, protected, context) for _ in range(SCRAPES)]
+        answers = [scrape(protected, context), *(each.result() for each in scrapes)]
     assert [(each.status_code, each.text[-1:]) for each in answers] == [(httpx.codes.OK, "\n")] * (SCRAPES + 1)
-    wait(lambda: door.answers("/metrics", ALICE), "it answers when they have gone")
-    assert door.log("Traceback") == []
+    wait(lambda: protected.answers("/metrics", ALICE), "it answers when they have gone")
+    assert protected.log("Traceback") == []
 
 
-def scrape(door: Door, context: ssl.SSLContext) -> httpx.Response:
+def scrape(protected: ProtectedExporter, context: ssl.SSLContext) -> httpx.Response:
     """One scrape on a connection of its own, while those of the others hang."""
-    return door.running.get("/metrics", verify=context, auth=ALICE)
+    return protected.running.get("/metrics", verify=context, auth=ALICE)
 
 
-def test_a_bad_change_is_told_once_and_a_good_one_is_taken(door: Door, wait: Callable[..., None]) -> None:
+def test_a_bad_change_is_told_once_and_a_good_one_is_taken(
+    protected: ProtectedExporter, wait: Callable[..., None]
+) -> None:
     """Without a restart; whom the file no longer names is sent away."""
-    write(door.folder, "basic_auth_users: {alice: not-a-hash}")
-    wait(lambda: door.log("web config file not reloaded"), "the bad file is told")
-    looked = len(door.log("web config file not reloaded"))
-    assert door.answers("/metrics", ALICE)
-    write(door.folder, web_config(door.certificates, "bob"))
-    wait(lambda: door.answers("/metrics", BOB), "the new file is in force")
-    assert door.ask("/metrics", ALICE).status_code == httpx.codes.UNAUTHORIZED
-    assert looked == len(door.log("web config file not reloaded")) == 1
-    assert "not-a-hash" not in door.running.written()
+    write(protected.folder, "basic_auth_users: {alice: not-a-hash}")
+    wait(lambda: protected.log("web config file not reloaded"), "the bad file is told")
+    looked = len(protected.log("web config file not reloaded"))
+    assert protected.answers("/metrics", ALICE)
+    write(protected.folder, web_config(protected.certificates, "bob"))
+    wait(lambda: protected.answers("/metrics", BOB), "the new file is in force")
+    assert protected.ask("/metrics", ALICE).status_code == httpx.codes.UNAUTHORIZED
+    assert looked == len(protected.log("web config file not reloaded")) == 1
+    assert "not-a-hash" not in protected.running.written()
 
 
 def test_a_bad_file_at_the_start(start_process: Callable[..., "Running"], tmp_path: Path) -> None:
