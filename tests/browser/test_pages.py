@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from exporter.enums import Status
 from exporter.model.target import TargetId
 from exporter.model.task import Task
-from tests.browser.fleet import many, task_known
+from tests.browser.fleet import many, task_state
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Look
@@ -180,7 +180,7 @@ def test_without_scripts(look: "Look") -> None:
 
 def test_twenty_thousand_tasks(look: "Look", site: "Site") -> None:
     """The page is as large as its rows, and the next one is a link."""
-    site.exporter.known = [*many(20_000), task_known(20_000, Task(Status.FAILED), since=5)]
+    site.exporter.known = [*many(20_000), task_state(20_000, Task(Status.FAILED), since=5)]
     with look() as view:
         page = view.go("/tasks")
         assert rooms(page)[0] == "Algebra-20000"
