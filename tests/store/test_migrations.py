@@ -1,7 +1,6 @@
 """A state of an earlier release is copied, then brought up to date in one transaction."""
 
 import sqlite3
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from exporter.model.target import TargetId
 from exporter.store import schema
 from exporter.store.database import open_sqlite
 from exporter.store.schema import ADDED_COLUMNS, RUNS, SCHEMA_VERSION
-from exporter.store.store import Store
 from tests.support.state import open_store
 
 FIRST_RELEASE = """
@@ -64,14 +62,9 @@ def beside(file: Path) -> set[str]:
     return {path.name for path in file.parent.iterdir()}
 
 
-def ledger_of(file: Path) -> Store:
-    """The state at work."""
-    return open_store(file)
-
-
 def test_what_it_holds_goes_on(old: Path) -> None:
     """Its run is known, with no page events, and its counter stands where it stood."""
-    store = ledger_of(old)
+    store = open_store(old)
     (run,) = store.latest_runs(TASKS).values()
     assert (run.first_seen, run.start, run.stopped, run.earlier) == (50.5, 40.25, StopReason.STOP_BY_API, (1.5, 2.5))
     assert run.pages == NO_PAGES
@@ -81,13 +74,13 @@ def test_what_it_holds_goes_on(old: Path) -> None:
 
 def test_a_copy_is_made_first_and_once(old: Path) -> None:
     """FILE.schema-1 is the state as it was; a state that is up to date already is not copied."""
-    ledger_of(old).close()
+    open_store(old).close()
     copy = old.with_name(f"state.db.schema-{SCHEMA_VERSION}")
     later = {column.name for column in ADDED_COLUMNS if column.table is RUNS}
     assert columns(copy, "runs") == columns(old, "runs") - later
     assert rows(copy, "SELECT value FROM totals") == [(7.0,)]
     copy.unlink()
-    ledger_of(old).close()
+    open_store(old).close()
     assert beside(old) == {"state.db"}
 
 
@@ -96,18 +89,18 @@ def test_what_stands_only_in_the_log_is_copied_too(old: Path) -> None:
     with closing(sqlite3.connect(old)) as writer:
         writer.execute("INSERT INTO totals VALUES ('run_stops', 'app', 'Lost', '', 1.0)")
         writer.commit()
-        ledger_of(old).close()
+        open_store(old).close()
     assert rows(old.with_name("state.db.schema-1"), "SELECT sum(value) FROM totals") == [(8.0,)]
 
 
 def test_the_release_before_reads_and_writes_it_still(old: Path) -> None:
     """Columns and tables are only added: its rows find their defaults, and go on from there."""
-    ledger_of(old).close()
+    open_store(old).close()
     with closing(sqlite3.connect(old)) as connection:
         names = "app_id, room_id, task_id, first_seen, entered, earlier"
         connection.execute(f"INSERT INTO runs ({names}) VALUES ('app', 'room', 'new', 60.0, 'running', '')")
         connection.commit()
-    store = ledger_of(old)
+    store = open_store(old)
     assert {run.pages for run in store.latest_runs(TASKS).values()} == {NO_PAGES}
     store.close()
     assert rows(old, "SELECT schema_version FROM meta") == [(SCHEMA_VERSION,)]
@@ -136,24 +129,8 @@ def test_a_process_that_dies_midway_has_changed_nothing(old: Path, monkeypatch: 
     monkeypatch.undo()
     assert "page_refreshes" not in columns(old, "runs")
     assert rows(old, "SELECT name FROM sqlite_master WHERE name = 'heard_callbacks'") == []
-    ledger_of(old).close()
+    open_store(old).close()
     assert "page_refreshes" in columns(old, "runs")
-
-
-def added(statements: Iterable[str], file: Path) -> None:
-    """Change a state by another release's hands."""
-    with closing(sqlite3.connect(file)) as connection:
-        connection.executescript(";".join(statements))
-
-
-def test_a_later_release_s_additions_are_left_alone(old: Path) -> None:
-    """A column or a table that this release has no use for stays, with what is in it."""
-    ledger_of(old).close()
-    added(["ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'calm'", "CREATE TABLE moods (mood TEXT)"], old)
-    store = ledger_of(old)
-    assert len(store.latest_runs(TASKS)) == 1
-    store.close()
-    assert rows(old, "SELECT mood FROM runs") == [("calm",)]
 
 
 def test_a_state_that_lacks_only_a_column_is_migrated(tmp_path: Path) -> None:

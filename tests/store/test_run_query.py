@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +15,9 @@ from exporter.store import run_table
 from exporter.store.run_table import FoundRuns, RunCursor, RunQuery, latest_runs, live_runs, status_of, stopped_runs
 from exporter.store.store import Store
 from tests.support.state import LIMIT, open_store
+
+if TYPE_CHECKING:
+    from tests.store.conftest import World
 
 
 def run(name: str, end_seen: float | None, reason: StopReason | None, status: Status | None, app: str = "app") -> Run:
@@ -34,12 +37,17 @@ RUNS = (
 LABELS = {"team": '教育 "7%"', "Straße": "une école 😀", "path": r"C:\new", "имя": "Нью"}
 
 
+def fill(made: Store) -> None:
+    """Record these runs."""
+    made._labels_of = lambda target: LABELS if target.task_id == "late" else {}
+    made.wait(made.record(StateChange(RUNS)), LIMIT)
+
+
 @pytest.fixture
 def store() -> Iterator[Store]:
     """A state with these runs."""
     made = open_store()
-    made._labels_of = lambda target: LABELS if target.task_id == "late" else {}
-    made.wait(made.record(StateChange(RUNS)), LIMIT)
+    fill(made)
     yield made
     made.close()
 
@@ -49,40 +57,40 @@ def find(store: Store, query: RunQuery) -> FoundRuns:
     return store.search(lambda connection: stopped_runs(connection, query))
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        (RunQuery(0.0), ["late", "other", "lost", "early"]),
-        (RunQuery(200.0, 300.0), ["other", "lost"]),
-        (RunQuery(0.0, app_id="other"), ["other"]),
-        (RunQuery(0.0, status=Status.FAILED), ["late", "other"]),
-        (RunQuery(0.0, status=Status.RUNNING, reason=StopReason.LOST), []),
-        (RunQuery(0.0, reason=StopReason.LOST), ["lost"]),
-        (RunQuery(0.0, text="LAT"), ["late"]),
-        (RunQuery(0.0, text="m_1", limit=1), ["late"]),
-        (RunQuery(0.0, text="m%1"), []),
-        (RunQuery(0.0, text="教育"), ["late"]),
-        (RunQuery(0.0, text='"7%"'), ["late"]),
-        (RunQuery(0.0, text="ÉCOLE 😀"), ["late"]),
-        (RunQuery(0.0, text="ьЮ"), ["late"]),
-        (RunQuery(0.0, text="É"), ["late"]),
-        (RunQuery(0.0, text="Å"), []),
-        (RunQuery(0.0, text="c:\\n"), ["late"]),
-        (RunQuery(0.0, text="c:\n"), []),
-        (RunQuery(0.0, text="u6559"), []),
-        (RunQuery(0.0, text='": "'), []),
-        (RunQuery(0.0, text="%"), ["late"]),
-        (RunQuery(0.0, text="_1/"), []),
-        (RunQuery(0.0, text="é1" * 5000), []),
-        (RunQuery(0.0, text="\0"), []),
-        (RunQuery(0.0, text="lat\0"), []),
-        (RunQuery(0.0, text="\ud800"), []),
-        (RunQuery(0.0, app_id="\0"), []),
-        (RunQuery(0.0, limit=2, offset=1), ["other", "lost"]),
-        (RunQuery(0.0, target=TargetId("app", "Room_1", "early")), ["early"]),
-        (RunQuery(0.0, target=TargetId("app", "Room_1", "live")), []),
-    ],
-)
+QUERIES = [
+    (RunQuery(0.0), ["late", "other", "lost", "early"]),
+    (RunQuery(200.0, 300.0), ["other", "lost"]),
+    (RunQuery(0.0, app_id="other"), ["other"]),
+    (RunQuery(0.0, status=Status.FAILED), ["late", "other"]),
+    (RunQuery(0.0, status=Status.RUNNING, reason=StopReason.LOST), []),
+    (RunQuery(0.0, reason=StopReason.LOST), ["lost"]),
+    (RunQuery(0.0, text="LAT"), ["late"]),
+    (RunQuery(0.0, text="m_1", limit=1), ["late"]),
+    (RunQuery(0.0, text="m%1"), []),
+    (RunQuery(0.0, text="教育"), ["late"]),
+    (RunQuery(0.0, text='"7%"'), ["late"]),
+    (RunQuery(0.0, text="ÉCOLE 😀"), ["late"]),
+    (RunQuery(0.0, text="ьЮ"), ["late"]),
+    (RunQuery(0.0, text="É"), ["late"]),
+    (RunQuery(0.0, text="Å"), []),
+    (RunQuery(0.0, text="c:\\n"), ["late"]),
+    (RunQuery(0.0, text="c:\n"), []),
+    (RunQuery(0.0, text="u6559"), []),
+    (RunQuery(0.0, text='": "'), []),
+    (RunQuery(0.0, text="%"), ["late"]),
+    (RunQuery(0.0, text="_1/"), []),
+    (RunQuery(0.0, text="é1" * 5000), []),
+    (RunQuery(0.0, text="\0"), []),
+    (RunQuery(0.0, text="lat\0"), []),
+    (RunQuery(0.0, text="\ud800"), []),
+    (RunQuery(0.0, app_id="\0"), []),
+    (RunQuery(0.0, limit=2, offset=1), ["other", "lost"]),
+    (RunQuery(0.0, target=TargetId("app", "Room_1", "early")), ["early"]),
+    (RunQuery(0.0, target=TargetId("app", "Room_1", "live")), []),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), QUERIES)
 def test_which_are_found(store: Store, query: RunQuery, expected: list[str]) -> None:
     """A run that goes on is none of them; `text` is in an id or in the labels."""
     assert [run.target.task_id for run in find(store, query).runs] == expected
@@ -95,29 +103,49 @@ def test_how_many_match(store: Store) -> None:
     assert [status_of(run) for run in RUNS[:3]] == [Status.ENDED, Status.FAILED, None]
 
 
-@pytest.mark.parametrize("query", [RunQuery(0.0), RunQuery(0.0, text="ROOM"), RunQuery(150.0, 350.0, app_id="many")])
+PAGED = [RunQuery(0.0), RunQuery(0.0, text="ROOM"), RunQuery(150.0, 350.0, app_id="many")]
+MANY = [run(f"task{number}", 300.0 - number // 5, StopReason.LOST, None, app="many") for number in range(12)]
+
+
+@pytest.mark.parametrize("query", PAGED)
 @pytest.mark.parametrize("limit", [1, 2, 100])
 def test_a_search_that_ends_with_its_time_goes_on_at_its_cursor(
     store: Store, query: RunQuery, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each run is found once and in order, runs of one end too, and each answer takes one window at most."""
-    many = [run(f"task{number}", 300.0 - number // 5, StopReason.LOST, None, app="many") for number in range(12)]
-    store.wait(store.record(StateChange(tuple(many))), LIMIT)
-    everything = find(store, query).runs
-    assert len(everything) >= len(many)
+    store.wait(store.record(StateChange(tuple(MANY))), LIMIT)
     monkeypatch.setattr(run_table, "WINDOW_ROWS", 3)
-    found: list[Run] = []
+    pages = list(search_on(store, query._replace(limit=limit), budget=0.0))
+    assert [each for page in pages for each in page.runs] == list(find(store, query).runs)
+    assert max(len(page.runs) for page in pages) <= 8
+    assert pages[-1].complete
+
+
+def search_on(store: Store, query: RunQuery, budget: float) -> Iterator[FoundRuns]:
+    """Page after page, each from the cursor of the one before."""
     after: RunCursor | None = None
     while True:
-        wanted = query._replace(limit=limit, after=after)
-        page = store.search(partial(stopped_runs, query=wanted, budget=0.0))
-        assert len(page.runs) <= min(limit, 8)
-        found += page.runs
+        page = store.search(partial(stopped_runs, query=query._replace(after=after), budget=budget))
+        yield page
         if page.next is None:
-            break
+            return
         after = RunCursor.parse(str(page.next))
-    assert tuple(found) == everything
-    assert page.complete
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("engine", ["postgresql"])
+def test_postgresql_finds_the_same(world: "World", store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from cursor to cursor; its LIKE, its order of rows and its types are its own."""
+    server = world.open()
+    fill(server)
+    for query, expected in QUERIES:
+        assert [run.target.task_id for run in find(server, query).runs] == expected, query
+    for each in (server, store):
+        each.wait(each.record(StateChange(tuple(MANY))), LIMIT)
+    monkeypatch.setattr(run_table, "WINDOW_ROWS", 3)
+    for query in PAGED:
+        pages = search_on(server, query._replace(limit=2), budget=0.0)
+        assert [each for page in pages for each in page.runs] == list(find(store, query).runs), query
 
 
 def test_the_runs_of_one_target_are_found_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
