@@ -115,7 +115,23 @@ def test_serve_on_a_taken_port(run: Run, api: "Api") -> None:
 
 @pytest.mark.parametrize(
     ("password", "code"),
-    [("hunter2-canary", 1), ("hun%40canary", 1), ("hun@canary", 2), ("hun/canary", 2), ("%zz-canary", 2)],
+    [
+        *(
+            (word, 1)
+            for word in (
+                "hunter2-canary",
+                "hun%40canary",
+                "hun%23canary",
+                "hun:%25canary",
+                "\u5bc6\u7801canary",
+                "canary%20 ",
+            )
+        ),
+        *(
+            (word, 2)
+            for word in ("hun@canary", "hun/canary", "hun#canary", "hun?canary", "%zz-canary", "%ffcanary", "<canary>")
+        ),
+    ],
 )
 @pytest.mark.parametrize("command", ["serve", "runs", "check"])
 def test_the_state_s_password_is_in_no_error(run: Run, api: "Api", password: str, code: int, command: str) -> None:

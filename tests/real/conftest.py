@@ -120,13 +120,13 @@ class Running:
             self.process.wait()
 
 
-def start(command: list[str], directory: Path, url: str) -> Running:
+def start(command: list[str], directory: Path, url: str, environ: Mapping[str, str] = CLEAN_ENVIRONMENT) -> Running:
     """Start `command` in `directory`, its two outputs in files there."""
     directory.mkdir(parents=True, exist_ok=True)
     out, err = directory / f"out.{time.monotonic_ns()}", directory / f"err.{time.monotonic_ns()}"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
-            command, cwd=directory, env=CLEAN_ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+            command, cwd=directory, env=dict(environ), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
         )
     return Running(process, url, out, err)
 
