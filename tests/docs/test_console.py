@@ -20,6 +20,7 @@ OTHERS = {
     "cd": "a folder of the reader's",
     "cp": "a file of the reader's",
     "chmod": "a file of the reader's",
+    "du": "what the reader has installed",
     "docker": "its commands of ours are parsed below; the compose file is checked by tests/bundle",
     "export": "the reader's key",
     "git": "the reader's clone",
@@ -89,6 +90,8 @@ def test_commands(block: Block) -> None:
                 parsed(["webcast-exporter", *words[image + 1 :]])
             case "make":
                 assert words[1] in targets, words
+            case ".venv/bin/pytest":
+                assert [word for word in words if word.startswith("tests/") and not (ROOT / word).exists()] == []
             case "curl":
                 _check_call(curl(words))
             case other:

@@ -1,11 +1,12 @@
 """Links lead somewhere: files exist, and so do the headings in them."""
 
+import re
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from tests.docs.reading import ROOT, anchors, documents, links
+from tests.docs.reading import ROOT, anchors, documents, links, prose_with_code
 
 
 def dead(path: Path) -> list[str]:
@@ -32,6 +33,14 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     document = tmp_path / "a.md"
     document.write_text("# One `two` /-three\n[a](#one-two--three) [b](#two) [c](b.md) [d](https://x.example/y)\n")
     assert dead(document) == ["#two", "b.md"]
+
+
+def test_each_file_that_contributors_are_sent_to_is_there() -> None:
+    """In words, beside the links: files and folders of the repository."""
+    named = set(re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", prose_with_code(ROOT / "CONTRIBUTING.md")))
+    assert len(named) > 20
+    folders = {path.replace("NAME.json", "") for path in named if not path.startswith("ghcr.io/OWNER/")}
+    assert [path for path in sorted(folders) if not (ROOT / path).exists()] == []
 
 
 def test_every_document_is_linked() -> None:
