@@ -76,6 +76,18 @@ def test_each_lock_that_is_named_is_there() -> None:
     assert [f"{owner}.{lock}" for owner, lock in named if f"self.{lock} = " not in sources.get(owner, "")] == []
 
 
+def test_what_one_looks_for_is_in_the_first_file() -> None:
+    """A newcomer finds it there, or follows the name to the second file."""
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| ([^|]+) \|$", section("Where is what"), re.MULTILINE)[1:]
+    assert len(rows) > 10
+    missing = []
+    for files, words in rows:
+        paths = [PACKAGE / name for name in re.findall(r"`([^`]+)`", files)]
+        text = "".join(path.read_text() for path in paths if path.is_file())
+        missing += [(files, word) for word in re.findall(r"`(\w+)`", words) if not re.search(rf"\b{word}\b", text)]
+    assert missing == []
+
+
 def test_words_are_the_field_s() -> None:
     """No module, class, function or docstring uses a private word."""
     found: list[str] = []
