@@ -124,7 +124,7 @@ def _after_own_fault(state: TaskState, now: float, failures: int, intervals: Pol
 
 
 def backoff(first: float, failures: int, most: float) -> float:
-    """Doubling from `first`, up to `most`: after 1 strike `first`, after 2 twice that."""
+    """Doubling from `first`, up to `most`: after 1 failure `first`, after 2 twice that."""
     doublings = min(max(failures - 1, 0), 32)  # beyond any `most`, and far from overflowing
     return min(first * 2.0**doublings, most)
 
