@@ -178,7 +178,7 @@ def read_tokens(file: Path, noun: str) -> tuple[SecretStr, ...]:
 
 
 class TokenFile:
-    """The secrets of one file, each of which is good.
+    """The secrets of one file, `tokens`, each of which is good.
 
     `refresh` reads the file again when it has changed; the last good ones stay. ConfigError when it cannot be used to
     begin with.
@@ -191,17 +191,13 @@ class TokenFile:
         self._fingerprints: Fingerprints | None = fingerprints((file,))
         self._fault = ""
         try:
-            self._tokens = read_tokens(file, key.noun)
+            self.tokens = read_tokens(file, key.noun)
         except FileFault as fault:
             raise ConfigError([Problem(key.place, f"the file {fault}")]) from None
 
     def __repr__(self) -> str:
         """How many there are, and no more."""
-        return f"TokenFile({len(self._tokens)} {self.key.noun}s)"
-
-    def current(self) -> tuple[SecretStr, ...]:
-        """Return the secrets in force."""
-        return self._tokens
+        return f"TokenFile({len(self.tokens)} {self.key.noun}s)"
 
     def refresh(self) -> None:
         """Read the file again if it has changed."""
@@ -211,7 +207,7 @@ class TokenFile:
     def matches(self, presented: str) -> bool:
         """Whether `presented` is one of them, in a time that does not depend on how much of it is right."""
         digest = sha256(presented.encode()).digest()
-        found = [compare_digest(digest, sha256(_value(token).encode()).digest()) for token in self.current()]
+        found = [compare_digest(digest, sha256(_value(token).encode()).digest()) for token in self.tokens]
         return any(found)
 
     def _reload(self) -> None:
@@ -227,7 +223,7 @@ class TokenFile:
             return
         self._fault = ""
         self._fingerprints = before if fingerprints((self.file,)) == before else None
-        self._tokens = found
+        self.tokens = found
 
 
 # http_sd_configs

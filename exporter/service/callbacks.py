@@ -13,14 +13,13 @@ from exporter.config.schema import Callbacks as CallbackConfig
 from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import TargetEntry
-from exporter.discovery.stored_list import ListChange
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import StateError
 from exporter.model.callback import Callback, EventKey
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.service.components import Components
-from exporter.service.stored_lists import ApplyChanges, Secrets
+from exporter.service.stored_lists import ApplyChanges, ListChange, Secrets
 from exporter.service.target_manager import CHANGE_TIMEOUT, holding
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
 from exporter.web.auth import CurrentPolicy
@@ -45,7 +44,7 @@ ROOM_INDEX_SECONDS = 1.0
 
 def callback_rules(config: CallbackConfig, secrets: Secrets) -> CallbackRules:
     """What callbacks are verified against now."""
-    lines = secrets[Source.CALLBACK].current() if Source.CALLBACK in secrets else ()
+    lines = secrets[Source.CALLBACK].tokens if Source.CALLBACK in secrets else ()
     return CallbackRules(tuple(line.get_secret_value() for line in lines), config.event_types, config.max_age)
 
 
@@ -169,7 +168,9 @@ class CallbackIntake:
 
     def _listing_change(self, callback: Callback, config: Config) -> Sequence[ListChange]:
         """List the callback's target, if there is an account to read it."""
-        if AccountOf(config.accounts)(callback.target.app_id) is None:
+        state = self._parts.registry.get(callback.target)
+        is_read = state is not None and state.drain_until is None
+        if not is_read and AccountOf(config.accounts)(callback.target.app_id) is None:
             return ()
         return [
             self._parts.stored_lists[Source.CALLBACK].added(

@@ -6,13 +6,12 @@ from contextlib import suppress
 from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import MAX_TARGETS, TargetGroup
-from exporter.discovery.stored_list import ListChange, read_push
 from exporter.enums import Source
 from exporter.errors import BadTargets, Problem, StartError, StateError
 from exporter.model.target import TargetId
 from exporter.model.task_state import can_be_dismissed
 from exporter.service.components import Components
-from exporter.service.stored_lists import ApplyChanges, Secrets
+from exporter.service.stored_lists import ApplyChanges, ListChange, Secrets, read_push
 
 
 def is_push_token(secrets: Secrets, token: str) -> bool:

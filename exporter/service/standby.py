@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import SDSourceError, TargetGroup, groups_of_json
-from exporter.discovery.stored_list import read_push
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import BadTargets, ConfigError, Problem, StartError, StateError
 from exporter.metrics.self_metrics import SelfMetrics
@@ -21,7 +20,7 @@ from exporter.service.callbacks import CallbackIntake, CallbackListener, callbac
 from exporter.service.components import Components, fail, standby_exposition
 from exporter.service.push import PushApi, is_push_token
 from exporter.service.settings import Settings, with_same_state
-from exporter.service.stored_lists import Secrets, secrets_of
+from exporter.service.stored_lists import Secrets, read_push, secrets_of
 from exporter.store.lease import Lease
 from exporter.store.standby_queue import Entry, EntryKind, StandbyQueue, delete, event_from_text, event_to_text, oldest
 from exporter.volcengine.callbacks import verify_callback

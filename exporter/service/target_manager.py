@@ -18,13 +18,13 @@ from exporter.config.schema import Config
 from exporter.discovery.merge import Accepted, AccountOf, Difference, TargetIndex, accept, merged
 from exporter.discovery.sd_format import Listing, SDSource
 from exporter.discovery.sources import Sources
-from exporter.discovery.stored_list import ListChange
 from exporter.enums import Rejection, Source
 from exporter.errors import StartError, StateError
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.scheduler.scheduler import Scheduler
 from exporter.service.components import Components
+from exporter.service.stored_lists import ListChange
 
 log = structlog.stdlib.get_logger(__name__)
 

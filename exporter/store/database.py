@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from threading import BoundedSemaphore, RLock
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
+from sqlalchemy import Table, event
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
@@ -23,6 +25,11 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 from exporter.config.documents import FileFault, check_kind, fault_of
 from exporter.errors import StartError, StateError
 from exporter.store.schema import META, SCHEMA_VERSION, columns_of, copy_before, is_ours, prepare
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Insert = sqlite.Insert | postgresql.Insert
 
 READERS: Final = 4
 HEADER: Final = b"SQLite format 3\0"
@@ -314,3 +321,43 @@ def _sentence(error: DatabaseError, path: Path) -> str:
     if "locking protocol" in cause or "disk I/O error" in cause:
         return f"cannot be used: {cause}; {NETWORK_DISK}"
     return f"cannot be used: {cause}"
+
+
+DIALECTS = {"sqlite": "sqlalchemy.dialects.sqlite", "postgresql": "sqlalchemy.dialects.postgresql"}
+"""Only the dialect in use is imported."""
+
+ROWS_AT_A_TIME = 1000
+"""A server ends a transaction in which it hears nothing for long."""
+
+Rows = list[dict[str, Any]]
+
+
+def upsert(connection: Connection, table: Table, rows: Rows) -> None:
+    """Insert rows, replacing those with the same key; each row names every column."""
+    for first in range(0, len(rows), ROWS_AT_A_TIME):
+        connection.execute(_replacing(table, connection.dialect.name), rows[first : first + ROWS_AT_A_TIME])
+
+
+def insert_new(connection: Connection, table: Table, rows: Rows) -> None:
+    """Insert the rows whose key does not exist yet."""
+    if rows:
+        connection.execute(_keeping(table, connection.dialect.name), rows)
+
+
+@cache
+def _replacing(table: Table, dialect: str) -> "Insert":
+    """Cached because building the statement takes longer than executing it."""
+    keys = [column.name for column in table.primary_key]
+    statement = _insert(table, dialect)
+    changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+@cache
+def _keeping(table: Table, dialect: str) -> "Insert":
+    return _insert(table, dialect).on_conflict_do_nothing()
+
+
+def _insert(table: Table, dialect: str) -> "Insert":
+    insert: Insert = import_module(DIALECTS[dialect]).insert(table)
+    return insert

@@ -1,4 +1,4 @@
-"""Tables of the state, how rows are written, and how a database is prepared.
+"""Tables of the state, and how a database is prepared.
 
 A database without tables gets them, one that is not ours is refused, and an older state gets what it lacks.
 
@@ -10,10 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from functools import cache
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, Float, Integer, String, Table, Text
@@ -21,11 +18,6 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateColumn
 
 from exporter.errors import StartError
-
-if TYPE_CHECKING:
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    Insert = sqlite.Insert | postgresql.Insert
 
 SCHEMA_VERSION = 1
 
@@ -118,46 +110,6 @@ ADDED_COLUMNS = (
     RUNS.c.previous,
 )
 """What a state of schema 1 may lack; opening it adds them."""
-
-DIALECTS = {"sqlite": "sqlalchemy.dialects.sqlite", "postgresql": "sqlalchemy.dialects.postgresql"}
-"""Only the dialect in use is imported."""
-
-ROWS_AT_A_TIME = 1000
-"""A server ends a transaction in which it hears nothing for long."""
-
-Rows = list[dict[str, Any]]
-
-
-def upsert(connection: Connection, table: Table, rows: Rows) -> None:
-    """Insert rows, replacing those with the same key; each row names every column."""
-    for first in range(0, len(rows), ROWS_AT_A_TIME):
-        connection.execute(_replacing(table, connection.dialect.name), rows[first : first + ROWS_AT_A_TIME])
-
-
-def insert_new(connection: Connection, table: Table, rows: Rows) -> None:
-    """Insert the rows whose key does not exist yet."""
-    if rows:
-        connection.execute(_keeping(table, connection.dialect.name), rows)
-
-
-@cache
-def _replacing(table: Table, dialect: str) -> "Insert":
-    """Cached because building the statement takes longer than executing it."""
-    keys = [column.name for column in table.primary_key]
-    statement = _insert(table, dialect)
-    changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
-
-
-@cache
-def _keeping(table: Table, dialect: str) -> "Insert":
-    return _insert(table, dialect).on_conflict_do_nothing()
-
-
-def _insert(table: Table, dialect: str) -> "Insert":
-    insert: Insert = import_module(DIALECTS[dialect]).insert(table)
-    return insert
-
 
 ELSEWHERE = "point state.url elsewhere"
 

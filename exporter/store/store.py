@@ -43,8 +43,8 @@ from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
 from exporter.store import run_table
 from exporter.store.counters import Series, Total, increments, zeros
-from exporter.store.database import Database, LeaseLostError, Query, Workers
-from exporter.store.schema import COUNTERS, RECEIPTS, RUNS, insert_new, upsert
+from exporter.store.database import Database, LeaseLostError, Query, Workers, insert_new, upsert
+from exporter.store.schema import COUNTERS, RECEIPTS, RUNS
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -10,7 +10,8 @@ from sqlalchemy.engine import Connection
 
 from exporter.errors import StartError, StateError
 from exporter.model.target import TargetId
-from exporter.store.schema import STORED_TARGETS, upsert
+from exporter.store.database import upsert
+from exporter.store.schema import STORED_TARGETS
 from exporter.store.store import SCAN_TIMEOUT, WAIT, Commit, Store, Work
 
 

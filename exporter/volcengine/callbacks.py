@@ -18,7 +18,6 @@ from exporter.enums import VENDOR_PAGE_REASONS, CallbackOutcome, PageAction, Pag
 from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import TargetId
 from exporter.volcengine.replies import JsonObject, NotAnObject, whole_number
-from exporter.volcengine.signing import event_signature
 
 MAX_EVENT_ID_CHARS = 256
 MAX_SHOWN_CHARS = 64
@@ -306,3 +305,12 @@ def _reason(value: object) -> PageReason:
     """The vendor's page once writes a reason with a space before it."""
     word = value.strip() if isinstance(value, str) else ""
     return VENDOR_PAGE_REASONS.get(word, PageReason.OTHER) if word else PageReason.UNSPECIFIED
+
+
+def event_signature(values: Iterable[str], secret: str) -> str:
+    """Signature of a callback: hex SHA-256 of its values and the secret, sorted by their bytes and joined.
+
+    The values are EventType, EventData, EventTime, EventId, AppId, Version and Nonce as they travel, in any order.
+    Raises UnicodeEncodeError when one of them is no Unicode text.
+    """
+    return sha256("".join(sorted([*values, secret])).encode()).hexdigest()

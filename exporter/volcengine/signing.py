@@ -6,7 +6,7 @@ signature. Each has a function of its own, so that a refused signature can be co
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
@@ -131,12 +131,3 @@ class RequestSigner(AuthBase):
         query = str(request.url).partition("?")[2]
         request.headers.update(signed_headers(credentials, self._region, self._host, query, self._clock()))
         return request
-
-
-def event_signature(values: Iterable[str], secret: str) -> str:
-    """Signature of a callback: hex SHA-256 of its values and the secret, sorted by their bytes and joined.
-
-    The values are EventType, EventData, EventTime, EventId, AppId, Version and Nonce as they travel, in any order.
-    Raises UnicodeEncodeError when one of them is no Unicode text.
-    """
-    return hashlib.sha256("".join(sorted([*values, secret])).encode()).hexdigest()

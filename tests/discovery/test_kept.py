@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from exporter.discovery.sd_format import TargetEntry
-from exporter.discovery.stored_list import StoredList
 from exporter.enums import Source
 from exporter.errors import StateError
 from exporter.model.target import TargetId
+from exporter.service.stored_lists import StoredList
 from exporter.store.store import Store
 from exporter.store.stored_targets import StoredTarget, StoredTargets
 from tests.support.state import open_store

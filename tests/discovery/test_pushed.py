@@ -9,9 +9,9 @@ from exporter.config.documents import MAX_PROBLEMS
 from exporter.config.schema import Account
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import SDSourceError, TargetEntry, TargetGroup, groups_of_json
-from exporter.discovery.stored_list import read_push
 from exporter.errors import BadTargets
 from exporter.model.target import TargetId
+from exporter.service.stored_lists import read_push
 
 pytestmark = pytest.mark.slow
 

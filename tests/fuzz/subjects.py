@@ -11,9 +11,8 @@ from exporter.errors import ReadError
 from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import TaskState, apply_read
-from exporter.volcengine.callbacks import CallbackRules, verify_callback
+from exporter.volcengine.callbacks import CallbackRules, event_signature, verify_callback
 from exporter.volcengine.replies import parse_answer, receive
-from exporter.volcengine.signing import event_signature
 
 NOW = 1_768_465_805.0
 SECRET = "secret-of-the-fuzzer"

@@ -14,7 +14,7 @@ from exporter.errors import ConfigError, StartError
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
 from exporter.simulator.lifecycle import CallbackEvent, RunPlan, callback_payload
-from exporter.volcengine.signing import event_signature
+from exporter.volcengine.callbacks import event_signature
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
 

@@ -15,7 +15,7 @@ from exporter.metrics.exposition import Format
 from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
 from exporter.simulator.lifecycle import RunPlan, TaskSettings
-from exporter.store.schema import upsert
+from exporter.store.database import upsert
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
 

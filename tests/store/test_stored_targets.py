@@ -9,7 +9,7 @@ import pytest
 from exporter.enums import Source
 from exporter.errors import StartError, StateError
 from exporter.model.target import TargetId
-from exporter.store.schema import upsert
+from exporter.store.database import upsert
 from exporter.store.stored_targets import StoredTarget, StoredTargets
 from tests.support.state import LIMIT
 
