@@ -38,6 +38,6 @@ WORKDIR /state
 VOLUME ["/state"]
 EXPOSE 10960
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s \
-    CMD ["python3", "-c", "import os, ssl, urllib.request as u; u.urlopen(os.environ['HEALTH_URL'], timeout=4, context=ssl._create_unverified_context())"]
+    CMD ["python3", "-c", "import os, ssl, urllib.request as u; u.build_opener(u.ProxyHandler({}), u.HTTPSHandler(context=ssl._create_unverified_context())).open(os.environ['HEALTH_URL'], timeout=4)"]
 ENTRYPOINT ["webcast-exporter"]
 CMD ["serve", "--config.file", "/etc/webcast-exporter/webcast-exporter.yml"]

@@ -1,6 +1,12 @@
 """The manifests of deploy/kubernetes: a cluster takes them, and they say what the code says."""
 
+import json
+import os
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import click
@@ -140,3 +146,24 @@ def test_a_pod_stays_a_label_of_its_series(manifests: Manifests) -> None:
     assert monitor["apiVersion"] == OPERATOR
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     assert {"relabelings", "metricRelabelings"} & endpoint.keys() == set()
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
+def test_the_image_s_health_check_asks_loopback_directly(status: int, code: int) -> None:
+    """Whatever HTTP_PROXY says: no proxy knows of the container's own port."""
+
+    class Probe(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None: ...
+
+    (line,) = (line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("    CMD ["))
+    _, *arguments = json.loads(line.strip().removeprefix("CMD "))
+    with HTTPServer(("127.0.0.1", 0), Probe) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:1")
+        environ = {**os.environ, **proxies, "HEALTH_URL": f"http://127.0.0.1:{server.server_port}/-/healthy"}
+        ended = subprocess.run([sys.executable, *arguments], env=environ, capture_output=True, timeout=60, check=False)
+    assert ended.returncode == code, ended.stderr

@@ -4,7 +4,6 @@ import asyncio
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
@@ -58,7 +57,7 @@ class Pools:
         self.callbacks = WorkerPool(8, waiting=128)
         self.pushes = WorkerPool(1, waiting=8)
         self.tokens = WorkerPool(2, waiting=64)
-        self.reloads = WorkerPool(1, waiting=4)
+        self.reloads = WorkerPool(1)
         self.pages = WorkerPool(2, waiting=32)
         self.fleet = WorkerPool(2, waiting=8)
         self.state = WorkerPool(2, waiting=8)
@@ -243,14 +242,12 @@ async def ready(request: Request) -> Response:
 
 
 async def reload(request: Request) -> Response:
-    """`POST /-/reload`: 500 with all problems when the configuration is bad."""
+    """`POST /-/reload`: 500 with all problems when the configuration is bad. Those that wait share one reload."""
     if request.method not in ("POST", "PUT"):
         sentence = "Only POST or PUT requests reload: curl -X POST .../-/reload\n"
         return PlainTextResponse(sentence, status_code=405, headers={"Allow": "POST, PUT"})
     try:
-        await pools_of(request).reloads.run(partial(api_of(request).reload))
-    except Busy:
-        return busy()
+        await pools_of(request).reloads.share("reload", api_of(request).reload)
     except ConfigError as error:
         return PlainTextResponse(f"The configuration was not reloaded:\n{error}\n", status_code=500)
     return PlainTextResponse("The configuration was reloaded.\n")

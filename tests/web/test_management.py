@@ -1,10 +1,16 @@
-from typing import TYPE_CHECKING
+import asyncio
+from threading import Event
+from typing import TYPE_CHECKING, cast
 
+import httpx
 import pytest
 
 from exporter.errors import Problem
+from exporter.web.app import create_app
+from tests.web.conftest import FakeExporter
 
 if TYPE_CHECKING:
+    from exporter.web.interfaces import ExporterApi
     from tests.web.conftest import Site
 
 
@@ -53,3 +59,36 @@ def test_looking_at_reload_changes_nothing(site: "Site", method: str) -> None:
 def test_get_on_reload_gives_a_hint(site: "Site") -> None:
     """A person who opens it in a browser is told how it is meant."""
     assert "curl -X POST" in site.get("/-/reload").text
+
+
+class SlowReload(FakeExporter):
+    """A reload that takes until it may end."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.begun, self.may_end = Event(), Event()
+
+    def reload(self) -> None:
+        """Wait."""
+        self.reloads += 1
+        self.begun.set()
+        assert self.may_end.wait(60)
+
+
+def test_reloads_that_wait_are_one() -> None:
+    """Each asks for a file that is read after its request: one more reload serves all that came during the first."""
+    exporter = SlowReload()
+    app = create_app(cast("ExporterApi", exporter), exporter.failed)
+
+    async def ask() -> list[int]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter") as client:
+            first = asyncio.create_task(client.post("/-/reload"))
+            await asyncio.to_thread(exporter.begun.wait, 60)
+            others = [asyncio.create_task(client.post("/-/reload")) for _ in range(9)]
+            for _ in range(100):
+                await asyncio.sleep(0)  # all of them wait now
+            exporter.may_end.set()
+            return [answer.status_code for answer in await asyncio.gather(first, *others)]
+
+    assert asyncio.run(ask()) == [200] * 10
+    assert exporter.reloads == 2
