@@ -58,11 +58,12 @@ coverage: $(VENV) parts ## All tests, with the coverage floor
 parts: ## Fetch Prometheus, Alertmanager and Pushgateway for tests and benchmarks, unless they are on PATH
 	@.ci/real-parts || test "$${CI:-}" != true
 
-docs: $(VENV) ## Write docs/metrics.md and docs/configuration.md anew from the code
+docs: $(VENV) ## Write the parts of docs/ and of the READMEs that come from the code
 	$(BIN)/webcast-exporter metrics > docs/metrics.md.new
 	mv docs/metrics.md.new docs/metrics.md
 	$(BIN)/python -m docs.source.configuration
 	$(BIN)/python -m docs.source.log_events
+	$(BIN)/python -m docs.source.figures
 
 dashboards: $(VENV) ## Normalise dashboards/grafana after an edit, and write the rules of deploy/kubernetes anew
 	$(BIN)/python -m dashboards.normalise

@@ -1,1 +1,1 @@
-"""What makes docs/configuration.md from the models of the configuration."""
+"""Programs that write parts of the documents from the code (`make docs`)."""
