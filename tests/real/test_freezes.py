@@ -1,15 +1,17 @@
 """Each thing that the exporter depends on ceases to answer, without an error: the rest goes on, and it is said."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.server import Simulation
 from tests.real.conftest import wait_until
-from tests.support.freezes import FAR, FREEZES, LONE, NEAR, REFRESHES, STATUS, TASKS, Freeze, Scene
+from tests.support.freezes import FAR, GROUPS, LONE, NEAR, POSTGRESQL, REFRESHES, STATUS, TASKS, Freeze, Group, Scene
+from tests.support.waiting import wait_equal
 
 pytestmark = pytest.mark.real
 
@@ -19,16 +21,11 @@ LEADS = "webcast_exporter_leader"
 
 
 @pytest.fixture
-def scene(request: pytest.FixtureRequest, tmp_path: Path, freeze: Freeze) -> Iterator[Scene]:
+def scene(request: pytest.FixtureRequest, tmp_path: Path, group: Group) -> Iterator[Scene]:
     """All that runs, well."""
-    postgres = request.getfixturevalue("postgres") if freeze.postgres else None
+    postgres = request.getfixturevalue("postgres") if group.state == POSTGRESQL else None
     with ExitStack() as stack:
-        yield Scene(tmp_path, freeze.role, postgres, stack)
-
-
-def equals(found: Callable[[], float], expected: float) -> bool:
-    """Whether it is that now."""
-    return found() == expected
+        yield Scene(tmp_path, group.role, postgres, stack)
 
 
 def has_more_reads(vendor: Simulation, reads: int) -> bool:
@@ -36,45 +33,53 @@ def has_more_reads(vendor: Simulation, reads: int) -> bool:
     return len(vendor.calls.log) > reads
 
 
-def reads_go_on(scene: Scene, freeze: Freeze) -> None:
+def reads_go_on(scene: Scene, *freezes: Freeze) -> None:
     """Of every account that does not depend on what is silent."""
-    before = {name: len(vendor.calls.log) for name, vendor in scene.vendors.items() if name not in freeze.stale}
-    for name, reads in before.items():
-        wait_until(partial(has_more_reads, scene.vendors[name], reads + MORE_READS), f"reads of {name} go on")
+    silent = {name for freeze in freezes for name in freeze.stale}
+    reads = {name: len(vendor.calls.log) for name, vendor in scene.vendors.items() if name not in silent}
+    for name, before in reads.items():
+        wait_until(partial(has_more_reads, scene.vendors[name], before + MORE_READS), f"reads of {name} go on")
 
 
-@pytest.mark.parametrize("freeze", FREEZES, ids=lambda freeze: freeze.name)
-def test_what_is_silent_stops_nothing_else(scene: Scene, freeze: Freeze) -> None:
-    """Reads, scrapes and probes go on, what is not read is stale, it is said, and a stop is a stop; nothing is lost."""
-    subject, lost = scene.subject, freeze.callbacks != 200
+def live_through(scene: Scene, freeze: Freeze, number: int) -> None:
+    """One silence and its end: in each of both accounts a task stops meanwhile, a new one is listed, one calls back."""
+    subject, said = scene.subject, len(scene.subject.running.written())
+    task, before = scene.task(NEAR, TASKS - 1), scene.counted()
     end = freeze.begin(scene)
-    for vendor, name in ((scene.vendors[name], name) for name in (NEAR, FAR)):
-        vendor.fleet.stop(scene.task(name, 0))
+    for name in (NEAR, FAR):
+        scene.vendors[name].fleet.stop(scene.task(name, number))
+    scene.vendors[NEAR].fleet.begin(scene.task(NEAR, TASKS + number), RunPlan(ends=3600.0))
     reads_go_on(scene, freeze)
-    wait_until(lambda: freeze.is_said(subject), "log and metric say it")
+    wait_until(lambda: freeze.is_said(subject, said), f"log and metric say it of {freeze.name}")
     for name in freeze.stale:
-        stale = partial(subject.total, "webcast_tasks", app_id=f"app-{name}", status="stale")
-        wait_until(partial(equals, stale, TASKS), "what is not read is stale")
-        assert subject.samples(STATUS, app_id=f"app-{name}") == []
-    if lost and freeze.role != LONE:
-        wait_until(lambda: subject.samples(LEADS) == [0.0], "it does not lead")
+        listed = {"app_id": f"app-{name}", "status": "stale"}
+        wait_equal(partial(subject.total, "webcast_tasks", **listed), TASKS - number)  # stopped ones were read before
+        assert subject.samples(STATUS, app_id=f"app-{name}", status="running").count(1.0) == 0
+    if freeze.callbacks != 200 and scene.role != LONE:
+        wait_equal(partial(subject.samples, LEADS), [0.0])
         assert subject.samples(STATUS) == []
+    elif freeze.callbacks != 200:
+        assert scene.counted() == before, "what is not in the state is not shown"
     assert [subject.running.get(path).status_code for path in PROBES] == [200] * len(PROBES)
-    assert subject.call_back(scene.task(NEAR, 1), 1) == freeze.callbacks
-    assert not (lost and scene.counted() and freeze.role == LONE), "what is not in the state is not shown"
+    assert subject.call_back(task, number) == freeze.callbacks
 
     end()
-    wait_until(lambda: scene.counted() == scene.truth(), f"{scene.truth()} is counted")
-    wait_until(lambda: subject.call_back(scene.task(NEAR, 1), 1) == 200, "the callback is taken")
-    wait_until(lambda: scene.counting.total(REFRESHES) == 1, "it is counted")
-    running = 2 * TASKS - 2
-    wait_until(lambda: len(scene.counting.samples(STATUS, status="running")) == 2 * TASKS, "every task is shown")
-    wait_until(lambda: scene.counting.total(STATUS, status="running") == running, "every live task is read")
-    reads_go_on(scene, freeze)
-    assert (scene.counted(), scene.counting.total(REFRESHES)) == (scene.truth(), 1)
+    wait_equal(scene.counted, scene.truth())
+    wait_equal(partial(subject.call_back, task, number), 200)
+    wait_equal(partial(scene.counting.total, REFRESHES), number + 1)
+    wait_equal(partial(scene.counting.total, STATUS, status="running"), scene.running())
+    reads_go_on(scene)
+    assert (scene.counted(), scene.counting.total(REFRESHES)) == (scene.truth(), number + 1)
 
-    end = freeze.begin(scene)
-    reads_go_on(scene, freeze)
-    assert subject.running.end() == 0
-    end()
-    assert "Traceback" not in subject.running.written()
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+def test_what_is_silent_stops_nothing_else(scene: Scene, group: Group) -> None:
+    """Reads, scrapes and probes go on, what is not read is stale, it is said; nothing is lost, and a stop is a stop."""
+    for number, freeze in enumerate(group.freezes):
+        live_through(scene, freeze, number)
+    ends = [freeze.begin(scene) for freeze in group.freezes]
+    reads_go_on(scene, *group.freezes)
+    assert scene.subject.running.end() == 0
+    for end in reversed(ends):
+        end()
+    assert "Traceback" not in scene.subject.running.written()

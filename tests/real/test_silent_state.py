@@ -1,21 +1,23 @@
-"""A database that stops answering, though its kernel still acknowledges: reading goes on, and it is said."""
+"""Replicas over a database that is silent, or large: one leads, and nothing that was accepted is lost."""
 
-import os
 import signal
-import subprocess
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import psycopg
 import pytest
+import sqlalchemy as sa
+import yaml
 
 from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import STARTED, CallbackEvent, RunPlan, callback_payload
 from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
+from exporter.store.migrations import prepare
+from tests.support.freezes import stopped
 from tests.support.relay import Relay
 
 if TYPE_CHECKING:
@@ -32,25 +34,6 @@ TOKEN = "a-token-of-the-tests"
 
 Wait = Callable[..., None]
 Change = Callable[[], None]
-
-
-@contextmanager
-def stopped(postgres: "Postgres") -> Iterator[Change]:
-    """All processes of the server are stopped (SIGSTOP), until the block ends or what it gives is called."""
-    pid = Path(postgres.data, "postmaster.pid").read_text().split()[0]
-    children = subprocess.run(["pgrep", "-P", pid], capture_output=True, text=True, check=True).stdout.split()
-    every = [int(number) for number in (pid, *children)]
-    for number in every:
-        os.kill(number, signal.SIGSTOP)
-
-    def go_on() -> None:
-        while every:
-            os.kill(every.pop(), signal.SIGCONT)
-
-    try:
-        yield go_on
-    finally:
-        go_on()
 
 
 def config_of(simulation: Simulation, url: str, *, ha: bool) -> dict[str, Any]:
@@ -111,53 +94,6 @@ def relay(postgres: "Postgres") -> Iterator[Relay]:
     made.close()
 
 
-@pytest.mark.parametrize("silence", ["server stopped", "way swallows"])
-def test_a_lone_exporter_reads_on(  # noqa: PLR0917 - fixtures
-    tmp_path: Path,
-    postgres: "Postgres",
-    relay: Relay,
-    simulation: Simulation,
-    start_exporter: "StartExporter",
-    wait: Wait,
-    silence: str,
-) -> None:
-    """Reads, scrapes and probes go on, callbacks get 503, a line and a metric say it; then all is counted once."""
-    database = postgres.database().parts["database"]
-    url = f"postgresql+psycopg://exporter@127.0.0.1:{relay.port}/{database}"
-    lone = start_exporter(write_secrets(tmp_path / "lone"), config_of(simulation, url, ha=False))
-    task = TargetId(APP, "Room", "Task0")
-    wait(lambda: len(lone.samples("webcast_task_start_timestamp_seconds")) == TASKS, "all tasks are read", LIMIT)
-    with stopped(postgres) as go_on:
-        if silence == "way swallows":
-            go_on()
-            relay.silent = True
-        for number in range(5):
-            simulation.fleet.stop(TargetId(APP, "Room", f"Task{number}"))
-        reads = len(simulation.calls.log)
-        wait(lambda: says(lone, FAILURES) >= 1, "the silence is counted", LIMIT)
-        wait(lambda: len(simulation.calls.log) > reads + 20, "reading goes on", LIMIT)
-        assert [lone.get(path).status_code for path in PROBES] == [200] * len(PROBES)
-        assert {call_back(lone, task, number) for number in range(3)} == {503}
-        assert lone.samples("webcast_state_oldest_queued_timestamp_seconds") != {}
-        assert "state write failed" in lone.written() or "state silent" in lone.written()
-        assert says(lone, STOPS) == 0
-        relay.silent = False
-    wait(lambda: says(lone, STOPS) == 5, "the ends are counted", LIMIT)
-    assert call_back(lone, task, 0) == 200
-    assert lone.end() == 0
-
-
-def test_a_stop_while_the_database_hangs(
-    tmp_path: Path, postgres: "Postgres", simulation: Simulation, start_exporter: "StartExporter", wait: Wait
-) -> None:
-    """A leader and a standby end in good order."""
-    config = config_of(simulation, postgres.database().whole, ha=True)
-    both = [start_exporter(write_secrets(tmp_path / str(number)), config) for number in range(2)]
-    wait(lambda: len(leaders(both)) == 1, "one leads", LIMIT)
-    with stopped(postgres):
-        assert [each.end() for each in both] == [0, 0]
-
-
 def test_replicas_over_a_database_that_hangs(
     tmp_path: Path, postgres: "Postgres", simulation: Simulation, start_exporter: "StartExporter", wait: Wait
 ) -> None:
@@ -204,7 +140,10 @@ def test_a_leader_that_is_cut_off_shows_no_task(  # noqa: PLR0917 - fixtures
 def test_a_standby_with_another_secret_file(
     tmp_path: Path, postgres: "Postgres", simulation: Simulation, start_exporter: "StartExporter", wait: Wait
 ) -> None:
-    """A callback that it answered with 200 is applied, whatever the leader's file says; no secret is in the queue."""
+    """A callback that it answered with 200 is applied, whatever the leader's file says; no secret is in the queue.
+
+    A reload that asks for a taken address is refused, and it stands by.
+    """
     url = postgres.database()
     config = config_of(simulation, url.whole, ha=True)
     leader = start_exporter(write_secrets(tmp_path / "leader"), config)
@@ -222,6 +161,13 @@ def test_a_standby_with_another_secret_file(
             bodies += [row[0] for row in other.execute("SELECT body FROM inbox").fetchall()]
             other.rollback()
     wait(lambda: leader.samples("webcast_targets")["callback",] == 3, "the leader has them", LIMIT)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config["callbacks"] = {"secret_file": "secret", "listen_address": address}
+        (tmp_path / "standby" / "webcast-exporter.yml").write_text(yaml.safe_dump(config))
+        standby.process.send_signal(signal.SIGHUP)
+        wait(lambda: "configuration not reloaded" in standby.written(), "the reload is refused", LIMIT)
+        assert standby.get("/-/healthy").status_code == 200
     assert not any("EventData" in body or "Signature" in body or "Nonce" in body for body in bodies)
     assert [each.end() for each in (standby, leader)] == [0, 0]
 
@@ -243,13 +189,16 @@ def test_20_000_targets_by_one_push(  # noqa: PLR0917 - fixtures
     wait: Wait,
     by: str,
 ) -> None:
-    """Beside 150,000 kept runs: the leader keeps its lease, reads on, and has them all; it ends in good order."""
+    """Beside 150,000 kept runs: the leader starts, keeps its lease over a reload too, and has them all."""
     url = postgres.database()
     config = config_of(simulation, url.whole, ha=True)
+    engine = sa.create_engine(url.whole)
+    with engine.begin() as connection:
+        prepare(connection, "", lambda: None)
+        connection.execute(sa.text(KEPT_RUNS))
+    engine.dispose()
     leader = start_exporter(write_secrets(tmp_path / "leader"), config)
     wait(lambda: says(leader, LEADER) == 1, "the first leads", LIMIT)
-    with psycopg.connect(host=str(postgres.folder), user="exporter", dbname=url.parts["database"]) as other:
-        other.execute(KEPT_RUNS)
     standby = start_exporter(write_secrets(tmp_path / "standby"), config)
     targets = [f"{APP}/Pushed/Task{number}" for number in range(20_000)]
     answer = httpx.put(
@@ -263,6 +212,7 @@ def test_20_000_targets_by_one_push(  # noqa: PLR0917 - fixtures
     wait(lambda: leader.samples("webcast_targets").get(("push",)) == 20_000, "the leader has them", LIMIT)
     reads = len(simulation.calls.log)
     wait(lambda: len(simulation.calls.log) > reads + 50, "reading goes on", LIMIT)
+    assert httpx.post(f"{leader.url}/-/reload", trust_env=False, timeout=LIMIT).status_code == 200
     assert (leaders([leader, standby]), "lease lost" in leader.written()) == ([leader], False)
     assert leader.get("/api/v1/runs?since=0&q=%00").status_code in {200, 400}
     assert says(leader, FAILURES) == 0

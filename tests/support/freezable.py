@@ -2,7 +2,7 @@
 
 `python tests/support/freezable.py serve ...` is `python -m exporter serve ...` beside two files of its folder: while
 a line of `frozen` is part of a path, or is the name of a host or `database`, calls on it hang, as with a disk or a
-resolver that does not answer; `clock` holds the seconds by which the wall clock is ahead.
+resolver that does not answer, and make the file `hangs`; `clock` holds the seconds by which the wall clock is ahead.
 """
 
 import os
@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 import time_machine
 
-FROZEN, CLOCK, DATABASE = "frozen", "clock", "database"
+FROZEN, HANGS, CLOCK, DATABASE = "frozen", "hangs", "clock", "database"
 LOOK = 0.05
 
 stat, open_file, resolve = os.stat, os.open, socket.getaddrinfo
@@ -38,6 +38,7 @@ def content(name: str) -> str:
 def hang(subject: object) -> None:
     """Come back when nothing that is frozen is a part of it."""
     while any(word in str(subject) for word in content(FROZEN).split()):
+        os.close(open_file(HANGS, os.O_CREAT | os.O_WRONLY))
         time.sleep(LOOK)
 
 

@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import yaml
 
-from exporter.enums import PageReason
+from exporter.enums import PageReason, Status
 from exporter.model.target import TargetId
-from exporter.simulator.fleet import stop_counts
+from exporter.simulator.fleet import status_counts, stop_counts
 from exporter.simulator.lifecycle import REFRESHED, CallbackEvent, RunPlan, callback_payload
 from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 from tests.real.conftest import CLEAN_ENVIRONMENT, ROOT, Running, free_port, wait_until
@@ -31,9 +31,10 @@ from tests.support.relay import Relay
 
 CONFIG, TARGETS, SECRET, KEY = "webcast-exporter.yml", "targets.json", "callback-secret", "far-key"
 NEAR, FAR = "near", "far"
-TASKS = 4
+TASKS = 6
 PIPE_BYTES = 4096
 LONE, LEADER, STANDBY = "lone", "leader", "standby"
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
 STOPS, REFRESHES = "webcast_run_stops_total", "webcast_page_refreshes_total"
 STATUS, HUNG = "webcast_task_status", "webcast_exporter_hung_job_start_timestamp_seconds"
 
@@ -82,10 +83,39 @@ class Process:
         url = f"{self.running.url}/callback"
         return httpx.post(url, content=body, trust_env=False, timeout=10).status_code
 
-    def freeze(self, *words: str) -> None:
-        """From now on calls on these hang; without any, none do."""
+    def freeze(self, word: str) -> Callable[[], None]:
+        """From now on calls on this hang, until what is returned is called."""
+        self._set_frozen(self._frozen | {word})
+        return lambda: self._set_frozen(self._frozen - {word})
+
+    @property
+    def _frozen(self) -> set[str]:
+        file = self.folder / FROZEN
+        return set(file.read_text().split()) if file.exists() else set()
+
+    def _set_frozen(self, words: set[str]) -> None:
         (self.folder / "frozen.new").write_text("\n".join(words))
         (self.folder / "frozen.new").replace(self.folder / FROZEN)
+
+
+def start(stack: ExitStack, folder: Path, config: dict[str, Any]) -> Process:
+    """A freezable exporter in its folder, its log read through a pipe; it is killed when the stack is closed."""
+    (folder / CONFIG).write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, str(ROOT / "tests/support/freezable.py"), "serve", "--config.file", CONFIG]
+    command += ["--web.listen-address", address, "--log.level", "debug"]
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+        started = subprocess.Popen(command, cwd=folder, env=CLEAN_ENVIRONMENT, stdout=out, stderr=writing)
+        reader = subprocess.Popen(["cat"], stdin=reading, stdout=err)
+    for end in (reading, writing):
+        os.close(end)
+    running = Running(started, f"http://{address}", folder / "out", folder / "err")
+    stack.callback(reader.wait)
+    stack.callback(running.kill)
+    stack.callback(reader.send_signal, signal.SIGCONT)
+    return Process(running, reader, folder)
 
 
 @dataclass
@@ -157,30 +187,15 @@ class Scene:
         }
 
     def start(self, name: str, state: str) -> Process:
-        """An exporter in a folder of its own, its log read through a pipe."""
+        """An exporter in a folder of its own, ready."""
         folder = self.folder / name
         folder.mkdir()
         (folder / TARGETS).write_text(json.dumps([{"targets": [str(self.task(FAR, n)) for n in range(TASKS)]}]))
         for file, text in ((SECRET, CALLBACK_SECRET), (KEY, self.vendors[FAR].credentials.secret_key)):
             (folder / file).touch(0o600)
             (folder / file).write_text(text)
-        (folder / CONFIG).write_text(yaml.safe_dump(self.config(state)))
-        address = f"127.0.0.1:{free_port()}"
-        command = [sys.executable, str(ROOT / "tests/support/freezable.py"), "serve", "--config.file", CONFIG]
-        command += ["--web.listen-address", address, "--log.level", "debug"]
-        reading, writing = os.pipe()
-        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-            started = subprocess.Popen(command, cwd=folder, env=CLEAN_ENVIRONMENT, stdout=out, stderr=writing)
-            reader = subprocess.Popen(["cat"], stdin=reading, stdout=err)
-        for end in (reading, writing):
-            os.close(end)
-        running = Running(started, f"http://{address}", folder / "out", folder / "err")
-        process = Process(running, reader, folder)
-        self.stack.callback(reader.wait)
-        self.stack.callback(running.kill)
-        self.stack.callback(reader.send_signal, signal.SIGCONT)
-        wait_until(lambda: running.answers("/-/ready"), f"{name} is ready")
+        process = start(self.stack, folder, self.config(state))
+        wait_until(lambda: process.running.answers("/-/ready"), f"{name} is ready")
         return process
 
     @property
@@ -195,6 +210,11 @@ class Scene:
             for reason, count in stop_counts(vendor.fleet, int(1000 * time.time())).items():
                 counts[reason.value] = counts.get(reason.value, 0) + count
         return {reason: count for reason, count in counts.items() if count}
+
+    def running(self) -> int:
+        """How many tasks really run."""
+        now = int(1000 * time.time())
+        return sum(status_counts(vendor.fleet, now)[Status.RUNNING] for vendor in self.vendors.values())
 
     def counted(self) -> dict[str, float]:
         """Those that are counted."""
@@ -231,11 +251,7 @@ def _answers_break_off(scene: Scene) -> Callable[[], object]:
 
 
 def _hangs(word: str) -> Begin:
-    def begin(scene: Scene) -> Callable[[], object]:
-        scene.subject.freeze(word)
-        return scene.subject.freeze
-
-    return begin
+    return lambda scene: scene.subject.freeze(word)
 
 
 def _is_a_pipe(name: str) -> Begin:
@@ -253,7 +269,7 @@ def _log_is_not_read(scene: Scene) -> Callable[[], object]:
     scene.subject.reader.send_signal(signal.SIGSTOP)
     file = scene.subject.folder / TARGETS
     groups = json.loads(file.read_text())
-    bad = [f"{number}/{'x' * 200}" for number in range(20)]
+    bad = [f"{time.time_ns()}-{number}/{'x' * 200}" for number in range(20)]
     file.write_text(json.dumps([*groups, {"targets": bad}]))
     return lambda: scene.subject.reader.send_signal(signal.SIGCONT)
 
@@ -272,35 +288,29 @@ class Freeze:
     metric: str
     labels: tuple[tuple[str, str], ...] = ()
     value: float | None = None
-    role: str = LONE
-    postgres: bool = False
     stale: tuple[str, ...] = ()
     callbacks: int = 200
 
-    def is_said(self, process: Process) -> bool:
-        """Whether log and metric say what is silent, and since when."""
+    def is_said(self, process: Process, before: int) -> bool:
+        """Whether metric and log, after so many characters, say what is silent, and since when."""
         values = process.samples(self.metric, **dict(self.labels))
         shown = any(value if self.value is None else value == self.value for value in values)
-        return shown and self.log in process.running.written()
+        return shown and self.log in process.running.written()[before:]
 
 
-STOPPED, SWALLOWED = "the database's server is stopped", "the way to the database swallows"
 QUEUED = "webcast_state_oldest_queued_timestamp_seconds"
 ANSWERED = "webcast_exporter_lease_last_answer_timestamp_seconds"
 BLOCKED = "webcast_exporter_log_blocked_since_timestamp_seconds"
-FEED, FILE, WATCH = "refresh:http_sd_configs[0]", "refresh:file_sd_configs[0]", "watch-files"
+FAILED = "webcast_discovery_failures_total"
 
 
-def _database(name: str, begin: Begin, role: str) -> Freeze:
-    log, metric = ('msg="state ', QUEUED) if role == LONE else ('msg="lease unavailable', ANSWERED)
-    return Freeze(f"{name}, {role}", begin, log, metric, role=role, postgres=True, callbacks=503)
+def _databases(log: str, metric: str) -> tuple[Freeze, ...]:
+    ways = {"the database's server is stopped": _server_stops, "the way to the database swallows": _swallows(DATABASE)}
+    return tuple(Freeze(name, begin, log, metric, callbacks=503) for name, begin in ways.items())
 
 
-def _job(name: str, begin: Begin, job: str, role: str = LONE) -> Freeze:
-    labels = (("job_name", job),)
-    return Freeze(
-        f"{name}, {role}", begin, f'msg="job hangs" job={job}', HUNG, labels, role=role, postgres=role != LONE
-    )
+def _job(name: str, begin: Begin, job: str) -> Freeze:
+    return Freeze(name, begin, f'msg="job hangs" job={job}', HUNG, (("job_name", job),))
 
 
 def _vendor(name: str, begin: Begin) -> Freeze:
@@ -308,17 +318,51 @@ def _vendor(name: str, begin: Begin) -> Freeze:
     return Freeze(name, begin, opened, "webcast_api_up", (("account", FAR),), 0.0, stale=(FAR,))
 
 
-FREEZES = (
-    *(_database(STOPPED, _server_stops, role) for role in (LONE, LEADER, STANDBY)),
-    *(_database(SWALLOWED, _swallows(DATABASE), role) for role in (LONE, LEADER, STANDBY)),
-    Freeze("the state's disk", _hangs(DATABASE), 'msg="state silent"', QUEUED, callbacks=503),
-    Freeze("the log's pipe, lone", _log_is_not_read, "", BLOCKED),
-    _job("an account's secret file", _hangs(KEY), WATCH),
-    _job("the callbacks' secret file", _hangs(SECRET), WATCH, STANDBY),
-    _job("a list's file", _hangs(TARGETS), FILE),
-    _job("the list of a URL", _swallows(NEAR), FEED),
-    _job("the list of a URL", _swallows(NEAR), FEED, LEADER),
-    Freeze("a list's file is a pipe", _is_a_pipe(TARGETS), 'msg="source failed"', "webcast_discovery_failures_total"),
-    _vendor("the vendor", _swallows(FAR)),
-    _vendor("the vendor in the middle of an answer", _answers_break_off),
+FEED = _job("the list of a URL", _swallows(NEAR), "refresh:http_sd_configs[0]")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Silences that one exporter lives through, one after the other and then all at once."""
+
+    name: str
+    role: str
+    state: str
+    freezes: tuple[Freeze, ...]
+
+
+GROUPS = (
+    Group(
+        "disk, log and vendor",
+        LONE,
+        SQLITE,
+        (
+            Freeze("the state's disk", _hangs(DATABASE), 'msg="state silent"', QUEUED, callbacks=503),
+            _vendor("the vendor", _swallows(FAR)),
+            _vendor("the vendor in the middle of an answer", _answers_break_off),
+            Freeze("the log's reader", _log_is_not_read, "", BLOCKED),
+        ),
+    ),
+    Group(
+        "files and lists",
+        LONE,
+        SQLITE,
+        (
+            _job("an account's secret file", _hangs(KEY), "watch-files"),
+            _job("a list's file", _hangs(TARGETS), "refresh:file_sd_configs[0]"),
+            Freeze("a pipe in place of a list's file", _is_a_pipe(TARGETS), 'msg="source failed"', FAILED),
+            FEED,
+        ),
+    ),
+    Group("lone over PostgreSQL", LONE, POSTGRESQL, _databases('msg="state ', QUEUED)),
+    Group("leader", LEADER, POSTGRESQL, (*_databases('msg="lease unavailable', ANSWERED), FEED)),
+    Group(
+        "standby",
+        STANDBY,
+        POSTGRESQL,
+        (
+            *_databases('msg="lease unavailable', ANSWERED),
+            _job("the callbacks' secret file", _hangs(SECRET), "watch-files"),
+        ),
+    ),
 )

@@ -12,3 +12,11 @@ def wait_until(holds: Callable[[], object], what: str, seconds: float = LIMIT) -
     while not holds():
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
         time.sleep(0.01)
+
+
+def wait_equal(find: Callable[[], object], expected: object, seconds: float = LIMIT) -> None:
+    """Wait until what is found is this; fail with what was found instead after `seconds`."""
+    end = time.monotonic() + seconds
+    while (found := find()) != expected:
+        assert time.monotonic() < end, f"not within {seconds:g} s: {expected}, but {found}"
+        time.sleep(0.05)

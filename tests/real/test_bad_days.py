@@ -1,0 +1,259 @@
+"""What broke real deployments, as processes: connects that hang, odd clocks, half-open connections, large states."""
+
+import signal
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+
+from exporter.model.target import TargetId
+from exporter.simulator.lifecycle import RunPlan
+from exporter.simulator.replies import Outcome
+from exporter.simulator.server import Simulation, SimulationOptions
+from exporter.store.database import open_sqlite
+from tests.real.conftest import wait_until
+from tests.support.freezable import CLOCK, FROZEN, HANGS
+from tests.support.freezes import CONFIG, Process, start
+from tests.support.loopback import LoopbackServer, silence
+from tests.support.relay import Relay
+from tests.support.waiting import wait_equal
+
+if TYPE_CHECKING:
+    from tests.support.postgresql import Postgres
+
+pytestmark = pytest.mark.real
+
+APP, TASKS = "661e0000000000000000543c", 4
+STOPS, STATUS, LISTED = "webcast_run_stops_total", "webcast_task_status", "webcast_targets"
+TOKEN = "a-token-of-the-tests"
+NOWHERE = "silent.example"
+SYN_SENT = "02"
+KEPT_RUNS = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 150000)
+INSERT INTO runs (app_id, room_id, task_id, first_seen, start, entered, stopped, end_seen, last, earlier)
+SELECT 'app', 'Kept', 'Task' || n, unixepoch() - n, 1, 'ended running', 'StopByAPI', unixepoch() - n / 10.0,
+       printf('%.900c', 'x'), '' FROM numbers
+"""
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Closed at the end."""
+    with ExitStack() as made:
+        yield made
+
+
+@pytest.fixture
+def simulation() -> Iterator[Simulation]:
+    """A vendor with tasks that run."""
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as made:
+        for target in tasks():
+            made.fleet.begin(target, RunPlan(ends=3600.0))
+        yield made
+
+
+def tasks(number: int = TASKS) -> list[TargetId]:
+    """So many tasks."""
+    return [TargetId(APP, "Room", f"Task{each}") for each in range(number)]
+
+
+def config_of(simulation: Simulation, **sections: Any) -> dict[str, Any]:
+    """Its tasks by push or by the sections, read once a second."""
+    credentials = simulation.credentials
+    keys = {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
+    return {
+        "accounts": [{"name": "default", "endpoint": simulation.url, **keys}],
+        "polling": {"interval": "1s", "fast_interval": "1s", "max_backoff": "2s"},
+        "push": {"token_file": "tokens"},
+        "state": {"url": "sqlite:///state.db"},
+        **sections,
+    }
+
+
+def started(stack: ExitStack, folder: Path, config: dict[str, Any], wait: str = "/-/ready") -> Process:
+    """A freezable exporter that answers there."""
+    (folder / "tokens").touch(0o600)
+    (folder / "tokens").write_text(TOKEN)
+    process = start(stack, folder, config)
+    wait_until(lambda: process.running.answers(wait), f"{wait} is answered")
+    return process
+
+
+def push(process: Process, targets: list[str], method: str = "PUT") -> httpx.Response:
+    """Push all of these."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    url = f"{process.running.url}/api/v1/targets"
+    return httpx.request(method, url, json=[{"targets": targets}], headers=headers, trust_env=False, timeout=60)
+
+
+def wait_running(process: Process, number: int) -> None:
+    """Wait until so many tasks are running."""
+    wait_equal(partial(process.total, STATUS, status="running"), number)
+
+
+@pytest.fixture
+def full_port() -> Iterator[int]:
+    """A port at which a connect hangs: the queue of its listener is full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def connects_to(port: int) -> bool:
+    """Whether a connect to this port waits for an answer."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[2].endswith(f":{port:04X}") and row[3] == SYN_SENT for row in rows)
+
+
+@pytest.mark.parametrize("what", ["connect", "name resolution", "TLS handshake", "proxy"])
+def test_a_stop_while_the_network_hangs(
+    stack: ExitStack, simulation: Simulation, tmp_path: Path, full_port: int, what: str
+) -> None:
+    """Of an account and of a list: exit 0, for the process does not wait for threads that hang."""
+    silent = LoopbackServer(silence)
+    stack.callback(silent.close)
+    url, proxy = {
+        "connect": (f"http://127.0.0.1:{full_port}", {}),
+        "name resolution": (f"https://{NOWHERE}", {}),
+        "TLS handshake": (f"https://127.0.0.1:{silent.port}", {}),
+        "proxy": ("https://rtc.example", {"proxy_url": silent.url}),
+    }[what]
+    config = config_of(simulation, http_sd_configs=[{"url": f"{url}/targets", **proxy}])
+    config["accounts"][0] |= {"endpoint": url, "timeout": "60s", **proxy}
+    config["static_configs"] = [{"targets": [str(target) for target in tasks()]}]
+    (tmp_path / FROZEN).write_text(NOWHERE)
+    process = started(stack, tmp_path, config, "/-/healthy")
+    hangs = {
+        "connect": lambda: connects_to(full_port),
+        "name resolution": (tmp_path / HANGS).exists,
+        "TLS handshake": silent.accepted.is_set,
+        "proxy": silent.accepted.is_set,
+    }[what]
+    wait_until(hangs, f"{what} hangs")
+    assert process.running.end() == 0
+    assert "Traceback" not in process.running.written()
+
+
+@pytest.mark.parametrize("hours", [73, -73])
+def test_a_wall_clock_that_is_wrong_for_a_while(
+    stack: ExitStack, simulation: Simulation, tmp_path: Path, hours: int
+) -> None:
+    """The API refuses the calls; no pushed task is dropped or lost, and once the clock is right all is read again."""
+    (tmp_path / CLOCK).write_text("0")
+    process = started(stack, tmp_path, config_of(simulation))
+    assert push(process, [str(target) for target in tasks()]).status_code == 200
+    wait_running(process, TASKS)
+    (tmp_path / CLOCK).write_text(str(3600 * hours))
+    wait_until(lambda: 'msg="circuit open"' in process.running.written(), "the API refuses")
+    assert process.running.get("/-/healthy").status_code == 200
+    (tmp_path / CLOCK).write_text("0")
+    refused = len(simulation.calls.log)
+    wait_until(lambda: len(simulation.calls.log) >= refused + 2 * TASKS, "they are read again")
+    wait_running(process, TASKS)
+    assert (process.total(STOPS), process.total(LISTED, source="push")) == (0, TASKS)
+    assert {call.outcome for call in simulation.calls.log[-TASKS:]} == {Outcome.ANSWERED}
+    simulation.fleet.stop(tasks()[0])
+    wait_equal(partial(process.total, STOPS), 1)
+    assert process.running.end() == 0
+
+
+def test_connections_to_the_database_that_are_half_open(
+    stack: ExitStack, simulation: Simulation, tmp_path: Path, postgres: "Postgres"
+) -> None:
+    """The client's halves break, the server's stay: a lone exporter goes on over its own dead session."""
+    relay = Relay(postgres.folder / ".s.PGSQL.5432")
+    stack.callback(relay.close)
+    database = postgres.database().parts["database"]
+    url = f"postgresql+psycopg://exporter@127.0.0.1:{relay.port}/{database}"
+    process = started(stack, tmp_path, config_of(simulation, state={"url": url}))
+    assert push(process, [str(target) for target in tasks()]).status_code == 200
+    for number in range(3):
+        wait_running(process, TASKS - number)
+        relay.cut()
+        simulation.fleet.stop(tasks()[number])
+        wait_equal(partial(process.total, STOPS), number + 1)
+    assert process.running.process.poll() is None
+    assert process.running.end() == 0
+
+
+def test_a_state_of_150_000_runs(stack: ExitStack, simulation: Simulation, tmp_path: Path) -> None:
+    """A start, reloads, a list of 600 new targets and searches look none of them through: it is healthy meanwhile.
+
+    A restart without a drain counts no run of a list that is read again as unseen.
+    """
+    open_sqlite(tmp_path / "state.db").close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as state:
+        state.execute(KEPT_RUNS)
+        state.commit()
+    targets = tmp_path / "targets.yml"
+    targets.write_text(yaml.safe_dump([{"targets": [str(target) for target in tasks()]}]))
+    files = [{"files": ["targets.yml"], "refresh_interval": "1s"}]
+    config = config_of(simulation, file_sd_configs=files, lifecycle={"drain": "0s"})
+    process = started(stack, tmp_path, config)
+    wait_running(process, TASKS)
+    targets.write_text(yaml.safe_dump([{"targets": [str(target) for target in tasks(600)]}]))
+    for number in range(3):
+        reads = len(simulation.calls.log)
+        assert process.running.get("/-/reload").status_code == 405
+        reloaded = httpx.post(f"{process.running.url}/-/reload", trust_env=False, timeout=60)
+        found = process.running.get(f"/api/v1/runs?q=Task{number}")
+        assert [reloaded.status_code, process.running.get("/-/healthy").status_code] == [200, 200]
+        assert found.status_code in {200, 503}
+        wait_until(lambda reads=reads: len(simulation.calls.log) > reads + 10, "reads go on")  # type: ignore[misc]
+    wait_until(lambda: process.total(LISTED, source="file") == 600, "all are listed")
+    process.running.kill()
+    process = started(stack, tmp_path, config)
+    wait_running(process, TASKS)
+    assert (process.total("webcast_run_ends_unseen_total"), process.total(STOPS)) == (0, 0)
+    assert process.running.end() == 0
+
+
+def test_kills_and_reloads_in_turn(stack: ExitStack, simulation: Simulation, tmp_path: Path) -> None:
+    """Nothing is lost or doubled, whatever each process was just doing."""
+    process = started(stack, tmp_path, config_of(simulation), "/metrics")
+    assert push(process, [str(target) for target in tasks()]).status_code == 200
+    for number in range(TASKS):
+        wait_running(process, TASKS - number)
+        for seconds in range(3):
+            (tmp_path / CONFIG).write_text(yaml.safe_dump(config_of(simulation, lifecycle={"linger": f"1{seconds}m"})))
+            process.running.process.send_signal(signal.SIGHUP)
+        simulation.fleet.stop(tasks()[number])
+        process.running.kill()
+        process = started(stack, tmp_path, config_of(simulation), "/metrics")
+    wait_equal(partial(process.total, STOPS), TASKS)
+    reads = len(simulation.calls.log)
+    wait_until(lambda: process.total("webcast_tasks", status="ended") == TASKS, "all are shown")
+    assert process.total(STOPS) == TASKS
+    assert len(simulation.calls.log) >= reads
+    assert process.running.end() == 0
+
+
+def test_apps_that_come_and_go_leave_no_series(stack: ExitStack, simulation: Simulation, tmp_path: Path) -> None:
+    """Wrong app ids that are pushed and withdrawn, and an account that gets another name."""
+    process = started(stack, tmp_path, config_of(simulation))
+    assert push(process, [str(target) for target in tasks()]).status_code == 200
+    wait_running(process, TASKS)
+    wrong = [f"wrong-{number}/Room/Task" for number in range(100)]
+    assert push(process, [*wrong, *(str(target) for target in tasks())]).status_code == 200
+    wait_until(lambda: process.running.get("/metrics").text.count("wrong-") > 1000, "they have series")
+    assert push(process, [str(target) for target in tasks()]).status_code == 200
+    wait_until(lambda: "wrong-" not in process.running.get("/metrics").text, "their series are gone")
+    config = config_of(simulation)
+    config["accounts"][0]["name"] = "renamed"
+    (tmp_path / CONFIG).write_text(yaml.safe_dump(config))
+    process.running.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: process.samples("webcast_api_up", account="renamed") == [1.0], "the new name reads")
+    assert 'account="default"' not in process.running.get("/metrics").text
+    wait_running(process, TASKS)
+    assert process.running.end() == 0
