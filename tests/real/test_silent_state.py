@@ -16,7 +16,7 @@ import yaml
 from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import STARTED, CallbackEvent, RunPlan, callback_payload
 from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
-from exporter.store.migrations import prepare
+from exporter.store.schema import prepare
 from tests.support.freezes import stopped
 from tests.support.relay import Relay
 
