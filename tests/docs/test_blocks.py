@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,15 @@ from tests.rules.promql import faults
 CHECKED = {"yaml", "json", "promql", "console", "text", "java", "bash"}
 """Kinds for which there is a test: here, in test_console.py, test_promtool.py and test_programs.py."""
 
+PLACE = attrgetter("place")
 PROMETHEUS = {"global", "rule_files", "scrape_configs", "alerting", "storage"}
 ALERTMANAGER = {"route", "receivers", "inhibit_rules", "templates"}
 ADAPTER_S = {"templates", "targets"}
 """The file of an adapter for messages, whose form is not ours to know: it must be YAML."""
 
 
-def name_of(block: Block) -> str:
-    """Its place."""
-    return block.place
-
-
 def kind_of_yaml(document: object) -> str:
-    """Whose file it is, by its keys."""
+    """Which program's file it is, by its keys."""
     keys = set(document) if isinstance(document, Mapping) else set()
     owners: Mapping[str, set[str]] = {
         "ours": set(Config.model_fields),
@@ -53,9 +50,9 @@ def test_every_block_says_what_it_is() -> None:
     assert [told for told in unchecked if told.partition(": ")[2] not in CHECKED] == []
 
 
-@pytest.mark.parametrize("block", blocks("yaml"), ids=name_of)
+@pytest.mark.parametrize("block", blocks("yaml"), ids=PLACE)
 def test_yaml(block: Block) -> None:
-    """Ours are read by the code that reads them; Prometheus's are promtool's, in test_promtool.py."""
+    """The exporter's own files are accepted by its code; test_promtool.py checks those of Prometheus."""
     document = yaml.safe_load(block.text)
     match kind_of_yaml(document):
         case "ours":
@@ -66,7 +63,7 @@ def test_yaml(block: Block) -> None:
             pytest.fail(f"{block.place} belongs to no known file: {sorted(document)}")
 
 
-@pytest.mark.parametrize("block", blocks("json"), ids=name_of)
+@pytest.mark.parametrize("block", blocks("json"), ids=PLACE)
 def test_json(block: Block) -> None:
     """It parses; a list is a list of targets."""
     document = json.loads(block.text)
@@ -74,7 +71,7 @@ def test_json(block: Block) -> None:
         assert groups_of_json(block.text)
 
 
-@pytest.mark.parametrize("block", blocks("promql"), ids=name_of)
+@pytest.mark.parametrize("block", blocks("promql"), ids=PLACE)
 def test_promql(block: Block) -> None:
     """Names, labels and words are those of the tables; its grammar is promtool's to check."""
     assert faults(block.text) == []
@@ -94,7 +91,7 @@ def test_the_rules_themselves(tmp_path: Path) -> None:
     assert ROOT.joinpath("README.md") in documents()
 
 
-@pytest.mark.parametrize("block", blocks("bash"), ids=name_of)
+@pytest.mark.parametrize("block", blocks("bash"), ids=PLACE)
 def test_bash(block: Block) -> None:
     """A shell can read it; what it does to a host is not tried here."""
     done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
