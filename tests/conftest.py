@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from exporter.cli.logs import configure_structlog
+from exporter.logs import configure_structlog
 
 pytest_plugins = ["tests.support.postgresql", "tests.support.certificates", "tests.support.simulated_exporter"]
 

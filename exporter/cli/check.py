@@ -19,10 +19,9 @@ from exporter.cli.options import (
     parse_target,
     web_config_file,
 )
-from exporter.config.checks import warnings
 from exporter.config.credentials import CALLBACK_SECRETS, read_tokens
 from exporter.config.documents import FileFault, read_bytes
-from exporter.config.loader import load
+from exporter.config.loader import load, warnings
 from exporter.config.schema import Account, Config
 from exporter.config.times import format_duration
 from exporter.discovery.merge import Accepted, AccountOf

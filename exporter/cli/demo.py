@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from exporter.cli import logs
+from exporter import logs
 from exporter.cli.options import command, guide, listen_addresses, logging_options
 from exporter.cli.simulate import described
 from exporter.config.loader import parse_config

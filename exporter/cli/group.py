@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import click
 
-from exporter import __version__
-from exporter.cli import logs
+from exporter import __version__, logs
 from exporter.cli.options import Command, did_you_mean, example, guide
 from exporter.errors import ConfigError, StartError
 

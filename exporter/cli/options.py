@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import click
 import requests
 
-from exporter.cli import logs
+from exporter import logs
 from exporter.config.fields import is_loopback, parse_listen_address
 from exporter.errors import StartError
 from exporter.model.target import TargetId

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from exporter.cli import logs
+from exporter import logs
 from exporter.cli.group import version_text
 from exporter.cli.options import (
     BAD_USAGE,

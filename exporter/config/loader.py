@@ -1,6 +1,11 @@
-"""The configuration file: read and checked into a Config, or every problem at once; and written for people."""
+"""The configuration file: read and checked into a Config, or every problem at once; and written for people.
 
-from collections.abc import Callable, Iterator, Mapping
+Checks beside the schema: between sections, of the files that are named, and what is only warned of.
+"""
+
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
@@ -10,10 +15,10 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from exporter.config.checks import cross_field_problems, file_problems
-from exporter.config.documents import FileFault, parse_yaml, read_text, step
-from exporter.config.fields import FOLDER, Duration, PositiveDuration, Section
-from exporter.config.schema import Config
+from exporter.config.credentials import MAX_CERTIFICATE_FILE, given, read_tokens, resolve, token_files, unusable_files
+from exporter.config.documents import FileFault, parse_yaml, read_text, step, typed
+from exporter.config.fields import FOLDER, POSTGRESQL_PREFIX, Duration, PositiveDuration, Section
+from exporter.config.schema import VENDOR_MAX_QPS, Account, Config, HttpSdConfig
 from exporter.config.times import format_duration
 from exporter.errors import ConfigError, Problem
 from exporter.model.target import TargetId
@@ -22,6 +27,9 @@ MAX_CONFIG_FILE: Final = 10 * 1024 * 1024
 """Bytes; 20,000 static targets are under one MiB."""
 
 REDACTED: Final = "<secret>"
+DEFAULT_NAME: Final[str] = Account.model_fields["name"].default
+SHORT_TOKEN: Final = 16
+"""Characters; a shorter one can be guessed."""
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
@@ -55,6 +63,201 @@ def parse_config(text: str, folder: Path) -> Config:
     if problems or config is None:
         raise ConfigError(problems)
     return config
+
+
+# Over several sections: they read the raw document, so that their problems are listed with those of its parts
+
+
+def cross_field_problems(document: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong between parts; what has not the right shape is left to the schema."""
+    accounts = [_mapping(account) for account in _list(document.get("accounts"))]
+    return [*_repeated_names(accounts), *_apps(accounts), *_unshared_state(document)]
+
+
+def _unshared_state(document: Mapping[str, Any]) -> Iterator[Problem]:
+    url = _mapping(document.get("state")).get("url")
+    shared = isinstance(url, str) and url.startswith(POSTGRESQL_PREFIX)
+    if typed(_mapping(document.get("ha")).get("enabled")) is True and not shared:
+        yield Problem("ha.enabled", f"needs a state that others can reach: state.url: {POSTGRESQL_PREFIX}HOST/DATABASE")
+
+
+def _repeated_names(accounts: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, account in enumerate(accounts):
+        name = account.get("name", DEFAULT_NAME)
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            yield Problem(f"accounts[{index}].name", f"is the name of accounts[{first[name]}] too")
+        first.setdefault(name, index)
+
+
+def _apps(accounts: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    holder: dict[str, int] = {}
+    for index, account in enumerate(accounts):
+        apps = account.get("app_ids")
+        if not apps and len(accounts) > 1:
+            yield Problem(f"accounts[{index}].app_ids", "is required with several accounts: say which apps are its own")
+        for place, app in enumerate(_list(apps)):
+            if isinstance(app, str) and holder.setdefault(app, index) != index:
+                yield Problem(f"accounts[{index}].app_ids[{place}]", f"is an app of accounts[{holder[app]}] too")
+
+
+def _mapping(raw: object) -> Mapping[str, Any]:
+    return raw if isinstance(raw, dict) else {}
+
+
+def _list(raw: object) -> Sequence[Any]:
+    return raw if isinstance(raw, list) else ()
+
+
+# Of the files that are named
+
+
+def file_problems(config: Config, environ: Mapping[str, str]) -> list[Problem]:
+    """Return what keeps the exporter from calling, discovering or being called: secrets and certificates."""
+    return [*_credentials(config, environ), *_sd_files(config), *_token_files(config)]
+
+
+def _credentials(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+    for index, account in enumerate(config.accounts):
+        place = f"accounts[{index}]"
+        try:
+            resolve(account, environ, place)
+        except ConfigError as error:
+            yield from error.problems
+        if account.tls_config.ca_file:
+            try:
+                read_text(account.tls_config.ca_file, MAX_CERTIFICATE_FILE)
+            except FileFault as fault:
+                yield Problem(f"{place}.tls_config.ca_file", f"the file {fault}")
+
+
+def _sd_files(config: Config) -> Iterator[Problem]:
+    for index, section in enumerate(config.http_sd_configs):
+        for problem in unusable_files(section):
+            yield Problem(f"http_sd_configs[{index}].{problem.path}", problem.sentence)
+
+
+def _token_files(config: Config) -> Iterator[Problem]:
+    for key, file in token_files(config).items():
+        try:
+            read_tokens(file, key.noun)
+        except FileFault as fault:
+            yield Problem(key.place, f"the file {fault}")
+
+
+# Permissions
+
+
+def secret_files(config: Config) -> dict[str, Path]:
+    """Return the files that the configuration names for their secrets, by the places that name them."""
+    found = {
+        f"accounts[{index}].{key}_file": file
+        for index, account in enumerate(config.accounts)
+        for key, (_, file) in given(account).items()
+    }
+    found |= {key.place: file for key, file in token_files(config).items()}
+    for index, section in enumerate(config.http_sd_configs):
+        found |= {f"http_sd_configs[{index}].{key}": file for key, file in _secret_files_of_sd(section)}
+    return {place: file for place, file in found.items() if file}
+
+
+def holds_secrets(config: Config) -> bool:
+    """Whether the configuration file has a secret in itself."""
+    of_accounts = any(inline for account in config.accounts for inline, _ in given(account).values())
+    proxies = [account.proxy_url for account in config.accounts] + [each.proxy_url for each in config.http_sd_configs]
+    passwords = any(proxy and "@" in proxy.get_secret_value() for proxy in proxies)
+    in_state = config.state.url.is_shared and config.state.url.parts["password"]
+    return bool(of_accounts or passwords or in_state) or any(map(_inline_secret, config.http_sd_configs))
+
+
+def readable_by_all(files: Mapping[str, Path]) -> list[Problem]:
+    """Return those of the files that every user of the machine can read, by their places."""
+    return [
+        Problem(place, f"its mode {stat.S_IMODE(mode):04o} lets every user of this machine read the file; chmod o-r it")
+        for place, file in files.items()
+        if (mode := _mode(file)) & stat.S_IROTH
+    ]
+
+
+def _secret_files_of_sd(section: HttpSdConfig) -> Iterator[tuple[str, Path | None]]:
+    if section.authorization:
+        yield "authorization.credentials_file", section.authorization.credentials_file
+    if section.basic_auth:
+        yield "basic_auth.password_file", section.basic_auth.password_file
+    yield "tls_config.key_file", section.tls_config.key_file
+
+
+def _inline_secret(section: HttpSdConfig) -> bool:
+    """Whether it has a credential, a password, or a query in its URL, which may be one."""
+    login = section.authorization and section.authorization.credentials
+    password = section.basic_auth and section.basic_auth.password
+    return bool(login or password or "?" in section.url.whole)
+
+
+def _mode(file: Path) -> int:
+    try:
+        return file.stat().st_mode
+    except (OSError, ValueError):
+        return 0
+
+
+# Warnings
+
+
+def warnings(config: Config) -> list[str]:
+    """Return what can be served but was hardly meant, each as `path: sentence`."""
+    rules = (_over_quota, _slower_than_slow, _any_certificate, _short_tokens, _without_effect, _without_files)
+    return [str(problem) for rule in rules for problem in rule(config)]
+
+
+def _over_quota(config: Config) -> Iterator[Problem]:
+    for index, account in enumerate(config.accounts):
+        if account.max_qps > VENDOR_MAX_QPS:
+            yield Problem(
+                f"accounts[{index}].max_qps",
+                f"is more than the {VENDOR_MAX_QPS} calls a second that the vendor allows one account",
+            )
+
+
+def _slower_than_slow(config: Config) -> Iterator[Problem]:
+    if config.polling.fast_interval > config.polling.interval:
+        yield Problem("polling.fast_interval", "is longer than polling.interval")
+
+
+def _any_certificate(config: Config) -> Iterator[Problem]:
+    for index, section in enumerate(config.http_sd_configs):
+        if section.tls_config.insecure_skip_verify:
+            yield Problem(
+                f"http_sd_configs[{index}].tls_config.insecure_skip_verify",
+                "trusts any certificate: a machine in between can read the credentials and write the targets",
+            )
+
+
+def _short_tokens(config: Config) -> Iterator[Problem]:
+    for key, file in token_files(config).items():
+        with suppress(FileFault):  # file_problems tells of that
+            if any(len(token) < SHORT_TOKEN for token in read_tokens(file, key.noun)):
+                yield Problem(
+                    key.place, f"holds a {key.noun} of fewer than {SHORT_TOKEN} characters, which can be guessed"
+                )
+
+
+def _without_files(config: Config) -> Iterator[Problem]:
+    for index, section in enumerate(config.file_sd_configs):
+        for place, pattern in enumerate(section.files):
+            if not any(pattern.parent.glob(pattern.name)):
+                yield Problem(
+                    f"file_sd_configs[{index}].files[{place}]",
+                    f"names no file now in {pattern.parent.absolute()}: "
+                    "a relative path starts from the folder of the configuration file",
+                )
+
+
+def _without_effect(config: Config) -> Iterator[Problem]:
+    if config.callbacks.listen_address and not config.callbacks.secret_file:
+        yield Problem("callbacks.listen_address", "has no effect without callbacks.secret_file")
 
 
 # What pydantic found wrong, as places and sentences. No sentence repeats a value: it may be a secret.
@@ -141,10 +344,10 @@ _DURATION_CHECKS: Final = (*get_args(Duration), *get_args(PositiveDuration))
 
 def redacted(config: Section) -> str:
     """Return the whole configuration as YAML, defaults included, every secret as `<secret>`."""
-    return str(yaml.dump(_mapping(config), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=1_000))
+    return str(yaml.dump(_shown(config), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=1_000))
 
 
-def _mapping(section: Section) -> dict[str, Any]:
+def _shown(section: Section) -> dict[str, Any]:
     return {name: _value(getattr(section, name), field) for name, field in type(section).model_fields.items()}
 
 
@@ -155,7 +358,7 @@ def _value(value: object, field: FieldInfo) -> Any:
         case float() if any(isinstance(part, BeforeValidator) and part in _DURATION_CHECKS for part in field.metadata):
             return format_duration(value)
         case None | bool() | int() | float() | Section():
-            return _mapping(value) if isinstance(value, Section) else value
+            return _shown(value) if isinstance(value, Section) else value
         case dict():
             return {str(name): _value(each, field) for name, each in value.items()}
         case tuple() if not isinstance(value, TargetId):

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from exporter import __version__
 from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source
 from exporter.errors import BadSchema
-from exporter.log_queue import blocked_since, dropped_lines
+from exporter.logs import blocked_since, dropped_lines
 from exporter.metrics.families import Family, Kind
 from exporter.model.task import ReadResult
 from exporter.volcengine.callbacks import CALLBACK_FIELDS

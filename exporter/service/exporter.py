@@ -6,7 +6,7 @@ from threading import Event
 
 import structlog
 
-from exporter.config.checks import warnings
+from exporter.config.loader import warnings
 from exporter.config.schema import Config
 from exporter.errors import ConfigError, Problem, StartError, StateError
 from exporter.metrics.series_cache import TaskCountKey

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import structlog
 
-from exporter.config.checks import holds_secrets, readable_by_all, secret_files
 from exporter.config.documents import Fingerprints, fingerprints
+from exporter.config.loader import holds_secrets, readable_by_all, secret_files
 from exporter.config.schema import Config
 from exporter.config.web_config import WebConfig, load_web_config, secret_files_of_web_config
 from exporter.errors import ConfigError, Problem

@@ -315,7 +315,7 @@ def _host(client: socket.socket | asyncio.Transport) -> str:
 class UvicornLogFilter(logging.Filter):
     """Drops uvicorn's lines about `Upgrade` headers, which Java and curl send, and about errors reported already.
 
-    The other lines of strangers are bounded by exporter/log_queue.py.
+    The other lines of strangers are bounded by exporter/logs.py.
     """
 
     DROPPED = ("Unsupported upgrade request", "No supported WebSocket library", "Exception in ASGI application")

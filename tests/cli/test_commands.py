@@ -12,8 +12,9 @@ import pytest
 from click.testing import Result
 
 import exporter.cli
+from exporter import logs
 from exporter.bundle import files
-from exporter.cli import dashboards, logs
+from exporter.cli import dashboards
 from exporter.config.schema import Config
 from exporter.metrics.reference import reference
 from exporter.service.exporter import Exporter

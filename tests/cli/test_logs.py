@@ -17,8 +17,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from exporter.cli import logs
-from exporter.log_queue import STRANGERS_LIMIT, USUAL_LIMIT, QueuedLogHandler, dropped_lines
+from exporter import logs
+from exporter.logs import STRANGERS_LIMIT, USUAL_LIMIT, QueuedLogHandler, dropped_lines
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config.checks import warnings
-from exporter.config.loader import keys_at, parse_config
+from exporter.config.loader import keys_at, parse_config, warnings
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.checks import holds_secrets, readable_by_all, secret_files, warnings
-from exporter.config.loader import load, parse_config
+from exporter.config.loader import holds_secrets, load, parse_config, readable_by_all, secret_files, warnings
 from exporter.config.schema import Config
 from exporter.config.web_config import parse_web_config, secret_files_of_web_config
 from exporter.errors import ConfigError

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.checks import file_problems
 from exporter.config.credentials import resolve
-from exporter.config.loader import parse_config
+from exporter.config.loader import file_problems, parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 from exporter.model.credentials import Credentials

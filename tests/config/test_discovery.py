@@ -4,9 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from exporter.config.checks import warnings
 from exporter.config.fields import SDUrl
-from exporter.config.loader import load
+from exporter.config.loader import load, warnings
 from exporter.config.schema import Authorization, BasicAuth, Config, SDTlsConfig
 from exporter.errors import ConfigError
 

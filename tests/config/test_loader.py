@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.checks import warnings
-from exporter.config.loader import MAX_CONFIG_FILE, load
+from exporter.config.loader import MAX_CONFIG_FILE, load, warnings
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.checks import warnings
 from exporter.config.credentials import PUSH_TOKENS, TokenFile, read_tokens
-from exporter.config.loader import load
+from exporter.config.loader import load, warnings
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 

@@ -10,7 +10,7 @@ import pytest
 
 from docs.source.log_events import DOCUMENT, events, reference
 from exporter.cli.serve import serve
-from exporter.log_queue import MAX_QUEUED_BYTES, STRANGERS_LIMIT, USUAL_LIMIT
+from exporter.logs import MAX_QUEUED_BYTES, STRANGERS_LIMIT, USUAL_LIMIT
 from tests.docs.reading import ROOT
 
 TEXT = (ROOT / "docs" / "command-line.md").read_text()
