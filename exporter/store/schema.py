@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, Float, Integer, String, Table, Text
@@ -18,6 +19,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateColumn
 
 from exporter.errors import StartError
+from exporter.model.callback import Callback
 
 SCHEMA_VERSION = 1
 
@@ -110,6 +112,15 @@ ADDED_COLUMNS = (
     RUNS.c.previous,
 )
 """What a state of schema 1 may lack; opening it adds them."""
+
+
+def receipts_of(callback: Callback) -> list[sa.Select[tuple[Any]]]:
+    """Look-ups of a callback's receipts; the first row that any finds says that it was taken in before."""
+    return [
+        sa.select(RECEIPTS.c.heard_at).where(*(RECEIPTS.c[name] == value for name, value in key._asdict().items()))
+        for key in callback.keys
+    ]
+
 
 ELSEWHERE = "point state.url elsewhere"
 

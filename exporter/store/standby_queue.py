@@ -11,11 +11,11 @@ from sqlalchemy.engine import Connection
 from exporter.config.fields import StateUrl
 from exporter.enums import PageAction, PageReason
 from exporter.errors import StateError
-from exporter.model.callback import Callback, EventKey, PageEvent
+from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import TargetId
 from exporter.store.database import Query, T, Workers
 from exporter.store.lease import driver
-from exporter.store.schema import META, RECEIPTS, RUNS, STANDBY_QUEUE, STORED_TARGETS
+from exporter.store.schema import META, RUNS, STANDBY_QUEUE, STORED_TARGETS, receipts_of
 
 BATCH: Final = 200
 """Entries that are applied at a time."""
@@ -97,14 +97,10 @@ class StandbyQueue:
 
     def has_receipt(self, callback: Callback, text: str) -> bool:
         """Whether any replica took the callback in before; `text` as `event_to_text` writes it."""
-        receipts = [
-            sa.select(RECEIPTS.c.heard_at).where(*(RECEIPTS.c[name] == getattr(key, name) for name in EventKey._fields))
-            for key in callback.keys
-        ]
         waiting = sa.select(STANDBY_QUEUE.c.number).where(
             STANDBY_QUEUE.c.kind == EntryKind.EVENT, STANDBY_QUEUE.c.body == text
         )
-        return self._finds([*receipts, waiting])
+        return self._finds([*receipts_of(callback), waiting])
 
     def may_release(self, target: TargetId) -> bool:
         """Whether a push or a callback lists the target, or will once the queue is applied, or its run has stopped."""

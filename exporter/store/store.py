@@ -44,7 +44,7 @@ from exporter.model.target import TargetId
 from exporter.store import run_table
 from exporter.store.counters import Series, Total, increments, zeros
 from exporter.store.database import Database, LeaseLostError, Query, Workers, insert_new, upsert
-from exporter.store.schema import COUNTERS, RECEIPTS, RUNS
+from exporter.store.schema import COUNTERS, RECEIPTS, RUNS, receipts_of
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -300,7 +300,7 @@ class Store:
         """Whether a callback was taken in before, committed or queued; StateError when that cannot be known now."""
         if self.remembers(callback):
             return True
-        queries = [_RECEIPT.params(key._asdict()) for key in callback.keys]
+        queries = receipts_of(callback)
         return self.look_up(lambda connection: any(connection.execute(query).first() for query in queries))
 
     def remembers(self, callback: Callback) -> bool:
@@ -500,9 +500,6 @@ class Store:
             cause = getattr(error, "orig", None) or type(error).__name__
             raise StartError(f"{self._database.name} cannot be read: {cause}") from error
         return {Series(Total(row.total), row.app_id, row.label, row.bucket): row.value for row in rows}
-
-
-_RECEIPT = sa.select(RECEIPTS.c.heard_at).where(*(RECEIPTS.c[name] == sa.bindparam(name) for name in EventKey._fields))
 
 
 def _do(connection: Connection, item: _Work) -> bool:
