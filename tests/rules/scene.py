@@ -197,7 +197,7 @@ class Scene:
 
     def _scrape_at(self, moment: float) -> None:
         if self.pods:
-            self.whole.run(moment - self.now, step=1.0)
+            self.whole.run(moment - self.now, step=2.5)
             for notice in self.vendor.fleet.due_events():
                 if self.whole.exporter.callbacks.enabled:
                     self.whole.call_back(notice)
@@ -206,7 +206,7 @@ class Scene:
         self._tape.take(self._texts())
 
     def _texts(self) -> dict[str, str]:
-        text = self.whole.scrape() if self.pods else ""
+        text = self.whole.scrape(self._tape.names) if self.pods else ""
         return {_in_one_line(scraped_from(pod)): transform(text) for pod, transform in self.pods.items()}
 
     def _tell_lists(self, *, start: bool = False) -> None:

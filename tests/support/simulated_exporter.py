@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -179,10 +179,10 @@ class Whole:
         """The vendor delivers one of its events."""
         return self.exporter.callbacks.receive(callback_payload(notice, SECRET, nonce))
 
-    def scrape(self) -> str:
-        """The text that /metrics serves now."""
+    def scrape(self, names: Collection[str] = ()) -> str:
+        """The text that /metrics serves now, of these names alone if there are any."""
         self.exporter._parts.store.flush()
-        return self.exporter.exposition.scrape(Format.TEXT).decode()
+        return self.exporter.exposition.scrape(Format.TEXT, names).decode()
 
     def stops(self) -> dict[str, float]:
         """`webcast_run_stops_total` by reason, what is zero left out."""
