@@ -1,6 +1,6 @@
 """The latest reads and status changes of each task, in memory, for the task's page and `explain`.
 
-Bounded over all tasks together. Failures are kept apart from successes, so that a success never displaces a failure.
+Bounded over all tasks together. Failures have a limit of their own, so that a success never displaces a failure.
 """
 
 from collections import deque

@@ -85,14 +85,14 @@ class SimulatedAccount:
 
 
 class SlidingWindowLimit:
-    """At most `limit` admissions in any second [t, t+1). Refused calls do not count, or a steady 61/s would starve."""
+    """At most `limit` calls in any second [t, t+1). Refused calls do not count, or a steady 61/s would starve."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._admitted: deque[float] = deque()
         self._lock = Lock()
 
-    def admit(self, at: float) -> bool:
+    def allow(self, at: float) -> bool:
         """Whether a call at `at` (Unix seconds) is within the limit; if so it counts."""
         with self._lock:
             while self._admitted and at - self._admitted[0] >= 1:
@@ -224,7 +224,7 @@ class Gateway:
             raise Refusal(replies.WRONG_OWNER, "Check owner failed")
         action = metadata.action
         limit = self._limits.setdefault((action, account.name), SlidingWindowLimit(self._qps[action]))
-        if not limit.admit(at):
+        if not limit.allow(at):
             status = self.style.throttle_http_status
             raise Refusal(replies.OVER_QPS._replace(http_status=status), "The request exceeds the QPS limit.")
         if action == GET_TASK:

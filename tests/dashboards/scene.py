@@ -32,7 +32,7 @@ EVENING_APP = "661e0000000000000000543e"
 EVENING_TASKS = 12
 PAGES = ("whiteboard", "slides", "video-wall")
 CLOSED = "http://127.0.0.1:9/targets"
-"""Nobody listens on the port of `discard`."""
+"""The port of `discard`, on which no server listens."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dashboards.normalise import DashboardError, normalised, text_of
-from tests.dashboards.reading import SCRAPED, Json, variables
+from tests.dashboards.documents import SCRAPED, Json, variables
 from tests.support.metric_names import NAMES
 
 LABEL_VALUES = re.compile(r"label_values\((\w+)(\{.*\})?, (\w+)\)")

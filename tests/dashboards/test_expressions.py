@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from exporter.metrics.families import Kind
-from tests.dashboards.reading import REPLACED, Json, queries, selectors, variables
+from tests.dashboards.documents import REPLACED, Json, queries, selectors, variables
 from tests.support.metric_names import CATALOGUE, GROUPING, NAMES, grouped
 
 BARE = re.compile(r"\b(?:webcast|process|python|scrape)_\w+(?!\w|\{)")

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.dashboards.reading import Json, columns, properties, variables
+from tests.dashboards.documents import Json, columns, properties, variables
 
 VARIABLE = re.compile(r"\$\{(\w+):queryparam\}")
 FIELD = re.compile(r"\$\{__data\.fields\.(\w+)\}")

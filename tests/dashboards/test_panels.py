@@ -3,7 +3,7 @@ from pathlib import Path
 
 from exporter.enums import PageAction, PageReason, ReadFailure, StopReason, TaskProblem
 from exporter.model.task_state import DisplayStatus
-from tests.dashboards.reading import Json, columns, fixed_names, properties, selectors
+from tests.dashboards.documents import Json, columns, fixed_names, properties, selectors
 
 UNITS = set((Path(__file__).parent / "units.txt").read_text().split())
 """Ids of all value formats of Grafana 13.2 (its package @grafana/data)."""

@@ -306,7 +306,7 @@ class LifeStory(RuleBasedStateMachine):
         self.apply_read(self.world.read(task))
         for error in errors:
             self.world.now += 1.0
-            self.apply_read(self.world.reading(task, error))
+            self.apply_read(self.world.read_result(task, error))
             self.world.now += pause
             self.expire()
 

@@ -74,7 +74,7 @@ def test_a_restart_reads_the_living_and_not_the_dead(
 
 def left(whole: "Whole") -> dict[str, int]:
     """How much is kept of targets, everywhere."""
-    exporter, poller = whole.exporter, whole.desk.poller
+    exporter, poller = whole.exporter, whole.account_poller.poller
     board, registry, lap = exporter._parts.series_cache, exporter._parts.registry, poller._queue
     return {
         "states": len(registry),

@@ -1,4 +1,4 @@
-"""The fleet's families: counts of tasks, and the ledger's totals as counters and histograms."""
+"""The fleet's families: counts of tasks, and the state's totals as counters and histograms."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

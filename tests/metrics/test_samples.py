@@ -69,9 +69,9 @@ def test_the_vendors_example_gives_the_expected_text(difference: Callable[[str, 
     """The reply that the seed page prints, from its JSON to the series."""
     reply = parse_reply(json.loads((TESTS / "payloads" / "seed-example.json").read_text()))
     target = TargetId("Your_AppId", "Your_RoomId", "Your_TaskId")
-    reading = ReadResult(target, at=1676987500.5, server_time=1676987500.0, elapsed=0.1, outcome=reply.task)
+    result = ReadResult(target, at=1676987500.5, server_time=1676987500.0, elapsed=0.1, outcome=reply.task)
     known = TaskState(Target(target, "default", frozenset(), {"team": "edu"}, 1676987400.0, 1676991000.0))
-    actual = text(apply_read(known, reading)[0], task_families(Group, ["team"]))
+    actual = text(apply_read(known, result)[0], task_families(Group, ["team"]))
     expected = (TESTS / "expected" / "seed_reply.prom").read_text()
     assert difference(expected, actual) == ""
 
@@ -199,8 +199,8 @@ def test_a_duration_ends_at_the_end_or_at_the_read_by_the_vendors_clock(
 ) -> None:
     """Never negative; absent without a start, and for a stopped task whose end was not said."""
     known = unread()
-    reading = ReadResult(known.target.id, at=NOW, server_time=NOW - 3, elapsed=0.1, outcome=task)
-    assert values(apply_read(known, reading)[0], "webcast_task_duration_seconds") == duration
+    result = ReadResult(known.target.id, at=NOW, server_time=NOW - 3, elapsed=0.1, outcome=task)
+    assert values(apply_read(known, result)[0], "webcast_task_duration_seconds") == duration
 
 
 @pytest.mark.parametrize(

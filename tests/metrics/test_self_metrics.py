@@ -43,7 +43,7 @@ def values(registry: CollectorRegistry) -> Callable[[str], Values]:
     return found
 
 
-def reading(outcome: Task | ReadError, *, unexpected: tuple[str, ...] = ()) -> ReadResult:
+def read_result(outcome: Task | ReadError, *, unexpected: tuple[str, ...] = ()) -> ReadResult:
     """One attempt that took 0.3 s after waiting 0.25 s."""
     return ReadResult(TARGET, 0.0, 0.0, elapsed=0.3, outcome=outcome, waited=0.25, unexpected=unexpected)
 
@@ -76,15 +76,15 @@ def test_an_account_has_every_counter_at_zero_once_it_is_open(
 
 def test_opening_an_account_again_takes_nothing_back(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
     """A reload names the same account once more, and its counters go on."""
-    self_metrics.observe("default", reading(Task(Status.RUNNING)))
+    self_metrics.observe("default", read_result(Task(Status.RUNNING)))
     self_metrics.open_account("default")
     assert values("webcast_api_requests_total") == {("default",): 1.0}
 
 
 def test_each_attempt_is_counted_and_timed(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
     """Calls, how long they took, and how long they waited for the budget: by account."""
-    self_metrics.observe("default", reading(Task(Status.RUNNING)))
-    self_metrics.observe("default", reading(TimedOut("too slow")))
+    self_metrics.observe("default", read_result(Task(Status.RUNNING)))
+    self_metrics.observe("default", read_result(TimedOut("too slow")))
     assert values("webcast_api_requests_total") == {("default",): 2.0}
     assert values("webcast_api_throttle_wait_seconds_total") == {("default",): 0.5}
     assert values("webcast_api_request_duration_seconds_sum") == {("default",): 0.6}
@@ -98,7 +98,7 @@ def test_a_failed_call_is_counted_by_its_reason(
 ) -> None:
     """One reason goes up and no other."""
     self_metrics.open_account("default")
-    self_metrics.observe("default", reading(error("what went wrong")))
+    self_metrics.observe("default", read_result(error("what went wrong")))
     failures = {reason: value for (_, reason), value in values("webcast_api_request_failures_total").items() if value}
     assert failures == {error.failure.value: 1.0}
 
@@ -106,7 +106,7 @@ def test_a_failed_call_is_counted_by_its_reason(
 def test_not_found_is_an_answer(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
     """It counts as a call, never as a failure."""
     self_metrics.open_account("default")
-    self_metrics.observe("default", reading(NotFound("no such task")))
+    self_metrics.observe("default", read_result(NotFound("no such task")))
     assert values("webcast_api_requests_total") == {("default",): 1.0}
     assert set(values("webcast_api_request_failures_total").values()) == {0.0}
     assert ("default", "not_found") not in values("webcast_api_request_failures_total")
@@ -116,10 +116,10 @@ def test_fields_that_were_not_as_documented_are_counted(
     self_metrics: SelfMetrics, values: Callable[..., Values]
 ) -> None:
     """Those of a reply that could be read, and those that made one unreadable."""
-    self_metrics.observe("default", reading(Task(Status.RUNNING), unexpected=("UserId", "EndTime")))
+    self_metrics.observe("default", read_result(Task(Status.RUNNING), unexpected=("UserId", "EndTime")))
     fault = BadSchema("Status is missing")
     fault.unexpected = ("Status",)
-    self_metrics.observe("default", reading(fault))
+    self_metrics.observe("default", read_result(fault))
     raised = {field for (field,), value in values("webcast_api_unexpected_values_total").items() if value == 1.0}
     assert raised == {"UserId", "EndTime", "Status"}
 
@@ -171,9 +171,9 @@ def test_an_account_that_is_gone_takes_its_series_with_it(
     """A renamed account would otherwise be shown twice."""
     for account in ("old", "new"):
         self_metrics.open_account(account)
-        self_metrics.observe(account, reading(TimedOut("too slow")))
+        self_metrics.observe(account, read_result(TimedOut("too slow")))
     self_metrics.close_account("old")
-    self_metrics.observe("old", reading(TimedOut("a call that was in flight")))
+    self_metrics.observe("old", read_result(TimedOut("a call that was in flight")))
     names = "requests_total request_failures_total request_duration_seconds_count throttle_wait_seconds_total"
     for name in names.split():
         assert {labels[0] for labels in values(f"webcast_api_{name}")} == {"new"}

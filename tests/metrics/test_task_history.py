@@ -1,4 +1,4 @@
-"""The latest reads and status changes: bounded for each task and over all, failures apart from successes."""
+"""The latest reads and status changes: bounded for each task and over all; a success displaces no failure."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ RUNNING = TaskState(Target(ID, "default"), task=Task(Status.RUNNING), last_read=
 FAILED = replace(RUNNING, task=Task(Status.FAILED))
 
 
-def reading(at: float, outcome: Task | TimedOut, target: TargetId = ID) -> ReadResult:
+def read_result(at: float, outcome: Task | TimedOut, target: TargetId = ID) -> ReadResult:
     """One read that took a quarter of a second."""
     return ReadResult(target, at=at, server_time=at, elapsed=0.25, outcome=outcome)
 
@@ -35,9 +35,9 @@ def reading(at: float, outcome: Task | TimedOut, target: TargetId = ID) -> ReadR
 def test_the_latest_reads_come_first_and_failures_stay_longer() -> None:
     """Good reads never push out a failure."""
     history = HistoryLog()
-    history.add_read(reading(1.0, TimedOut("no answer within 5 s")))
+    history.add_read(read_result(1.0, TimedOut("no answer within 5 s")))
     for at in range(2, 100):
-        history.add_read(reading(float(at), Task(Status.RUNNING)))
+        history.add_read(read_result(float(at), Task(Status.RUNNING)))
     reads = history.of(ID).reads
     assert reads[0] == ReadRecord(99.0, 0.25)
     assert reads[-1] == ReadRecord(1.0, 0.25, ReadFailure.TIMEOUT, "no answer within 5 s")
@@ -50,11 +50,11 @@ def test_failures_are_few_for_each_task_and_bounded_over_all() -> None:
     history = HistoryLog()
     for task in range(MAX_FAILURES + 10):
         target = TargetId("app", "room", str(task))
-        history.add_read(reading(float(task), TimedOut("x" * 1000), target))
+        history.add_read(read_result(float(task), TimedOut("x" * 1000), target))
     assert history.of(TargetId("app", "room", "9")).reads == ()
     assert [len(read.error) for read in history.of(TargetId("app", "room", "10")).reads] == [MAX_ERROR_LENGTH]
     for at in range(100):
-        history.add_read(reading(float(at), TimedOut("late")))
+        history.add_read(read_result(float(at), TimedOut("late")))
     assert len(history.of(ID).reads) == FAILURES_EACH
 
 
@@ -86,16 +86,16 @@ def test_changes_of_what_a_task_counts_as() -> None:
 def test_of_what_is_forgotten_nothing_is_left() -> None:
     """Neither reads nor changes, nor a mark of where they stood; others keep theirs."""
     history = HistoryLog()
-    history.add_read(reading(1.0, Task(Status.RUNNING)))
-    history.add_read(reading(2.0, TimedOut("late")))
+    history.add_read(read_result(1.0, Task(Status.RUNNING)))
+    history.add_read(read_result(2.0, TimedOut("late")))
     history.add_change(RUNNING, FAILED, 3.0)
-    history.add_read(reading(4.0, TimedOut("late"), OTHER))
+    history.add_read(read_result(4.0, TimedOut("late"), OTHER))
     history.forget([ID, TargetId("app", "room", "no task")])
     assert history.of(ID) == ((), ())
     assert [read.at for read in history.of(OTHER).reads] == [4.0]
     for number in range(10_000):
         target = TargetId("app", "room", str(number))
-        history.add_read(reading(5.0, TimedOut("late"), target))
+        history.add_read(read_result(5.0, TimedOut("late"), target))
         history.forget([target])
     assert (len(history._failures), len(history._changes)) == (1, 0)
     assert len(history._failures._order) <= MAX_OUTDATED + 3

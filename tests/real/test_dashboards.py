@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.model.target import TargetId
-from tests.dashboards.reading import columns, queries, variables
+from tests.dashboards.documents import columns, queries, variables
 from tests.dashboards.scene import EVENING_TASKS, lesson, staged
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ def test_amtool_takes_the_configuration(amtool_bin: Path) -> None:
     ],
 )
 def test_each_severity_has_its_receiver(amtool_bin: Path, labels: dict[str, str], receiver: str) -> None:
-    """Critical alerts page, warnings go to the chat, info is quiet; what is not ours is nobody's."""
+    """Critical alerts page, warnings go to the chat, info is quiet; other alerts have no receiver."""
     told = [f"{name}={value}" for name, value in labels.items()]
     command = [str(amtool_bin), "config", "routes", "test", f"--config.file={CONFIG}", f"--verify.receivers={receiver}"]
     done = subprocess.run([*command, *told], capture_output=True, text=True, check=False)

@@ -40,7 +40,7 @@ def troubled(reason: PageReason, *moments: float, ends: float | None = None) -> 
 
 
 WAYS_TO_BE_DARK = {
-    "nobody starts it": None,
+    "it was never created": None,
     "it never starts": RunPlan(WATCHED, starts=None),
     "its start fails": RunPlan(WATCHED, starts=None, ends=40.0, ending=Ending.START_FAILED),
     "it breaks": RunPlan(WATCHED, ends=2 * MINUTE, ending=Ending.BROKE),

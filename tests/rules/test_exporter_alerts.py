@@ -57,7 +57,7 @@ def some_of(calls: int, error: VendorError) -> Callable[[TargetId], VendorError 
 
 
 def test_exporter_down(scene: Scene) -> None:
-    """Nobody reads an account that was read before: it is named, and nothing else cries."""
+    """An account that was read before is not read: it is named, and no other alert fires."""
     start_classes(scene)
     scene.list_all([task(f"ToCome{number}") for number in range(20)], starts=3 * HOUR, ends=4 * HOUR)
     scene.passes(minutes=5)
@@ -112,7 +112,7 @@ def leader_alone(text: str) -> str:
 
 
 def test_no_leader(scene: Scene) -> None:
-    """Replicas that are all on standby: none leads, and so nobody reads the account."""
+    """Replicas that are all on standby: none leads, so that the account is not read."""
     start_classes(scene)
     scene.passes(minutes=6)
     scene.pods = {POD: on_standby, "webcast-exporter-1": on_standby}
@@ -307,7 +307,7 @@ def test_discovery_failing(scene: Scene, tmp_path: Path) -> None:
 
 
 def test_callbacks_with_bad_signatures(scene: Scene) -> None:
-    """A secret that was not rotated; a stranger who knocks four times, or five times among many, is none."""
+    """A secret that was not rotated; four forged callbacks, or five among many, are no alert."""
     start_classes(scene)
     scene.passes(minutes=1)
     for number in range(4):

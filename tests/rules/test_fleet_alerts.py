@@ -73,7 +73,7 @@ def run(scene: Scene, number: int) -> list[TargetId]:
 
 
 def test_live_runs_vanish_from_the_lists(scene: Scene) -> None:
-    """Most of what runs is listed no more and goes on running: its list is broken. Less than half wakes nobody."""
+    """Most of what runs is listed no more and goes on running: its list is broken. Less than half is no alert."""
     scene.configure(callbacks={})
     targets = run(scene, 26)
     scene.passes(minutes=5)
@@ -115,7 +115,7 @@ def to_come(scene: Scene, number: int) -> list[TargetId]:
 
 
 def test_classes_vanish_before_they_begin(scene: Scene) -> None:
-    """The classes of the coming hour are listed no more: nobody would see whether they start."""
+    """The classes of the coming hour are listed no more: it would not be seen whether they start."""
     targets = to_come(scene, 22)
     scene.expects()
     scene.drop(*targets[:14])
@@ -134,7 +134,7 @@ def test_some_classes_are_called_off(scene: Scene, listed: int, dropped: int) ->
 
 
 def test_a_list_is_empty_for_a_moment(scene: Scene) -> None:
-    """A backend that forgets its classes for three minutes and finds them again wakes nobody."""
+    """A backend that forgets its classes for three minutes and finds them again is no alert."""
     targets = to_come(scene, 30)
     scene.drop(*targets)
     scene.passes(minutes=3)

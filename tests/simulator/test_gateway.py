@@ -275,14 +275,14 @@ def test_a_bad_start_or_stop_is_refused(action: str, body: object, code: str, ve
 def test_the_61st_call_of_any_second_is_refused() -> None:
     """Sixty calls in [t, t+1) pass, the 61st does not, and at t+1 one place is free again."""
     limit = SlidingWindowLimit(60)
-    assert [limit.admit(100 + n / 64) for n in range(60)] == [True] * 60
-    assert [limit.admit(at) for at in (100.999, 101.0, 101.0)] == [False, True, False]
+    assert [limit.allow(100 + n / 64) for n in range(60)] == [True] * 60
+    assert [limit.allow(at) for at in (100.999, 101.0, 101.0)] == [False, True, False]
 
 
 def test_a_refused_call_takes_no_place() -> None:
     """Refused calls do not count, so that a caller a little too fast still gets the whole limit."""
     limit = SlidingWindowLimit(2)
-    assert sum(limit.admit(n / 8) for n in range(80)) == 20
+    assert sum(limit.allow(n / 8) for n in range(80)) == 20
 
 
 @settings(deadline=None)
@@ -290,7 +290,7 @@ def test_a_refused_call_takes_no_place() -> None:
 def test_no_second_holds_more_than_the_limit(times: list[int], most: int) -> None:
     """Whatever the arrivals, no [t, t+1) holds more admitted calls than the limit."""
     limit = SlidingWindowLimit(most)
-    admitted = [tick / 64 for tick in times if limit.admit(tick / 64)]
+    admitted = [tick / 64 for tick in times if limit.allow(tick / 64)]
     assert all(sum(1 for at in admitted if start <= at < start + 1) <= most for start in admitted)
 
 

@@ -278,7 +278,7 @@ def failure(simulation: Simulation) -> type[Exception] | None:
 
 
 def test_a_refused_connection_and_the_same_port_afterwards(plain: Simulation, wait: Wait) -> None:
-    """Nobody listens, connections that were there are closed; when it is over the port answers again."""
+    """The port is closed and open connections end; when it is over the port answers again."""
     kept = http.client.HTTPConnection(urlsplit(plain.url).netloc, timeout=TIMEOUT)
     kept.request("GET", "/truth")
     assert kept.getresponse().read()
@@ -292,7 +292,7 @@ def test_a_refused_connection_and_the_same_port_afterwards(plain: Simulation, wa
 
 
 def test_a_fault_with_an_end_ends_by_itself(plain: Simulation, wait: Wait) -> None:
-    """Nobody needs to ask for it, which is good while nobody can."""
+    """Its end needs no call, since none can arrive."""
     plain.faults.begin(FaultMode.CONNECTION_REFUSED, until=plain.fleet.clock() + 0.5)
     wait(lambda: failure(plain) is ConnectionRefusedError)
     wait(lambda: failure(plain) is None)
@@ -307,7 +307,7 @@ def test_it_is_stopped_while_it_refuses() -> None:
 
 
 def test_https_with_a_certificate_of_its_own(secured: Simulation) -> None:
-    """Whoever trusts its authority is answered, nobody else."""
+    """Only a client that trusts its authority is answered."""
     assert secured.url.startswith("https://127.0.0.1:")
     assert fetch(secured) == 200
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -319,7 +319,7 @@ def test_https_with_a_certificate_of_its_own(secured: Simulation) -> None:
     ("mode", "error"), [(FaultMode.UNKNOWN_CA, ssl.SSLCertVerificationError), (FaultMode.NO_TLS, ssl.SSLError)]
 )
 def test_faults_of_tls(secured: Simulation, mode: FaultMode, error: type[Exception], wait: Wait) -> None:
-    """A stranger's certificate, or a plain answer to a TLS greeting; and all is well afterwards."""
+    """The certificate of another authority, or a plain answer to a TLS greeting; and all is well afterwards."""
     secured.faults.mode = mode
     wait(lambda: failure(secured) is error)
     secured.faults.mode = FaultMode.NONE

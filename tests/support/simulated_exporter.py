@@ -71,10 +71,10 @@ class World:
 
     def read(self, target: TargetId) -> ReadResult:
         """One call, answered at once; what the client understands of it."""
-        return self.reading(target, self._answer(target))
+        return self.read_result(target, self._answer(target))
 
-    def reading(self, target: TargetId, answer: Answer | ReadError) -> ReadResult:
-        """An answer, or what came in its place, as a reading of this moment."""
+    def read_result(self, target: TargetId, answer: Answer | ReadError) -> ReadResult:
+        """An answer, or what came in its place, as a read of this moment."""
         try:
             outcome = answer if isinstance(answer, ReadError) else parse_answer(answer, self.unix()).task
         except ReadError as error:
@@ -133,7 +133,7 @@ class Inline(Executor):
 
 
 class Whole:
-    """The real exporter in one thread and without a network: its beat is called here, and its calls end at once.
+    """The real exporter in one thread and without a network: its jobs are called here, and its calls end at once.
 
     A call that waits for its slot moves the world's time on. The secret of callbacks lies beside the configuration, for
     a section `callbacks={"secret_file": "secret"}`.
@@ -150,11 +150,11 @@ class Whole:
         self.work = Inline()
         self.exporter = Exporter(config, lambda: config, {}, FileLock(config.state.path).open(), world.clock)
         self.exporter._apply(Settings.of(config))
-        self.desk = self.exporter._parts.pollers._pollers["default"]
-        account = self.desk.account
+        self.account_poller = self.exporter._parts.pollers._pollers["default"]
+        account = self.account_poller.account
         account.rate_limiter._sleep = self._sleep
         account.client._session.mount("https://", Wire(world))
-        self.desk.poller.account = replace(account, executor=self.work)
+        self.account_poller.poller.account = replace(account, executor=self.work)
 
     def list(self, targets: Iterable[TargetId], said: TargetEntry = BARE) -> None:
         """The sources list these now, each with what is `said` of it."""
@@ -163,15 +163,15 @@ class Whole:
         self.exporter._targets.apply()
 
     def run(self, seconds: float, step: float = STEP) -> None:
-        """Let the time pass, a beat every `step`, and with it a look for listings that have ended by themselves."""
+        """Let the time pass: every `step` send what is due, and end the listings whose time is over."""
         end = self.world.now + seconds
         while self.world.now < end:
             began = self.world.now
             self.exporter._expire()
             self.exporter.push.sweep()
-            while (look := self.desk.poller.send_due()) < began + step:
+            while (next_look := self.account_poller.poller.send_due()) < began + step:
                 if not self.work.run():
-                    self.world.now = max(self.world.now, look)
+                    self.world.now = max(self.world.now, next_look)
             self.work.run()
             self.world.now = max(self.world.now, began + step)
 
