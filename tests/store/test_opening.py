@@ -187,7 +187,7 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
 
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     """A folder is no file: one sentence says so."""
-    assert f"state {tmp_path}: cannot be opened" in refusal(tmp_path)
+    assert refusal(tmp_path) == f"state {tmp_path}: is a directory, not a file"
 
 
 @pytest.fixture
