@@ -19,8 +19,8 @@ from exporter.model.callback import Callback, EventKey
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.service.components import Components
-from exporter.service.stored_lists import ApplyChanges, ListChange, Secrets
-from exporter.service.target_manager import CHANGE_TIMEOUT, holding
+from exporter.service.stored_lists import ListChange, Secrets
+from exporter.service.target_manager import CHANGE_TIMEOUT, TargetManager, holding
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import CallbackRecord
@@ -51,9 +51,9 @@ def callback_rules(config: CallbackConfig, secrets: Secrets) -> CallbackRules:
 class CallbackIntake:
     """Takes in verified callbacks and applies them. Safe for threads: one callback is applied at a time."""
 
-    def __init__(self, parts: Components, commit_changes: ApplyChanges) -> None:
+    def __init__(self, parts: Components, target_manager: TargetManager) -> None:
         self._parts = parts
-        self._commit_changes = commit_changes
+        self._targets = target_manager
         self._applying = Lock()
         self._logged_names: set[str] = set()
         self._logged_unsigned = False
@@ -127,7 +127,7 @@ class CallbackIntake:
         with holding(self._applying, CHANGE_TIMEOUT):
             first = not seen and not store.remembers(callback)
             if first:
-                if not self._commit_changes(lambda config: self._listing_change(callback, config)):
+                if not self._targets.commit_changes(lambda config: self._listing_change(callback, config)):
                     return CallbackOutcome.IGNORED
                 self._parts.registry.apply_callback(callback)
         try:

@@ -91,8 +91,8 @@ class Exporter:
         self.self_metrics.runtime.lease_answered_at = lease_answered_at
         self._targets = TargetManager(parts, self._scheduler)
         self.queries = Queries(parts, self._targets)
-        self.push = PushApi(parts, self._targets.commit_changes)
-        self.callbacks = CallbackIntake(parts, self._targets.commit_changes)
+        self.push = PushApi(parts, self._targets)
+        self.callbacks = CallbackIntake(parts, self._targets)
         self._queue_worker = StandbyQueueWorker(parts, self.push, self.callbacks)
         self._callback_listener = CallbackListener(
             lambda: create_callback_app(self, self.failed, policy), self.failed, policy

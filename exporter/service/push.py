@@ -11,7 +11,8 @@ from exporter.errors import BadTargets, Problem, StartError, StateError
 from exporter.model.target import TargetId
 from exporter.model.task_state import can_be_dismissed
 from exporter.service.components import Components
-from exporter.service.stored_lists import ApplyChanges, ListChange, Secrets, read_push
+from exporter.service.stored_lists import ListChange, Secrets, read_push
+from exporter.service.target_manager import TargetManager
 
 
 def is_push_token(secrets: Secrets, token: str) -> bool:
@@ -23,11 +24,11 @@ def is_push_token(secrets: Secrets, token: str) -> bool:
 class PushApi:
     """What the push API asks for, done; and the end of listings that end by themselves."""
 
-    def __init__(self, parts: Components, commit_changes: ApplyChanges) -> None:
+    def __init__(self, parts: Components, target_manager: TargetManager) -> None:
         self._parts = parts
         self._lists = parts.stored_lists
         self._registry = parts.registry
-        self._commit_changes = commit_changes
+        self._targets = target_manager
 
     @property
     def enabled(self) -> bool:
@@ -53,7 +54,7 @@ class PushApi:
             pushed.update(targets)
             return [listed.replaced(targets, at) if replace else listed.added(targets, at)]
 
-        self._commit_changes(change)
+        self._targets.commit_changes(change)
         self._read_stopped(pushed)
         return len(pushed)
 
@@ -63,7 +64,7 @@ class PushApi:
         A task that has stopped or is dark is removed, whatever lists it. False when it is not tracked; BadTargets when
         another source lists it and it goes on. StateError: it stays.
         """
-        listed = self._commit_changes(lambda _: self._lists.without([target]))
+        listed = self._targets.commit_changes(lambda _: self._lists.without([target]))
         state = self._registry.get(target)
         if state is None:
             return listed
@@ -83,7 +84,7 @@ class PushApi:
         """Release the targets whose listing has ended by itself; what cannot be written is tried again next time."""
         if self._ended():
             with suppress(StartError, StateError):  # the store has counted and logged it
-                self._commit_changes(lambda _: self._lists.without(self._ended()))
+                self._targets.commit_changes(lambda _: self._lists.without(self._ended()))
 
     def _ended(self) -> list[TargetId]:
         before = self._parts.clock.unix() - self._registry.lifetimes.ttl

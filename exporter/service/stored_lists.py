@@ -1,6 +1,6 @@
 """Lists that are stored in the state: pushed and called-back targets, which no source repeats, and drains."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -169,12 +169,6 @@ KEY_OF_SOURCE = {Source.PUSH: PUSH_TOKENS, Source.CALLBACK: CALLBACK_SECRETS}
 
 Secrets = Mapping[Source, TokenFile]
 """The tokens and secrets, by the source that is switched on."""
-
-ApplyChanges = Callable[[Callable[[Config], Sequence[ListChange]]], bool]
-"""Has changes made, committed and put in force while nothing else changes the lists; False when there are none to make.
-
-StartError or StateError when the state cannot be used; then nothing has changed.
-"""
 
 
 def secrets_of(config: Config) -> Secrets:

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from threading import RLock
-from typing import NamedTuple, Protocol
+from threading import Lock, RLock
+from typing import NamedTuple
 
 import structlog
 
@@ -41,18 +41,6 @@ CHANGE_TIMEOUT = 2.0
 
 BATCH = 500
 """Targets that are applied at a time; the registry is free for reads and scrapes between two batches."""
-
-
-class AnyLock(Protocol):
-    """A Lock or an RLock."""
-
-    def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool:  # noqa: FBT001 - as the library has it
-        """Whether it could be had in time."""
-        ...
-
-    def release(self) -> None:
-        """Let it go."""
-        ...
 
 
 class MergedLists(NamedTuple):
@@ -239,7 +227,7 @@ class TargetManager:
 
 
 @contextmanager
-def holding(lock: AnyLock, timeout: float) -> Iterator[None]:
+def holding(lock: "Lock | RLock", timeout: float) -> Iterator[None]:
     """Hold a lock; StateError when it cannot be had within `timeout` seconds."""
     if not lock.acquire(timeout=timeout):
         raise StateError("another change of the targets waits for the state")
