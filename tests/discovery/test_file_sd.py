@@ -15,16 +15,16 @@ CHANGED = Refreshed(changed=True)
 
 
 class Folder:
-    """A folder with a feed of its files; `reads` are the files whose text was asked for."""
+    """A folder with a source of its files; `reads` are the files whose text was asked for."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.reads: list[str] = []
-        self.feed = self.open("t/*.yml", "t/*.json")
+        self.source = self.open("t/*.yml", "t/*.json")
         (path / "t").mkdir()
 
     def open(self, *patterns: str) -> FileSource:
-        """A feed of these patterns."""
+        """A source of these patterns."""
         section = parse_config(f"file_sd_configs: [{{files: {list(patterns)}}}]", self.path).file_sd_configs[0]
         return FileSource(section, "file_sd_configs[0]", self.read)
 
@@ -43,7 +43,7 @@ class Folder:
     @property
     def tasks(self) -> list[str]:
         """The tasks that are listed now."""
-        return [target.task_id for target in self.feed.listing.targets]
+        return [target.task_id for target in self.source.listing.targets]
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def test_before_and_after_the_first_look(folder: Folder) -> None:
-    """A feed lists nothing until it was refreshed; that no file is there is an empty list and no failure."""
-    assert (folder.feed.tried, folder.feed.source, folder.tasks) == (False, Source.FILE, [])
-    assert (folder.feed.place, folder.feed.refresh_interval) == ("file_sd_configs[0]", 30.0)
-    assert folder.feed.refresh() == NOTHING_NEW
-    assert folder.feed.tried
+    """A source lists nothing until it was refreshed; that no file is there is an empty list and no failure."""
+    assert (folder.source.tried, folder.source.source, folder.tasks) == (False, Source.FILE, [])
+    assert (folder.source.place, folder.source.refresh_interval) == ("file_sd_configs[0]", 30.0)
+    assert folder.source.refresh() == NOTHING_NEW
+    assert folder.source.tried
 
 
 def test_yaml_and_json(folder: Folder) -> None:
@@ -65,9 +65,9 @@ def test_yaml_and_json(folder: Folder) -> None:
     folder.write("a.yml", "1", "2")
     (folder.path / "t" / "b.json").write_text('[{"targets": ["app/room/3"], "labels": {"team": "edu"}}]')
     (folder.path / "t" / "c.txt").write_text("- targets: [app/room/4]")
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
     assert folder.tasks == ["1", "2", "3"]
-    assert folder.feed.listing.targets[TargetId("app", "room", "3")].labels == {"team": "edu"}
+    assert folder.source.listing.targets[TargetId("app", "room", "3")].labels == {"team": "edu"}
 
 
 def test_an_unchanged_file_is_not_read_again(folder: Folder) -> None:
@@ -76,10 +76,10 @@ def test_an_unchanged_file_is_not_read_again(folder: Folder) -> None:
     folder.write("b.yml", "2")
     (folder.path / "t" / "bad.yml").write_text("- targets: [")
     for _ in range(3):
-        folder.feed.refresh()
+        folder.source.refresh()
     assert folder.reads == ["a.yml", "b.yml", "bad.yml"]
     folder.write("b.yml", "2", "3")
-    assert folder.feed.refresh().changed
+    assert folder.source.refresh().changed
     assert folder.reads[3:] == ["b.yml"]
     assert folder.tasks == ["1", "2", "3"]
 
@@ -87,22 +87,22 @@ def test_an_unchanged_file_is_not_read_again(folder: Folder) -> None:
 def test_a_rewrite_that_changes_nothing(folder: Folder) -> None:
     """A file replaced by an equal one is read, and the list is the same one."""
     folder.write("a.yml", "1")
-    folder.feed.refresh()
-    before = folder.feed.listing
+    folder.source.refresh()
+    before = folder.source.listing
     folder.write("a.yml", "1")
-    assert folder.feed.refresh() == NOTHING_NEW
-    assert before == folder.feed.listing
+    assert folder.source.refresh() == NOTHING_NEW
+    assert before == folder.source.listing
     assert folder.reads == ["a.yml", "a.yml"]
 
 
 def test_the_same_size_and_time(folder: Folder) -> None:
     """A file is another one though it be as long and as old as the one before."""
     os.utime(folder.write("a.yml", "1"), ns=(5, 5))
-    folder.feed.refresh()
+    folder.source.refresh()
     keep = folder.path / "t" / "a.yml"
     keep.rename(folder.path / "kept")
     os.utime(folder.write("a.yml", "2"), ns=(5, 5))
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
     assert folder.tasks == ["2"]
 
 
@@ -110,9 +110,9 @@ def test_a_file_that_is_gone(folder: Folder) -> None:
     """A file that is there no more takes its targets with it, at once and without a failure."""
     folder.write("a.yml", "1")
     folder.write("b.yml", "2")
-    folder.feed.refresh()
+    folder.source.refresh()
     (folder.path / "t" / "a.yml").unlink()
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
     assert folder.tasks == ["2"]
 
 
@@ -120,14 +120,14 @@ def test_half_a_file(folder: Folder) -> None:
     """A file caught while it is written keeps its last good list, and fails at each refresh until it is whole."""
     file = folder.write("a.yml", "1", "2")
     folder.write("b.yml", "3")
-    folder.feed.refresh()
+    folder.source.refresh()
     file.write_text("- targets: [app/room/1, app/ro")
     for _ in range(2):
-        done = folder.feed.refresh()
+        done = folder.source.refresh()
         assert (done.changed, done.failures, folder.tasks) == (False, 1, ["1", "2", "3"])
         assert done.problem.startswith(f"{file} is not YAML at line 2")
     file.write_text("- targets: [app/room/1, app/room/4]")
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
     assert folder.tasks == ["1", "4", "3"]
 
 
@@ -136,7 +136,7 @@ def test_a_bad_file_does_not_hold_up_the_others(folder: Folder) -> None:
     folder.write("a.yml", "1").write_text("[{}, 5]")
     folder.write("b.yml", "2")
     folder.write("c.yml", "3").write_bytes(b"\xff")
-    done = folder.feed.refresh()
+    done = folder.source.refresh()
     assert (done.changed, done.failures, folder.tasks) == (True, 2, ["2"])
     assert f"{folder.path}/t/a.yml [1] must be a mapping with targets and labels; " in done.problem
     assert done.problem.endswith(f"{folder.path}/t/c.yml is not UTF-8 text (at byte 0)")
@@ -145,21 +145,21 @@ def test_a_bad_file_does_not_hold_up_the_others(folder: Folder) -> None:
 def test_a_bad_file_put_back(folder: Folder) -> None:
     """After a bad version the good one of before is read again, whatever its times say."""
     file = folder.write("a.yml", "1")
-    folder.feed.refresh()
+    folder.source.refresh()
     file.rename(folder.path / "kept")
     folder.write("a.yml").write_text("[")
-    assert folder.feed.refresh().failures == 1
+    assert folder.source.refresh().failures == 1
     (folder.path / "kept").rename(file)
-    assert folder.feed.refresh() == NOTHING_NEW
+    assert folder.source.refresh() == NOTHING_NEW
     assert folder.tasks == ["1"]
 
 
 def test_one_bad_target(folder: Folder) -> None:
     """A document with a bad target loses that target, which is rejected with its file and place."""
     folder.write("a.yml", "1", "2 3", "4")
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
     assert folder.tasks == ["1", "4"]
-    (rejected,) = folder.feed.listing.rejected
+    (rejected,) = folder.source.listing.rejected
     assert rejected.reason == Rejection.INVALID
     assert f"file_sd_configs[0] ({folder.path}/t/a.yml)[0].targets[1]" == rejected.problem.path
 
@@ -168,42 +168,42 @@ def test_a_target_in_two_files(folder: Folder) -> None:
     """A list is all of one config: what two of its files name is once a duplicate, until one of them is gone."""
     folder.write("a.yml", "1")
     folder.write("b.yml", "1", "2")
-    folder.feed.refresh()
-    assert [entry.reason for entry in folder.feed.listing.rejected] == [Rejection.DUPLICATE]
+    folder.source.refresh()
+    assert [entry.reason for entry in folder.source.listing.rejected] == [Rejection.DUPLICATE]
     (folder.path / "t" / "a.yml").unlink()
-    assert folder.feed.refresh() == CHANGED
-    assert (folder.feed.listing.rejected, folder.tasks) == ((), ["1", "2"])
+    assert folder.source.refresh() == CHANGED
+    assert (folder.source.listing.rejected, folder.tasks) == ((), ["1", "2"])
 
 
 def test_a_file_of_two_patterns_is_one_file(folder: Folder) -> None:
     """A file that two patterns name is read once, and nothing in it is a duplicate."""
     folder.write("a.yml", "1")
-    folder.feed = folder.open("t/*.yml", "t/a*.yml")
-    assert folder.feed.refresh() == CHANGED
-    assert (folder.feed.listing.rejected, folder.tasks, folder.reads) == ((), ["1"], ["a.yml"])
+    folder.source = folder.open("t/*.yml", "t/a*.yml")
+    assert folder.source.refresh() == CHANGED
+    assert (folder.source.listing.rejected, folder.tasks, folder.reads) == ((), ["1"], ["a.yml"])
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "[]", "null"])
 def test_an_emptied_file(folder: Folder, content: str) -> None:
     """An empty document is a good one that names nothing."""
     file = folder.write("a.yml", "1")
-    folder.feed.refresh()
+    folder.source.refresh()
     file.write_text(content)
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
     assert folder.tasks == []
 
 
 def test_a_folder_deleted_and_made_again(folder: Folder) -> None:
     """Without its folder a pattern names nothing, which is no failure; when it is back, so are the targets."""
     folder.write("a.yml", "1")
-    folder.feed.refresh()
+    folder.source.refresh()
     (folder.path / "t").rename(folder.path / "away")
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
     assert folder.tasks == []
     (folder.path / "t").mkdir()
-    assert folder.feed.refresh() == NOTHING_NEW
+    assert folder.source.refresh() == NOTHING_NEW
     folder.write("a.yml", "1")
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
     assert folder.tasks == ["1"]
 
 
@@ -216,10 +216,10 @@ def test_a_mounted_config_map(folder: Folder) -> None:
         os.utime(mount / version / "targets.yml", ns=(5, 5))
     (mount / "..data").symlink_to("..1")
     (mount / "targets.yml").symlink_to("..data/targets.yml")
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
     (mount / "..next").symlink_to("..2")
     (mount / "..next").rename(mount / "..data")
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
     assert (folder.tasks, folder.reads) == (["2"], ["targets.yml"] * 2)
 
 
@@ -227,41 +227,41 @@ def test_a_link_that_leads_nowhere(folder: Folder) -> None:
     """A link is there as long as its name is: led nowhere it fails and keeps its list, led back it is as it was."""
     target = folder.write("real.yml", "1").rename(folder.path / "real.yml")
     (folder.path / "t" / "link.yml").symlink_to(target)
-    folder.feed.refresh()
+    folder.source.refresh()
     link = folder.path / "t" / "link.yml"
     link.unlink()
     link.symlink_to("nowhere")
-    done = folder.feed.refresh()
+    done = folder.source.refresh()
     assert (done.failures, folder.tasks) == (1, ["1"])
     assert f"{link} does not exist" == done.problem
     link.unlink()
     link.symlink_to(target)
-    assert folder.feed.refresh() == NOTHING_NEW
+    assert folder.source.refresh() == NOTHING_NEW
 
 
 def test_a_named_link_that_leads_nowhere(folder: Folder) -> None:
     """That holds for a file that is named without wildcards too."""
     (folder.path / "t" / "link.yml").symlink_to("nowhere")
-    folder.feed = folder.open("t/link.yml")
-    assert folder.feed.refresh().failures == 1
+    folder.source = folder.open("t/link.yml")
+    assert folder.source.refresh().failures == 1
 
 
 def test_what_is_no_file(folder: Folder) -> None:
     """A directory is a failure, and so is a pipe, which would never end."""
     (folder.path / "t" / "a.yml").mkdir()
     os.mkfifo(folder.path / "t" / "b.yml")
-    assert folder.feed.refresh().failures == 2
+    assert folder.source.refresh().failures == 2
     (folder.path / "t" / "a.yml").rmdir()
-    assert folder.feed.refresh().problem == f"{folder.path}/t/b.yml is not a regular file"
+    assert folder.source.refresh().problem == f"{folder.path}/t/b.yml is not a regular file"
 
 
 def test_too_large(folder: Folder) -> None:
     """A file over 16 MiB is refused, and keeps its last good list."""
     file = folder.write("a.yml", "1")
-    folder.feed.refresh()
+    folder.source.refresh()
     with file.open("r+b") as opened:
         opened.truncate(MAX_DOCUMENT_BYTES + 1)
-    done = folder.feed.refresh()
+    done = folder.source.refresh()
     assert (done.failures, folder.tasks) == (1, ["1"])
     assert f"{file} has more than 16,777,216 bytes" == done.problem
 
@@ -270,14 +270,14 @@ def test_a_folder_that_may_not_be_read(folder: Folder, monkeypatch: pytest.Monke
     """When one cannot look into the folder, it is one failure and all its files keep their targets."""
     folder.write("a.yml", "1")
     folder.write("b.yml", "2").write_text("[")
-    folder.feed = folder.open("t/*.yml")
-    folder.feed.refresh()
+    folder.source = folder.open("t/*.yml")
+    folder.source.refresh()
 
     def refuse(_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "listdir", refuse)
-    done = folder.feed.refresh()
+    done = folder.source.refresh()
     assert (done.changed, done.failures, folder.tasks) == (False, 1, ["1"])
     assert f"{folder.path}/t may not be read by this user" == done.problem
 
@@ -293,16 +293,16 @@ def test_a_file_that_may_not_be_read(folder: Folder) -> None:
             raise fault
         return read_text(path, limit)
 
-    feed = FileSource(folder.feed.config, "x", read)
-    assert feed.refresh().problem == f"{folder.path}/t/a.yml cannot be read"
-    assert feed.refresh() == CHANGED
+    source = FileSource(folder.source.config, "x", read)
+    assert source.refresh().problem == f"{folder.path}/t/a.yml cannot be read"
+    assert source.refresh() == CHANGED
 
 
 def test_a_name_that_a_log_cannot_hold(folder: Folder) -> None:
     """A line break in a file's name is told as an escape."""
     (folder.path / "t" / "a\nb.yml").write_text("[")
-    assert r"a\nb.yml" in folder.feed.refresh().problem
-    assert "\n" not in folder.feed.refresh().problem
+    assert r"a\nb.yml" in folder.source.refresh().problem
+    assert "\n" not in folder.source.refresh().problem
 
 
 @pytest.mark.parametrize(
@@ -322,8 +322,8 @@ def test_patterns(folder: Folder, pattern: str, names: list[str]) -> None:
     """Wildcards are Go's, as Prometheus has them: a leading dot is a character like others, [^...] is the rest."""
     for name in ("a1.yml", "a2.yml", ".b.yml"):
         folder.write(name, name)
-    folder.feed = folder.open(pattern)
-    assert folder.feed.refresh().failures == 0
+    folder.source = folder.open(pattern)
+    assert folder.source.refresh().failures == 0
     assert sorted(names) == sorted(folder.tasks)
 
 
@@ -332,16 +332,16 @@ def test_a_folder_with_brackets_in_its_name(tmp_path: Path) -> None:
     (tmp_path / "[x]").mkdir()
     folder = Folder(tmp_path / "[x]")
     folder.write("a.yml", "1")
-    assert folder.feed.refresh() == CHANGED
+    assert folder.source.refresh() == CHANGED
 
 
 def test_a_reload_keeps_what_is_bad_now(folder: Folder) -> None:
-    """A file's last good list outlives the feed that read it, for every pattern that still names the file."""
+    """A file's last good list outlives the source that read it, for every pattern that still names the file."""
     folder.write("a.yml", "1")
     folder.write("b.yml", "2")
-    folder.feed.refresh()
+    folder.source.refresh()
     folder.write("a.yml").write_text("[")
-    first = folder.feed
+    first = folder.source
     for patterns, tried, tasks in (
         (["t/*.yml", "t/*.json"], True, ["1", "2"]),
         (["t/?.yml"], False, ["1", "2"]),
@@ -349,9 +349,9 @@ def test_a_reload_keeps_what_is_bad_now(folder: Folder) -> None:
         (["t/b.yml"], False, ["2"]),
         (["u/a.yml"], False, []),
     ):
-        folder.feed = folder.open(*patterns)
-        folder.feed.inherit([first])
-        assert tried == folder.feed.tried
+        folder.source = folder.open(*patterns)
+        folder.source.inherit([first])
+        assert tried == folder.source.tried
         for _ in range(2):
             assert tasks == folder.tasks
-            folder.feed.refresh()
+            folder.source.refresh()

@@ -139,7 +139,7 @@ def test_silence(backend: Any, section: Section, monkeypatch: pytest.MonkeyPatch
 
 
 def test_close_breaks_off(backend: Any, section: Section) -> None:
-    """A call under way ends at once when its feed is closed."""
+    """A call under way ends at once when its source is closed."""
     arrived, closed = threading.Event(), threading.Event()
 
     def hang(*_: object) -> None:
@@ -167,7 +167,7 @@ def test_close_breaks_off(backend: Any, section: Section) -> None:
 
 
 def test_closed_while_it_connects(backend: Any, section: Section, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that was being made when its feed was closed is not used."""
+    """A connection that was being made when its source was closed is not used."""
     fetcher = ListFetcher(section(backend.url))
     create = connection.create_connection
 

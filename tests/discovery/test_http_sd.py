@@ -21,9 +21,9 @@ def failed(problem: str) -> Refreshed:
     return Refreshed(changed=False, failures=1, problem=problem)
 
 
-def tasks(feed: HttpSource) -> list[str]:
+def tasks(source: HttpSource) -> list[str]:
     """The tasks that are listed now."""
-    return [target.task_id for target in feed.listing.targets]
+    return [target.task_id for target in source.listing.targets]
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +35,8 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def feed(backend: Any, section: Section) -> HttpSource:
-    """A feed that has had its first list, of the tasks 1 and 2."""
+def source(backend: Any, section: Section) -> HttpSource:
+    """A source that has had its first list, of the tasks 1 and 2."""
     source = HttpSource(section(f"{backend.url}/targets?key=s3cret"), "http_sd_configs[1]")
     backend.lists("1", "2")
     assert source.refresh() == CHANGED
@@ -44,20 +44,20 @@ def feed(backend: Any, section: Section) -> HttpSource:
 
 
 def test_before_the_first_refresh(section: Section) -> None:
-    """A feed lists nothing and asks nobody until it is refreshed."""
-    feed = HttpSource(section("http://127.0.0.1:1", "refresh_interval: 5s"), "http_sd_configs[1]")
-    assert (feed.tried, feed.source, feed.place, feed.refresh_interval) == (
+    """A source lists nothing and asks nobody until it is refreshed."""
+    source = HttpSource(section("http://127.0.0.1:1", "refresh_interval: 5s"), "http_sd_configs[1]")
+    assert (source.tried, source.source, source.place, source.refresh_interval) == (
         False,
         Source.HTTP,
         "http_sd_configs[1]",
         5.0,
     )
-    assert tasks(feed) == []
+    assert tasks(source) == []
 
 
-def test_the_request(backend: Any, feed: HttpSource) -> None:
+def test_the_request(backend: Any, source: HttpSource) -> None:
     """It is Prometheus's request: the URL as it is, JSON wanted, and how often it is asked."""
-    assert tasks(feed) == ["1", "2"]
+    assert tasks(source) == ["1", "2"]
     ((path, headers),) = backend.asked
     assert path == "/targets?key=s3cret"
     assert headers["accept"] == "application/json"
@@ -72,22 +72,22 @@ def test_a_fraction_of_a_second(backend: Any, section: Section) -> None:
     assert backend.asked[0][1]["x-prometheus-refresh-interval-seconds"] == "1.5"
 
 
-def test_a_list_that_changes(backend: Any, feed: HttpSource) -> None:
+def test_a_list_that_changes(backend: Any, source: HttpSource) -> None:
     """The newest good list is the list; an equal answer is no change, and is not even parsed."""
-    before = feed.listing
-    assert feed.refresh() == SAME
-    assert before is feed.listing
+    before = source.listing
+    assert source.refresh() == SAME
+    assert before is source.listing
     backend.lists("2", "3")
-    assert feed.refresh() == CHANGED
-    assert tasks(feed) == ["2", "3"]
+    assert source.refresh() == CHANGED
+    assert tasks(source) == ["2", "3"]
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"[{}]", b"\xef\xbb\xbf[]"])
-def test_an_empty_list(backend: Any, feed: HttpSource, body: bytes) -> None:
+def test_an_empty_list(backend: Any, source: HttpSource, body: bytes) -> None:
     """That nothing is live is a good answer, and takes all targets away."""
     backend.answer = dataclasses.replace(backend.answer, body=body)
-    assert feed.refresh() == CHANGED
-    assert tasks(feed) == []
+    assert source.refresh() == CHANGED
+    assert tasks(source) == []
 
 
 @pytest.mark.parametrize(
@@ -112,34 +112,34 @@ def test_an_empty_list(backend: Any, feed: HttpSource, body: bytes) -> None:
         ({"encoding": "gzip"}, "cannot be had: the answer cannot be decompressed"),
     ],
 )
-def test_a_bad_answer(backend: Any, feed: HttpSource, change: dict[str, Any], problem: str) -> None:
+def test_a_bad_answer(backend: Any, source: HttpSource, change: dict[str, Any], problem: str) -> None:
     """Any other answer is a failure at each refresh and keeps the last good list; the next good one is taken."""
     good = backend.answer
     backend.answer = dataclasses.replace(good, **change)
     for _ in range(2):
-        assert failed(problem) == feed.refresh()
-        assert tasks(feed) == ["1", "2"]
+        assert failed(problem) == source.refresh()
+        assert tasks(source) == ["1", "2"]
     backend.answer = good
-    assert feed.refresh() == SAME
+    assert source.refresh() == SAME
     backend.lists("3")
-    assert feed.refresh() == CHANGED
+    assert source.refresh() == CHANGED
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;x=y"]
 )
-def test_a_content_type_s_parameters(backend: Any, feed: HttpSource, content_type: str) -> None:
+def test_a_content_type_s_parameters(backend: Any, source: HttpSource, content_type: str) -> None:
     """JSON is JSON with whatever parameters and in whatever case."""
     backend.lists("3")
     backend.answer = dataclasses.replace(backend.answer, content_type=content_type)
-    assert feed.refresh() == CHANGED
+    assert source.refresh() == CHANGED
 
 
-def test_nobody_there(backend: Any, feed: HttpSource) -> None:
+def test_nobody_there(backend: Any, source: HttpSource) -> None:
     """A backend that is down keeps its last list; the sentence does not tell its URL."""
     backend.stop()
-    assert failed("cannot be had: connection refused") == feed.refresh()
-    assert tasks(feed) == ["1", "2"]
+    assert failed("cannot be had: connection refused") == source.refresh()
+    assert tasks(source) == ["1", "2"]
 
 
 def test_no_tls(backend: Any, section: Section) -> None:
@@ -148,21 +148,21 @@ def test_no_tls(backend: Any, section: Section) -> None:
     assert done.problem.startswith("cannot be had: no TLS connection")
 
 
-def test_compressed(backend: Any, feed: HttpSource) -> None:
+def test_compressed(backend: Any, source: HttpSource) -> None:
     """A compressed list is taken, and one that grows over 16 MiB is refused before it is all in memory."""
     backend.gzipped(b'[{"targets": ["app/room/7"]}]')
-    assert feed.refresh() == CHANGED
-    assert tasks(feed) == ["7"]
+    assert source.refresh() == CHANGED
+    assert tasks(source) == ["7"]
     backend.gzipped(b" " * (MAX_DOCUMENT_BYTES + 1))
-    assert failed("answered with more than 16,777,216 bytes") == feed.refresh()
+    assert failed("answered with more than 16,777,216 bytes") == source.refresh()
 
 
-def test_bad_targets(backend: Any, feed: HttpSource) -> None:
+def test_bad_targets(backend: Any, source: HttpSource) -> None:
     """A bad target costs itself, a repeated one counts as a duplicate, each with its place."""
     backend.lists("1", "a b", "1")
-    assert feed.refresh() == CHANGED
-    assert tasks(feed) == ["1"]
-    assert [(entry.reason.value, entry.problem.path) for entry in feed.listing.rejected] == [
+    assert source.refresh() == CHANGED
+    assert tasks(source) == ["1"]
+    assert [(entry.reason.value, entry.problem.path) for entry in source.listing.rejected] == [
         ("invalid", "http_sd_configs[1][0].targets[1]"),
         ("duplicate", "http_sd_configs[1][0].targets[2]"),
     ]
@@ -176,14 +176,14 @@ def test_a_redirect(backend: Any, section: Section, status: int, location: str) 
     backend.answers["/"] = dataclasses.replace(
         backend.answer, status=status, body=b"", location=location.format(url=backend.url)
     )
-    feed = HttpSource(section(backend.url, "authorization: {credentials: s3cret}"), "x")
-    assert feed.refresh() == CHANGED
+    source = HttpSource(section(backend.url, "authorization: {credentials: s3cret}"), "x")
+    assert source.refresh() == CHANGED
     assert [(path, headers["authorization"]) for path, headers in backend.asked] == [
         ("/", "Bearer s3cret"),
         ("/there", "Bearer s3cret"),
     ]
-    feed = HttpSource(section(backend.url, "follow_redirects: false"), "x")
-    assert failed(f"answered with HTTP status {status}") == feed.refresh()
+    source = HttpSource(section(backend.url, "follow_redirects: false"), "x")
+    assert failed(f"answered with HTTP status {status}") == source.refresh()
 
 
 def test_a_redirect_elsewhere(backend: Any, section: Section) -> None:
@@ -217,22 +217,22 @@ def test_a_bad_redirect(backend: Any, section: Section, location: str, problem: 
 
 def test_a_rotated_secret(backend: Any, section: Section, tmp_path: Path) -> None:
     """A secret's file is read at each refresh; while it cannot be used nothing is asked and the list stays."""
-    feed = HttpSource(section(backend.url, "authorization: {credentials_file: token}"), "x")
+    source = HttpSource(section(backend.url, "authorization: {credentials_file: token}"), "x")
     (tmp_path / "token").write_text("one\n")
     backend.lists("1")
-    feed.refresh()
+    source.refresh()
     (tmp_path / "token").write_text("two\n")
-    feed.refresh()
+    source.refresh()
     (tmp_path / "token").unlink()
-    assert failed("authorization.credentials_file: the file does not exist") == feed.refresh()
+    assert failed("authorization.credentials_file: the file does not exist") == source.refresh()
     assert [headers["authorization"] for _, headers in backend.asked] == ["Bearer one", "Bearer two"]
-    assert tasks(feed) == ["1"]
+    assert tasks(source) == ["1"]
 
 
 def test_a_certificate_that_is_not_there(backend: Any, section: Section) -> None:
     """A missing certificate is named by its key, and nothing is sent."""
-    feed = HttpSource(section(backend.url, "tls_config: {ca_file: gone.pem}"), "x")
-    assert failed("tls_config.ca_file: the file does not exist") == feed.refresh()
+    source = HttpSource(section(backend.url, "tls_config: {ca_file: gone.pem}"), "x")
+    assert failed("tls_config.ca_file: the file does not exist") == source.refresh()
     assert backend.asked == []
 
 
@@ -240,8 +240,8 @@ def test_a_proxy(backend: Any, section: Section) -> None:
     """With a proxy_url the request goes there, with the password for the proxy alone."""
     backend.lists("1")
     proxy = backend.url.replace("http://", "http://me:s3cret@")
-    feed = HttpSource(section("http://backend.example/targets", f"proxy_url: '{proxy}'"), "x")
-    assert feed.refresh() == CHANGED
+    source = HttpSource(section("http://backend.example/targets", f"proxy_url: '{proxy}'"), "x")
+    assert source.refresh() == CHANGED
     ((path, headers),) = backend.asked
     assert path == "http://backend.example/targets"
     assert headers["host"] == "backend.example"
@@ -250,8 +250,8 @@ def test_a_proxy(backend: Any, section: Section) -> None:
 
 def test_a_proxy_that_is_down(section: Section) -> None:
     """A proxy's failure is told without its URL."""
-    feed = HttpSource(section("http://backend.example", "proxy_url: 'http://me:s3cret@127.0.0.1:1'"), "x")
-    assert failed("cannot be had: the proxy cannot be reached: connection refused") == feed.refresh()
+    source = HttpSource(section("http://backend.example", "proxy_url: 'http://me:s3cret@127.0.0.1:1'"), "x")
+    assert failed("cannot be had: the proxy cannot be reached: connection refused") == source.refresh()
 
 
 def test_no_netrc(backend: Any, section: Section, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,44 +262,44 @@ def test_no_netrc(backend: Any, section: Section, tmp_path: Path, monkeypatch: p
     assert "authorization" not in backend.asked[0][1]
 
 
-def test_a_reload_while_the_url_is_down(backend: Any, feed: HttpSource, section: Section) -> None:
-    """The last good list of a URL outlives its feed, though it be asked otherwise; of another URL nothing is taken."""
+def test_a_reload_while_the_url_is_down(backend: Any, source: HttpSource, section: Section) -> None:
+    """The last good list of a URL outlives its source, however it is fetched; another URL's list does not."""
     backend.stop()
-    feed.refresh()
-    same = HttpSource(feed.config, "http_sd_configs[0]")
-    otherwise = HttpSource(section(feed.config.url.whole, "refresh_interval: 5s"), "x")
+    source.refresh()
+    same = HttpSource(source.config, "http_sd_configs[0]")
+    otherwise = HttpSource(section(source.config.url.whole, "refresh_interval: 5s"), "x")
     another = HttpSource(section(f"{backend.url}/targets?key=other"), "x")
     for new, tried, listed in ((same, True, ["1", "2"]), (otherwise, False, ["1", "2"]), (another, False, [])):
-        new.inherit([feed])
+        new.inherit([source])
         assert (tried, listed) == (new.tried, tasks(new))
         assert new.refresh().failures == 1
         assert listed == tasks(new)
 
 
 def test_two_feeds_of_one_url(backend: Any, section: Section) -> None:
-    """Of several feeds of one URL a new one takes over from its equal, else from the one in its own place."""
-    feeds = [
+    """Of several sources of one URL a new one takes over from its equal, else from the one in its own place."""
+    sources = [
         HttpSource(section(backend.url, f"authorization: {{credentials: {name}}}"), f"http_sd_configs[{index}]")
         for index, name in enumerate(("a", "b"))
     ]
-    for feed, task in zip(feeds, "12", strict=True):
+    for source, task in zip(sources, "12", strict=True):
         backend.lists(task)
-        feed.refresh()
-    equal = HttpSource(feeds[0].config, "http_sd_configs[1]")
+        source.refresh()
+    equal = HttpSource(sources[0].config, "http_sd_configs[1]")
     placed = HttpSource(section(backend.url, "authorization: {credentials: c}"), "http_sd_configs[1]")
     for new, listed in ((equal, ["1"]), (placed, ["2"])):
-        new.inherit(feeds)
+        new.inherit(sources)
         assert listed == tasks(new)
     backend.lists("2")
     assert placed.refresh() == SAME
 
 
-def test_places_follow_a_reload(backend: Any, feed: HttpSource) -> None:
-    """What was rejected is told with the place that its feed has now."""
+def test_places_follow_a_reload(backend: Any, source: HttpSource) -> None:
+    """What was rejected is told with the place that its source has now."""
     backend.lists("a b")
-    feed.refresh()
-    moved = HttpSource(feed.config, "http_sd_configs[0]")
-    moved.inherit([feed])
+    source.refresh()
+    moved = HttpSource(source.config, "http_sd_configs[0]")
+    moved.inherit([source])
     assert [entry.problem.path for entry in moved.listing.rejected] == ["http_sd_configs[0][0].targets[0]"]
 
 

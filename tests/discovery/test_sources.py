@@ -24,7 +24,7 @@ GOOD, BAD = Refreshed(changed=True), Refreshed(changed=False, failures=1, proble
 
 
 class Scripted:
-    """A feed whose refreshes are `results`, then all good; it lists one target that is named as its place."""
+    """A source whose refreshes are `results`, then all good; it lists one target that is named as its place."""
 
     source = Source.FILE
     listing = Listing(Source.FILE)
@@ -48,7 +48,7 @@ class Scripted:
 
     def inherit(self, previous: Iterable[SDSource]) -> None:
         """Note who was there."""
-        self.inherited = [feed.place for feed in previous]
+        self.inherited = [source.place for source in previous]
 
     def close(self) -> None:
         """Note it."""
@@ -61,14 +61,14 @@ def read(text: str = CONFIG) -> Config:
 
 
 def scripted(text: str = CONFIG) -> tuple[Sources, dict[str, Scripted]]:
-    """Sources of scripted feeds, and those by their place."""
+    """Sources of scripted ones, and those by their place."""
     sources = Sources(read(text), Scripted, Scripted)
-    return sources, feeds_of(sources)
+    return sources, scripted_by_place(sources)
 
 
-def feeds_of(sources: Sources) -> dict[str, Scripted]:
-    """The scripted feeds by their place."""
-    return {feed.place: feed for feed in sources if isinstance(feed, Scripted)}
+def scripted_by_place(sources: Sources) -> dict[str, Scripted]:
+    """The scripted ones by their place."""
+    return {source.place: source for source in sources if isinstance(source, Scripted)}
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -85,9 +85,9 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_what_is_to_be_refreshed() -> None:
-    """Each element of both sections is a feed with its place and its interval; static targets need none."""
+    """Each element of both sections is a source with its place and its interval; static targets need none."""
     sources, _ = scripted()
-    assert [(feed.place, feed.refresh_interval) for feed in sources] == list(
+    assert [(source.place, source.refresh_interval) for source in sources] == list(
         zip(PLACES, (5.0, 30.0, 30.0, 60.0), strict=True)
     )
     assert [list(listing.targets) for listing in sources.listings()] == [
@@ -99,7 +99,7 @@ def test_what_is_to_be_refreshed() -> None:
     ]
 
 
-def test_no_feeds() -> None:
+def test_no_other_sources() -> None:
     """A configuration of static targets alone has tried all there is."""
     sources = Sources(read("static_configs: [{targets: [app/room/t]}]"))
     assert sources.tried_all
@@ -107,9 +107,9 @@ def test_no_feeds() -> None:
 
 
 def test_tried_once() -> None:
-    """All is tried when each feed was, well or badly."""
-    sources, feeds = scripted()
-    feeds[PLACES[0]].results = [BAD]
+    """All is tried when each source was, well or badly."""
+    sources, by_place = scripted()
+    by_place[PLACES[0]].results = [BAD]
     for place in PLACES:
         assert not sources.tried_all
         sources.refresh(place)
@@ -119,9 +119,9 @@ def test_tried_once() -> None:
 
 def test_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """A place's failure is a warning when it begins and when it becomes another, and an info when it is over."""
-    sources, feeds = scripted()
+    sources, by_place = scripted()
     other = Refreshed(changed=False, failures=1, problem="cannot be had: connection refused")
-    feeds["http_sd_configs[1]"].results = [GOOD, BAD, BAD, other, other, GOOD, GOOD, BAD]
+    by_place["http_sd_configs[1]"].results = [GOOD, BAD, BAD, other, other, GOOD, GOOD, BAD]
     expected = [
         [],
         [("WARNING", "source failed source=http_sd_configs[1] error=answered with HTTP status 503")],
@@ -133,7 +133,7 @@ def test_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
         [("WARNING", "source failed source=http_sd_configs[1] error=answered with HTTP status 503")],
     ]
     told = []
-    for result in list(feeds["http_sd_configs[1]"].results):
+    for result in list(by_place["http_sd_configs[1]"].results):
         assert result == sources.refresh("http_sd_configs[1]")
         told.append(logged(caplog))
     assert expected == told
@@ -141,54 +141,54 @@ def test_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_what_changed_while_one_fails(caplog: pytest.LogCaptureFixture) -> None:
     """Each place is told for itself."""
-    sources, feeds = scripted()
+    sources, by_place = scripted()
     for place in PLACES[:2]:
-        feeds[place].results = [BAD]
+        by_place[place].results = [BAD]
         sources.refresh(place)
     assert len(logged(caplog)) == 2
 
 
 def test_after_a_reload(caplog: pytest.LogCaptureFixture) -> None:
-    """Every new feed sees all the old ones, and a failure that was told of an unchanged one is not told again."""
-    before, feeds = scripted()
+    """Every new source sees all the old ones, and a failure that was told of an unchanged one is not told again."""
+    before, by_place = scripted()
     for place in PLACES[2:]:
-        feeds[place].results = [BAD]
+        by_place[place].results = [BAD]
         before.refresh(place)
     logged(caplog)
     changed = "http_sd_configs: [{url: http://h/b, refresh_interval: 1m}, {url: http://h/a, refresh_interval: 1s}]"
     after = Sources.after(before, read(changed), Scripted, Scripted)
-    new = feeds_of(after)
-    assert dict.fromkeys(PLACES[2:], PLACES) == {place: feed.inherited for place, feed in new.items()}
+    new = scripted_by_place(after)
+    assert dict.fromkeys(PLACES[2:], PLACES) == {place: source.inherited for place, source in new.items()}
     for place in PLACES[2:]:
         new[place].results = [BAD, GOOD]
         after.refresh(place)
     assert [text.partition("source=")[2].partition(" ")[0] for _, text in logged(caplog)] == ["http_sd_configs[1]"]
     after.refresh(PLACES[2])
     assert logged(caplog) == [("INFO", "source recovered source=http_sd_configs[0]")]
-    assert not any(feed.closed for feed in feeds.values())
+    assert not any(source.closed for source in by_place.values())
 
 
 def test_closed(caplog: pytest.LogCaptureFixture) -> None:
-    """Closed sources close their feeds and refresh nothing more."""
-    sources, feeds = scripted()
+    """Closed sources close each of them and refresh nothing more."""
+    sources, by_place = scripted()
     sources.close()
-    assert all(feed.closed for feed in feeds.values())
+    assert all(source.closed for source in by_place.values())
     assert sources.refresh(PLACES[0]) == Refreshed(changed=False)
-    assert (feeds[PLACES[0]].tried, logged(caplog)) == (False, [])
+    assert (by_place[PLACES[0]].tried, logged(caplog)) == (False, [])
 
 
 def test_closed_meanwhile(caplog: pytest.LogCaptureFixture) -> None:
     """A refresh that is broken off by the close is no failure."""
-    sources, feeds = scripted()
-    feeds[PLACES[2]].results = [BAD]
-    feeds[PLACES[2]].during = sources.close
+    sources, by_place = scripted()
+    by_place[PLACES[2]].results = [BAD]
+    by_place[PLACES[2]].during = sources.close
     assert sources.refresh(PLACES[2]) == Refreshed(changed=False)
     assert logged(caplog) == []
 
 
 def test_one_at_a_time() -> None:
     """Two threads never refresh one place at once, and one that hangs does not hold up another place or the lists."""
-    sources, feeds = scripted()
+    sources, by_place = scripted()
     entered, go = threading.Event(), threading.Event()
     inside: list[int] = []
 
@@ -197,7 +197,7 @@ def test_one_at_a_time() -> None:
         entered.set()
         go.wait(5)
 
-    feeds[PLACES[2]].during = hang
+    by_place[PLACES[2]].during = hang
     threads = [threading.Thread(target=sources.refresh, args=(PLACES[2],)) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -211,7 +211,7 @@ def test_one_at_a_time() -> None:
     assert inside == [1, 1]
 
 
-def test_real_feeds(backend: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_files_and_urls_together(backend: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Files and URLs list together; a reload while both are bad loses nothing, and the old ones can be closed."""
     (tmp_path / "a.yml").write_text("- targets: [app/room/file]")
     backend.lists("http")
@@ -219,8 +219,8 @@ def test_real_feeds(backend: Any, tmp_path: Path, caplog: pytest.LogCaptureFixtu
         f"file_sd_configs: [{{files: ['*.yml']}}]\nhttp_sd_configs: [{{url: '{backend.url}/?key=s3cret'}}]", tmp_path
     )
     sources = Sources(config)
-    for feed in sources:
-        assert sources.refresh(feed.place) == GOOD
+    for source in sources:
+        assert sources.refresh(source.place) == GOOD
     expected = {Source.STATIC: [], Source.FILE: ["file"], Source.HTTP: ["http"]}
     assert expected == listed(sources)
     (tmp_path / "a.yml").write_text("[")
@@ -230,7 +230,7 @@ def test_real_feeds(backend: Any, tmp_path: Path, caplog: pytest.LogCaptureFixtu
     for _ in range(2):
         assert after.tried_all
         assert expected == listed(after)
-        assert [after.refresh(feed.place).failures for feed in after] == [1, 1]
+        assert [after.refresh(source.place).failures for source in after] == [1, 1]
     after.close()
     told = logged(caplog)
     assert [text.partition("source=")[2].partition(" ")[0] for _, text in told] == [

@@ -1,7 +1,11 @@
+from collections.abc import Mapping
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.config.schema import Account
-from exporter.discovery.merge import accept
+from exporter.discovery.merge import Difference, TargetIndex, accept, merged
 from exporter.discovery.sd_format import Listing, RejectedEntry, TargetEntry
 from exporter.enums import Rejection, Source
 from exporter.errors import Problem
@@ -77,7 +81,7 @@ def test_one_account(apps: tuple[str, ...], accounts: dict[TargetId, str]) -> No
 
 
 def test_several_accounts() -> None:
-    """The account that holds the app reads it; an app that none holds is nobody's."""
+    """The account that holds the app reads it; an app that none holds is read by none."""
     accounts = (Account(name="a", app_ids=("app",)), Account(name="b", app_ids=("b-app",)))
     accepted = accept([Listing(STATIC, {T1: TargetEntry({}), T2: TargetEntry({})})], accounts)
     assert {target: accepted.targets[target].account for target in accepted.targets} == {T1: "a"}
@@ -90,3 +94,58 @@ def test_what_lists_rejected_is_summed() -> None:
     listings = [Listing(STATIC, {T2: TargetEntry({})}, bad), Listing(STATIC, {T2: TargetEntry({})}, bad[:1])]
     accepted = accept(listings, (Account(app_ids=("app",)),))
     assert accepted.rejected == {Rejection.INVALID: 2, Rejection.DUPLICATE: 1, Rejection.NO_ACCOUNT: 1}
+
+
+ACCOUNTS = (Account(name="one", app_ids=("app",)), Account(name="two", app_ids=("other",)))
+IDS = [TargetId(app, "room", name) for app in ("app", "other", "unread") for name in "ab"]
+LISTED = st.sampled_from(
+    [TargetEntry({}), TargetEntry({"team": "edu"}), TargetEntry({"team": "live", "page": "quiz"}, 1.0, 2.0)]
+)
+LISTS = st.dictionaries(st.sampled_from(IDS), LISTED)
+
+Lists = Mapping[Source, Mapping[TargetId, TargetEntry]]
+
+
+def listings(lists: Lists) -> list[Listing]:
+    """One list a source."""
+    return [Listing(source, targets) for source, targets in lists.items()]
+
+
+def counted(index: TargetIndex) -> tuple[dict[Source, int], Mapping[Rejection, int]]:
+    """What the gauges show."""
+    return {source: index.by_source[source] for source in Source}, index.rejected
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(Source, LISTS)), st.lists(st.tuples(st.sampled_from(Source), LISTS)))
+def test_changing_a_few_is_merging_all(
+    lists: dict[Source, dict[TargetId, TargetEntry]], changes: list[tuple[Source, dict[TargetId, TargetEntry]]]
+) -> None:
+    """Whatever the lists say before and after: the same targets, the same counts, the same orphans."""
+    index = TargetIndex()
+    accepted = accept(listings(lists), ACCOUNTS)
+    index.replace(accepted)
+    in_force = dict(accepted.targets)
+    for source, said in changes:
+        touched = lists[source].keys() | said.keys()
+        lists = {**lists, source: said}
+        few = merged(touched, listings(lists), ACCOUNTS)
+        difference = Difference(few.targets, frozenset(touched - few.targets.keys()))
+        index.change(difference, few.without_account)
+        in_force = {target: made for target, made in in_force.items() if target not in difference.gone}
+        in_force |= difference.listed
+    whole = accept(listings(lists), ACCOUNTS)
+    expected = TargetIndex()
+    expected.replace(whole)
+    assert in_force == whole.targets
+    assert counted(index) == counted(expected)
+
+
+def test_the_rejected_of_other_lists_stay() -> None:
+    """A push has no say in what a file got wrong; an orphan that is released is one less."""
+    orphan = TargetId("unread", "room", "a")
+    index = TargetIndex()
+    index.replace(accept([Listing(Source.PUSH, {orphan: TargetEntry({})})], ACCOUNTS))
+    assert index.rejected[Rejection.NO_ACCOUNT] == 1
+    few = merged([orphan], [], ACCOUNTS)
+    index.change(Difference(few.targets, frozenset([orphan])), few.without_account)
+    assert index.rejected == {Rejection.INVALID: 0, Rejection.DUPLICATE: 0, Rejection.NO_ACCOUNT: 0}

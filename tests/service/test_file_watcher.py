@@ -1,5 +1,3 @@
-"""The web config file at work: read again when it changes, and never half of it."""
-
 import os
 import shutil
 from pathlib import Path
@@ -7,9 +5,83 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from exporter.config.loader import parse_config
+from exporter.config.schema import Config
 from exporter.errors import ConfigError
-from exporter.service.file_watcher import WebFile
+from exporter.service.file_watcher import FileWatcher, WebFile, load_both
+from exporter.web.auth import OPEN_POLICY
 from tests.support.certificates import HASH
+
+OPEN = "its mode 0644 lets every user of this machine read the file; chmod o-r it"
+
+
+@pytest.fixture
+def readable(tmp_path: Path) -> Path:
+    """Files that everybody can read."""
+    for name in ("tokens", "webcast-exporter.yml", "web.yml"):
+        (tmp_path / name).write_text(f"basic_auth_users: {{alice: {HASH}}}\n")
+        (tmp_path / name).chmod(0o644)
+    return tmp_path
+
+
+def config_in(readable: Path, text: str = "push: {token_file: tokens}") -> Config:
+    """A configuration in the readable."""
+    return parse_config(text, readable)
+
+
+def problems(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The logged problems."""
+    events = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    return [event["problem"] for event in events if event["event"] == "secret file readable by all"]
+
+
+def test_exposed_files_are_warned_of_once(readable: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """And again only after a change of the file; once it is closed there is nothing to say."""
+    watched, config = FileWatcher(None, None), config_in(readable)
+    for _ in range(3):
+        watched.check(config)
+    assert problems(caplog) == [f"push.token_file: {OPEN}"]
+    os.utime(readable / "tokens", ns=(1, 1))
+    for _ in range(3):
+        watched.check(config)
+    assert problems(caplog) == [f"push.token_file: {OPEN}"] * 2
+    (readable / "tokens").chmod(0o600)
+    os.utime(readable / "tokens", ns=(2, 2))
+    watched.check(config)
+    assert len(caplog.messages) == 2
+
+
+def test_the_command_lines_files_are_looked_at(readable: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The configuration when it has a key in it, and the web config file with its hashes."""
+    own, web = readable / "webcast-exporter.yml", readable / "web.yml"
+    watched = FileWatcher(own, web)
+    watched.check(config_in(readable, "accounts: [{name: a}]"))
+    assert problems(caplog) == [f"{web}: {OPEN}"]
+    watched.check(config_in(readable, "accounts: [{access_key_id: AK, secret_access_key: SK}]"))
+    assert problems(caplog)[1:] == [f"{own}: {OPEN}"]
+
+
+def test_without_a_web_config_file_all_is_open() -> None:
+    """Plain HTTP, for everybody."""
+    assert FileWatcher(None, None).policy() is OPEN_POLICY
+
+
+def test_both_files_tell_their_problems(readable: Path) -> None:
+    """At once, whichever is bad."""
+    (readable / "web.yml").write_text("nonsense: 1")
+
+    def bad() -> Config:
+        return config_in(readable, "pollng: {}")
+
+    with pytest.raises(ConfigError) as caught:
+        load_both(bad, None, readable / "web.yml")
+    assert [str(problem) for problem in caught.value.problems] == [
+        "pollng: is not a known key; did you mean polling?",
+        f"{readable}/web.yml: nonsense: is not a known key",
+    ]
+    with pytest.raises(ConfigError, match="nonsense"):
+        load_both(lambda: config_in(readable), None, readable / "web.yml")
+
 
 if TYPE_CHECKING:
     from exporter.simulator.server import Certificates
