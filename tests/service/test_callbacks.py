@@ -2,28 +2,22 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 
 from exporter.errors import ConfigError, StartError
 from exporter.model.target import TargetId
-from exporter.service.exporter import Exporter
 from exporter.simulator.lifecycle import CallbackEvent, RunPlan, callback_payload
 from exporter.volcengine.callbacks import event_signature
-from exporter.web.app import create_app
-from exporter.web.server import Listener, bind
+from exporter.web.server import bind
+from tests.support.small_world import APP, Samples, Served, World, samples, text
+from tests.support.waiting import wait_until
 
-if TYPE_CHECKING:
-    from tests.service.conftest import Samples, World
-
-    SamplesOf = Callable[[Exporter, str], Samples]
-
-APP = "661e0000000000000000543c"
 SECRET, NEXT = "canary-in-the-callback-secret", "canary-in-the-next-secret"
 EVENTS = "webcast_callback_events_total"
 STARTED, REFRESHED, RESCHEDULED, ENDED = 1, 4, 5, 3
@@ -43,38 +37,14 @@ def signed(fields: dict[str, str]) -> bytes:
     return json.dumps({**fields, "Signature": event_signature(fields.values(), SECRET)}).encode()
 
 
-class Vendor:
+class Vendor(Served):
     """An exporter that takes callbacks, and the vendor that calls it back."""
 
-    def __init__(self, world: "World", wait: Callable[..., None], samples: "SamplesOf") -> None:
-        self.world = world
-        self.wait = wait
-        self._samples = samples
+    def __init__(self, world: World) -> None:
         self._events = 0
-        self._served: list[tuple[Listener, httpx.Client]] = []
         (world.folder / "secret").write_text(f"{SECRET}\n")
         world.write(callbacks={"secret_file": "secret"})
-        self.exporter = self.start()
-
-    def start(self) -> Exporter:
-        """Start the exporter and its listener."""
-        self.exporter = self.world.start()
-        listener = Listener(create_app(self.exporter, self.exporter.failed), bind("127.0.0.1:0"), self.exporter.failed)
-        listener.start()
-        self._served.append((listener, httpx.Client(base_url=listener.url, trust_env=False, timeout=30)))
-        return self.exporter
-
-    def restart(self) -> Exporter:
-        """End the process, and start another one over the same state."""
-        self.stop()
-        self.world.stop(self.exporter)
-        return self.start()
-
-    def stop(self) -> None:
-        """Let the listener go."""
-        listener, client = self._served.pop()
-        client.close()
-        listener.stop()
+        super().__init__(world)
 
     def notice(self, target: TargetId, status: int, reason: str = "", age: float = 0.0) -> CallbackEvent:
         """A new event, `age` seconds old."""
@@ -88,7 +58,7 @@ class Vendor:
 
     def post(self, body: bytes, url: str | None = None) -> int:
         """Any body, to the main listener or another one."""
-        client = self._served[-1][1]
+        client = self.client
         return client.post(f"{url or ''}/callback", content=body).status_code
 
     def call(self, target: TargetId, status: int, reason: str = "", age: float = 0.0) -> CallbackEvent:
@@ -101,9 +71,9 @@ class Vendor:
         """How many callbacks became what; what is zero left out."""
         return {outcome: count for (outcome,), count in self.shown(EVENTS).items() if count}
 
-    def shown(self, name: str) -> "Samples":
+    def shown(self, name: str) -> Samples:
         """One family of a scrape."""
-        return self._samples(self.exporter, name)
+        return samples(self.exporter, name)
 
     def of(self, name: str, task: str) -> dict[tuple[str, ...], float]:
         """One task's samples of a family, by the labels of its own."""
@@ -124,18 +94,18 @@ class Vendor:
 
     def sources(self) -> dict[str, list[str]]:
         """Every target, with its sources."""
-        targets = self._served[-1][1].get("/api/v1/targets").json()["data"]["targets"]
+        targets = self.client.get("/api/v1/targets").json()["data"]["targets"]
         return {each["target"].rpartition("/")[2]: each["sources"] for each in targets}
 
     def until(self, task: str, status: str) -> None:
         """Wait until a task is shown in a state."""
-        self.wait(lambda: self.of("webcast_task_status", task).get((status,)) == 1, f"{task} is {status}")
+        wait_until(lambda: self.of("webcast_task_status", task).get((status,)) == 1, f"{task} is {status}")
 
 
 @pytest.fixture
-def vendor(world: "World", wait: Callable[..., None], samples: "SamplesOf") -> Iterator[Vendor]:
+def vendor(world: World) -> Iterator[Vendor]:
     """One at work, without targets."""
-    made = Vendor(world, wait, samples)
+    made = Vendor(world)
     yield made
     made.stop()
 
@@ -289,7 +259,7 @@ def test_the_end_is_seen_at_once(vendor: Vendor) -> None:
     vendor.until("task", "ended")
     assert vendor.shown("webcast_run_stops_total")[APP, "StopByAPI"] == 1
     vendor.world.shift.seconds += 15 * 60 + 1
-    vendor.wait(lambda: vendor.sources() == {}, "it is gone")
+    wait_until(lambda: vendor.sources() == {}, "it is gone")
     assert vendor.shown("webcast_targets")["callback",] == 0
 
 
@@ -365,10 +335,10 @@ def test_a_refused_callback_is_accepted_once_the_state_is_back(vendor: Vendor, a
         assert vendor.deliver(notice) == 503
         reads = vendor.world.reads(task)
     if not at_once:
-        vendor.wait(lambda: vendor.pages() == {("reschedules", APP, "PageCrash"): 1}, "it is written")
+        wait_until(lambda: vendor.pages() == {("reschedules", APP, "PageCrash"): 1}, "it is written")
     assert [vendor.deliver(notice) for _ in range(2)] == [200, 200]
     assert vendor.outcomes() == {"accepted": 1, "duplicate": 1}
-    vendor.wait(lambda: vendor.world.reads(task) > reads, "it is read")
+    wait_until(lambda: vendor.world.reads(task) > reads, "it is read")
 
 
 def test_secrets_rotate(vendor: Vendor) -> None:
@@ -441,7 +411,7 @@ def test_a_called_back_target_of_an_app_that_is_gone_is_forgotten_in_the_end(ven
     vendor.exporter.reload()
     assert vendor.shown("webcast_targets_rejected")["no_account",] == 1
     vendor.world.shift.seconds += 11
-    vendor.wait(lambda: vendor.shown("webcast_targets_rejected")["no_account",] == 0, "it is dropped")
+    wait_until(lambda: vendor.shown("webcast_targets_rejected")["no_account",] == 0, "it is dropped")
 
 
 def test_three_hundred_at_once(vendor: Vendor) -> None:
@@ -452,16 +422,14 @@ def test_three_hundred_at_once(vendor: Vendor) -> None:
     assert len(vendor.sources()) == 300
 
 
-def test_secrets_and_values_appear_nowhere(
-    vendor: Vendor, caplog: pytest.LogCaptureFixture, text: Callable[[Exporter], str]
-) -> None:
+def test_secrets_and_values_appear_nowhere(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
     """Not in logs, pages, reprs, the scrape or the state."""
     caplog.set_level("DEBUG")
     task = vendor.world.task("task")
     for secret in (SECRET, "canary-in-a-wrong-secret"):
         vendor.deliver(vendor.notice(task, RESCHEDULED, "canary-in-a-reason"), secret)
     vendor.deliver(vendor.notice(task, STARTED), event_type="RecordStarted")
-    client = vendor._served[-1][1]
+    client = vendor.client
     pages = [client.get(path).text for path in ("/", "/status", "/api/v1/targets")]
     told = [caplog.text, *pages, text(vendor.exporter), repr(vendor.exporter.config), repr(vendor.exporter.callbacks)]
     stored = b"".join(path.read_bytes() for path in vendor.world.folder.glob("state.db*")).decode(errors="replace")

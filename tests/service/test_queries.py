@@ -1,8 +1,5 @@
 """What people may look into, of a real exporter over the simulated API."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import pytest
 
 from exporter.enums import Rejection, Source, StopReason
@@ -10,23 +7,20 @@ from exporter.errors import ConfigError, StateError
 from exporter.model.target import TargetId
 from exporter.model.task_state import DisplayStatus
 from exporter.store.run_table import RunQuery
+from tests.support.small_world import APP, World
+from tests.support.waiting import wait_until
 
-if TYPE_CHECKING:
-    from tests.service.conftest import World
-
-Wait = Callable[..., None]
-APP = "661e0000000000000000543c"
 NOBODY = TargetId(APP, "Room", "nobody")
 
 
-def test_a_task_and_its_reads(world: "World", wait: Wait) -> None:
+def test_a_task_and_its_reads(world: World) -> None:
     """What is known, its last reads with their errors, when it is read next, and whether it has series."""
     running = world.task("running")
     world.write(static_configs=world.lists(running, NOBODY))
     exporter = world.start()
     insight = exporter.queries
-    wait(lambda: len(insight.history(running).reads) > 1, "two good reads")
-    wait(lambda: len(insight.history(NOBODY).reads) > 1, "two failed reads")
+    wait_until(lambda: len(insight.history(running).reads) > 1, "two good reads")
+    wait_until(lambda: len(insight.history(NOBODY).reads) > 1, "two failed reads")
     known = insight.task_state(running)
     assert known is not None
     assert known.display_status is DisplayStatus.RUNNING
@@ -40,15 +34,15 @@ def test_a_task_and_its_reads(world: "World", wait: Wait) -> None:
     assert not insight.has_series(TargetId(APP, "Room", "unlisted"))
 
 
-def test_a_change_of_what_it_counts_as(world: "World", wait: Wait) -> None:
+def test_a_change_of_what_it_counts_as(world: World) -> None:
     """From running to ended, with the vendor's reason; its run is kept with the labels that may be shown."""
     task = world.task("ends")
     world.write(static_configs=world.lists(task, team="edu", city="x"), metrics={"info_labels": ["team"]})
     exporter = world.start()
-    wait(lambda: exporter.queries.history(task).reads, "a read")
+    wait_until(lambda: exporter.queries.history(task).reads, "a read")
     assert exporter.queries.history(task).changes == ()
     world.simulation.fleet.stop(task)
-    wait(lambda: exporter.queries.history(task).changes, "the end")
+    wait_until(lambda: exporter.queries.history(task).changes, "the end")
     change = exporter.queries.history(task).changes[0]
     assert (change.before, change.after, change.reason) == (
         DisplayStatus.RUNNING,
@@ -60,7 +54,7 @@ def test_a_change_of_what_it_counts_as(world: "World", wait: Wait) -> None:
     assert found.labels == ({"team": "edu"},)
 
 
-def test_accounts_lists_and_reloads(world: "World", wait: Wait) -> None:
+def test_accounts_lists_and_reloads(world: World) -> None:
     """Who reads which app, how many targets each source lists, and how the last reload went."""
     world.write(static_configs=world.lists(world.task("one"), NOBODY), accounts=[world.account(app_ids=[APP])])
     exporter = world.start()
@@ -68,7 +62,7 @@ def test_accounts_lists_and_reloads(world: "World", wait: Wait) -> None:
     assert (insight.account_of(APP), insight.account_of("other")) == ("default", None)
     assert insight.by_source()[Source.STATIC] == 2
     assert insight.rejected()[Rejection.NO_ACCOUNT] == 0
-    wait(lambda: insight.accounts()["default"].up, "an answer")
+    wait_until(lambda: insight.accounts()["default"].up, "an answer")
     assert insight.config is exporter.config
     assert insight.lifetimes.linger == 900.0
     assert insight.reload is not None
@@ -79,7 +73,7 @@ def test_accounts_lists_and_reloads(world: "World", wait: Wait) -> None:
     assert not insight.reload.good
 
 
-def test_while_the_state_is_closed(world: "World") -> None:
+def test_while_the_state_is_closed(world: World) -> None:
     """A sentence instead of runs."""
     exporter = world.start()
     world.stop(exporter)
@@ -87,21 +81,21 @@ def test_while_the_state_is_closed(world: "World") -> None:
         exporter.queries.stopped_runs(RunQuery(0.0))
 
 
-def test_a_stopped_task_is_removed_by_hand(world: "World", wait: Wait) -> None:
+def test_a_stopped_task_is_removed_by_hand(world: World) -> None:
     """Its series go at once, though its source lists it still; what is not tracked cannot be removed."""
     task = world.task("ended", ended=True)
     world.write(static_configs=world.lists(task))
     exporter = world.start()
-    wait(lambda: exporter.queries.has_series(task) and exporter.queries.history(task).reads, "its series")
+    wait_until(lambda: exporter.queries.has_series(task) and exporter.queries.history(task).reads, "its series")
     assert exporter.dismiss(task)
     assert not exporter.queries.has_series(task)
     assert not exporter.dismiss(TargetId(APP, "Room", "unlisted"))
 
 
-def test_the_jobs_of_a_running_exporter(world: "World", wait: Wait) -> None:
+def test_the_jobs_of_a_running_exporter(world: World) -> None:
     """Each account's reads are a row, with its last and its next run."""
     world.write(static_configs=world.lists(world.task("one")))
     exporter = world.start()
-    wait(lambda: any(job.last_run and job.next_run for job in exporter.queries.jobs()), "a run")
+    wait_until(lambda: any(job.last_run and job.next_run for job in exporter.queries.jobs()), "a run")
     assert "read:default" in {job.name for job in exporter.queries.jobs()}
     assert [job.errors for job in exporter.queries.jobs()] == [0] * len(exporter.queries.jobs())

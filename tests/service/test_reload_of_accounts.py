@@ -1,22 +1,20 @@
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
 
 import pytest
 
 from exporter.errors import ConfigError
 from exporter.model.target import TargetId
-from exporter.service.exporter import Exporter
 from exporter.simulator.faults import FaultMode
-
-if TYPE_CHECKING:
-    from tests.service.conftest import Samples, World
-
-    SamplesOf = Callable[[Exporter, str], Samples]
-
-APP = "661e0000000000000000543c"
+from tests.support.small_world import APP, World, samples, text
+from tests.support.waiting import wait_until
 
 
-def test_an_account_without_credentials_stops_the_whole_reload(world: "World", samples: "SamplesOf") -> None:
+def calls_beyond(world: World, number: int) -> bool:
+    """Whether more calls than so many were made."""
+    return sum(world.simulation.calls.counts.values()) > number
+
+
+def test_an_account_without_credentials_stops_the_whole_reload(world: World) -> None:
     """One account of two that cannot call leaves both as they were."""
     world.write(static_configs=world.lists(TargetId(APP, "Room", "Task")))
     exporter = world.start()
@@ -30,7 +28,7 @@ def test_an_account_without_credentials_stops_the_whole_reload(world: "World", s
     assert [account for account, *_ in samples(exporter, "webcast_task_info")] == ["default"]
 
 
-def test_a_target_changes_its_account(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+def test_a_target_changes_its_account(world: World) -> None:
     """After the reload the new account reads the task and stands in its labels; the old one makes no call more."""
     task = world.task("live")
     world.write(
@@ -38,19 +36,19 @@ def test_a_target_changes_its_account(world: "World", samples: "SamplesOf", wait
         accounts=[world.account(name="first", app_ids=[APP]), world.account(name="second", app_ids=["other"])],
     )
     exporter = world.start()
-    wait(lambda: samples(exporter, "webcast_api_requests_total")[("first",)] > 0, "a call of the first account")
+    wait_until(lambda: samples(exporter, "webcast_api_requests_total")[("first",)] > 0, "a call of the first account")
     assert samples(exporter, "webcast_api_requests_total")[("second",)] == 0
 
     world.write(accounts=[world.account(name="first", app_ids=["other"]), world.account(name="second", app_ids=[APP])])
     exporter.reload()
     assert [account for account, *_ in samples(exporter, "webcast_task_info")] == ["second"]
     before = samples(exporter, "webcast_api_requests_total")[("first",)]
-    wait(lambda: samples(exporter, "webcast_api_requests_total")[("second",)] > 1, "calls of the second account")
+    wait_until(lambda: samples(exporter, "webcast_api_requests_total")[("second",)] > 1, "calls of the second account")
     assert samples(exporter, "webcast_api_requests_total")[("first",)] <= before + 1  # one may have been on its way
     assert samples(exporter, "webcast_tasks")["second", APP, "running"] == 1
 
 
-def test_an_account_is_removed(world: "World", samples: "SamplesOf") -> None:
+def test_an_account_is_removed(world: World) -> None:
     """Its gauges go, and its targets are counted as having no account."""
     both = [world.account(name="first", app_ids=[APP]), world.account(name="second", app_ids=["other"])]
     world.write(
@@ -66,21 +64,21 @@ def test_an_account_is_removed(world: "World", samples: "SamplesOf") -> None:
     assert [app for _, app, *_ in samples(exporter, "webcast_task_info")] == [APP]
 
 
-def test_a_new_secret_is_in_force(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+def test_a_new_secret_is_in_force(world: World) -> None:
     """A wrong secret in the file is refused by the API; the right one, reloaded, reads at once."""
     task = world.task("live")
     world.write(static_configs=world.lists(task), accounts=[world.account(secret_access_key="wrong")])
     exporter = world.start()
     failures = "webcast_api_request_failures_total"
-    wait(lambda: samples(exporter, failures)["default", "auth"] > 0, "the refusal")
+    wait_until(lambda: samples(exporter, failures)["default", "auth"] > 0, "the refusal")
     assert samples(exporter, "webcast_task_read_error")[APP, "auth", "Room", "live"] == 1
 
     world.write(accounts=[world.account()])
     exporter.reload()
-    wait(lambda: samples(exporter, "webcast_task_read_success").get((APP, "Room", "live")) == 1, "a read", seconds=3)
+    wait_until(lambda: samples(exporter, "webcast_task_read_success").get((APP, "Room", "live")) == 1, "a read")
 
 
-def test_the_budget_holds_across_reloads(world: "World", wait: Callable[..., None]) -> None:
+def test_the_budget_holds_across_reloads(world: World) -> None:
     """The rate limiter, which counts sends, goes on through each change of its account; arrivals may be delayed."""
     world.write(
         accounts=[world.account(max_qps=20)],
@@ -90,29 +88,27 @@ def test_the_budget_holds_across_reloads(world: "World", wait: Callable[..., Non
     limiter = exporter._parts.pollers._pollers["default"].account.rate_limiter
     for number in range(10):
         seen = sum(world.simulation.calls.counts.values())
-        wait(lambda seen=seen: sum(world.simulation.calls.counts.values()) > seen + 2, "calls")
+        wait_until(partial(calls_beyond, world, seen + 2), "calls")
         world.write(accounts=[world.account(max_qps=20, timeout=f"{5 + number}s")])
         exporter.reload()
         assert exporter._parts.pollers._pollers["default"].account.rate_limiter is limiter
     assert limiter.configured == 20
 
 
-def test_calls_in_flight_survive_a_new_key(world: "World", samples: "SamplesOf", wait: Callable[..., None]) -> None:
+def test_calls_in_flight_survive_a_new_key(world: World) -> None:
     """A call that was on its way when its account was replaced is taken in as any other."""
     task = world.task("live")
     world.simulation.faults.mode, world.simulation.faults.latency = FaultMode.LATENCY, 0.5
     world.write(static_configs=world.lists(task))
     exporter = world.start()
-    wait(lambda: world.reads(task) == 1, "a call is on its way")
+    wait_until(lambda: world.reads(task) == 1, "a call is on its way")
     world.write(accounts=[world.account(timeout="7s")])
     exporter.reload()
-    wait(lambda: samples(exporter, "webcast_task_read_success"), "its answer")
+    wait_until(lambda: samples(exporter, "webcast_task_read_success"), "its answer")
     assert samples(exporter, "webcast_task_read_success") == {(APP, "Room", "live"): 1}
 
 
-def test_a_replaced_client_is_closed_in_time(
-    world: "World", monkeypatch: pytest.MonkeyPatch, wait: Callable[..., None]
-) -> None:
+def test_a_replaced_client_is_closed_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old connections are closed once every call on them had its timeout, and not before."""
     exporter = world.start()
     client = exporter._parts.pollers._pollers["default"].account.client
@@ -124,16 +120,14 @@ def test_a_replaced_client_is_closed_in_time(
     exporter.reload()
     assert closed == []
     world.shift.seconds += 30
-    wait(lambda: closed == [30], "the close")
+    wait_until(lambda: closed == [30], "the close")
 
 
-def test_another_name_for_an_account_gives_it_no_second_budget(
-    world: "World", text: Callable[[Exporter], str], wait: Callable[..., None]
-) -> None:
+def test_another_name_for_an_account_gives_it_no_second_budget(world: World) -> None:
     """The rate limiter is that of its access key; the poller of the old name reads no more, and its series go."""
     world.write(static_configs=world.lists(world.task("live")))
     exporter = world.start()
-    wait(lambda: 'webcast_api_requests_total{account="default"' in text(exporter), "a read")
+    wait_until(lambda: 'webcast_api_requests_total{account="default"' in text(exporter), "a read")
     before = exporter._parts.pollers._pollers["default"].account.rate_limiter
     world.write(accounts=[world.account(name="renamed")])
     exporter.reload()
@@ -141,5 +135,5 @@ def test_another_name_for_an_account_gives_it_no_second_budget(
     assert list(pollers) == ["renamed"]
     assert pollers["renamed"].account.rate_limiter is before
     assert [row.name for row in exporter._parts.scheduler.jobs() if row.name.startswith("read:")] == ["read:renamed"]
-    wait(lambda: 'account="default"' not in text(exporter), "the series of the other name alone")
+    wait_until(lambda: 'account="default"' not in text(exporter), "the series of the other name alone")
     assert 'account="renamed"' in text(exporter)

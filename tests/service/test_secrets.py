@@ -1,6 +1,5 @@
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
 
 import pytest
 
@@ -9,11 +8,15 @@ from exporter.errors import ConfigError, NotFound
 from exporter.service.accounts import endpoint, in_flight, read_once
 from exporter.service.exporter import Exporter
 from exporter.simulator.faults import FaultMode
-
-if TYPE_CHECKING:
-    from tests.service.conftest import World
+from tests.support.small_world import World, text
+from tests.support.waiting import wait_until
 
 CANARIES = ("canary-in-the-secret", "canary-in-the-token", "canary-in-the-proxy", "canary-in-the-source")
+
+
+def differs(exporter: Exporter, before: str) -> bool:
+    """Whether a scrape is another one than `before`."""
+    return text(exporter) != before
 
 
 def leaks(text: str) -> list[str]:
@@ -31,9 +34,7 @@ def leaks(text: str) -> list[str]:
     ],
 )
 def test_no_secret_is_told(
-    world: "World",
-    text: Callable[[Exporter], str],
-    wait: Callable[..., None],
+    world: World,
     caplog: pytest.LogCaptureFixture,
     account: dict[str, str],
 ) -> None:
@@ -41,7 +42,7 @@ def test_no_secret_is_told(
     caplog.set_level(logging.DEBUG)
     world.write(static_configs=world.lists(world.task("live"), world.task("ended", ended=True)))
     exporter = world.start()
-    wait(lambda: "webcast_task_read_success{" in text(exporter), "a read")
+    wait_until(lambda: "webcast_task_read_success{" in text(exporter), "a read")
     world.write(accounts=[world.account(**account)])
     told = ""
     try:
@@ -52,7 +53,7 @@ def test_no_secret_is_told(
         world.simulation.faults.mode = mode
         world.shift.seconds += 60
         before = text(exporter)
-        wait(lambda before=before: text(exporter) != before, "another scrape")
+        wait_until(partial(differs, exporter, before), "another scrape")
     pollers = exporter._parts.pollers._pollers.values()
     reprs = [
         repr(part)
@@ -65,7 +66,7 @@ def test_no_secret_is_told(
     assert leaks(stored.decode(errors="replace")) == []
 
 
-def test_read_once(world: "World") -> None:
+def test_read_once(world: World) -> None:
     """One signed call, outside of any polling; what the API knows not is a reading too."""
     config = world.load().accounts[0]
     task = world.task("live")

@@ -3,7 +3,6 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -18,17 +17,15 @@ from exporter.service.serve import serve
 from exporter.simulator.faults import FaultMode
 from exporter.store.lease import FileLock
 from exporter.web.server import Listener
+from tests.support.small_world import APP, World
+from tests.support.waiting import wait_until
 
-if TYPE_CHECKING:
-    from tests.service.conftest import World
-
-APP = "661e0000000000000000543c"
 During = Callable[[str, Exporter], None]
 Serve = Callable[[During], None]
 
 
 @pytest.fixture
-def serve_while(world: "World", at_sigterm: Callable[[], None]) -> Serve:
+def serve_while(world: World, at_sigterm: Callable[[], None]) -> Serve:
     """`serve_while(during)`: serve the world's file until `during(url, exporter)` is over, and stop by a SIGTERM."""
 
     def run(during: During) -> None:
@@ -57,7 +54,7 @@ def get(url: str) -> httpx.Response:
     return httpx.get(url, trust_env=False)
 
 
-def test_serve_from_start_to_stop(serve_while: Serve, world: "World", caplog: pytest.LogCaptureFixture) -> None:
+def test_serve_from_start_to_stop(serve_while: Serve, world: World, caplog: pytest.LogCaptureFixture) -> None:
     """It is ready and healthy once it says that it serves; after a SIGTERM the port and the state are free again."""
     caplog.set_level(logging.INFO)
     urls: list[str] = []
@@ -76,7 +73,7 @@ def test_serve_from_start_to_stop(serve_while: Serve, world: "World", caplog: py
     assert [record.getMessage() for record in caplog.records][-1] == "stopped"
 
 
-def test_a_stop_does_not_wait_for_calls_that_hang(serve_while: Serve, world: "World") -> None:
+def test_a_stop_does_not_wait_for_calls_that_hang(serve_while: Serve, world: World) -> None:
     """One that waited for them would take longer than pytest's faulthandler_timeout."""
     world.simulation.faults.mode, world.simulation.faults.latency = FaultMode.LATENCY, 600
     world.write(
@@ -92,14 +89,14 @@ def test_a_stop_does_not_wait_for_calls_that_hang(serve_while: Serve, world: "Wo
 
 
 def test_calls_that_a_stop_breaks_off_are_no_failures(
-    world: "World", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wait: Callable[..., None]
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing is counted, shown or logged of them: pollers take nothing in before calls are woken or broken off."""
     world.simulation.faults.mode, world.simulation.faults.latency = FaultMode.LATENCY, 60
     tasks = [world.task(f"task{number}") for number in range(20)]
     world.write(static_configs=world.lists(*tasks))
     exporter = world.start()
-    wait(lambda: world.reads(tasks[0]), "calls on their way")
+    wait_until(lambda: world.reads(tasks[0]), "calls on their way")
     woken: list[bool] = []
     poller, client = (
         exporter._parts.pollers._pollers["default"].poller,
@@ -120,7 +117,7 @@ def test_calls_that_a_stop_breaks_off_are_no_failures(
     assert "calls fail" not in caplog.text
 
 
-def test_sighup_reloads(serve_while: Serve, world: "World", wait: Callable[..., None]) -> None:
+def test_sighup_reloads(serve_while: Serve, world: World) -> None:
     """SIGHUP reloads as the page does; a file that is no YAML leaves the process alive, and it reloads again."""
 
     def hang_up() -> None:
@@ -132,10 +129,10 @@ def test_sighup_reloads(serve_while: Serve, world: "World", wait: Callable[..., 
 
         world.write(static_configs=world.lists(TargetId(APP, "Room", "Task")))
         hang_up()
-        wait(holds('webcast_targets{source="static"} 1.0'), "the reload")
+        wait_until(holds('webcast_targets{source="static"} 1.0'), "the reload")
         world.file.write_text("{[")
         hang_up()
-        wait(holds("webcast_exporter_config_last_reload_successful 0.0"), "the failed reload")
+        wait_until(holds("webcast_exporter_config_last_reload_successful 0.0"), "the failed reload")
         world.write()
         assert httpx.post(f"{url}/-/reload", trust_env=False).status_code == 200
         assert holds("webcast_exporter_config_last_reload_successful 1.0")()
@@ -143,7 +140,7 @@ def test_sighup_reloads(serve_while: Serve, world: "World", wait: Callable[..., 
     serve_while(during)
 
 
-def test_a_bad_reload_over_http(serve_while: Serve, world: "World") -> None:
+def test_a_bad_reload_over_http(serve_while: Serve, world: World) -> None:
     """500 with the problems, one a line, and no secret."""
 
     def during(url: str, _exporter: Exporter) -> None:
@@ -175,7 +172,7 @@ def test_a_page_that_fails_is_counted(serve_while: Serve, caplog: pytest.LogCapt
     assert "RuntimeError: canary" in caplog.text
 
 
-def test_a_stop_that_comes_during_the_start(world: "World", at_sigterm: Callable[[], None]) -> None:
+def test_a_stop_that_comes_during_the_start(world: World, at_sigterm: Callable[[], None]) -> None:
     """A SIGTERM that arrives while the configuration is read still ends it cleanly."""
 
     def load() -> object:
@@ -186,7 +183,7 @@ def test_a_stop_that_comes_during_the_start(world: "World", at_sigterm: Callable
 
 
 def test_a_start_that_fails_leaves_nothing_behind(
-    world: "World", at_sigterm: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    world: World, at_sigterm: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the port turns out to be taken after all, the state is let go and the scheduler ended with a StartError."""
     assert at_sigterm is not None
@@ -204,7 +201,7 @@ def test_a_start_that_fails_leaves_nothing_behind(
     assert "web" not in {thread.name for thread in threading.enumerate()} - before
 
 
-def test_a_port_in_use(world: "World", at_sigterm: Callable[[], None]) -> None:
+def test_a_port_in_use(world: World, at_sigterm: Callable[[], None]) -> None:
     """It is said before the state is touched."""
     assert at_sigterm is not None
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(StartError, match="address already in use"):
@@ -212,7 +209,7 @@ def test_a_port_in_use(world: "World", at_sigterm: Callable[[], None]) -> None:
     assert [path.name for path in world.folder.iterdir()] == ["webcast-exporter.yml"]
 
 
-def test_bad_configuration(world: "World", at_sigterm: Callable[[], None]) -> None:
+def test_bad_configuration(world: World, at_sigterm: Callable[[], None]) -> None:
     """A ConfigError passes as it is: the command line knows what to make of it."""
     assert at_sigterm is not None
     world.write(pollng={})
@@ -223,7 +220,7 @@ def test_bad_configuration(world: "World", at_sigterm: Callable[[], None]) -> No
 @pytest.mark.parametrize(
     "content", [b"not a database at all, but long enough to look at", b"SQLite format 3\0" + b"x" * 99]
 )
-def test_a_state_that_is_no_database(world: "World", at_sigterm: Callable[[], None], content: bytes) -> None:
+def test_a_state_that_is_no_database(world: World, at_sigterm: Callable[[], None], content: bytes) -> None:
     """It is refused with a sentence that names it, and stays as it was."""
     assert at_sigterm is not None
     state = world.folder / "state.db"
@@ -234,7 +231,7 @@ def test_a_state_that_is_no_database(world: "World", at_sigterm: Callable[[], No
 
 
 def test_a_state_that_breaks_while_it_is_read(
-    world: "World", at_sigterm: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    world: World, at_sigterm: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A damaged page of the file is a sentence too."""
     assert at_sigterm is not None
@@ -247,7 +244,7 @@ def test_a_state_that_breaks_while_it_is_read(
         serve(world.load, ["127.0.0.1:0"], {})
 
 
-def test_a_folder_that_does_not_exist(world: "World", at_sigterm: Callable[[], None]) -> None:
+def test_a_folder_that_does_not_exist(world: World, at_sigterm: Callable[[], None]) -> None:
     """The sentence names the state and the reason."""
     assert at_sigterm is not None
     world.write(state={"url": f"sqlite:///{world.folder}/nowhere/state.db"})
@@ -255,7 +252,7 @@ def test_a_folder_that_does_not_exist(world: "World", at_sigterm: Callable[[], N
         serve(world.load, ["127.0.0.1:0"], {})
 
 
-def test_health_follows_the_dispatcher(world: "World") -> None:
+def test_health_follows_the_dispatcher(world: World) -> None:
     """Not started or standing still it is not alive for long; started it is."""
     exporter = world.exporter()
     assert exporter.not_ready
@@ -267,7 +264,7 @@ def test_health_follows_the_dispatcher(world: "World") -> None:
     assert not exporter.not_ready
 
 
-def test_the_clock_can_be_given(world: "World", at_sigterm: Callable[[], None]) -> None:
+def test_the_clock_can_be_given(world: World, at_sigterm: Callable[[], None]) -> None:
     """`serve` takes its time from the clock that it is given."""
     times: list[float] = []
 

@@ -2,9 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,14 +10,9 @@ from exporter.model.target import TargetId
 from exporter.service.exporter import Exporter
 from exporter.simulator.lifecycle import STARTED, CallbackEvent, callback_payload
 from exporter.store.standby_queue import BATCH, EntryKind
-
-if TYPE_CHECKING:
-    from tests.service.conftest import Samples, World
-
-    SamplesOf = Callable[[Exporter, str], Samples]
+from tests.support.small_world import APP, World, samples
 
 SECRET = "secret-of-the-callbacks"
-APP = "661e0000000000000000543c"
 ONE, TWO = TargetId(APP, "Room", "One"), TargetId(APP, "Room", "Two")
 
 
@@ -29,7 +22,7 @@ def pushed(*targets: TargetId) -> str:
 
 
 @pytest.fixture
-def exporter(world: "World") -> Exporter:
+def exporter(world: World) -> Exporter:
     """One that takes pushes and callbacks, and lists nothing by itself."""
     for name, text in (("tokens", "a-token-of-the-tests"), ("secret", SECRET)):
         (world.folder / name).write_text(text)
@@ -37,7 +30,7 @@ def exporter(world: "World") -> Exporter:
     return world.start()
 
 
-def put(world: "World", *entries: tuple[str, str], at: float | None = None) -> None:
+def put(world: World, *entries: tuple[str, str], at: float | None = None) -> None:
     """As standbys do."""
     rows = [(kind, body, world.shift.unix() if at is None else at) for kind, body in entries]
     with closing(sqlite3.connect(world.folder / "state.db", timeout=10)) as connection:
@@ -45,7 +38,7 @@ def put(world: "World", *entries: tuple[str, str], at: float | None = None) -> N
         connection.commit()
 
 
-def waiting(world: "World") -> int:
+def waiting(world: World) -> int:
     """How many entries wait."""
     with closing(sqlite3.connect(world.folder / "state.db")) as connection:
         count: int = connection.execute("SELECT count(*) FROM inbox").fetchone()[0]
@@ -57,7 +50,7 @@ def listed(exporter: Exporter) -> set[TargetId]:
     return {known.target.id for known in exporter.tracked() if known.drain_until is None}
 
 
-def test_pushes_are_acted_on_in_their_order(world: "World", exporter: Exporter) -> None:
+def test_pushes_are_acted_on_in_their_order(world: World, exporter: Exporter) -> None:
     """Added, replaced, released: as the leader's own API does it; then nothing waits."""
     put(world, (EntryKind.ADD, pushed(ONE)), (EntryKind.REPLACE, pushed(TWO)), (EntryKind.ADD, pushed(ONE)))
     exporter.apply_standby_queue()
@@ -67,7 +60,7 @@ def test_pushes_are_acted_on_in_their_order(world: "World", exporter: Exporter) 
     assert (listed(exporter), waiting(world)) == ({TWO}, 0)
 
 
-def test_a_callback_counts_by_when_it_came(world: "World", exporter: Exporter, samples: "SamplesOf") -> None:
+def test_a_callback_counts_by_when_it_came(world: World, exporter: Exporter) -> None:
     """It names a target, once, however long it waited; the standby counted it, so this one does not."""
     long_ago = world.shift.unix() - 7 * 24 * 3600
     notice = CallbackEvent(ONE, int(1000 * long_ago), STARTED, "", "evt-1")
@@ -94,14 +87,14 @@ def test_a_callback_counts_by_when_it_came(world: "World", exporter: Exporter, s
         ("a_later_release_s", "anything"),
     ],
 )
-def test_what_cannot_be_done_holds_nothing_up(world: "World", exporter: Exporter, kind: str, body: str) -> None:
+def test_what_cannot_be_done_holds_nothing_up(world: World, exporter: Exporter, kind: str, body: str) -> None:
     """It is dropped with a line, and what is behind it is acted on."""
     put(world, (kind, body), (EntryKind.ADD, pushed(ONE)))
     exporter.apply_standby_queue()
     assert (listed(exporter), waiting(world)) == ({ONE}, 0)
 
 
-def test_more_than_are_taken_at_once(world: "World", exporter: Exporter) -> None:
+def test_more_than_are_taken_at_once(world: World, exporter: Exporter) -> None:
     """All of them."""
     targets = [TargetId(APP, "Room", f"Task{number}") for number in range(BATCH + 5)]
     put(world, *((EntryKind.ADD, pushed(target)) for target in targets))
@@ -109,7 +102,7 @@ def test_more_than_are_taken_at_once(world: "World", exporter: Exporter) -> None
     assert (listed(exporter), waiting(world)) == (set(targets), 0)
 
 
-def test_what_the_state_cannot_take_waits(world: "World", exporter: Exporter, samples: "SamplesOf") -> None:
+def test_what_the_state_cannot_take_waits(world: World, exporter: Exporter) -> None:
     """While another connection holds the file nothing is dropped; that is a failed write."""
     put(world, (EntryKind.ADD, pushed(ONE)))
     with closing(sqlite3.connect(world.folder / "state.db", isolation_level=None)) as other:

@@ -3,7 +3,6 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,9 +11,7 @@ from exporter.config.schema import State
 from exporter.service.serve import hold_state, serve
 from exporter.service.signals import SignalAction, Signals
 from exporter.store.lease import FileLock
-
-if TYPE_CHECKING:
-    from tests.service.conftest import World
+from tests.support.small_world import World
 
 
 class Scripted(Signals):
@@ -55,7 +52,7 @@ def test_a_second_process_can_be_stopped_while_it_waits(tmp_path: Path) -> None:
     first.release()
 
 
-def test_a_stop_while_it_waits_is_a_clean_end(world: "World", at_sigterm: Callable[[], None]) -> None:
+def test_a_stop_while_it_waits_is_a_clean_end(world: World, at_sigterm: Callable[[], None]) -> None:
     """Then nothing was opened and no call made."""
     holder = FileLock(world.folder / "state.db")
     assert holder.acquire(lambda: False)
