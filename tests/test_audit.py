@@ -30,17 +30,16 @@ def audited(folder: Path, *, found: list[object] | None, said: str, code: int) -
     return done.returncode, done.stdout + done.stderr
 
 
+ONE_OF_TWO = "bad 2.0: CVE-0000-1\n2 parts were asked about, 1 known vulnerabilities\n"
+UNREACHABLE = "The advisory service could not be reached: nothing was audited (build/audit.log says why).\n"
+
+
 @pytest.mark.parametrize(
     ("found", "said", "code", "expected"),
     [
         ([GOOD], "", 0, (0, "1 parts were asked about, 0 known vulnerabilities\n")),
-        ([GOOD, BAD], "", 1, (1, "bad 2.0: CVE-0000-1\n2 parts were asked about, 1 known vulnerabilities\n")),
-        (
-            None,
-            AWAY,
-            1,
-            (0, "The advisory service could not be reached: nothing was audited (build/audit.log says why).\n"),
-        ),
+        ([GOOD, BAD], "", 1, (1, ONE_OF_TWO)),
+        (None, AWAY, 1, (0, UNREACHABLE)),
         (None, "usage: pip-audit", 2, (1, "usage: pip-audit\n")),
     ],
 )

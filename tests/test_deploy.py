@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import click
@@ -19,6 +17,7 @@ from exporter.cli.group import main
 from exporter.cli.serve import serve
 from exporter.config.loader import load
 from exporter.web.auth import OPEN_PATHS
+from tests.support.receiver import receiver
 
 ROOT = Path(__file__).parent.parent
 RULES, *FOLDERS = [ROOT / "deploy" / "kubernetes" / name for name in ("rules", "single", "standby")]
@@ -151,19 +150,10 @@ def test_a_pod_stays_a_label_of_its_series(manifests: Manifests) -> None:
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
 def test_the_image_s_health_check_asks_loopback_directly(status: int, code: int) -> None:
     """Whatever HTTP_PROXY says: no proxy knows of the container's own port."""
-
-    class Probe(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, *_arguments: object) -> None: ...
-
     (line,) = (line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("    CMD ["))
     _, *arguments = json.loads(line.strip().removeprefix("CMD "))
-    with HTTPServer(("127.0.0.1", 0), Probe) as server:
-        Thread(target=server.handle_request, daemon=True).start()
+    with receiver(status) as (url, _requests):
         proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:1")
-        environ = {**os.environ, **proxies, "HEALTH_URL": f"http://127.0.0.1:{server.server_port}/-/healthy"}
+        environ = {**os.environ, **proxies, "HEALTH_URL": f"{url}/-/healthy"}
         ended = subprocess.run([sys.executable, *arguments], env=environ, capture_output=True, timeout=60, check=False)
     assert ended.returncode == code, ended.stderr

@@ -18,7 +18,7 @@ SMALL_ENOUGH = 262_144
 """Bytes that `kubectl apply` can keep in the annotation of what was applied last."""
 
 
-def test_the_bundle_is_what_the_contract_names() -> None:
+def test_the_files_of_the_bundle() -> None:
     """Nothing that makes the files is among them."""
     assert list(FILES) == [
         "README.md",

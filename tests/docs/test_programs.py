@@ -2,11 +2,7 @@
 
 import shutil
 import subprocess
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +15,7 @@ from exporter.store.schema import META
 from tests.docs.console import commands
 from tests.docs.reading import ROOT, blocks, blocks_of
 from tests.real.conftest import free_port, start, wait_until
+from tests.support.receiver import receiver
 
 pytestmark = pytest.mark.real
 
@@ -31,51 +28,20 @@ def program(name: str) -> str:
     return shutil.which(name) or pytest.skip(f"there is no {name} here")
 
 
-class Backend(BaseHTTPRequestHandler):
-    """Takes a push as /api/v1/targets does."""
-
-    taken: ClassVar[list[tuple[str, str | None, int]]]
-
-    def do_POST(self) -> None:
-        """Only with the token, and only a list of targets."""
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.taken.append((self.path, self.headers["Authorization"], len(groups_of_json(body))))
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"taken")
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Say nothing."""
-
-
-@pytest.fixture
-def backend() -> Iterator[tuple[str, list[tuple[str, str | None, int]]]]:
-    """Its address, and what it has taken."""
-
-    class Taking(Backend):
-        """This test's own."""
-
-        taken: ClassVar[list[tuple[str, str | None, int]]] = []
-
-    with HTTPServer(("127.0.0.1", 0), Taking) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", Taking.taken
-        server.shutdown()
-        thread.join()
-
-
-def test_the_java_pushes(tmp_path: Path, backend: tuple[str, list[tuple[str, str | None, int]]]) -> None:
-    """It compiles, runs, and its push is one that would be taken."""
+def test_the_java_pushes(tmp_path: Path) -> None:
+    """It compiles and runs, and its push has the token and one target."""
     java = program("java")
-    url, taken = backend
     (block,) = (block for block in blocks("java") if "class Push " in block.text)
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys/push-tokens").write_text(f"{TOKEN}\n")
-    (tmp_path / "Push.java").write_text(block.text.replace(PUSHED_TO, url))
-    done = subprocess.run([java, "Push.java"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (0, "taken\n"), done.stderr
-    assert taken == [("/api/v1/targets", f"Bearer {TOKEN}", 1)]
+    with receiver(answer=b"accepted") as (url, pushes):
+        (tmp_path / "Push.java").write_text(block.text.replace(PUSHED_TO, url))
+        command = [java, "Push.java"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "accepted\n"), done.stderr
+    (push,) = pushes
+    assert (push.path, push.headers["Authorization"]) == ("/api/v1/targets", f"Bearer {TOKEN}")
+    assert len(groups_of_json(push.body.decode())) == 1
 
 
 def test_the_java_backend_is_read_as_a_feed(tmp_path: Path) -> None:

@@ -8,10 +8,8 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -23,6 +21,7 @@ from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.server import Simulation, SimulationOptions
 from tests.real.conftest import ROOT, Running, free_port, wait_until
+from tests.support.receiver import receiver
 
 if TYPE_CHECKING:
     from tests.real.conftest import StartExporter
@@ -50,26 +49,6 @@ def test_vmalert_takes_the_rules(language: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture
-def notified() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The address of an Alertmanager, and every alert that it was sent."""
-    alerts: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            alerts.extend(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_args: object) -> None:
-            """Log nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", alerts
-        server.shutdown()
-
-
 def write_rules(folder: Path) -> None:
     """The exported rules, evaluated each second; what is waited for lasts a second."""
     for name in RULES:
@@ -84,11 +63,9 @@ def write_rules(folder: Path) -> None:
 def test_a_dark_class_is_told_and_ends(
     start_exporter: "StartExporter",
     start_process: Callable[[list[str], Path, str], Running],
-    notified: tuple[str, list[dict[str, Any]]],
     tmp_path: Path,
 ) -> None:
     """The alert comes with the class, its cause and since when; a new run resolves it."""
-    receiver, alerts = notified
     write_rules(tmp_path)
 
     def started(name: str, *flags: str) -> str:
@@ -98,7 +75,7 @@ def test_a_dark_class_is_told_and_ends(
         wait_until(lambda: running.answers("/health"), f"{name} answers")
         return running.url
 
-    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation:
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation, receiver() as (alertmanager, posts):
         simulation.fleet.begin(TASK, RunPlan())
         account = {
             "name": "default",
@@ -129,13 +106,14 @@ def test_a_dark_class_is_told_and_ends(
             f"-datasource.url={storage}",
             f"-remoteWrite.url={storage}",
             f"-remoteRead.url={storage}",
-            f"-notifier.url={receiver}",
+            f"-notifier.url={alertmanager}",
             "-rule.evalDelay=1s",
         )
 
         def latest() -> dict[str, Any]:
             """The alert about the class as it was last sent."""
-            found = [each for each in alerts if each["labels"]["alertname"] == "WebCastClassDark"]
+            sent = [alert for post in list(posts) for alert in json.loads(post.body)]
+            found = [alert for alert in sent if alert["labels"]["alertname"] == "WebCastClassDark"]
             return found[-1] if found else {}
 
         def act(action: str) -> None:
@@ -143,7 +121,7 @@ def test_a_dark_class_is_told_and_ends(
             httpx.post(url, params={"do": action}, trust_env=False, timeout=10).raise_for_status()
 
         act("fail")
-        wait_until(lambda: latest().get("annotations", {}).get("cause"), f"the class is told dark: {alerts}")
+        wait_until(lambda: latest().get("annotations", {}).get("cause"), "the alert names the cause")
         texts = latest()["annotations"]
         assert texts["summary"] == "Class Room1/Task1 is dark"
         assert texts["cause"] == "UnknownStopReason"
