@@ -1,21 +1,31 @@
+"""`check`: the configuration, the web config file, the API and captured callbacks."""
+
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 from exporter.cli.check import NO_SUCH_APP, NO_SUCH_ROOM
+from exporter.cli.get import COLOURS
+from exporter.cli.group import main
+from exporter.enums import Status
 from exporter.errors import Rejected
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
 from exporter.simulator.faults import FaultMode
 from exporter.simulator.gateway import SimulatedAccount
-from exporter.simulator.lifecycle import RunPlan
+from exporter.simulator.lifecycle import CallbackEvent, RunPlan, callback_payload
 from exporter.simulator.server import CREDENTIALS, Simulation, SimulationOptions
+from tests.support.certificates import HASH
 
 if TYPE_CHECKING:
+    from exporter.simulator.server import Certificates
     from tests.cli.conftest import Api
+
 
 Run = Callable[..., Result]
 
@@ -154,7 +164,7 @@ def test_probe_of_several_accounts(run: Run, api: "Api") -> None:
 
 
 def test_probe_for_an_app_of_no_account(run: Run, api: "Api") -> None:
-    """There is nobody to ask: a bad configuration for this question, and no call."""
+    """There is no account to ask: a bad configuration for this question, and no call."""
     config = api.config(api.account(app_ids=["a"]))
     result = run("check", "--config.file", config, "--probe", "x/y/z")
     assert (result.exit_code, result.stderr) == (
@@ -185,3 +195,176 @@ def test_a_made_up_app_may_be_rejected(
     result = run("check", "--config.file", api.config(), "--probe")
     assert result.exit_code == exit_code
     assert ("key and signature are good; name an app in app_ids" in result.stdout) is (exit_code == 0)
+
+
+def written(folder: Path, text: str, mode: int = 0o600) -> str:
+    """The name of a web config file."""
+    file = folder / "web.yml"
+    file.touch(mode)
+    file.chmod(mode)
+    file.write_text(text)
+    return str(file)
+
+
+def test_a_good_web_config_file(run: Run, api: "Api", certificates: "Certificates") -> None:
+    """Both are told to be good; the certificate has been loaded."""
+    pair = f"cert_file: {certificates.trusted}, key_file: {certificates.trusted}"
+    config = api.config()
+    web = written(api.folder, f"tls_server_config: {{{pair}}}\nbasic_auth_users: {{alice: {HASH}}}")
+    result = run("check", "--config.file", config, "--web.config.file", web)
+    assert (result.exit_code, result.stdout) == (0, f"{config}: good, 1 account, 0 targets\n{web}: good\n")
+
+
+def test_a_bad_file(run: Run, api: "Api", certificates: "Certificates") -> None:
+    """Exit 2 with all that is wrong, a certificate that is not the key's too; nothing is told to be good."""
+    pair = f"cert_file: {certificates.trusted}, key_file: {certificates.stranger}"
+    web = written(api.folder, f"tls_server_config: {{{pair}}}")
+    result = run("check", "--config.file", api.config(), "--web.config.file", web)
+    told = f"webcast-exporter: {web}: tls_server_config.key_file: the file is not the key of the certificate\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", told)
+
+
+def test_both_bad(run: Run, api: "Api") -> None:
+    """The problems of both files at once."""
+    web = written(api.folder, "basic_auth_users: {alice: secret}")
+    result = run("check", "--config.file", api.config(pollng={}), "--web.config.file", web)
+    assert [line.split(": ")[1] for line in result.stderr.splitlines()] == ["pollng", web]
+
+
+def test_a_file_that_everybody_can_read(run: Run, api: "Api") -> None:
+    """It is warned of when there are hashes in it."""
+    web = written(api.folder, f"basic_auth_users: {{alice: {HASH}}}", 0o644)
+    result = run("check", "--config.file", api.config(), "--web.config.file", web)
+    assert result.exit_code == 0
+    assert f"warning: {web}: its mode 0644 lets every user of this machine read the file" in result.stdout
+
+
+Check = Callable[..., Result]
+
+APP = "661e0000000000000000543c"
+SECRET = "canary-in-the-callback-secret"
+KEYS = "AppId, BusinessId, RoomId, Status, TaskId"
+
+
+def body(status: int = 4, reason: str = "PageFreeze", *, age: float = 0.0, secret: str = SECRET, **more: str) -> bytes:
+    """A captured body, `age` seconds old."""
+    notice = CallbackEvent(TargetId(APP, "Room1", "Task1"), round((time.time() - age) * 1000), status, reason, "evt-1")
+    return callback_payload(notice, secret, "4821", **more)
+
+
+@pytest.fixture
+def check(run: Run, api: "Api", tmp_path: Path) -> Check:
+    """`check(body, **sections)`: the command on a file of this body, with callbacks on."""
+    (tmp_path / "secrets").write_text(f"another-secret-of-ours\n{SECRET}\n")
+    captured = tmp_path / "body"
+
+    def with_body(content: bytes, **sections: object) -> Result:
+        captured.write_bytes(content)
+        config = api.config(**{"callbacks": {"secret_file": "secrets"}, **sections})
+        result = run("check", "--config.file", config, "--callback", str(captured))
+        assert SECRET not in result.output
+        return result
+
+    return with_body
+
+
+def lines(result: Result) -> list[str]:
+    """What was said of the body."""
+    return [line.partition("body: ")[2] for line in result.stdout.splitlines() if "body: " in line]
+
+
+def test_a_good_one(check: Check) -> None:
+    """Exit 0: what it is, that its signature fits, and what it would count."""
+    result = check(body())
+    assert result.exit_code == 0
+    assert lines(result) == [
+        "EventType 'Webcast', EventData has AppId, BusinessId, Reason, RoomId, Status, TaskId",
+        "the signature fits",
+        f"counts a page refresh for PageFreeze; {APP}/Room1/Task1 is then a target, and is read at once",
+    ]
+
+
+def test_one_that_is_about_no_page(check: Check) -> None:
+    """A start counts nothing, and has its task read."""
+    assert lines(check(body(1, "")))[-1].startswith("counts no page event; ")
+
+
+def test_an_old_one(check: Check) -> None:
+    """A body captured yesterday is good, and would be stale now: exit 0, with its time."""
+    result = check(body(age=86_400))
+    assert result.exit_code == 0
+    assert "sent now it would be stale (max_age is 15m)" in lines(result)[-1]
+
+
+def test_values_that_nobody_documents(check: Check) -> None:
+    """They are named; the body is good."""
+    result = check(body(9))
+    assert (result.exit_code, lines(result)[-1]) == (
+        0,
+        "EventData.Status has a value that the vendor does not document",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "sections", "sentence"),
+    [
+        (body(secret="wrong"), {}, "bad_signature: the signature fits none of the secrets; is its app's secret in"),
+        (body(event_type="WebcastState"), {}, "ignored: its EventType is none of callbacks.event_types; add it to"),
+        (b"nonsense", {}, "malformed: the body is not JSON"),
+        (b"", {}, "malformed: the body is not JSON"),
+        (b"x" * 70_000, {}, "has more than 65,536 bytes, and would be refused (413)"),
+        (body(), {"app_ids": ["another"]}, f"ignored: app {APP} is in no account's app_ids"),
+    ],
+)
+def test_one_that_would_not_be_taken(
+    check: Check, api: "Api", content: bytes, sections: dict[str, list[str]], sentence: str
+) -> None:
+    """Exit 1, and what to do about it on standard error."""
+    result = check(content, accounts=[api.account(**sections)])
+    assert result.exit_code == 1
+    assert sentence in result.stderr
+
+
+def test_the_shape_of_an_ignored_one_is_told(check: Check) -> None:
+    """Its EventType and key names are what a person needs for `event_types`."""
+    assert lines(check(body(1, "", event_type="WebcastState"))) == [f"EventType 'WebcastState', EventData has {KEYS}"]
+
+
+def test_a_file_that_is_not_there(run: Run, api: "Api", check: Check) -> None:
+    """Exit 1, in a sentence."""
+    check(body())
+    config = api.config(callbacks={"secret_file": "secrets"})
+    result = run("check", "--config.file", config, "--callback", "nothing")
+    assert (result.exit_code, result.stderr) == (1, "webcast-exporter: nothing: does not exist\n")
+
+
+def test_callbacks_that_are_off(check: Check) -> None:
+    """Exit 2: without a secret nothing can be said."""
+    result = check(body(), callbacks={})
+    assert result.exit_code == 2
+    assert result.stderr == "webcast-exporter: callbacks.secret_file: is needed to check a callback\n"
+
+
+ESCAPE = "\x1b["
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environ", "coloured"), [(True, "", True), (True, "1", False), (False, "", False)]
+)
+@pytest.mark.parametrize("command", ["get", "check"])
+def test_colours_are_for_a_terminal(api: "Api", command: str, *, terminal: bool, environ: str, coloured: bool) -> None:
+    """Nothing that is piped has an escape in it, nor a terminal whose user wants none."""
+    task = api.task()
+    arguments = {
+        "get": ("get", *task, "--config.file", api.config()),
+        "check": ("check", "--config.file", api.config(), "--probe", str(task)),
+    }
+    result = CliRunner().invoke(main, arguments[command], color=terminal, env={"NO_COLOR": environ})
+    assert result.exit_code == 0
+    assert (ESCAPE in result.output) is coloured
+
+
+def test_every_status_has_a_colour() -> None:
+    """A failed one is red."""
+    assert COLOURS.keys() == set(Status)
+    assert COLOURS[Status.FAILED] == "red"

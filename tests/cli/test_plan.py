@@ -112,7 +112,7 @@ def test_what_is_assumed_is_told(planned: Callable[..., str], assumption: str, a
 
 
 def test_an_assumption_about_the_lists_is_told_only_when_they_were_asked(planned: Callable[..., str]) -> None:
-    """With --tasks nothing is taken from them, and one account shares with nobody."""
+    """With --tasks nothing is taken from them, and one account has all of them."""
     text = planned(ONE, "--tasks", "7")
     assert "static_configs" not in text
     assert "shared" not in text

@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def test_push_is_off_without_a_file(read: Callable[[str], Config]) -> None:
-    """By default nobody can push; a target then stays 26 hours."""
+    """By default pushing is off; a target then stays 26 hours."""
     assert (read("push:").push.token_file, read("push:").push.ttl) == (None, 93_600.0)
     section = read("push: {token_file: keys/tokens, ttl: 1s}").push
     assert (section.token_file, section.ttl) == (Path("/etc/webcast/keys/tokens"), 1.0)
@@ -82,7 +82,7 @@ def test_one_token_a_line(folder: Folder) -> None:
     ],
 )
 def test_a_file_without_tokens_is_a_problem_at_the_load(folder: Folder, content: bytes | None, sentence: str) -> None:
-    """Told with its place, by the load and by whoever opens the file, and never with a line of it."""
+    """Told with its place, by the load and where the file is opened, and never with a line of it."""
     if content is None:
         folder.file.unlink()
     else:

@@ -48,9 +48,9 @@ def small_exposition() -> Exposition:
     registry = CollectorRegistry()
     Gauge("webcast_example", "An example.", registry=registry).set(7)
     known = TaskState(Target(TargetId("app", "room", "task"), account="default"))
-    board = SeriesCache(task_families(()), 10, {known.target.id: known}.get)
-    board.show(known)
-    return Exposition(registry, board)
+    cache = SeriesCache(task_families(()), 10, {known.target.id: known}.get)
+    cache.show(known)
+    return Exposition(registry, cache)
 
 
 @dataclass
@@ -248,7 +248,7 @@ class Site:
         return self.client.request(method, path, headers=named)
 
     def send(self, method: str, body: bytes | str, token: str | None = None, **headers: str) -> httpx.Response:
-        """A push of `body`, as whoever has the token unless another is given; `token=""` sends no header."""
+        """A push of `body`, with the good token unless another is given; `token=""` sends no header."""
         token = self.exporter.push.token if token is None else token
         if token:
             headers |= {"Authorization": f"Bearer {token}"}
@@ -300,7 +300,7 @@ def served() -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="session")
-def door_served() -> Iterator[Serve]:
+def callback_served() -> Iterator[Serve]:
     """The listener for callbacks alone."""
     with serving(create_callback_app) as serve:
         yield serve
@@ -313,6 +313,6 @@ def site(served: Serve) -> Site:
 
 
 @pytest.fixture
-def door(door_served: Serve) -> Site:
+def callback_site(callback_served: Serve) -> Site:
     """A healthy exporter's listener for callbacks alone."""
-    return door_served(FakeExporter())
+    return callback_served(FakeExporter())

@@ -59,22 +59,22 @@ def test_without_a_secret_there_is_nothing_here(site: "Site") -> None:
     assert site.exporter.callbacks.bodies == []
 
 
-def test_a_listener_of_its_own_takes_them_alone(site: "Site", door: "Site") -> None:
+def test_a_listener_of_its_own_takes_them_alone(site: "Site", callback_site: "Site") -> None:
     """The main listener answers 404 then; the other one knows no other path."""
-    site.exporter.callbacks.has_own_listener = door.exporter.callbacks.has_own_listener = True
+    site.exporter.callbacks.has_own_listener = callback_site.exporter.callbacks.has_own_listener = True
     assert site.client.post("/callback", content=b"{}").status_code == 404
-    assert door.client.post("/callback", content=b"{}").status_code == 200
+    assert callback_site.client.post("/callback", content=b"{}").status_code == 200
     paths = ("/", "/metrics", "/status", "/-/healthy", "/-/reload", "/api/v1/targets", "/static/style.css")
-    assert {path: door.get(path).status_code for path in paths} == dict.fromkeys(paths, 404)
+    assert {path: callback_site.get(path).status_code for path in paths} == dict.fromkeys(paths, 404)
 
 
 def test_only_post_is_a_callback(site: "Site") -> None:
-    """Whoever looks is told which method to use."""
+    """A GET is told which method to use."""
     answers = [site.ask(method, "/callback") for method in ("GET", "HEAD", "PUT", "DELETE")]
     assert {(answer.status_code, answer.headers["allow"]) for answer in answers} == {(405, "POST")}
 
 
-def test_whoever_signs_nothing_is_sent_away_after_a_while(site: "Site") -> None:
+def test_many_unsigned_callbacks_are_answered_429(site: "Site") -> None:
     """429 once a burst is used up, on a connection that ends; who signs is answered all the same."""
     site.exporter.callbacks.outcome = CallbackOutcome.BAD_SIGNATURE
     answers = [site.client.post("/callback", content=b"{}") for _ in range(150)]
@@ -100,7 +100,7 @@ def test_an_allowance_comes_back_with_time() -> None:
 
 
 def test_a_broken_desk_is_a_bare_500(site: "Site") -> None:
-    """What nobody foresaw is told to the log, not to the caller."""
+    """An unexpected error is told to the log, not to the caller."""
     site.exporter.callbacks.breaks = RuntimeError("canary")
     answer = site.client.post("/callback", content=b"{}")
     assert (answer.status_code, "canary" in answer.text) == (500, False)

@@ -104,8 +104,8 @@ def test_every_interface_without_ipv6(monkeypatch: pytest.MonkeyPatch, opened: O
     assert ask(opened(":0", HELLO)) == "hello"
 
 
-def test_nobody_is_answered_before_the_start() -> None:
-    """A bound address is taken but not open: whoever comes too early is refused, not left waiting."""
+def test_no_client_is_answered_before_the_start() -> None:
+    """A bound address is taken but not open: a client that comes too early is refused, not left waiting."""
     with bind("127.0.0.1:0") as bound:
         host, port = bound.getsockname()
         with pytest.raises(ConnectionRefusedError):

@@ -38,7 +38,7 @@ def names(text: str) -> set[str]:
     ],
 )
 def test_accept_chooses_the_format(site: "Site", accept: str, content_type: str) -> None:
-    """The format is the one that the scraper likes best, and the plain text for whoever asks for neither."""
+    """The format is the one that the scraper likes best, and plain text when it asks for neither."""
     answer = site.get("/metrics", accept=accept)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == content_type

@@ -1,14 +1,20 @@
+"""Pages that are the same for every exporter: index, configuration, downloads, runbooks."""
+
+import json
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
 
 from exporter import __version__
-from exporter.enums import Rejection, Source
+from exporter.bundle.files import ExportOptions, bundle, runbooks
+from exporter.enums import Rejection, Source, TaskProblem
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.series_cache import TaskCountKey
 from exporter.model.task_state import DisplayStatus
 from exporter.web.interfaces import Reload
+from exporter.web.pages import PROBLEM_RUNBOOKS
+from exporter.web.runbooks import Runbook, load_runbooks, render_runbook
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -133,3 +139,73 @@ def test_an_unforeseen_error_is_a_bare_500(site: "Site") -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert site.exporter.failures == [("GET /", site.exporter.breaks)]
     assert site.get("/metrics").status_code == 200
+
+
+def test_every_bundled_file_can_be_downloaded(site: "Site") -> None:
+    """The page names each file of each folder, and what comes is its text."""
+    found = addresses(site.get("/dashboards/").text)
+    links = [address for address in found if address.startswith("/dashboards/") and address != "/dashboards/"]
+    assert sorted(links) == [f"/dashboards/{name}" for name in bundle() if "/" in name]
+    assert {link.removeprefix("/dashboards/"): site.get(link).text for link in links}.items() <= bundle().items()
+
+
+def test_a_download_is_in_the_readers_language(site: "Site") -> None:
+    """Titles and texts as `dashboards export --language` writes them."""
+    chinese = bundle(ExportOptions(language="zh"))
+    answer = site.get("/dashboards/grafana/fleet.json", accept_language="zh-CN")
+    assert answer.text == chinese["grafana/fleet.json"] != bundle()["grafana/fleet.json"]
+
+
+def test_a_download_is_saved_under_its_name(site: "Site") -> None:
+    """As plain text that a browser saves and does not show."""
+    answer = site.get("/dashboards/grafana/fleet.json")
+    assert answer.headers["content-disposition"] == 'attachment; filename="fleet.json"'
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert json.loads(answer.text)["uid"] == "webcast-fleet"
+
+
+@pytest.mark.parametrize("name", ["nothing.json", "..%2fpyproject.toml", "source/__main__.py", "grafana", "%00"])
+def test_what_is_not_bundled_is_not_there(site: "Site", name: str) -> None:
+    """No other file can be had, whatever stands beside them."""
+    assert site.get(f"/dashboards/{name}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "heading", "other"), [("en", "Meaning", "含义"), ("zh-CN,zh;q=0.9", "含义", "Meaning")]
+)
+def test_every_runbook_is_a_page_in_the_readers_language(site: "Site", language: str, heading: str, other: str) -> None:
+    """With its queries."""
+    names = [name for name in runbooks() if name != "README"]
+    index = site.get("/runbooks/", Accept_Language=language).text
+    assert len(names) > 20
+    for name in names:
+        assert f'href="/runbooks/{name}"' in index
+        page = site.get(f"/runbooks/{name}", Accept_Language=language).text
+        assert f"<h2>{heading}</h2>" in page
+        assert f"<h2>{other}</h2>" not in page
+        assert "<pre" in page
+
+
+def test_what_is_no_runbook(site: "Site") -> None:
+    """404 with a way to the others; the address of a file on a code host works too."""
+    assert site.get("/runbooks/NoSuchAlert").status_code == 404
+    assert site.get("/runbooks/README").status_code == 404
+    assert site.get("/runbooks/WebCastClassDark.md").status_code == 200
+
+
+def test_every_problem_has_a_runbook() -> None:
+    """To which a task's page leads."""
+    assert set(PROBLEM_RUNBOOKS) == set(TaskProblem)
+    assert set(PROBLEM_RUNBOOKS.values()) <= runbooks().keys()
+
+
+def test_markup_is_escaped_and_links_stay_here(site: "Site") -> None:
+    """Whatever a runbook holds: raw HTML is text, and relative links to files are no links."""
+    text = "## A\n\n<script>x</script>\n\n[a](../alerting.md) [b](WebCastClassDark.md) [c](javascript:x) [d](https://e.example)"
+    html = render_runbook(Runbook("A", ("",), "", text), "/prefix")
+    assert "<script>" not in html
+    assert [part for part in ("alerting", "javascript") if f'href="{part}' in html or f'href="../{part}' in html] == []
+    assert '<a href="/prefix/runbooks/WebCastClassDark">b</a>' in html
+    assert '<a href="https://e.example">d</a>' in html
+    assert site.get("/runbooks/").status_code == 200
+    assert load_runbooks("en")["WebCastClassDark"].scope == ("critical", "a class")

@@ -87,9 +87,9 @@ def test_two_lengths_are_refused(site: "Site", order: int) -> None:
     assert site.exporter.callbacks.bodies == []
 
 
-def test_a_callback_path_may_end_with_a_slash(site: "Site", door: "Site") -> None:
+def test_a_callback_path_may_end_with_a_slash(site: "Site", callback_site: "Site") -> None:
     """The vendor counts a redirect as a failure."""
-    assert [each.client.post("/callback/", content=b"{}").status_code for each in (site, door)] == [200, 200]
+    assert [each.client.post("/callback/", content=b"{}").status_code for each in (site, callback_site)] == [200, 200]
     site.exporter.policy = make_policy(parse_web_config(f"basic_auth_users: {{alice: {HASH}}}", Path()))
     assert site.client.post("/callback/", content=b"{}").status_code == 200
 

@@ -44,7 +44,7 @@ def site(site: "Site") -> "Site":
 
 
 def test_a_run_as_json(site: "Site") -> None:
-    """All that the ledger knows of it, the labels of its target among it."""
+    """Everything in the state about it, the labels of its target among it."""
     data = site.get("/api/v1/runs").json()["data"]
     assert (data["matching"], data["page"], data["pages"]) == (3, 1, 1)
     assert data["runs"][0] == {

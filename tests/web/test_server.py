@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.service import callbacks as door
+from exporter.service.callbacks import SHARE
 from exporter.web.endpoints import ChunkedResponse
 from exporter.web.server import (
     CONNECTION_SHARE,
@@ -217,7 +217,7 @@ def test_a_client_that_does_not_read() -> None:
 
 
 def test_a_client_that_does_not_take_its_leave() -> None:
-    """An answer is whole for the server once it is handed to the system; whoever does not take it is cut too."""
+    """An answer is whole for the server once it is handed to the system; a client that does not read it is cut too."""
 
     async def act(scene: Scene) -> None:
         _, writer = await scene.client(small=True)
@@ -267,7 +267,7 @@ def test_a_handshake_that_does_not_come(certificates: "Certificates", monkeypatc
 
 
 def test_noise_on_a_tls_port(certificates: "Certificates") -> None:
-    """A client that speaks plain HTTP, or goes away at once, harms nobody."""
+    """A client that speaks plain HTTP, or goes away at once, harms no other."""
     context = client_context(certificates.authority)
 
     async def act(scene: Scene) -> None:
@@ -301,7 +301,7 @@ def test_the_longest_waiting_makes_room() -> None:
     play(act, most=3)
 
 
-def test_those_who_are_being_answered_are_cut_last() -> None:
+def test_connections_being_answered_are_closed_last() -> None:
     """An idle one makes room before one that waits for its answer, however long; if there is none, the eldest does."""
 
     async def act(scene: Scene) -> None:
@@ -323,8 +323,8 @@ def test_those_who_are_being_answered_are_cut_last() -> None:
     play(act, most=2)
 
 
-def test_who_does_not_take_its_answer_is_not_served() -> None:
-    """As many of them as there may be keep nobody from coming in, however many come."""
+def test_a_client_that_does_not_read_its_answer_makes_room() -> None:
+    """A full server of them still accepts new clients."""
 
     async def act(scene: Scene) -> None:
         stuck = [await scene.client(small=True) for _ in range(2)]
@@ -343,7 +343,7 @@ def test_who_does_not_take_its_answer_is_not_served() -> None:
 
 
 def test_handshakes_count_too(certificates: "Certificates") -> None:
-    """Whoever connects and says nothing takes no place from one who does."""
+    """A client that connects and sends nothing takes no place from one that does."""
     context = client_context(certificates.authority)
 
     async def act(scene: Scene) -> None:
@@ -356,7 +356,7 @@ def test_handshakes_count_too(certificates: "Certificates") -> None:
     play(act, most=3, tls=Tls(certificates.context(stranger=False)))
 
 
-def test_whose_handshake_is_just_done_counts_once(certificates: "Certificates") -> None:
+def test_a_connection_just_after_its_handshake_counts_once(certificates: "Certificates") -> None:
     """Among the connections already and among the greetings still: one client, who is cut once if need be."""
     context = client_context(certificates.authority)
 
@@ -409,7 +409,7 @@ def test_a_hundred_at_once() -> None:
 
 
 def test_a_client_with_a_slow_body_keeps_nobody_waiting() -> None:
-    """Others are answered between its bytes; the body is bounded by whoever reads it (tests/web/test_bodies.py)."""
+    """Others are answered between its bytes; the body is bounded where it is read (tests/web/test_endpoints.py)."""
 
     async def act(scene: Scene) -> None:
         slow = await scene.client()
@@ -507,7 +507,7 @@ def test_a_stop_cuts_all_who_are_left(certificates: "Certificates") -> None:
     play(act, tls=Tls(certificates.context(stranger=False)))
 
 
-def test_who_speaks_as_before_is_taken_leave_of(certificates: "Certificates") -> None:
+def test_connections_of_an_earlier_policy_are_closed(certificates: "Certificates") -> None:
     """Once TLS is asked for, or another certificate, no connection goes on without it; an answer is made to its end."""
 
     async def act(scene: Scene) -> None:
@@ -534,4 +534,4 @@ def test_how_many_there_may_be(monkeypatch: pytest.MonkeyPatch, soft: int, most:
 def test_two_listeners_leave_something(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both full, the files, the state and the calls still find descriptors."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, -1))
-    assert max_connections(CONNECTION_SHARE) + max_connections(door.SHARE) == 768
+    assert max_connections(CONNECTION_SHARE) + max_connections(SHARE) == 768

@@ -61,7 +61,7 @@ def test_undocumented_error_codes(site: "Site") -> None:
 
 
 def test_the_last_twenty_are_kept_and_few_of_them_unsigned() -> None:
-    """Whoever has no secret cannot push the vendor's out of sight."""
+    """Unsigned callbacks cannot push the vendor's out of the list."""
     now = [0.0]
     recent = CallbackLog(Clock(monotonic=lambda: now[0]))
     for number in range(30):

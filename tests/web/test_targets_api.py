@@ -29,11 +29,11 @@ def error_of(answer: httpx.Response) -> tuple[int, str, str]:
 
 
 def bearer(site: "Site") -> dict[str, str]:
-    """The header of whoever has the token."""
+    """The header with the token."""
     return {"Authorization": f"Bearer {site.exporter.push.token}"}
 
 
-def test_whoever_looks_sees_every_target(site: "Site") -> None:
+def test_the_list_of_targets(site: "Site") -> None:
     """In Prometheus's envelope: what it is, from where, and what the latest read said; times are RFC 3339."""
     site.exporter.known = [
         TaskState(

@@ -100,7 +100,7 @@ def test_what_is_wrong_stands_first(site: "Site") -> None:
         ("problem=start_failed", ["dead"]),
         ("problem=class_dark", []),
         ("account=other", ["dumb"]),
-        ("app_id=nobody", []),
+        ("app_id=unknown-app", []),
         ("source=push", []),
         ("sort=task", ["calm", "dead", "dumb", "new", "over", "page"]),
         ("sort=-task", ["page", "over", "new", "dumb", "dead", "calm"]),
@@ -198,7 +198,7 @@ def test_no_page_has_anything_inline(site: "Site") -> None:
 
 def test_without_any_task(site: "Site") -> None:
     """It says where targets come from; a filter that nothing fits says so."""
-    assert "No matching tasks" in site.get("/tasks?q=nobody").text
+    assert "No matching tasks" in site.get("/tasks?q=no-such-text").text
     site.exporter.known = []
     assert "There is no target yet." in site.get("/tasks").text
 

@@ -1,4 +1,4 @@
-"""`tls_server_config` at work: files, versions, suites, and whom it lets in."""
+"""TLS of the main listener and of the one for callbacks."""
 
 import os
 import socket
@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
 
 from exporter.config.web_config import parse_web_config
 from exporter.errors import ConfigError
 from exporter.web import tls as module
+from exporter.web.auth import make_policy
 from exporter.web.server import Listener, bind
 from exporter.web.tls import Tls, alternative_names, make_tls
 from tests.support.certificates import client_context
 
 if TYPE_CHECKING:
     from exporter.simulator.server import Certificates
+
 
 Make = Callable[..., tuple[Tls, Tls]]
 Ask = Callable[..., bytes]
@@ -102,8 +106,8 @@ def test_texts_in_the_file_itself(make: Make, ask: Ask, folder: Path) -> None:
     """Certificate, key and authority need no files of their own."""
     pem = (folder / "good.pem").read_text().replace("\n", "\\n")
     pair = f'cert: "{pem}", key: "{pem}", client_ca: "{pem}", client_auth_type: RequireAndVerifyClientCert'
-    main, door = make("", pair)
-    assert ask(door).endswith(b"hello")
+    main, callbacks = make("", pair)
+    assert ask(callbacks).endswith(b"hello")
     assert ask(main, folder / "good.pem").endswith(b"hello")
     assert refused(ask, main)
 
@@ -187,11 +191,11 @@ def test_a_machine_that_shows_no_open_files(make: Make, monkeypatch: pytest.Monk
     ],
 )
 def test_client_certificates(make: Make, ask: Ask, folder: Path, auth: str, let_in: list[bool]) -> None:
-    """Who is let in with none, with one that the authority has signed, and with another; the door asks nobody."""
-    main, door = make(f"client_auth_type: {auth}")
+    """Who is let in with none, with one that the authority has signed, and with another; callbacks need none."""
+    main, callbacks = make(f"client_auth_type: {auth}")
     shown = (None, folder / "good.pem", folder / "stranger.pem")
     assert let_in == [not refused(ask, main, shows) for shows in shown]
-    assert ask(door).endswith(b"hello")
+    assert ask(callbacks).endswith(b"hello")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +289,7 @@ def test_versions_suites_and_curves(
 
 
 @pytest.mark.parametrize(("prefers", "chosen"), [("true", "AES128"), ("false", "AES256")])
-def test_whose_order_of_suites_counts(make: Make, ask: Ask, prefers: str, chosen: str) -> None:
+def test_the_order_of_suites(make: Make, ask: Ask, prefers: str, chosen: str) -> None:
     """The server's, unless the file says otherwise."""
     both = f"cipher_suites: [{AES128}, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]"
     client = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"
@@ -313,3 +317,44 @@ def test_what_this_machines_openssl_has_not(make: Make, monkeypatch: pytest.Monk
         "tls_server_config.cipher_suites: is not available in this machine's OpenSSL",
         "tls_server_config.curve_preferences: is not available in this machine's OpenSSL",
     ]
+
+
+pems = st.builds(
+    "{}-----BEGIN {}-----\n{}\n-----END {}-----\n{}".format,
+    st.text(max_size=9),
+    st.sampled_from(("CERTIFICATE", "PRIVATE KEY", "EC PRIVATE KEY", "TRUSTED CERTIFICATE")),
+    st.binary(max_size=60).map(lambda data: data.hex()) | st.text(max_size=60),
+    st.sampled_from(("CERTIFICATE", "PRIVATE KEY", "")),
+    st.text(max_size=9),
+)
+THE_PAIR = "the good one"
+texts = st.just(THE_PAIR) | pems | st.tuples(pems, st.just(THE_PAIR)).map("".join)
+auth = st.sampled_from(("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"))
+
+
+@given(texts, texts, texts | st.none(), auth)
+def test_any_certificates_are_used_or_refused(
+    certificates: "Certificates", cert: str, key: str, authority: str | None, client_auth: str
+) -> None:
+    """Whatever is in them: they are used, or each problem is a sentence; never another error."""
+    good = certificates.trusted.read_text()
+    section = {"cert": cert, "key": key, "client_ca": authority, "client_auth_type": client_auth}
+    said = {name: text.replace(THE_PAIR, good) for name, text in section.items() if text is not None}
+    lines = "".join(f"  {name}: {_quoted(text)}\n" for name, text in said.items())
+    told = problems_of_policy(f"tls_server_config:\n{lines}")
+    assert [problem for problem in told if not problem or "\n" in problem] == []
+    assert told == [] or {cert, key, authority} != {THE_PAIR} or client_auth == "NoClientCert"
+
+
+def problems_of_policy(text: str) -> list[str]:
+    """What is wrong with a file, all the way until it is in force."""
+    try:
+        make_policy(parse_web_config(text, Path("/no-such-folder")))
+    except ConfigError as error:
+        return [problem.sentence for problem in error.problems]
+    return []
+
+
+def _quoted(text: str) -> str:
+    """As YAML writes any text between double quotes."""
+    return '"' + "".join(f"\\U{ord(letter):08X}" for letter in text) + '"'
