@@ -118,13 +118,17 @@ class FileSource:
 
     def inherit(self, previous: Iterable[SDSource]) -> None:
         """Take over the files that the patterns still name."""
-        known: dict[Path, _Document] = {}
+        documents: dict[Path, _Document] = {}
         for source in previous:
             if isinstance(source, FileSource):
-                known.update(source._documents)  # noqa: SLF001 - of its own kind
+                documents.update(source._documents)  # noqa: SLF001 - of its own kind
                 if source.config == self.config:
                     self.tried, self.answered = self.tried or source.tried, self.answered or source.answered
-        wanted = {path: known[path] for path in known if any(covers(pattern, path) for pattern in self.config.files)}
+        wanted = {
+            path: each
+            for path, each in documents.items()
+            if any(covers(pattern, path) for pattern in self.config.files)
+        }
         self._adopt(wanted)
 
     def close(self) -> None:
@@ -146,20 +150,20 @@ class FileSource:
         return documents, faults
 
     def _last_good(self, pattern: Path) -> dict[Path, _Document]:
-        return {path: replace(known, fault="") for path, known in self._documents.items() if covers(pattern, path)}
+        return {path: replace(each, fault="") for path, each in self._documents.items() if covers(pattern, path)}
 
     def _read_document(self, path: Path) -> _Document:
-        known = self._documents.get(path, _Document())
+        before = self._documents.get(path, _Document())
         fingerprint = None
         try:
             fingerprint = fingerprint_of(path)
-            if fingerprint == known.fingerprint:
-                return known
+            if fingerprint == before.fingerprint:
+                return before
             groups = READER_OF_SUFFIX[path.suffix.lower()](self._read(path, MAX_DOCUMENT_BYTES))
         except FileFault as fault:
-            return replace(known, fingerprint=None, fault=str(fault))
+            return replace(before, fingerprint=None, fault=str(fault))
         except SDSourceError as fault:
-            return replace(known, fingerprint=fingerprint, fault=str(fault))
+            return replace(before, fingerprint=fingerprint, fault=str(fault))
         return _Document(read_groups(Source.FILE, groups), fingerprint)
 
     def _adopt(self, documents: dict[Path, _Document]) -> bool:

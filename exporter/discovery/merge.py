@@ -114,7 +114,7 @@ class TargetIndex:
         self.by_source = Counter(source for target in self._targets.values() for source in target.sources)
 
     def change(self, difference: Difference, orphans: Iterable[TargetId]) -> None:
-        """Some targets are said to be something else; `orphans` are those of the gone that no account reads."""
+        """Some targets have changed; `orphans` are those of the gone that no account reads."""
         touched = difference.listed.keys() | difference.gone
         before = [self._targets.pop(target) for target in touched if target in self._targets]
         self.by_source.subtract(source for target in before for source in target.sources)

@@ -289,7 +289,7 @@ def static_listing(config: Config) -> Listing:
 
 
 class SDSource(Protocol):
-    """One element of `file_sd_configs` or `http_sd_configs` at work. One thread at a time refreshes, any may read."""
+    """A source: one element of `file_sd_configs` or `http_sd_configs`. One thread at a time refreshes, any may read."""
 
     @property
     def config(self) -> Section:

@@ -57,7 +57,7 @@ class Sources:
         return iter(self._sources.values())
 
     def listings(self) -> list[Listing]:
-        """What every list said last."""
+        """The latest list of each source."""
         return [self._static, *(source.listing for source in self)]
 
     @property

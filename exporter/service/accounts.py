@@ -1,4 +1,4 @@
-"""Every account at work: its credentials, client and poller, all of which a (re)load of the configuration replaces."""
+"""Each account's credentials, client and poller, all of which a (re)load of the configuration replaces."""
 
 import math
 from collections import deque
@@ -85,7 +85,7 @@ class _ConnectedAccount:
 
 @dataclass(frozen=True, slots=True)
 class AccountPoller:
-    """One account at work."""
+    """One account that is polled."""
 
     connected: _ConnectedAccount
     poller: Poller

@@ -50,7 +50,7 @@ class Components:
     history: HistoryLog
 
     def failed(self, what: str, error: Exception) -> None:
-        """Count and log an unexpected error at the edge where it was caught; `what` names the job."""
+        """Count and log an unexpected error where it was caught; `what` names the job."""
         fail(self.self_metrics, what, error)
 
 

@@ -43,7 +43,7 @@ class Exporter:
     """One exporter over one open state.
 
     `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
-    what is served, `push` takes in what is pushed and `callbacks` what the vendor calls back; `queries` is for people.
+    what is served, `push` receives what is pushed and `callbacks` what the vendor calls back; `queries` is for people.
     `flags` are the command line's, to be shown; `policy` is the web config file's, for the listener of callbacks;
     `restrain` makes of a rate the one that is allowed now. `leads`, with a standby, says whether this process surely
     leads: while it does not, the series of tasks and fleet are not served. `look_at_files` looks at files of the
@@ -156,7 +156,7 @@ class Exporter:
         return self._parts.registry.dismiss(target)
 
     def tracked(self) -> list[TaskState]:
-        """What is known of every target."""
+        """The state of every target."""
         return self._parts.registry.all()
 
     @property

@@ -1,4 +1,4 @@
-"""The push API at work: who may push, and what comes of it."""
+"""The push API: who may push, and what a push changes."""
 
 from collections.abc import Iterable
 from contextlib import suppress

@@ -59,12 +59,12 @@ class Queries:
         return self._parts.registry.lifetimes
 
     def task_state(self, target: TargetId) -> TaskState | None:
-        """What is known of a target, None when it is not tracked."""
+        """The state of a target, None when it is not tracked."""
         return self._parts.registry.get(target)
 
-    def next_read(self, known: TaskState) -> NextRead | None:
+    def next_read(self, state: TaskState) -> NextRead | None:
         """When a target will be read next; None while no account reads it."""
-        return self._parts.pollers.next_read(known)
+        return self._parts.pollers.next_read(state)
 
     def history(self, target: TargetId) -> TaskHistory:
         """Its last reads and changes."""

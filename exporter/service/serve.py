@@ -62,7 +62,7 @@ def serve(
     started: Callable[[Exporter, Listener], None] = lambda _exporter, _listener: None,
     end_process: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. ConfigError and StartError say why it cannot begin; `started` is told once it did.
+    """Serve until SIGTERM or SIGINT. ConfigError and StartError say why it cannot begin; `started` is called after it.
 
     `config_file` is where `load_config` reads, to be looked after; `web_file` is the web config file, `web` what
     flags say of paths and links. `systemd_socket` takes systemd's sockets in place of `addresses`. `flags` are the

@@ -71,7 +71,7 @@ class Signals:
         return SignalAction.STOP if SignalAction.STOP in actions else SignalAction.RELOAD
 
     def _watch_stop(self, end_process: Callable[[], None]) -> None:
-        """Have a thread told of each signal by the interpreter itself, even while the main thread hangs in C code."""
+        """Have the interpreter itself notify a thread of each signal, even while the main thread hangs in C code."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

@@ -142,7 +142,7 @@ class Standby:
         fail(self.self_metrics, what, error)
 
     def make_way(self) -> None:
-        """For the listener of callbacks of the leader that it becomes; what comes to the other is still taken in."""
+        """Close the listener of callbacks, for that of the leader; the main listener accepts callbacks as before."""
         self._callback_listener.close()
 
     def close(self) -> None:
@@ -165,7 +165,7 @@ class Standby:
 
 
 class PushForLeader:
-    """The push API: judged here, acted on by the leader."""
+    """The push API of a standby: bodies are checked here, and applied by the leader."""
 
     def __init__(self, standby: Standby, clock: Clock) -> None:
         self._standby = standby
@@ -197,7 +197,7 @@ class PushForLeader:
 
 
 class CallbacksForLeader:
-    """What the vendor calls back: judged and counted here, acted on by the leader."""
+    """Callbacks to a standby: they are verified and counted here, and applied by the leader."""
 
     def __init__(self, standby: Standby, clock: Clock) -> None:
         self._standby = standby

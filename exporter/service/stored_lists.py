@@ -60,7 +60,7 @@ class StoredList:
     def _read(self) -> None:
         targets = self._state.all()
         if targets != self._targets:
-            listed = {target: stored_entry(target, said) for target, said in targets.items()}
+            listed = {target: stored_entry(target, entry) for target, entry in targets.items()}
             self._targets, self.listing = targets, Listing(self._source, listed)
 
     def __iter__(self) -> Iterator[TargetId]:
@@ -68,32 +68,32 @@ class StoredList:
         return iter(self._targets)
 
     def listed_at(self, target: TargetId) -> float | None:
-        """When it was last named, Unix seconds; None when it is not in the list."""
-        said = self._targets.get(target)
-        return said.renewed_at if said else None
+        """When it was last listed, Unix seconds; None when it is not in the list."""
+        entry = self._targets.get(target)
+        return entry.renewed_at if entry else None
 
-    def added(self, named: Mapping[TargetId, TargetEntry], at: float) -> ListChange:
-        """These named now, in place of what was said of them before; the others stay.
+    def added(self, entries: Mapping[TargetId, TargetEntry], at: float) -> ListChange:
+        """These listed now, in place of their entries before; the others stay.
 
         A callback does not wait for its target's row: it waits for its receipt, which is written with it or after it.
         """
-        rows = _rows(named, at)
-        renewed = all(self.listing.targets.get(target) == said for target, said in named.items())
-        listed = self.listing.targets if renewed else {**self.listing.targets, **named}
+        rows = _rows(entries, at)
+        renewed = all(self.listing.targets.get(target) == entry for target, entry in entries.items())
+        listed = self.listing.targets if renewed else {**self.listing.targets, **entries}
         write = self._state.keep if self._source is Source.CALLBACK else self._state.add
-        return self._change({**self._targets, **rows}, listed, named, lambda: write(rows))
+        return self._change({**self._targets, **rows}, listed, entries, lambda: write(rows))
 
-    def replaced(self, named: Mapping[TargetId, TargetEntry], at: float) -> ListChange:
-        """These named now, and no others."""
-        rows = _rows(named, at)
-        touched = self._targets.keys() | named
-        return self._change(rows, named, touched, lambda: self._state.replace(rows))
+    def replaced(self, entries: Mapping[TargetId, TargetEntry], at: float) -> ListChange:
+        """These listed now, and no others."""
+        rows = _rows(entries, at)
+        touched = self._targets.keys() | entries
+        return self._change(rows, entries, touched, lambda: self._state.replace(rows))
 
     def removed(self, targets: Collection[TargetId]) -> ListChange:
         """All but these."""
         gone = frozenset(targets)
-        rows = {target: said for target, said in self._targets.items() if target not in gone}
-        listed = {target: said for target, said in self.listing.targets.items() if target not in gone}
+        rows = {target: entry for target, entry in self._targets.items() if target not in gone}
+        listed = {target: entry for target, entry in self.listing.targets.items() if target not in gone}
         return self._change(rows, listed, gone, lambda: self._state.remove(gone))
 
     def _change(
@@ -112,12 +112,12 @@ class StoredList:
         return ListChange(listing, frozenset(touched), commit)
 
 
-def _rows(named: Mapping[TargetId, TargetEntry], at: float) -> dict[TargetId, StoredTarget]:
-    return {target: StoredTarget(stored_labels(said), at) for target, said in named.items()}
+def _rows(entries: Mapping[TargetId, TargetEntry], at: float) -> dict[TargetId, StoredTarget]:
+    return {target: StoredTarget(stored_labels(entry), at) for target, entry in entries.items()}
 
 
 def stored_entry(target: TargetId, stored: StoredTarget) -> TargetEntry:
-    """What was said of a target, from its stored labels; they were checked before they were stored."""
+    """A target's entry, from its stored labels; they were checked before they were stored."""
     start, end = (_stored_time(target, name, stored.labels.get(name)) for name in EXPECTED)
     return TargetEntry(own_labels(stored.labels), start, end)
 
@@ -131,10 +131,10 @@ def _stored_time(target: TargetId, name: str, value: str | None) -> float | None
         return None
 
 
-def stored_labels(said: TargetEntry) -> dict[str, str]:
+def stored_labels(entry: TargetEntry) -> dict[str, str]:
     """The labels as they can be read again: the expected times as Unix seconds."""
-    times = {EXPECTED_START: said.expected_start, EXPECTED_END: said.expected_end}
-    return {**said.labels, **{name: time_text(time) for name, time in times.items() if time is not None}}
+    times = {EXPECTED_START: entry.expected_start, EXPECTED_END: entry.expected_end}
+    return {**entry.labels, **{name: time_text(time) for name, time in times.items() if time is not None}}
 
 
 MAX_PUSHED_TARGETS = 50_000
@@ -219,7 +219,7 @@ class StoredLists:
         return [each.removed(found) for each, found in listed if found]
 
     def forgotten(self, tracked: Callable[[TargetId], object], before: float) -> list[TargetId]:
-        """Those that no account reads any more, and that nothing has named since `before` (Unix seconds)."""
+        """Those that no account reads any more, and that nothing has listed since `before` (Unix seconds)."""
         lists = [self._lists[source] for source in self.secrets]
         return [
             target
@@ -255,8 +255,8 @@ class Drains:
         self._kept = set(rows)
         for target, row in rows.items():
             if (account := account_of(target.app_id)) is not None:
-                said = stored_entry(target, row)
-                drained = Target(target, account, frozenset(), said.labels, said.expected_start, said.expected_end)
+                entry = stored_entry(target, row)
+                drained = Target(target, account, frozenset(), entry.labels, entry.expected_start, entry.expected_end)
                 found[target] = DrainedTarget(drained, row.renewed_at)
         return found
 
@@ -284,5 +284,5 @@ class Drains:
 
 def _row(state: TaskState) -> StoredTarget:
     target = state.target
-    said = TargetEntry(target.labels, target.expected_start, target.expected_end)
-    return StoredTarget(stored_labels(said), state.drain_until or 0.0)
+    entry = TargetEntry(target.labels, target.expected_start, target.expected_end)
+    return StoredTarget(stored_labels(entry), state.drain_until or 0.0)

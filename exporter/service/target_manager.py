@@ -96,7 +96,7 @@ class TargetManager:
         return self._sources.tried_all
 
     def plan(self, config: Config) -> Sources:
-        """The sources of a configuration, with what is known of the lists that stay the same."""
+        """The sources of a configuration, with the lists of those that stay the same."""
         return Sources.after(self._sources, config)
 
     def swap(self, config: Config, sources: Sources) -> None:
@@ -168,9 +168,9 @@ class TargetManager:
         accepted, problems = merge_lists(desired.listings, desired.config)
         in_force = {state.target.id: state for state in self._components.registry.all()}
         changed = {
-            target: said
-            for target, said in accepted.targets.items()
-            if (state := in_force.get(target)) is None or state.target != said or state.drain_until is not None
+            target: listed
+            for target, listed in accepted.targets.items()
+            if (state := in_force.get(target)) is None or state.target != listed or state.drain_until is not None
         }
         released = [target for target in in_force if target not in accepted.targets] if desired.complete else []
         self._change(changed, released, self._latest_runs(changed))
@@ -268,11 +268,11 @@ def log_problems(problems: Sequence[str]) -> None:
     for problem in problems:
         found = DOCUMENT.match(problem)
         of_document.setdefault(found[0] if found else "", []).append(problem)
-    for document, told in of_document.items():
-        for problem in told[:MAX_LOGGED_PROBLEMS]:
+    for document, sentences in of_document.items():
+        for problem in sentences[:MAX_LOGGED_PROBLEMS]:
             log.warning("configuration problem", problem=problem)
-        if len(told) > MAX_LOGGED_PROBLEMS:
-            count = len(told) - MAX_LOGGED_PROBLEMS
+        if len(sentences) > MAX_LOGGED_PROBLEMS:
+            count = len(sentences) - MAX_LOGGED_PROBLEMS
             log.warning("more configuration problems", source=document or "configuration", count=count, command="check")
 
 

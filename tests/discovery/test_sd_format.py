@@ -343,6 +343,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 def test_no_document_takes_more_than_100_mib() -> None:
     """Tiny entries, wide characters, many labels, many problems and many aliases, each of up to 16 MiB."""
     ended = subprocess.run(

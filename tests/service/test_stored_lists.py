@@ -166,6 +166,7 @@ def filled(unit: str, before: str = "[", after: str = "]") -> str:
     return before + ",".join([unit] * number) + after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
