@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 
 from prometheus_client.utils import floatToGoString
 
@@ -53,6 +54,12 @@ Sample = tuple[tuple[str, ...], float]
 Samples = Callable[[TaskState], Iterable[Sample]]
 DependsOn = Callable[[TaskState], object]
 
+_target: DependsOn = attrgetter("target", "user_id", "source_host")
+_success: DependsOn = attrgetter("last_success")
+_task: DependsOn = attrgetter("task")
+_task_and_time: DependsOn = attrgetter("task", "task_time")
+_problems: DependsOn = attrgetter("problems")
+
 
 @dataclass(frozen=True, slots=True)
 class TaskFamily:
@@ -89,24 +96,8 @@ def escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def _target(state: TaskState) -> object:
-    return state.target, state.user_id, state.source_host
-
-
 def _latest_read(state: TaskState) -> object:
     return state.last_read is None, state.failure
-
-
-def _success(state: TaskState) -> object:
-    return state.last_success
-
-
-def _task(state: TaskState) -> object:
-    return state.task
-
-
-def _task_and_time(state: TaskState) -> object:
-    return state.task, state.task_time
 
 
 def _pages(state: TaskState) -> object:
@@ -168,10 +159,6 @@ def _of_pages(value: Callable[[Pages], float]) -> Samples:
 
 def _last_page_event(state: TaskState) -> Iterable[Sample]:
     return [((event.action, event.reason), event.at) for event in state.pages.latest]
-
-
-def _problems(state: TaskState) -> object:
-    return state.problems
 
 
 def _monitor(state: TaskState) -> Iterable[Sample]:
@@ -313,6 +300,17 @@ _PAGES = (
 )
 """Only callbacks report page events; without them these families do not exist."""
 
+_VIDEO: tuple[tuple[str, str, Callable[[VideoStream], float | None]], ...] = (
+    ("width_pixels", "Width of the output stream.", attrgetter("width")),
+    ("height_pixels", "Height of the output stream.", attrgetter("height")),
+    ("frames_per_second", "Frame rate of the output stream.", attrgetter("frames_per_second")),
+    (
+        "max_bytes_per_second",
+        "Largest bit rate of the output stream, in bytes; 0 = adaptive.",
+        attrgetter("max_bytes_per_second"),
+    ),
+)
+
 _SETTINGS = (
     _row(
         "webcast_task_monitor_interval_seconds",
@@ -321,33 +319,9 @@ _SETTINGS = (
         "check",
         group=Group.MONITOR,
     ),
-    _row(
-        "webcast_task_video_width_pixels",
-        "Width of the output stream.",
-        _of_stream(lambda stream: stream.width),
-        "stream",
-        group=Group.VIDEO,
-    ),
-    _row(
-        "webcast_task_video_height_pixels",
-        "Height of the output stream.",
-        _of_stream(lambda stream: stream.height),
-        "stream",
-        group=Group.VIDEO,
-    ),
-    _row(
-        "webcast_task_video_frames_per_second",
-        "Frame rate of the output stream.",
-        _of_stream(lambda stream: stream.frames_per_second),
-        "stream",
-        group=Group.VIDEO,
-    ),
-    _row(
-        "webcast_task_video_max_bytes_per_second",
-        "Largest bit rate of the output stream, in bytes; 0 = adaptive.",
-        _of_stream(lambda stream: stream.max_bytes_per_second),
-        "stream",
-        group=Group.VIDEO,
+    *(
+        _row(f"webcast_task_video_{name}", text, _of_stream(value), "stream", group=Group.VIDEO)
+        for name, text, value in _VIDEO
     ),
     _row(
         "webcast_task_event_notify_enabled",

@@ -15,7 +15,7 @@ from tests.rules.scene import MINUTE, WATCHED, Scene, task
 
 pytestmark = pytest.mark.real
 
-CLASSES = 200
+CLASSES = 100
 BEGIN_WITHIN = 50 * MINUTE
 
 
@@ -24,7 +24,7 @@ class Day:
     """Classes that are listed before they start, start about in time, run, are stopped, and leave the list."""
 
     scene: Scene
-    dice: Random = field(default_factory=lambda: Random(11))
+    rng: Random = field(default_factory=lambda: Random(11))
     due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
@@ -32,16 +32,16 @@ class Day:
         heapq.heappush(self.due, (moment, len(self.due), action))
 
     def plan(self, target: TargetId, begins: float) -> None:
-        """One class, with the small lies of every timetable; the page of every twentieth freezes once."""
-        scene, dice = self.scene, self.dice
-        ends = begins + dice.uniform(8, 12) * MINUTE
-        started = begins + dice.uniform(-1, 1) * MINUTE
-        stopped = ends + dice.uniform(-4, 6) * MINUTE
-        frozen = (PageTrouble(PageReason.FREEZE, 300.0),) if dice.random() < 1 / 20 else ()
+        """One class, a little earlier or later than its timetable says; the page of every twentieth freezes once."""
+        scene, rng = self.scene, self.rng
+        ends = begins + rng.uniform(8, 12) * MINUTE
+        started = begins + rng.uniform(-1, 1) * MINUTE
+        stopped = ends + rng.uniform(-4, 6) * MINUTE
+        frozen = (PageTrouble(PageReason.FREEZE, 300.0),) if rng.random() < 1 / 20 else ()
         plan = RunPlan(WATCHED, ends=stopped - started, ending=Ending.STOPPED_BY_API, troubles=frozen)
         self.at(begins - 5 * MINUTE, lambda: scene.list(target, begins - scene.now, ends - scene.now))
         self.at(started, lambda: scene.start(target, plan, age=scene.now - started))
-        self.at(stopped + dice.uniform(0, 1) * MINUTE, lambda: scene.drop(target))
+        self.at(stopped + rng.uniform(0, 1) * MINUTE, lambda: scene.drop(target))
 
     def passes(self, *, minutes: float) -> None:
         """With all that falls into it."""
@@ -52,15 +52,15 @@ class Day:
 
 
 def test_a_healthy_day(scene: Scene) -> None:
-    """Hundreds of classes come and go, a call in a hundred fails, a pod is replaced, evening comes: nothing fires.
+    """A hundred classes come and go, a call in a hundred fails, a pod is replaced, evening comes: nothing fires.
 
     Nor does it where Prometheus scrapes as rarely as it may, once a minute.
     """
     scene.scrape_every(60)
     day = Day(scene)
     for number in range(CLASSES):
-        day.plan(task(f"Class{number}"), scene.now + day.dice.uniform(5 * MINUTE, BEGIN_WITHIN))
-    scene.vendor.refuses = lambda _target: INTERNAL_ERROR if day.dice.random() < 1 / 100 else None
+        day.plan(task(f"Class{number}"), scene.now + day.rng.uniform(5 * MINUTE, BEGIN_WITHIN))
+    scene.vendor.refuses = lambda _target: INTERNAL_ERROR if day.rng.random() < 1 / 100 else None
     day.passes(minutes=25)
     scene.kill()
     day.passes(minutes=1)
