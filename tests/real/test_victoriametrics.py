@@ -20,6 +20,7 @@ from exporter.bundle.files import LANGUAGES, ExportOptions, bundle
 from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.server import Simulation, SimulationOptions
+from tests.docs.reading import blocks_of
 from tests.real.conftest import ROOT, Running, free_port, wait_until
 from tests.support.receiver import receiver
 
@@ -38,12 +39,22 @@ def program(name: str) -> str:
     return shutil.which(name, path=path) or pytest.skip(f"{name} could not be fetched by .ci/real-parts")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_vmalert_takes_the_rules(language: str, tmp_path: Path) -> None:
-    """Expressions, templates and `keep_firing_for`, as `dashboards export` writes them."""
-    files = bundle(ExportOptions(language, "https://webcast.example.internal", timezone="Asia/Shanghai"))
-    for name in RULES:
-        (tmp_path / f"{name}.yml").write_text(files[f"prometheus/{name}.yml"])
+def files_of_rules() -> dict[str, dict[str, str]]:
+    """The rules as they are exported in each language, and those of docs/nightingale.md."""
+    filled = {"exporter_url": "https://webcast.example.internal", "timezone": "Asia/Shanghai"}
+    bundles = {language: bundle(ExportOptions(language, **filled)) for language in LANGUAGES}
+    exported = {
+        language: {name: files[f"prometheus/{name}.yml"] for name in RULES} for language, files in bundles.items()
+    }
+    (passed_on,) = (block.text for block in blocks_of(ROOT / "docs" / "nightingale.md") if block.kind == "yaml")
+    return {**exported, "nightingale": {"passed-on": passed_on}}
+
+
+@pytest.mark.parametrize("files", [pytest.param(files, id=name) for name, files in files_of_rules().items()])
+def test_vmalert_takes_the_rules(files: dict[str, str], tmp_path: Path) -> None:
+    """Expressions, templates and `keep_firing_for`."""
+    for name, text in files.items():
+        (tmp_path / f"{name}.yml").write_text(text)
     command = [program("vmalert"), "-dryRun", f"-rule={tmp_path}/*.yml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
