@@ -16,7 +16,7 @@ from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, StartError, StateError
 from exporter.metrics.exposition import accepts_gzip, choose_format
 from exporter.web.interfaces import ReplicaApi
-from exporter.web.limits import Busy, TokenBucket, WorkerPool
+from exporter.web.limits import Busy, TokenBucket, Turns, WorkerPool
 
 compressor: ModuleType = zlib
 with suppress(ImportError):  # it has no build for every machine
@@ -61,6 +61,7 @@ class Pools:
         self.pages = WorkerPool(2, waiting=32)
         self.fleet = WorkerPool(2, waiting=8)
         self.state = WorkerPool(2, waiting=8)
+        self.turns = Turns()
 
 
 def api_of(request: Request) -> ReplicaApi:
@@ -160,17 +161,21 @@ def decompress(parts: Iterable[bytes]) -> Iterator[bytes]:
 class ChunkedResponse(Response):
     """A response of known length, sent in chunks, so that the whole body is never copied for a slow client."""
 
-    def __init__(self, body: Iterable[bytes], length: int, headers: Mapping[str, str]) -> None:
-        self._chunks = body
+    def __init__(self, body: Iterable[bytes], length: int, headers: Mapping[str, str], turns: Turns) -> None:
+        self._chunks = iter(body)
+        self._turns = turns
         super().__init__(headers={**headers, "Content-Length": str(length)})
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send one chunk after the other, as fast as the client reads."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for chunk in self._chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await asyncio.sleep(0)  # sending does not wait while the socket takes it: other requests get their turn
-        await send({"type": "http.response.body", "body": b""})
+        chunk: bytes | None = b""
+        while chunk is not None:
+            await send({"type": "http.response.body", "more_body": True})  # waits for a client that does not read
+            async with self._turns.next():
+                chunk = next(self._chunks, None)
+                await send({"type": "http.response.body", "body": chunk or b"", "more_body": chunk is not None})
+                await asyncio.sleep(0)  # sending does not wait while the socket takes it: other requests get their turn
 
 
 async def metrics(request: Request) -> Response:
@@ -196,8 +201,10 @@ async def metrics(request: Request) -> Response:
         text = await pools.scrapes.share((fmt, per_task), expose)
     headers = {"Content-Type": fmt.value, "Vary": "Accept, Accept-Encoding"}
     if accepts_gzip(request.headers.get("accept-encoding", "")):
-        return ChunkedResponse(text.parts, sum(map(len, text.parts)), {**headers, "Content-Encoding": "gzip"})
-    return ChunkedResponse(decompress(text.parts), text.length, headers)
+        return ChunkedResponse(
+            text.parts, sum(map(len, text.parts)), {**headers, "Content-Encoding": "gzip"}, pools.turns
+        )
+    return ChunkedResponse(decompress(text.parts), text.length, headers, pools.turns)
 
 
 def busy() -> Response:

@@ -49,6 +49,8 @@ HANDSHAKE_TIMEOUT = 10.0
 TICKS_PER_CHECK = 10
 """uvicorn ticks, ten a second, between two checks of all connections."""
 ACCEPT_RETRY_SECONDS = 0.1
+ACCEPT_BATCH = 32
+"""Clients accepted in one pass of the loop: a probe behind hundreds of others must not wait for as many passes."""
 SEND_BUFFER_BYTES = 128 * 1024
 """The kernel takes so much for a client that does not read; by itself it would take megabytes for each of hundreds."""
 WRITE_STALL_TIMEOUT = 2.0
@@ -213,7 +215,7 @@ class Server(uvicorn.Server):
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        for number in count(1):
             try:
                 client, _ = await loop.sock_accept(listening)
             except OSError:  # the client has left, or no descriptor is free
@@ -223,7 +225,8 @@ class Server(uvicorn.Server):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             self._make_room(self._limit - 1)
             self._start(client)
-            await asyncio.sleep(0)  # connected clients get their turn however many come
+            if number % ACCEPT_BATCH == 0:
+                await asyncio.sleep(0)  # connected clients get their turn however many come
 
     def _start(self, client: socket.socket) -> None:
         number, now = next(self._numbers), self._clock()

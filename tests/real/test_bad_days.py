@@ -4,9 +4,11 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from threading import Event, Semaphore
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -34,6 +36,8 @@ APP, TASKS = "661e0000000000000000543c", 4
 STOPS, STATUS, LISTED = "webcast_run_stops_total", "webcast_task_status", "webcast_targets"
 TOKEN = "a-token-of-the-tests"
 NOWHERE = "silent.example"
+PROBES, PAGES = ("/-/healthy", "/-/ready", "/metrics"), ("/tasks", "/status", "/", "/api/v1/tasks", "/api/v1/targets")
+PEOPLE, MUTE, LOOKS = 60, 400, 5
 SYN_SENT = "02"
 KEPT_RUNS = """
 WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 150000)
@@ -256,4 +260,36 @@ def test_apps_that_come_and_go_leave_no_series(stack: ExitStack, simulation: Sim
     wait_until(lambda: process.samples("webcast_api_up", account="renamed") == [1.0], "the new name reads")
     assert 'account="default"' not in process.running.get("/metrics").text
     wait_running(process, TASKS)
+    assert process.running.end() == 0
+
+
+@pytest.mark.parametrize("headers", [{}, {"Accept-Encoding": "identity"}], ids=["gzip", "plain"])
+def test_a_crowd_keeps_no_probe_and_no_scrape_waiting(
+    stack: ExitStack, simulation: Simulation, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    """60 people who look at pages again and again, and 400 clients who ask for metrics and read no answer."""
+    targets = [TargetId(APP, "Room", f"Task{number}") for number in range(1000)]
+    process = started(stack, tmp_path, config_of(simulation))
+    assert push(process, [str(target) for target in targets]).status_code == 200
+    host, port = process.running.url.removeprefix("http://").split(":")
+    over, seen = Event(), Semaphore(0)
+
+    def look() -> None:
+        with httpx.Client(base_url=process.running.url, trust_env=False, timeout=60, headers=headers) as client:
+            while not over.is_set():
+                assert {client.get(path).status_code for path in PAGES} <= {200, 503}
+                seen.release()
+
+    for _ in range(MUTE):
+        mute = stack.enter_context(socket.create_connection((host, int(port)), 60))
+        mute.sendall(b"GET /metrics HTTP/1.1\r\nHost: mute\r\n\r\n" * 3)
+    with ThreadPoolExecutor(PEOPLE) as pool:
+        people = [pool.submit(look) for _ in range(PEOPLE)]
+        try:
+            for _ in range(LOOKS):
+                assert [process.running.get(path).status_code for path in PROBES] == [200] * len(PROBES)
+            assert all(seen.acquire(timeout=60) for _ in people), "they look meanwhile"
+        finally:
+            over.set()
+        assert [each.exception() for each in people] == [None] * PEOPLE
     assert process.running.end() == 0

@@ -18,6 +18,7 @@ from starlette.types import Message
 from exporter.errors import Problem
 from exporter.web.app import create_app
 from exporter.web.endpoints import BodyError, ChunkedResponse, chunks, compress, decompress, read_body
+from exporter.web.limits import Turns
 from exporter.web.server import Listener, bind
 from tests.web.conftest import FakeExporter
 
@@ -194,7 +195,7 @@ def test_batches_hold_the_same_bytes(pieces: list[bytes], size: int) -> None:
 def answer(_: Request) -> Response:
     """Some pieces."""
     text = compress(PIECES)
-    return ChunkedResponse(decompress(text.parts), text.length, {"Content-Type": "text/plain"})
+    return ChunkedResponse(decompress(text.parts), text.length, {"Content-Type": "text/plain"}, Turns())
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -208,3 +209,29 @@ def test_an_answer_in_pieces_has_its_length(method: str) -> None:
     assert (reply.status_code, reply.headers["content-length"]) == (200, str(len(whole)))
     assert "transfer-encoding" not in reply.headers
     assert reply.content == (whole if method == "GET" else b"")
+
+
+def test_one_pass_of_the_loop_writes_one_chunk() -> None:
+    """However many answers are sent at once, whatever else the loop has to do waits for one chunk of one of them."""
+
+    async def most_in_a_pass() -> int:
+        turns, written = Turns(), 0
+
+        async def send(message: Message) -> None:
+            nonlocal written
+            written += bool(message.get("body"))
+
+        answers = [ChunkedResponse([b"x", b"y", b"z"], 3, {}, turns) for _ in range(50)]
+        sending = [asyncio.create_task(each({}, receive, send)) for each in answers]
+        most = 0
+        while not all(task.done() for task in sending):
+            before = written
+            await asyncio.sleep(0)
+            most = max(most, written - before)
+        assert written == 150
+        return most
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    assert asyncio.run(most_in_a_pass()) == 1

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.service.callbacks import SHARE
 from exporter.web.endpoints import ChunkedResponse
+from exporter.web.limits import Turns
 from exporter.web.server import (
     CONNECTION_SHARE,
     STALL_TIMEOUTS,
@@ -41,7 +42,7 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
     """`/` is small, `/big` has 40 MB, `/body` reads its body, `/never` has no answer."""
     answer: Response = PlainTextResponse("hello")
     if scope["path"] == "/big":
-        answer = ChunkedResponse(BIG, sum(map(len, BIG)), {})
+        answer = ChunkedResponse(BIG, sum(map(len, BIG)), {}, Turns())
     elif scope["path"] == "/body":
         answer = PlainTextResponse(str(len(await Request(scope, receive).body())))
     elif scope["path"] == "/never":
@@ -403,7 +404,7 @@ def test_a_hundred_at_once() -> None:
         assert min(totals) > 400_000
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await ChunkedResponse(BIG[:4], sum(map(len, BIG[:4])), {})(scope, receive, send)
+        await ChunkedResponse(BIG[:4], sum(map(len, BIG[:4])), {}, Turns())(scope, receive, send)
 
     play(act, app=app)
 
