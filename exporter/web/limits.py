@@ -35,21 +35,24 @@ class TokenBucket:
             return True
 
 
-class Turns:
-    """Lets one task of the event loop at a time go on, in the order in which they ask.
+TURNS = 4
 
-    However many responses are sent at once, one pass of the loop writes one chunk: a probe waits for that one alone.
+
+class Turns:
+    """Lets TURNS tasks of the event loop go on at a time, in the order in which they ask.
+
+    However many responses are sent at once, one pass of the loop writes so many chunks: a probe waits for them alone.
     """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._free = asyncio.Semaphore(1)
+        self._free = asyncio.Semaphore(TURNS)
 
     def next(self) -> asyncio.Semaphore:
         """What a task holds while it is its turn; a server that was started again has another loop."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._free = loop, asyncio.Semaphore(1)
+            self._loop, self._free = loop, asyncio.Semaphore(TURNS)
         return self._free
 
 
