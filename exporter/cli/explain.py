@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from exporter.cli.options import BAD_USAGE, ask, command, data_of, guide, target_argument, url_option
+from exporter.cli.options import BAD_USAGE, ask, command, data_of, guide, output_option, target_argument, url_option
 from exporter.model.target import TargetId
 
 WIDTH = 16
@@ -23,13 +23,7 @@ WIDTH = 16
     )
 )
 @target_argument()
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"], case_sensitive=False),
-    default="table",
-    show_default=True,
-    help="For a person, or a program.",
-)
+@output_option("table", "json", help="For a person, or a program.")
 @url_option()
 def explain(target: TargetId, output: str, url: str) -> None:
     """Show why a task has no series, or which it has.

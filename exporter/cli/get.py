@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from exporter.cli.advice import account_for, explain_error
-from exporter.cli.options import BAD_USAGE, coloured, command, config_file, guide, target_argument
+from exporter.cli.options import BAD_USAGE, coloured, command, config_file, guide, output_option, target_argument
 from exporter.config.loader import load
 from exporter.config.schema import Config
 from exporter.enums import Status
@@ -44,13 +44,7 @@ COLOURS = {
 )
 @target_argument()
 @config_file(optional=True)
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json", "metrics"], case_sensitive=False),
-    default="table",
-    show_default=True,
-    help="For a person, a program, or a text file collector.",
-)
+@output_option("table", "json", "metrics", help="For a person, a program, or a text file collector.")
 def get(target: TargetId, config_file: Path | None, output: str) -> None:
     """Read one task once. Its name may also be APP_ID/ROOM_ID/TASK_ID.
 

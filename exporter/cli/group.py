@@ -114,7 +114,8 @@ def revision() -> str:
         return "unknown"
 
 
-def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+def print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    """Print the version and end; the callback of `--version`."""
     if value and not ctx.resilient_parsing:
         click.echo(version_text())
         ctx.exit()
@@ -122,7 +123,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=guide("demo", more=BEGIN))
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version."
 )
 def main() -> None:
     """Prometheus exporter for Volcengine RTC WebCast (云录屏).

@@ -114,6 +114,17 @@ def config_file(*, optional: bool = False) -> Decorator:
     )
 
 
+def output_option(*formats: str, help: str) -> Decorator:  # noqa: A002 - as click names it
+    """`--output`, whose first format is the default."""
+    return click.option(
+        "--output",
+        type=click.Choice(formats, case_sensitive=False),
+        default=formats[0],
+        show_default=True,
+        help=help,
+    )
+
+
 def web_config_file() -> Decorator:
     """`--web.config.file`."""
     return click.option(

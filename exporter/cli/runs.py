@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from exporter.cli.options import BAD_USAGE, ask, command, config_file, data_of, guide, url_option
+from exporter.cli.options import BAD_USAGE, ask, command, config_file, data_of, guide, output_option, url_option
 from exporter.config.loader import load
 from exporter.config.times import parse_duration, parse_time
 from exporter.enums import Status, StopReason
@@ -55,13 +55,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option("--status", type=click.Choice(STOPPED, case_sensitive=False), help="How they stopped.")
 @click.option("--reason", type=click.Choice(REASONS, case_sensitive=False), help="Why they stopped.")
 @click.option("--text", default="", metavar="TEXT", help="Part of an id or of a label.")
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json", "csv"], case_sensitive=False),
-    default="table",
-    show_default=True,
-    help="For a person, a program, or a spreadsheet.",
-)
+@output_option("table", "json", "csv", help="For a person, a program, or a spreadsheet.")
 @url_option()
 @config_file(optional=True)
 def runs(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from exporter import logs
-from exporter.cli.group import version_text
+from exporter.cli.group import print_version
 from exporter.cli.options import (
     BAD_USAGE,
     command,
@@ -57,12 +57,6 @@ def _external_url(_ctx: click.Context, _param: click.Parameter, value: str) -> s
     return value.rstrip("/")
 
 
-def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
-    if value and not ctx.resilient_parsing:
-        click.echo(version_text())
-        ctx.exit()
-
-
 @command(
     epilog=guide(
         "serve --config.file webcast-exporter.yml",
@@ -102,7 +96,9 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None: 
 )
 @web_config_file()
 @logging_options()
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version."
+)
 def serve(
     *,
     config_file: Path,

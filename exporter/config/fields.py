@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import SplitResult, parse_qsl, unquote, unquote_plus, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from exporter.config.documents import typed
 from exporter.config.times import parse_duration
@@ -49,6 +58,16 @@ class Section(BaseModel):
     @classmethod
     def _nothing_means_defaults(cls, raw: object) -> object:
         return {} if raw is None else raw
+
+    @field_validator("*")
+    @classmethod
+    def _one_of_two(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse a `*_file` key beside the key that gives the same inline."""
+        name = str(info.field_name)
+        inline = name.removesuffix("_file")
+        if value is not None and inline != name and info.data.get(inline) is not None:
+            raise ValueError(f"excludes {inline}: give one of the two")
+        return value
 
 
 def key(default: Any, description: str, example: str = "") -> Any:
@@ -158,14 +177,6 @@ def not_empty(sentence: str) -> Callable[[Items], Items]:
         return values
 
     return check
-
-
-def one_of_two(file: object, info: ValidationInfo) -> object:
-    """Check that a `*_file` key does not stand beside the key that gives the same inline."""
-    inline = (info.field_name or "").removesuffix("_file")
-    if file is not None and info.data.get(inline) is not None:
-        raise ValueError(f"excludes {inline}: give one of the two")
-    return file
 
 
 def nothing_means_none(raw: object) -> object:

@@ -43,7 +43,6 @@ from exporter.config.fields import (
     no_template,
     not_empty,
     nothing_means_none,
-    one_of_two,
     sd_url,
     state_url,
     string,
@@ -135,11 +134,6 @@ class Account(Section):
         "The apps of this account. Needed with several accounts; `check --probe` asks for the first.",
         "[661e0000000000000000543c]",
     )
-
-    @field_validator("access_key_id_file", "secret_access_key_file", "session_token_file")
-    @classmethod
-    def _one_of_two(cls, file: object, info: ValidationInfo) -> object:
-        return one_of_two(file, info)
 
 
 def _target(raw: object) -> TargetId:
@@ -253,11 +247,6 @@ class Authorization(Section):
         None, "A file that holds it, read at each refresh.", "authorization: {credentials_file: keys/token}"
     )
 
-    @field_validator("credentials_file")
-    @classmethod
-    def _one_of_two(cls, file: object, info: ValidationInfo) -> object:
-        return one_of_two(file, info)
-
     @model_validator(mode="after")
     def _some_credentials(self) -> Self:
         if self.credentials is None and self.credentials_file is None:
@@ -279,11 +268,6 @@ class BasicAuth(Section):
         "A file that holds it, read at each refresh.",
         "basic_auth: {username: exporter, password_file: keys/password}",
     )
-
-    @field_validator("password_file")
-    @classmethod
-    def _one_of_two(cls, file: object, info: ValidationInfo) -> object:
-        return one_of_two(file, info)
 
 
 class SDTlsConfig(Section):

@@ -12,7 +12,6 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -26,7 +25,6 @@ from exporter.config.fields import (
     Int,
     Section,
     Text,
-    one_of_two,
     string,
     text,
 )
@@ -149,32 +147,12 @@ class TlsServer(WebSection):
     prefer_server_cipher_suites: Bool = True
     curve_preferences: Annotated[tuple[Curve, ...], LIST] = ()
 
-    @field_validator("cert_file", "key_file", "client_ca_file")
-    @classmethod
-    def _one_of_two(cls, file: object, info: ValidationInfo) -> object:
-        return one_of_two(file, info)
-
     @field_validator("curve_preferences")
     @classmethod
     def _one_curve(cls, curves: tuple[str, ...]) -> tuple[str, ...]:
         if len(curves) > 1:
             raise ValueError("must name one curve: Python cannot put several in an order")
         return curves
-
-
-def contradictions(tls: TlsServer) -> Iterator[Problem]:
-    """What is wrong between the keys; paths start from the section."""
-    for key in ("cert", "key"):
-        if getattr(tls, key) is None and getattr(tls, f"{key}_file") is None:
-            yield Problem(f"{key}_file", f"is required, or {key} with the PEM text itself")
-    if VERSIONS[tls.min_version] > VERSIONS[tls.max_version]:
-        yield Problem("min_version", "is newer than max_version")
-    if tls.max_version == "TLS12" and tls.cipher_suites and not set(tls.cipher_suites) & SUITES.keys():
-        yield Problem("cipher_suites", "names none for TLS 1.2, and max_version allows no other")
-    if tls.client_auth_type == "NoClientCert" and (tls.client_ca or tls.client_ca_file):
-        yield Problem("client_ca", "has no effect without client_auth_type")
-    if tls.client_allowed_sans is not None and tls.client_auth_type != "RequireAndVerifyClientCert":
-        yield Problem("client_allowed_sans", "needs client_auth_type: RequireAndVerifyClientCert")
 
 
 MAX_FILE: Final = 1024 * 1024
@@ -311,20 +289,29 @@ def parse_web_config(text: str, folder: Path) -> WebConfig:
     try:
         config = WebConfig.model_validate(document, context={FOLDER: folder})
     except ValidationError as error:
-        raise ConfigError([*repeated, *_hidden(format_errors(error, WebConfig))]) from None
-    problems = [*repeated, *_contradictions(config)]
-    if problems:
+        # A hash may stand where a user name should.
+        found = [Problem(BCRYPT.sub(REDACTED, each.path), each.sentence) for each in format_errors(error, WebConfig)]
+        raise ConfigError([*repeated, *found]) from None
+    tls = config.tls_server_config
+    if problems := [*repeated, *(_contradictions(tls) if tls else ())]:
         raise ConfigError(problems)
     return config
 
 
-def _hidden(problems: list[Problem]) -> Iterator[Problem]:
-    """Without a hash that stands where a user name should."""
-    for problem in problems:
-        yield Problem(BCRYPT.sub(REDACTED, problem.path), problem.sentence)
+def _contradictions(tls: TlsServer) -> Iterator[Problem]:
+    """What is wrong between the keys of `tls_server_config`."""
 
+    def problem(key: str, sentence: str) -> Problem:
+        return Problem(f"tls_server_config.{key}", sentence)
 
-def _contradictions(config: WebConfig) -> Iterator[Problem]:
-    if config.tls_server_config:
-        for problem in contradictions(config.tls_server_config):
-            yield Problem(f"tls_server_config.{problem.path}", problem.sentence)
+    for key in ("cert", "key"):
+        if getattr(tls, key) is None and getattr(tls, f"{key}_file") is None:
+            yield problem(f"{key}_file", f"is required, or {key} with the PEM text itself")
+    if VERSIONS[tls.min_version] > VERSIONS[tls.max_version]:
+        yield problem("min_version", "is newer than max_version")
+    if tls.max_version == "TLS12" and tls.cipher_suites and not set(tls.cipher_suites) & SUITES.keys():
+        yield problem("cipher_suites", "names none for TLS 1.2, and max_version allows no other")
+    if tls.client_auth_type == "NoClientCert" and (tls.client_ca or tls.client_ca_file):
+        yield problem("client_ca", "has no effect without client_auth_type")
+    if tls.client_allowed_sans is not None and tls.client_auth_type != "RequireAndVerifyClientCert":
+        yield problem("client_allowed_sans", "needs client_auth_type: RequireAndVerifyClientCert")
