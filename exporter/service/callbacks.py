@@ -61,11 +61,15 @@ class CallbackIntake:
         self._recent = CallbackLog(parts.clock)
         self._rooms: dict[RoomEvent, list[TargetId]] = {}
         self._rooms_made_at = -math.inf
-        self.config = CallbackConfig()
+
+    @property
+    def config(self) -> CallbackConfig:
+        """The section `callbacks` that is in force."""
+        return self._targets.config.callbacks
 
     @property
     def enabled(self) -> bool:
-        """Whether callbacks are taken."""
+        """Whether callbacks are accepted."""
         return Source.CALLBACK in self._parts.stored_lists.secrets
 
     @property

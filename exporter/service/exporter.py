@@ -197,9 +197,8 @@ class Exporter:
         if (settings.families, config.metrics.max_tasks) != (before.families, before.config.metrics.max_tasks):
             parts.series_cache.reconfigure(settings.families, config.metrics.max_tasks)
         parts.registry.open_apps(app_id for account in config.accounts for app_id in account.app_ids)
-        parts.stored_lists.secrets = secrets
+        parts.stored_lists.swap(secrets)
         self._targets.swap(config, sources)
-        self.callbacks.config = config.callbacks
         self._schedule_sweep()
         self._callback_listener.swap(listener)
         log_problems(warnings(config))

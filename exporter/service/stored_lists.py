@@ -191,6 +191,10 @@ class StoredLists:
         """The secrets that a configuration asks for; ConfigError when a file of them cannot be used."""
         return secrets_of(config)
 
+    def swap(self, secrets: Secrets) -> None:
+        """Put the secrets in force, and with them the lists that count."""
+        self.secrets = secrets
+
     def __getitem__(self, source: Source) -> StoredList:
         """One source's list, whether it counts or not."""
         return self._lists[source]

@@ -299,7 +299,7 @@ def test_a_file_that_may_not_be_read(folder: Folder) -> None:
 
 
 def test_a_name_that_a_log_cannot_hold(folder: Folder) -> None:
-    """A line break in a file's name is told as an escape."""
+    """A line break in a file's name is reported as an escape."""
     (folder.path / "t" / "a\nb.yml").write_text("[")
     assert r"a\nb.yml" in folder.source.refresh().problem
     assert "\n" not in folder.source.refresh().problem

@@ -23,7 +23,7 @@ Section = Callable[..., HttpSdConfig]
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that stands still until a test moves it."""
 
     now = 100.0
 
@@ -84,10 +84,10 @@ def test_how_it_is_sent(section: Section, tmp_path: Path, monkeypatch: pytest.Mo
             "cert": (f"{tmp_path}/cert", f"{tmp_path}/key"),
         },
     }
-    for keys, told in expected.items():
+    for keys, options in expected.items():
         network = Network()
         assert ListFetcher(section("https://127.0.0.1/x?a=b%20c", keys), network, network.clock).fetch() == b"[]"
-        assert [{"url": "https://127.0.0.1/x?a=b%20c", "stream": True, "timeout": 10.0, "proxies": {}, **told}] == [
+        assert [{"url": "https://127.0.0.1/x?a=b%20c", "stream": True, "timeout": 10.0, "proxies": {}, **options}] == [
             {name: value for name, value in call.items() if name != "headers"} for call in network.sent
         ]
 

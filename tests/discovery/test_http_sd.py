@@ -44,7 +44,7 @@ def source(backend: Any, section: Section) -> HttpSource:
 
 
 def test_before_the_first_refresh(section: Section) -> None:
-    """A source lists nothing and asks nobody until it is refreshed."""
+    """A source lists nothing and asks no server until it is refreshed."""
     source = HttpSource(section("http://127.0.0.1:1", "refresh_interval: 5s"), "http_sd_configs[1]")
     assert (source.tried, source.source, source.place, source.refresh_interval) == (
         False,
@@ -67,7 +67,7 @@ def test_the_request(backend: Any, source: HttpSource) -> None:
 
 
 def test_a_fraction_of_a_second(backend: Any, section: Section) -> None:
-    """The interval is told in seconds, as short as it can be written."""
+    """The interval is reported in seconds, as short as it can be written."""
     HttpSource(section(backend.url, "refresh_interval: 1s500ms"), "x").refresh()
     assert backend.asked[0][1]["x-prometheus-refresh-interval-seconds"] == "1.5"
 
@@ -143,7 +143,7 @@ def test_nobody_there(backend: Any, source: HttpSource) -> None:
 
 
 def test_no_tls(backend: Any, section: Section) -> None:
-    """A server that speaks no TLS is told so."""
+    """A server that speaks no TLS is reported as one."""
     done = HttpSource(section(backend.url.replace("http:", "https:")), "x").refresh()
     assert done.problem.startswith("cannot be had: no TLS connection")
 
@@ -249,7 +249,7 @@ def test_a_proxy(backend: Any, section: Section) -> None:
 
 
 def test_a_proxy_that_is_down(section: Section) -> None:
-    """A proxy's failure is told without its URL."""
+    """A proxy's failure is reported without its URL."""
     source = HttpSource(section("http://backend.example", "proxy_url: 'http://me:s3cret@127.0.0.1:1'"), "x")
     assert failed("cannot be had: the proxy cannot be reached: connection refused") == source.refresh()
 
@@ -295,7 +295,7 @@ def test_two_feeds_of_one_url(backend: Any, section: Section) -> None:
 
 
 def test_places_follow_a_reload(backend: Any, source: HttpSource) -> None:
-    """What was rejected is told with the place that its source has now."""
+    """What was rejected is reported with the place that its source has now."""
     backend.lists("a b")
     source.refresh()
     moved = HttpSource(source.config, "http_sd_configs[0]")

@@ -106,7 +106,7 @@ def test_an_empty_file() -> None:
     ],
 )
 def test_another_shape(read: Reader, text: str, sentence: str) -> None:
-    """A document of another shape is refused whole, and the place is told."""
+    """A document of another shape is refused whole, and the place is reported."""
     with pytest.raises(SDSourceError) as caught:
         read(text)
     assert sentence == str(caught.value)
@@ -159,7 +159,7 @@ def test_groups_share_their_labels() -> None:
 
 
 def test_a_bad_target_costs_itself() -> None:
-    """One bad target is told with its place, and the others stay."""
+    """One bad target is reported with its place, and the others stay."""
     listing = read_groups(Source.STATIC, [TargetGroup([str(T1), "app/room", str(T2)])], "static_configs")
     assert list(listing.targets) == [T1, T2]
     (rejected,) = listing.rejected
@@ -228,7 +228,7 @@ def test_a_label_s_value_is_text(labels: dict[str, object], sentence: str) -> No
 
 
 def test_every_bad_label_is_named() -> None:
-    """All of a group are told at once; its targets count once."""
+    """All of a group are reported at once; its targets count once."""
     labels = {"a-b": "x", "good": "x", "2nd": "x", "__expected_end__": "soon"}
     listing = read_groups(Source.FILE, [TargetGroup([str(T1), str(T2)], labels)])
     assert [(entry.problem.path, entry.targets) for entry in listing.rejected] == [
@@ -239,7 +239,7 @@ def test_every_bad_label_is_named() -> None:
 
 
 def test_problems_are_bounded() -> None:
-    """The first hundred are told, the others are a number."""
+    """The first hundred are reported, the others are a number."""
     listing = read_groups(Source.PUSH, [TargetGroup([f"bad{number}" for number in range(5_000)])], "list")
     assert len(listing.rejected) == 101
     assert str(listing.rejected[-1].problem) == "list: 4,900 more targets are not accepted: invalid"

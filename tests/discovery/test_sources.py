@@ -132,15 +132,15 @@ def test_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
         [],
         [("WARNING", "source failed source=http_sd_configs[1] error=answered with HTTP status 503")],
     ]
-    told = []
+    logs = []
     for result in list(by_place["http_sd_configs[1]"].results):
         assert result == sources.refresh("http_sd_configs[1]")
-        told.append(logged(caplog))
-    assert expected == told
+        logs.append(logged(caplog))
+    assert expected == logs
 
 
 def test_what_changed_while_one_fails(caplog: pytest.LogCaptureFixture) -> None:
-    """Each place is told for itself."""
+    """Each place is reported for itself."""
     sources, by_place = scripted()
     for place in PLACES[:2]:
         by_place[place].results = [BAD]
@@ -149,7 +149,7 @@ def test_what_changed_while_one_fails(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_after_a_reload(caplog: pytest.LogCaptureFixture) -> None:
-    """Every new source sees all the old ones, and a failure that was told of an unchanged one is not told again."""
+    """Every new source sees all the old ones, and a failure that was logged for an unchanged one is not told again."""
     before, by_place = scripted()
     for place in PLACES[2:]:
         by_place[place].results = [BAD]
@@ -232,12 +232,12 @@ def test_files_and_urls_together(backend: Any, tmp_path: Path, caplog: pytest.Lo
         assert expected == listed(after)
         assert [after.refresh(source.place).failures for source in after] == [1, 1]
     after.close()
-    told = logged(caplog)
-    assert [text.partition("source=")[2].partition(" ")[0] for _, text in told] == [
+    logs = logged(caplog)
+    assert [text.partition("source=")[2].partition(" ")[0] for _, text in logs] == [
         "file_sd_configs[0]",
         "http_sd_configs[0]",
     ]
-    assert "s3cret" not in str(told)
+    assert "s3cret" not in str(logs)
 
 
 def listed(sources: Sources) -> dict[Source, list[str]]:

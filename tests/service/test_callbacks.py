@@ -111,7 +111,7 @@ def vendor(world: World) -> Iterator[Vendor]:
 
 
 def test_a_callback_makes_its_task_a_target_that_is_read_at_once(vendor: Vendor) -> None:
-    """Nobody listed it; it counts under its source from then on, and its first read does not wait for a round."""
+    """No source listed it; it counts under its source from then on, and its first read does not wait for a round."""
     vendor.world.write(polling={"interval": "1h", "fast_interval": "1h"})
     vendor.exporter.reload()
     vendor.call(vendor.world.task("task"), STARTED)
@@ -170,9 +170,9 @@ def test_an_ignored_event_is_told_once_by_its_name(vendor: Vendor, caplog: pytes
     task = vendor.world.task("task")
     for event_type in ("RecordStarted", "RecordStarted", "Odd\nName"):
         vendor.deliver(vendor.notice(task, STARTED), event_type=event_type)
-    told = [message for message in caplog.messages if "ignored" in message]
+    logs = [message for message in caplog.messages if "ignored" in message]
     reason = "reason=its EventType is none of callbacks.event_types"
-    assert told == [
+    assert logs == [
         f"callback ignored event_type=RecordStarted app_id= {reason}",
         f"callback ignored event_type=Odd\nName app_id= {reason}",
     ]
@@ -358,22 +358,22 @@ def test_a_listener_of_its_own(vendor: Vendor) -> None:
     section = {"secret_file": "secret", "listen_address": "127.0.0.1:0"}
     vendor.world.write(callbacks=section)
     vendor.exporter.reload()
-    door = vendor.exporter._callback_listener.url
+    url = vendor.exporter._callback_listener.url
     assert vendor.deliver(vendor.notice(task, STARTED)) == 404
-    assert vendor.post(callback_payload(vendor.notice(task, STARTED), SECRET, "1"), door) == 200
+    assert vendor.post(callback_payload(vendor.notice(task, STARTED), SECRET, "1"), url) == 200
     vendor.exporter.reload()
-    assert vendor.exporter._callback_listener.url == door
+    assert vendor.exporter._callback_listener.url == url
     with closing(bind("127.0.0.1:0")) as taken:
         taken.listen()
         vendor.world.write(callbacks={**section, "listen_address": f"127.0.0.1:{taken.getsockname()[1]}"})
         with pytest.raises(ConfigError, match=r"callbacks\.listen_address chooses another"):
             vendor.exporter.reload()
-    assert vendor.post(callback_payload(vendor.notice(task, STARTED), SECRET, "2"), door) == 200
+    assert vendor.post(callback_payload(vendor.notice(task, STARTED), SECRET, "2"), url) == 200
     vendor.world.write(callbacks={"secret_file": "secret"})
     vendor.exporter.reload()
     assert vendor.deliver(vendor.notice(task, STARTED)) == 200
     with pytest.raises(httpx.ConnectError):
-        vendor.post(b"{}", door)
+        vendor.post(b"{}", url)
 
 
 def test_a_taken_address_stops_the_start(vendor: Vendor) -> None:
@@ -405,7 +405,7 @@ def test_a_target_that_is_deleted_comes_back_with_the_next_event(vendor: Vendor)
 
 
 def test_a_called_back_target_of_an_app_that_is_gone_is_forgotten_in_the_end(vendor: Vendor) -> None:
-    """A reload took its app away: nobody reads it, it is rejected, and after its ttl it is dropped from the state."""
+    """A reload took its app away: no account reads it, it is rejected, and after its ttl it leaves the state."""
     vendor.call(TargetId(APP, "Room", "never-live"), STARTED)  # a live one would be drained
     vendor.world.write(accounts=[vendor.world.account(app_ids=["another"])], push={"ttl": "10s"})
     vendor.exporter.reload()
@@ -431,6 +431,6 @@ def test_secrets_and_values_appear_nowhere(vendor: Vendor, caplog: pytest.LogCap
     vendor.deliver(vendor.notice(task, STARTED), event_type="RecordStarted")
     client = vendor.client
     pages = [client.get(path).text for path in ("/", "/status", "/api/v1/targets")]
-    told = [caplog.text, *pages, text(vendor.exporter), repr(vendor.exporter.config), repr(vendor.exporter.callbacks)]
+    logs = [caplog.text, *pages, text(vendor.exporter), repr(vendor.exporter.config), repr(vendor.exporter.callbacks)]
     stored = b"".join(path.read_bytes() for path in vendor.world.folder.glob("state.db*")).decode(errors="replace")
-    assert "canary" not in "".join([*told, stored])
+    assert "canary" not in "".join([*logs, stored])

@@ -171,7 +171,7 @@ def test_another_certificate_is_a_change(folder: Folder, caplog: pytest.LogCaptu
 
 
 def test_who_was_let_in_stays_so(folder: Folder) -> None:
-    """A renewed certificate costs nobody a check of his password; other users do."""
+    """A renewed certificate costs no user a check of the password; other users do."""
     file = folder.open()
     first = file.now()
     folder.show(folder.certificates.stranger)

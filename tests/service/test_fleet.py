@@ -26,7 +26,7 @@ def test_an_account_that_breaks_does_not_starve_the_others(world: World, monkeyp
 
 
 def test_a_target_listed_again_is_not_forgotten(world: World) -> None:
-    """A target that goes and comes back between two beats is read on."""
+    """A target that goes and comes back between two ticks is read on."""
     task = world.task("task", ended=True)
     world.write(static_configs=world.lists(task), polling={"interval": "1s", "reread_stopped": "1s"})
     exporter = world.start()

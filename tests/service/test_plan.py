@@ -61,15 +61,15 @@ def test_the_polling_section_is_what_is_planned_with() -> None:
     assert (each.plan.demand, each.plan.interval) == (2.0, 45.0)
 
 
-def served(known: TaskState, of: Config, tasks: int) -> str:
+def served(state: TaskState, of: Config, tasks: int) -> str:
     """What a scrape of so many such tasks really is; their ids are all of the same length."""
-    board = SeriesCache(
+    cache = SeriesCache(
         task_families(of.metrics.groups, of.metrics.info_labels), of.metrics.max_tasks, lambda _target: None
     )
     for index in range(tasks):
-        target = replace(known.target, id=known.target.id._replace(task_id=f"{known.target.id.task_id[:-1]}{index}"))
-        board.show(replace(known, target=target))
-    return Exposition(CollectorRegistry(), board).scrape(Format.TEXT).decode()
+        target = replace(state.target, id=state.target.id._replace(task_id=f"{state.target.id.task_id[:-1]}{index}"))
+        cache.show(replace(state, target=target))
+    return Exposition(CollectorRegistry(), cache).scrape(Format.TEXT).decode()
 
 
 @pytest.mark.parametrize("metrics", ["{}", "{groups: []}", "{groups: [video]}", "{info_labels: [team]}"])
@@ -77,9 +77,9 @@ def served(known: TaskState, of: Config, tasks: int) -> str:
 def test_the_size_is_that_of_a_real_scrape(metrics: str, tasks: int) -> None:
     """To the byte and the series, whatever is configured to be shown."""
     of = config(f"metrics: {metrics}")
-    reading = ReadResult(TYPICAL_ID, at=READ_AT + 0.123456, server_time=READ_AT, elapsed=0.1, outcome=TYPICAL_TASK)
-    known = apply_read(TaskState(Target(TYPICAL_ID, "default")), reading)[0]
-    text = served(known, of, tasks)
+    result = ReadResult(TYPICAL_ID, at=READ_AT + 0.123456, server_time=READ_AT, elapsed=0.1, outcome=TYPICAL_TASK)
+    state = apply_read(TaskState(Target(TYPICAL_ID, "default")), result)[0]
+    text = served(state, of, tasks)
     series = sum(len(family.samples) for family in text_string_to_metric_families(text))
     size = scrape_size(of, account_plans(of, tasks, 0))
     assert (tasks, series, len(text)) == (size.tasks, size.series, size.size)
@@ -106,7 +106,7 @@ def test_tasks_that_start_or_linger_have_series_too() -> None:
 
 
 def test_no_more_tasks_than_max_tasks_have_series() -> None:
-    """What is beyond is told, and `max_tasks: 0` leaves the headings."""
+    """What is beyond is shown, and `max_tasks: 0` leaves the headings."""
     of = config("metrics: {max_tasks: 4}")
     size = scrape_size(of, account_plans(of, 10, 0))
     assert (10, 4, 4 * size.series_per_task) == (size.tracked, size.tasks, size.series)

@@ -372,9 +372,9 @@ def test_no_token_is_told(api: Api, caplog: pytest.LogCaptureFixture) -> None:
         api.exporter.reload()
     shown = [answer.text + str(answer.headers) for answer in (*answers, api.ask("GET"), api.ask("GET", "/"))]
     reprs = [repr(part) for part in (api.exporter.config, api.exporter.push, api.exporter._parts.stored_lists.secrets)]
-    told = "".join([*shown, *reprs, caplog.text, text(api.exporter), str(caught.value)])
+    logs = "".join([*shown, *reprs, caplog.text, text(api.exporter), str(caught.value)])
     stored = b"".join(path.read_bytes() for path in api.world.folder.glob("state.db*")).decode(errors="replace")
-    assert [canary for canary in (TOKEN, wrong) if canary in told + stored] == []
+    assert [canary for canary in (TOKEN, wrong) if canary in logs + stored] == []
 
 
 def test_20_000_targets_in_one_body(api: Api) -> None:

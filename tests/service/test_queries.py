@@ -10,28 +10,28 @@ from exporter.store.run_table import RunQuery
 from tests.support.small_world import APP, World
 from tests.support.waiting import wait_until
 
-NOBODY = TargetId(APP, "Room", "nobody")
+MISSING = TargetId(APP, "Room", "missing")
 
 
 def test_a_task_and_its_reads(world: World) -> None:
-    """What is known, its last reads with their errors, when it is read next, and whether it has series."""
+    """Its state, its last reads with their errors, when it is read next, and whether it has series."""
     running = world.task("running")
-    world.write(static_configs=world.lists(running, NOBODY))
+    world.write(static_configs=world.lists(running, MISSING))
     exporter = world.start()
-    insight = exporter.queries
-    wait_until(lambda: len(insight.history(running).reads) > 1, "two good reads")
-    wait_until(lambda: len(insight.history(NOBODY).reads) > 1, "two failed reads")
-    known = insight.task_state(running)
-    assert known is not None
-    assert known.display_status is DisplayStatus.RUNNING
-    assert {read.failure for read in insight.history(running).reads} == {None}
-    assert {read.failure for read in insight.history(NOBODY).reads} == {"not_found"}
-    turn = insight.next_read(known)
-    assert turn is not None
-    assert turn.due is None or abs(turn.due - insight.now) < 5
-    assert insight.has_series(running)
-    assert insight.task_state(TargetId(APP, "Room", "unlisted")) is None
-    assert not insight.has_series(TargetId(APP, "Room", "unlisted"))
+    queries = exporter.queries
+    wait_until(lambda: len(queries.history(running).reads) > 1, "two good reads")
+    wait_until(lambda: len(queries.history(MISSING).reads) > 1, "two failed reads")
+    state = queries.task_state(running)
+    assert state is not None
+    assert state.display_status is DisplayStatus.RUNNING
+    assert {read.failure for read in queries.history(running).reads} == {None}
+    assert {read.failure for read in queries.history(MISSING).reads} == {"not_found"}
+    next_read = queries.next_read(state)
+    assert next_read is not None
+    assert next_read.due is None or abs(next_read.due - queries.now) < 5
+    assert queries.has_series(running)
+    assert queries.task_state(TargetId(APP, "Room", "unlisted")) is None
+    assert not queries.has_series(TargetId(APP, "Room", "unlisted"))
 
 
 def test_a_change_of_what_it_counts_as(world: World) -> None:
@@ -56,21 +56,21 @@ def test_a_change_of_what_it_counts_as(world: World) -> None:
 
 def test_accounts_lists_and_reloads(world: World) -> None:
     """Who reads which app, how many targets each source lists, and how the last reload went."""
-    world.write(static_configs=world.lists(world.task("one"), NOBODY), accounts=[world.account(app_ids=[APP])])
+    world.write(static_configs=world.lists(world.task("one"), MISSING), accounts=[world.account(app_ids=[APP])])
     exporter = world.start()
-    insight = exporter.queries
-    assert (insight.account_of(APP), insight.account_of("other")) == ("default", None)
-    assert insight.by_source()[Source.STATIC] == 2
-    assert insight.rejected()[Rejection.NO_ACCOUNT] == 0
-    wait_until(lambda: insight.accounts()["default"].up, "an answer")
-    assert insight.config is exporter.config
-    assert insight.lifetimes.linger == 900.0
-    assert insight.reload is not None
-    assert insight.reload.good
+    queries = exporter.queries
+    assert (queries.account_of(APP), queries.account_of("other")) == ("default", None)
+    assert queries.by_source()[Source.STATIC] == 2
+    assert queries.rejected()[Rejection.NO_ACCOUNT] == 0
+    wait_until(lambda: queries.accounts()["default"].up, "an answer")
+    assert queries.config is exporter.config
+    assert queries.lifetimes.linger == 900.0
+    assert queries.reload is not None
+    assert queries.reload.good
     world.write(polling={"interval": "never"})
     with pytest.raises(ConfigError):
         exporter.reload()
-    assert not insight.reload.good
+    assert not queries.reload.good
 
 
 def test_while_the_state_is_closed(world: World) -> None:

@@ -69,7 +69,7 @@ def test_a_drain_has_an_end(world: World) -> None:
 
 
 def test_a_bad_file_changes_nothing(world: World) -> None:
-    """All problems are told, the gauge says so, and everything else stays as it was, the time of the last load too."""
+    """All problems are reported, the gauge says so, and all else stays as it was, the time of the last load too."""
     world.write(static_configs=world.lists(TargetId(APP, "Room", "Task")))
     exporter = world.start()
     loaded_at = samples(exporter, LOADED_AT)

@@ -120,7 +120,7 @@ def test_what_was_drained_and_has_ended_lingers_over_a_restart(world: World) -> 
     world.write(static_configs=world.lists(back))
     again = world.start()
     assert [task for *_, task in samples(again, "webcast_task_stop_reason")] == ["live"]
-    assert {known.target.id.task_id: known.drain_until is None for known in again.tracked()} == {
+    assert {state.target.id.task_id: state.drain_until is None for state in again.tracked()} == {
         "live": False,
         "back": True,
     }
@@ -150,7 +150,7 @@ def test_app_ids_have_their_counters_before_any_target(world: World) -> None:
 
 
 def test_targets_are_counted_by_source_and_rejection(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Each listed entry is either a target or in one rejection; each rejected one is told in the log with its place."""
+    """Each listed entry is either a target or in one rejection; the log names the place of each rejected one."""
     task = TargetId("mine", "Room", "Task")
     world.write(
         accounts=[world.account(app_ids=["mine"])],

@@ -44,11 +44,11 @@ def test_no_secret_is_told(
     exporter = world.start()
     wait_until(lambda: "webcast_task_read_success{" in text(exporter), "a read")
     world.write(accounts=[world.account(**account)])
-    told = ""
+    logs = ""
     try:
         exporter.reload()
     except ConfigError as error:
-        told = str(error)
+        logs = str(error)
     for mode in (FaultMode.SERVER_ERROR, FaultMode.THROTTLE, FaultMode.NONE):
         world.simulation.faults.mode = mode
         world.shift.seconds += 60
@@ -60,24 +60,24 @@ def test_no_secret_is_told(
         for each in pollers
         for part in (each.connected, each.account.client, each.poller, exporter.config, exporter)
     ]
-    assert leaks(told + caplog.text + text(exporter) + "".join(reprs)) == []
+    assert leaks(logs + caplog.text + text(exporter) + "".join(reprs)) == []
     world.stop(exporter)
     stored = b"".join(path.read_bytes() for path in world.folder.glob("state.db*"))
     assert leaks(stored.decode(errors="replace")) == []
 
 
 def test_read_once(world: World) -> None:
-    """One signed call, outside of any polling; what the API knows not is a reading too."""
+    """One signed call, outside of any polling; what the API knows not is a result too."""
     config = world.load().accounts[0]
     task = world.task("live")
-    reading = read_once(config, task, {})
-    assert reading.task is not None
-    assert reading.task.source_host == "classroom.example.com"
+    result = read_once(config, task, {})
+    assert result.task is not None
+    assert result.task.source_host == "classroom.example.com"
     assert isinstance(read_once(config, task._replace(task_id="nothing"), {}).error, NotFound)
 
 
 def test_read_once_needs_credentials() -> None:
-    """Without any, the problem is told at the place of the account."""
+    """Without any, the problem is reported at the place of the account."""
     with pytest.raises(ConfigError, match=r"accounts\[3\]: has no credentials") as caught:
         read_once(Account(), ("app", "room", "task"), {}, "accounts[3]")  # type: ignore[arg-type]  # it is not reached
     for way in ("access_key_id and secret_access_key", "access_key_id_file", "$VOLC_ACCESSKEY"):

@@ -47,7 +47,7 @@ def waiting(world: World) -> int:
 
 def listed(exporter: Exporter) -> set[TargetId]:
     """The targets by push."""
-    return {known.target.id for known in exporter.tracked() if known.drain_until is None}
+    return {state.target.id for state in exporter.tracked() if state.drain_until is None}
 
 
 def test_pushes_are_acted_on_in_their_order(world: World, exporter: Exporter) -> None:

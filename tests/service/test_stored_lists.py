@@ -134,7 +134,7 @@ def test_a_body_names_targets() -> None:
 
 
 def test_all_or_nothing() -> None:
-    """One bad entry refuses the body, and every problem is told with its place."""
+    """One bad entry refuses the body, and every problem is reported with its place."""
     mine = AccountOf([Account(app_ids=("app",))])
     groups = [
         TargetGroup([str(ONE), "app/room", 7, "other/room/task"]),
@@ -151,9 +151,9 @@ def test_all_or_nothing() -> None:
         "[2].labels.1",
         "[0].targets[3]",
     ]
-    told = str(caught.value)
-    assert "app/room/one is in this list already" in told
-    assert "other/room/task is read by no account" in told
+    logs = str(caught.value)
+    assert "app/room/one is in this list already" in logs
+    assert "other/room/task is read by no account" in logs
 
 
 MIB = 1024 * 1024

@@ -15,11 +15,11 @@ from tests.support.small_world import World
 
 
 class Scripted(Signals):
-    """Signals that arrive by a script: one wish for each wait, then none."""
+    """Signals that arrive by a script: one action for each wait, then none."""
 
-    def __init__(self, *wishes: SignalAction | None) -> None:
+    def __init__(self, *actions: SignalAction | None) -> None:
         super().__init__()
-        self.script = list(wishes)
+        self.script = list(actions)
         self.between: Callable[[], None] = lambda: None
 
     def wait(self, seconds: float | None = None) -> SignalAction | None:
@@ -66,8 +66,8 @@ def test_several_signals_are_one_wish() -> None:
     """A stop comes before every reload, and fifty reloads are one."""
     signals = Signals()
     assert signals.wait(0.0) is None
-    for wish in (SignalAction.RELOAD, SignalAction.RELOAD, SignalAction.STOP, SignalAction.RELOAD):
-        signals._arrived.put(wish)
+    for action in (SignalAction.RELOAD, SignalAction.RELOAD, SignalAction.STOP, SignalAction.RELOAD):
+        signals._arrived.put(action)
     assert signals.wait() is SignalAction.STOP
     signals._arrived.put(SignalAction.RELOAD)
     assert signals.wait(1) is SignalAction.RELOAD
@@ -75,7 +75,7 @@ def test_several_signals_are_one_wish() -> None:
 
 
 def test_only_a_stop_ends_a_wait_for_one() -> None:
-    """A reload is left for whoever waits next."""
+    """A reload is left for the next wait."""
     signals = Signals()
     signals._arrived.put(SignalAction.RELOAD)
     assert not signals.stops_within(0.01)
@@ -91,9 +91,9 @@ def test_signals_arrive(at_sigterm: Callable[[], None]) -> None:
     signals.listen()
     at_sigterm()
     assert signals.wait(5) is SignalAction.STOP
-    for number, wish in ((signal.SIGINT, SignalAction.STOP), (signal.SIGHUP, SignalAction.RELOAD)):
+    for number, action in ((signal.SIGINT, SignalAction.STOP), (signal.SIGHUP, SignalAction.RELOAD)):
         os.kill(os.getpid(), number)
-        assert signals.wait(5) is wish
+        assert signals.wait(5) is action
 
 
 @pytest.mark.parametrize("ends_in_time", [True, False])
