@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from heapq import heappop, heappush
 from random import Random
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from exporter.enums import VENDOR_STOP_REASONS, PageReason, Status, StopReason
@@ -118,7 +118,7 @@ class Fleet:
         self._told_until: int | None = None
         self._late: list[CallbackEvent] = []
         self._wakeups: list[tuple[int, TargetId]] = []
-        self._lock = Lock()
+        self._lock = RLock()
 
     def add(
         self,
@@ -130,7 +130,14 @@ class Fleet:
     ) -> None:
         """Add a run of a task; earlier runs stay, and so do labels when none are given."""
         with self._lock:
-            self._add(target, run, labels, successor)
+            task = self._tasks.setdefault(target, FleetTask())
+            task.labels = task.labels if labels is None else labels
+            task.successor = successor
+            task.add(run)
+            if self._told_until is not None:  # its clock was read some time ago
+                events = callback_events(target, run)
+                self._late += [event for event in events if self._followed_since <= event.at <= self._told_until]
+            self._expect(target, task)
 
     def begin(self, target: TargetId, plan: RunPlan, *, age: float = 0.0) -> SimulatedRun:
         """Add a run by a plan at the fleet's speed, created `age` seconds ago."""
@@ -144,7 +151,7 @@ class Fleet:
             task = self._tasks.get(target)
             if task is not None and task.is_live(run.created):
                 return False
-            self._add(target, run)
+            self.add(target, run)
             return True
 
     def stop(self, target: TargetId) -> bool:
@@ -239,22 +246,6 @@ class Fleet:
     def _next_moment(self) -> int:
         """When a change is made: now, but after all that `due_events` has given."""
         return self._now() if self._told_until is None else max(self._now(), self._told_until + 1)
-
-    def _add(
-        self,
-        target: TargetId,
-        run: SimulatedRun,
-        labels: Mapping[str, str] | None = None,
-        successor: Successor | None = None,
-    ) -> None:
-        task = self._tasks.setdefault(target, FleetTask())
-        task.labels = task.labels if labels is None else labels
-        task.successor = successor
-        task.add(run)
-        if self._told_until is not None:  # its clock was read some time ago
-            events = callback_events(target, run)
-            self._late += [event for event in events if self._followed_since <= event.at <= self._told_until]
-        self._expect(target, task)
 
     def _expect(self, target: TargetId, task: FleetTask) -> None:
         """Look at a task again when something is due; one look too many does no harm."""

@@ -34,22 +34,12 @@ each = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
 @each
-def test_a_name_ends_in_total_if_and_only_if_it_is_a_counter(row: Family) -> None:
-    """Prometheus's naming: `_total` says counter."""
-    assert (row.kind is Kind.COUNTER) == row.name.endswith("_total")
-
-
-@each
-def test_a_name_is_lower_case_prefixed_and_in_base_units(row: Family) -> None:
-    """One prefix for the exporter, base units only, no suffix that a type adds by itself."""
+def test_a_name_is_as_prometheus_asks(row: Family) -> None:
+    """One prefix, base units, `_total` for counters alone, no suffix that a type adds, `per` between two units."""
     assert re.fullmatch(r"webcast_[a-z]+(_[a-z]+)*", row.name)
+    assert (row.kind is Kind.COUNTER) == row.name.endswith("_total")
     assert not OTHER_UNITS.search(row.name)
     assert not row.name.endswith(RESERVED_SUFFIXES)
-
-
-@each
-def test_a_timestamp_and_a_histogram_end_in_their_unit(row: Family) -> None:
-    """A time is `_timestamp_seconds`, whatever is observed has a base unit, and `per` stands between two."""
     if "timestamp" in row.name:
         assert row.name.endswith("_timestamp_seconds")
     if row.kind is Kind.HISTOGRAM:
@@ -59,24 +49,17 @@ def test_a_timestamp_and_a_histogram_end_in_their_unit(row: Family) -> None:
 
 
 @each
-def test_a_help_is_a_sentence_that_both_formats_write_alike(row: Family) -> None:
-    """It is there, ends with a full stop, and has nothing to escape in an exposition or in a Markdown table."""
+def test_a_row_can_be_written_in_both_formats(row: Family) -> None:
+    """Its help is a sentence with nothing to escape, also in a table; labels are legal, distinct, none of a target's.
+
+    The upper bounds of a histogram rise, and +Inf is not among them.
+    """
     assert re.fullmatch(r"[A-Z0-9].*\.", row.help)
     assert not re.search(r'[\\"\n|]|  |\s$', row.help)
-
-
-@each
-def test_labels_are_legal_distinct_and_do_not_clash(row: Family) -> None:
-    """A label name is Prometheus's, occurs once, and is none that a target brings along."""
     assert len(row.labels) == len(set(row.labels))
     for label in row.labels:
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*", label)
         assert label not in TARGETS_OWN
-
-
-@each
-def test_buckets_are_there_for_a_histogram_only_and_rise(row: Family) -> None:
-    """Upper bounds rise; +Inf is not written down."""
     assert (row.kind is Kind.HISTOGRAM) == bool(row.buckets)
     assert sorted(set(row.buckets)) == list(row.buckets)
     assert float("inf") not in row.buckets

@@ -28,6 +28,8 @@ MAY_BE_EMPTY = {"cause", "class"}
 """Labels that Prometheus leaves out where no row has a value."""
 LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 LEGEND_LABEL = re.compile(r"\{\{(\w+)\}\}")
+UNEVENTFUL = {"Hung jobs", "Database of the lease: last answer"}
+"""Panels of Exporter that have nothing to show of one process whose disk answers."""
 ABSENT = {
     "Cut": {"Why it stopped", "Ended", "Task ended"},
     "Broke": {"Time left", "Cut before its class ends", "Latest page event of each kind", "Page events"},
@@ -169,7 +171,8 @@ def test_every_query_has_data_that_its_panel_can_draw(prometheus: "Prometheus", 
     dashboard = named(name)
     offered = choices(prometheus, dashboard)
     chosen = {variable: ALL if how == "all" else values[0] for variable, values in offered.items()}
-    fits(prometheus, dashboard, chosen | {"label": "page" if how == "all" else "no_such_label"}, set())
+    label = "page" if how == "all" else "no_such_label"
+    fits(prometheus, dashboard, chosen | {"label": label}, UNEVENTFUL if name == "exporter" else set())
 
 
 @pytest.mark.parametrize("lesson_name", ABSENT)
@@ -217,7 +220,7 @@ def test_the_first_table_says_what_is_wrong(prometheus: "Prometheus", wait: Call
         }
 
     dark = {
-        "ClassWaits": "",
+        "ClassWaits": "not_started",
         "ClassFailed": "StartTaskFailed",
         "ClassBroke": "UnknownStopReason",
         "ClassEndedEarly": "StopByAPI",

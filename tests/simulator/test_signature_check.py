@@ -153,11 +153,6 @@ def test_a_temporary_key_needs_its_own_token(vendor: "Vendor") -> None:
         assert refused(request, STS_ACCOUNTS) == ("InvalidSecretToken", 0, 401)
 
 
-def test_a_wrong_secret_is_a_mismatch(vendor: "Vendor") -> None:
-    """A known key with another secret does not match."""
-    assert refused(vendor.request(by=replace(KEY, secret_key="another"))) == MISMATCH
-
-
 @pytest.mark.parametrize(("port", "expected"), [(":443", None), (":80", None), (":8443", MISMATCH)])
 def test_a_scheme_s_own_port_is_no_part_of_the_host(port: str, expected: object, vendor: "Vendor") -> None:
     """SDKs leave :80 and :443 out of what they sign, so the vendor must too; other ports count."""
