@@ -296,7 +296,7 @@ def test_an_old_one(check: Check) -> None:
     assert "sent now it would be stale (max_age is 15m)" in lines(result)[-1]
 
 
-def test_values_that_nobody_documents(check: Check) -> None:
+def test_undocumented_values(check: Check) -> None:
     """They are named; the body is good."""
     result = check(body(9))
     assert (result.exit_code, lines(result)[-1]) == (

@@ -123,7 +123,7 @@ def test_another_answer(run: Run, answer: Callable[[Request], Response], words: 
     assert words in result.stderr
 
 
-def test_nobody_answers(run: Run) -> None:
+def test_no_exporter_answers(run: Run) -> None:
     """The sentence names the address and the option."""
     result = run("explain", *TRIPLE, "--url", "http://127.0.0.1:1")
     assert result.exit_code == 1
@@ -172,7 +172,7 @@ def file(tmp_path: Path) -> str:
     return str(file)
 
 
-def test_runs_from_a_state_that_nobody_serves(run: Run, file: str, tmp_path: Path) -> None:
+def test_runs_from_a_state_without_a_process(run: Run, file: str, tmp_path: Path) -> None:
     """Every page of it, as table, CSV and JSON; the file is as it was."""
     before = (tmp_path / "state.db").read_bytes()
     arguments = ("runs", "--config.file", file, "--since", "2026-01-15T00:00:00Z", "--status", "failed")

@@ -135,7 +135,7 @@ def test_a_content_type_s_parameters(backend: Any, source: HttpSource, content_t
     assert source.refresh() == CHANGED
 
 
-def test_nobody_there(backend: Any, source: HttpSource) -> None:
+def test_no_server(backend: Any, source: HttpSource) -> None:
     """A backend that is down keeps its last list; the sentence does not tell its URL."""
     backend.stop()
     assert failed("cannot be had: connection refused") == source.refresh()

@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from docs.source.log_events import events
 from tests.docs.reading import ROOT
 
 TEXT = (ROOT / "docs" / "architecture.md").read_text()
@@ -12,7 +13,7 @@ PACKAGE = ROOT / "exporter"
 TREES = {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 PRIVATE_WORDS = re.compile(
     r"\b(house|desks?|doors?|seats?|shel(?:f|ves)|boards?|beats?|lineup|hearing|standings?|whoever|nobody"
-    r"|patience|ledger|pacer|strikes?|foresaw|lapses?|gates?)\b",
+    r"|patience|ledgers?|pacers?|strikes?|foresaw|lapses?|gates?)\b",
     re.IGNORECASE,
 )
 
@@ -89,16 +90,31 @@ def test_what_one_looks_for_is_in_the_first_file() -> None:
     assert missing == []
 
 
+def private_names(path: Path, tree: ast.Module) -> list[str]:
+    """Places of private words in the names of a file, and of its classes and functions."""
+    place = path.relative_to(ROOT)
+    found = [f"{place}" for _ in PRIVATE_WORDS.findall(path.stem.replace("_", " "))]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", node.name).replace("_", " ")
+            found += [f"{place}:{node.lineno} {node.name}" for _ in PRIVATE_WORDS.findall(name)]
+    return found
+
+
+def test_names_of_tests_and_events_are_the_field_s() -> None:
+    """A test's name is read in reports, an event in logs."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert [name for path in files for name in private_names(path, ast.parse(path.read_text()))] == []
+    assert [event.name for event in events() if PRIVATE_WORDS.search(event.name)] == []
+
+
 def test_words_are_the_field_s() -> None:
     """No module, class, function or docstring uses a private word."""
     found: list[str] = []
     for path, tree in TREES.items():
         place = path.relative_to(ROOT)
-        found += [f"{place}" for _ in PRIVATE_WORDS.findall(path.stem)]
+        found += private_names(path, tree)
         for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", node.name).replace("_", " ")
-                found += [f"{place}:{node.lineno} {node.name}" for _ in PRIVATE_WORDS.findall(name)]
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 words = PRIVATE_WORDS.findall(ast.get_docstring(node) or "")
                 found += [f"{place}:{getattr(node, 'lineno', 1)} docstring: {word}" for word in words]

@@ -93,7 +93,7 @@ def test_a_refused_app_slows_that_app_alone(pace: Pace) -> None:
             assert max(gaps(pace.times("apps", task))) < ON_TIME
 
 
-def test_a_poison_target_starves_nobody(pace: Pace) -> None:
+def test_a_poison_target_delays_no_other(pace: Pace) -> None:
     """A task whose answer is always cut is read ever more rarely, the others of its account at their interval."""
     poison, *others = pace.places["poison"].tasks
     assert 3 <= len(pace.times("poison", poison, until="new key")) <= 5  # after 1, 2 and 4 s, a little less each
@@ -102,7 +102,7 @@ def test_a_poison_target_starves_nobody(pace: Pace) -> None:
     assert told(pace, "poison") == ["answer not usable", "answers usable again"]
 
 
-def test_a_poison_account_starves_nobody(pace: Pace) -> None:
+def test_a_poison_account_delays_no_other(pace: Pace) -> None:
     """Beside an account that is never answered, and all the others in trouble, one that is well is read on time."""
     for task in pace.places["well"].tasks:
         times = pace.times("well", task)

@@ -87,7 +87,7 @@ def test_a_histogram_has_the_buckets_of_its_row(values: Callable[..., Values]) -
         assert sorted({*bounds} - {float("inf")}) == list(family.buckets)
 
 
-def test_each_total_of_the_ledger_is_shown() -> None:
+def test_each_stored_total_is_shown() -> None:
     """A total without a family would be counted in vain, and a histogram's has bounds."""
     assert set(Total) == set(OF_TOTAL)
     kept = {series.total for series in zeros("App1") if series.bucket}

@@ -127,7 +127,7 @@ def test_recorded_names_say_what_they_hold() -> None:
         assert known in scraped() or f"{known.removesuffix('_total')}_bucket" in scraped() or "webcast_task_" in known
 
 
-def test_nothing_is_recorded_for_nobody() -> None:
+def test_each_recorded_series_is_used() -> None:
     """What is recorded is used by an alert, by another recording rule or by a runbook."""
     texts = [rule["expr"] + str(rule.get("annotations")) for rule in rules()]
     texts += [query for page in PAGES for query in BLOCK.findall(page.read_text())]

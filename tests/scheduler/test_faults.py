@@ -197,7 +197,7 @@ def test_a_change_from_before_the_refusal_is_not_tried_again(world: Worlds) -> N
     assert here.times(since=before) == []
 
 
-def test_calls_with_the_old_credentials_do_not_close_the_gate_for_the_new(world: Worlds) -> None:
+def test_calls_with_the_old_credentials_do_not_open_the_breaker_for_the_new(world: Worlds) -> None:
     """Their refusal comes late, and tells nothing of the set that is now in force."""
     here = world(answer=lambda _target: CredentialsRefused("no"), latency=0.5)
     here.add_many(500)

@@ -41,7 +41,7 @@ def test_before_its_expected_start(world: Worlds) -> None:
     assert here.poller.next_read(target) == ("", pytest.approx(here.unix() + 3599, abs=0.2), EARLY)
 
 
-def test_behind_a_closed_gate(world: Worlds) -> None:
+def test_while_the_breaker_is_open(world: Worlds) -> None:
     """Not before the next probe."""
     here = world(answer=lambda _target: CredentialsRefused("no such key"))
     target = here.add("t")

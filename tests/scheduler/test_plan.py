@@ -45,7 +45,7 @@ def test_fast_intervals_alone_may_be_stretched(intervals: PollIntervals) -> None
     assert found.fast_interval > 5.0
 
 
-def test_an_end_is_seen_an_interval_and_a_beat_later(intervals: PollIntervals) -> None:
+def test_an_end_is_seen_an_interval_and_a_tick_later(intervals: PollIntervals) -> None:
     """A task that ends just after a read waits for the whole interval in force."""
     found = planned(Load(3600), intervals, 48.0)
     assert found.interval == found.delay

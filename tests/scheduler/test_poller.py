@@ -247,7 +247,7 @@ def test_another_budget_holds_from_the_next_call_on(world: Worlds) -> None:
     assert here.poller.numbers().configured_rate == 5.0
 
 
-def test_asked_for_a_task_is_read_within_a_beat(world: Worlds) -> None:
+def test_a_requested_task_is_read_within_a_tick(world: Worlds) -> None:
     """Long before its turn, whatever its read_class; and then again in its turn."""
     here = world()
     target = here.add("t")
@@ -303,7 +303,7 @@ def test_under_a_full_budget_asked_tasks_are_read_within_a_second(world: Worlds)
     assert len(here.times(since=began)) >= 0.98 * 48 * 12 - 1
 
 
-def test_an_asked_task_behind_a_closed_gate_is_no_extra_probe(world: Worlds) -> None:
+def test_a_requested_task_is_no_extra_probe_of_an_open_breaker(world: Worlds) -> None:
     """When the way is broken, a callback does not make one call more."""
     here = world(answer=lambda _target: Unreachable("no way"))
     targets = here.add_many(20)

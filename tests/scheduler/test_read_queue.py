@@ -418,7 +418,7 @@ def test_the_asked_have_half_of_the_calls_while_others_are_due() -> None:
     assert sum(target in asked for target in taken) == 50
 
 
-def test_the_asked_have_all_calls_that_nobody_else_wants() -> None:
+def test_requested_reads_use_all_free_calls() -> None:
     """With nobody else due they are read as fast as the budget has it."""
     queue = ReadQueue()
     for target in (A, B, C):
@@ -458,7 +458,7 @@ def test_asked_for_while_it_is_read_it_is_read_once_more() -> None:
     assert list(drain(queue, 66.0)) == []
 
 
-def test_a_read_that_nobody_asked_for_does_not_hold_an_asked_one_up() -> None:
+def test_an_ordinary_read_does_not_delay_a_requested_one() -> None:
     """A task that was read in its turn a moment ago may have changed since."""
     queue = ReadQueue()
     queue.add(A, 0.0)

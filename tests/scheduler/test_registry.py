@@ -278,7 +278,7 @@ def test_a_list_that_says_the_same_again_draws_nothing_anew(office: Office) -> N
     assert office.board.up == {}
 
 
-def test_what_the_ledger_remembers_is_shown_from_the_start(office: Office) -> None:
+def test_what_the_store_holds_is_shown_from_the_start(office: Office) -> None:
     """A run that stopped before the restart keeps its last state until its linger is over."""
     office.lists()
     office.read(ENDED)
@@ -316,7 +316,7 @@ def test_a_fleet_that_falls_due_at_once_is_applied_in_parts(office: Office, monk
     assert stale == [4, 8, 10]
 
 
-def test_without_a_board_everything_else_goes_on() -> None:
+def test_without_a_series_cache_everything_else_goes_on() -> None:
     """What is known may be told before it can be shown."""
     store = open_store()
     registry = TaskRegistry(store, LIFETIMES, Clock(lambda: NOW, lambda: NOW))
@@ -326,7 +326,7 @@ def test_without_a_board_everything_else_goes_on() -> None:
     store.close()
 
 
-def test_the_board_may_ask_the_tracker_while_it_is_told(office: Office) -> None:
+def test_the_series_cache_may_ask_the_registry_while_it_is_updated(office: Office) -> None:
     """Looking up what is known takes no lock, so that the two can never wait for each other."""
     looked: list[Callable[[], object]] = []
     office.lists(2)
@@ -351,7 +351,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch, office: Office) -> dict[TargetId, fl
     return renewed
 
 
-def test_a_listing_by_push_lapses(office: Office, pushed: dict[TargetId, float]) -> None:
+def test_a_pushed_listing_expires(office: Office, pushed: dict[TargetId, float]) -> None:
     """Once its time is over a target is told of until a list without it comes; a target of other sources never is."""
     pushed[ID] = NOW
     office.lists(2)
@@ -397,7 +397,7 @@ def test_a_renewed_listing_has_not_lapsed(office: Office, pushed: dict[TargetId,
     assert office.registry.expired_listings() == [ID]
 
 
-def test_a_read_brings_the_lapse_nearer(office: Office, pushed: dict[TargetId, float]) -> None:
+def test_a_read_brings_the_expiry_nearer(office: Office, pushed: dict[TargetId, float]) -> None:
     """What the API does not know goes sooner; a live run does not, and a stopped one when its linger is over."""
     pushed[ID] = NOW
     office.lists()
@@ -446,7 +446,7 @@ def callback(number: int, target: TargetId = ID) -> Callback:
     return Callback(target, f"evt-{number}", f"sig-{number}", NOW, CRASH)
 
 
-def test_a_callback_is_shown_and_in_the_ledger(office: Office) -> None:
+def test_a_callback_is_shown_and_stored(office: Office) -> None:
     """Its page event is the run's from then on, and it is known by its keys."""
     office.lists(1)
     office.read()

@@ -237,7 +237,7 @@ def test_a_room_event_of_its_robot_has_a_live_task_read_at_once(vendor: Vendor) 
     assert vendor.post(signed({**left, "EventData": json.dumps({"RoomId": "Room"})})) == 400
 
 
-def test_values_that_nobody_documents_are_counted(vendor: Vendor) -> None:
+def test_undocumented_values_are_counted(vendor: Vendor) -> None:
     """The event is taken; the field is named."""
     vendor.call(vendor.world.task("task"), 77)
     vendor.call(vendor.world.task("other"), REFRESHED, "PageMelt")

@@ -195,7 +195,7 @@ def test_state_in_memory(world: World) -> None:
     assert [path.name for path in world.folder.iterdir()] == ["webcast-exporter.yml"]
 
 
-def test_runs_that_nobody_can_read(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_rows_of_runs(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A row of another program leaves its target alone, with an event, and the start goes on."""
     world.write(static_configs=world.lists(world.task("ended", ended=True)))
     exporter = world.start()

@@ -347,7 +347,7 @@ def test_without_openssl_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         make_certificates(tmp_path)
 
 
-def test_keys_are_nobody_else_s_to_read(certificates: Certificates) -> None:
+def test_keys_are_readable_by_their_owner_alone(certificates: Certificates) -> None:
     """Made-up keys, and private all the same."""
     assert certificates.trusted.stat().st_mode & 0o077 == 0
     assert b"PRIVATE KEY" not in certificates.authority.read_bytes()

@@ -117,7 +117,7 @@ def test_other_events_are_about_no_page(status: int) -> None:
         ({"Reason": "PageMelt"}, ("EventData.Reason",)),
     ],
 )
-def test_values_that_nobody_documents_are_named(changes: dict[str, Any], expected: tuple[str, ...]) -> None:
+def test_undocumented_values_are_named(changes: dict[str, Any], expected: tuple[str, ...]) -> None:
     """The event is taken all the same; an empty Reason is one that was not given."""
     result = verify_callback(body(EventData=data(**changes)), RULES, NOW)
     assert (result.outcome, result.unexpected) == (CallbackOutcome.ACCEPTED, expected)
@@ -173,7 +173,7 @@ def test_without_its_signature_nothing_is_believed(signature: Any) -> None:
     assert outcome(json.dumps(said).encode()) is CallbackOutcome.BAD_SIGNATURE
 
 
-def test_half_a_character_is_signed_by_nobody() -> None:
+def test_half_a_character_has_no_signature() -> None:
     """JSON can write a lone surrogate, which no digest can be made of."""
     said = {**json.loads(body()), "EventId": "\ud800"}
     assert outcome(json.dumps(said).encode()) is CallbackOutcome.BAD_SIGNATURE

@@ -330,7 +330,7 @@ def test_made_up_names_delay_no_known_user(checks: Checks) -> None:
     assert sum(isinstance(other, TooManyLogins) for other in others) == 4
 
 
-def test_one_who_leaves_takes_nobody_along(checks: Checks) -> None:
+def test_a_client_that_leaves_ends_no_other_check(checks: Checks) -> None:
     """A client that goes away while its password is checked does not spoil the verdict for the others."""
 
     async def scene() -> list[Any]:

@@ -99,7 +99,7 @@ def test_an_allowance_comes_back_with_time() -> None:
     assert admitted() == 3
 
 
-def test_a_broken_desk_is_a_bare_500(site: "Site") -> None:
+def test_an_unexpected_error_is_a_bare_500(site: "Site") -> None:
     """An unexpected error is told to the log, not to the caller."""
     site.exporter.callbacks.breaks = RuntimeError("canary")
     answer = site.client.post("/callback", content=b"{}")

@@ -409,7 +409,7 @@ def test_a_hundred_at_once() -> None:
     play(act, app=app)
 
 
-def test_a_client_with_a_slow_body_keeps_nobody_waiting() -> None:
+def test_a_client_with_a_slow_body_delays_no_other() -> None:
     """Others are answered between its bytes; the body is bounded where it is read (tests/web/test_endpoints.py)."""
 
     async def act(scene: Scene) -> None:

@@ -86,7 +86,7 @@ def test_delete(site: "Site", query: str, now: bool) -> None:  # noqa: FBT001 - 
     assert site.exporter.push.released == [(ID, now)]
 
 
-def test_delete_of_what_nobody_pushed(site: "Site") -> None:
+def test_delete_of_a_target_that_was_not_pushed(site: "Site") -> None:
     """404, with a sentence."""
     site.exporter.push.listed = False
     expected = (404, "not_found", f"{ID} is no target by push or callback")

@@ -1,4 +1,4 @@
-"""Which run a page event belongs to: contract, section 5, "a verified callback" and section 4, "page events"."""
+"""Which run a page event belongs to: docs/behaviour.md, "a verified callback"."""
 
 from collections.abc import Callable
 from dataclasses import replace

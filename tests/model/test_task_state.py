@@ -71,7 +71,7 @@ def test_a_task_stands_by_its_status(known: Knowing, status: Status) -> None:
     ],
     ids=str,
 )
-def test_the_standing_after_reads(
+def test_the_status_after_reads(
     known: Knowing, outcomes: tuple[Task | ReadError | None, ...], display_status: DisplayStatus
 ) -> None:
     """A failed read leaves the last known state; "no such task" takes it, but for one that has stopped."""
@@ -161,7 +161,7 @@ def test_a_run_that_the_api_no_longer_knows_is_lost(known: Knowing) -> None:
     assert expires_at(lost, at, WAITS) is None
 
 
-def test_nobody_is_lost_while_the_api_is_silent(known: Knowing) -> None:
+def test_no_run_is_lost_while_the_api_is_silent(known: Knowing) -> None:
     """One "no such task" and then an outage is no proof; the next such answer is."""
     silent = known(ON, None, TimedOut("late"))
     assert facts(expire(silent, T + 1e4, WAITS)[1]) == ()
@@ -278,7 +278,7 @@ def test_time_comes_to_rest(events: list[tuple[float, Task | ReadError | str]], 
         assert moment is None or moment > now
 
 
-def test_a_run_that_nobody_reads_is_nobodys(read: Read) -> None:
+def test_a_target_without_a_run_has_nothing_to_expire(read: Read) -> None:
     """A target without a run has nothing to lose, to linger or to drain."""
     nothing, step = apply_read(UNREAD, read(T))
     assert (None, StateChange(), None) == (nothing.run, step, expires_at(nothing, T, WAITS))
