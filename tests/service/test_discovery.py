@@ -105,37 +105,11 @@ def test_it_is_ready_once_every_source_was_tried(world: World) -> None:
     assert not exporter.not_ready
 
 
-def test_a_reload_without_a_feed_ends_its_series(world: World) -> None:
-    """A feed that the configuration no longer has is refreshed no more, and its series are gone."""
+def test_a_reload_without_a_source_ends_its_series(world: World) -> None:
+    """A source that the configuration no longer has is refreshed no more, and its series are gone."""
     world.write(**from_url(world))
     exporter = world.start()
     wait_until(lambda: samples(exporter, LAST_SUCCESS)[HTTP] > 0, "a refresh")
     world.write(http_sd_configs=[])
     exporter.reload()
     assert samples(exporter, FAILURES) == samples(exporter, LAST_SUCCESS) == {}
-
-
-def test_a_reload_while_a_url_is_down_loses_nothing(world: World) -> None:
-    """The same feed keeps its last good list over a reload."""
-    world.task("task")
-    world.write(**from_url(world))
-    exporter = world.start()
-    wait_until(lambda: samples(exporter, "webcast_task_status"), "the task")
-    world.simulation.close()
-    wait_until(lambda: samples(exporter, FAILURES)[HTTP] >= 1, "a failure")
-    world.write(polling={"interval": "2s"})
-    exporter.reload()
-    assert samples(exporter, "webcast_targets")["http",] == 1
-
-
-def test_a_run_that_stopped_while_the_process_was_down(world: World) -> None:
-    """A live run is taken up again at a start before any list is there, and its end is counted once."""
-    task = world.task("task")
-    world.write(**from_url(world))
-    exporter = world.start()
-    wait_until(lambda: samples(exporter, "webcast_tasks").get(("default", APP, "running")) == 1, "the task")
-    world.stop(exporter)
-    world.simulation.fleet.stop(task)
-    world.write(http_sd_configs=[])
-    again = world.start()
-    wait_until(lambda: samples(again, "webcast_run_stops_total").get((APP, "StopByAPI")) == 1, "the end")

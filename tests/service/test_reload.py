@@ -197,3 +197,16 @@ def test_removed_and_added_again(world: World) -> None:
     assert samples(exporter, "webcast_task_status")[APP, "Room", "ended", "ended"] == 1
     assert samples(exporter, "webcast_run_stops_total")[APP, "StopByAPI"] == 1
     assert world.reads(task) == 1
+
+
+def test_a_target_listed_again_is_not_forgotten(world: World) -> None:
+    """A target that goes and comes back between two ticks is read on."""
+    task = world.task("task", ended=True)
+    world.write(static_configs=world.lists(task), polling={"interval": "1s", "reread_stopped": "1s"})
+    exporter = world.start()
+    wait_until(lambda: world.reads(task), "the first read")
+    for targets in ([], [task]) * 5:
+        world.write(static_configs=world.lists(*targets))
+        exporter.reload()
+    reads = world.reads(task)
+    wait_until(lambda: world.reads(task) > reads, "it is read again")

@@ -4,6 +4,7 @@ import pytest
 
 from exporter.errors import ConfigError
 from exporter.model.target import TargetId
+from exporter.scheduler.poller import Poller
 from exporter.simulator.faults import FaultMode
 from tests.support.small_world import APP, World, samples, text
 from tests.support.waiting import wait_until
@@ -137,3 +138,22 @@ def test_another_name_for_an_account_gives_it_no_second_budget(world: World) -> 
     assert [row.name for row in exporter._parts.scheduler.jobs() if row.name.startswith("read:")] == ["read:renamed"]
     wait_until(lambda: 'account="default"' not in text(exporter), "the series of the other name alone")
     assert 'account="renamed"' in text(exporter)
+
+
+def test_an_account_that_breaks_does_not_starve_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected error in one account's round is counted, and the other account is read on."""
+    send_due = Poller.send_due
+
+    def broken(poller: Poller) -> float:
+        if poller.account.name == "bad":
+            raise ArithmeticError
+        return send_due(poller)
+
+    monkeypatch.setattr(Poller, "send_due", broken)
+    world.write(
+        accounts=[world.account(name="bad", app_ids=["other"]), world.account(name="good", app_ids=[APP])],
+        static_configs=world.lists(TargetId("other", "Room", "Task"), world.task("task")),
+    )
+    exporter = world.start()
+    wait_until(lambda: samples(exporter, "webcast_tasks").get(("good", APP, "running")) == 1, "the good account's task")
+    assert samples(exporter, "webcast_exporter_internal_errors_total")[()] > 0
