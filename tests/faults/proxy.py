@@ -110,7 +110,7 @@ class Proxy:
 
 
 def _bound_by_number() -> socket.socket:
-    """Linux would take a port that it has chosen itself away while nobody listens."""
+    """Linux may give a port that it chose to another process while there is no listener."""
     listener = socket.socket()
     with socket.socket() as first:
         for one in (first, listener):

@@ -75,7 +75,7 @@ def status_of(exporter: Exporter) -> Iterator[Callable[[str], int]]:
 def test_a_hung_thread_is_seen(
     status_of: Callable[[str], int], shift: Shifted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A beat that never comes back: 503 after 5 s, with scrapes as ever; 200 once it goes on."""
+    """A tick that never returns: 503 after 5 s, with scrapes as ever; 200 when it goes on."""
     hangs, release = threading.Event(), threading.Event()
 
     def hang(_poller: Poller) -> float:

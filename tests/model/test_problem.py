@@ -302,7 +302,7 @@ def test_the_worst_comes_first() -> None:
 
 
 def test_a_failure_after_its_class_is_only_a_warning() -> None:
-    """Nobody was watching any more."""
+    """The class was no longer expected."""
     state = story(CLASS, (END + 10, stopped(END + 5, None, Status.FAILED)))
     assert [(active.problem, active.severity) for active in active_problems(state, END + 10, THRESHOLDS)] == [
         (TaskProblem.FAILED, Severity.WARNING)
@@ -337,7 +337,7 @@ TARGETS = st.builds(
 def test_problems_change_only_at_next_change(
     target: Target, events: list[tuple[float, Task | ReadError | PageEvent]], shares: list[float]
 ) -> None:
-    """Whoever looks again at each `next_change` never shows what does not hold, nor misses what does."""
+    """A reader that looks again at each `next_change` shows exactly what holds."""
     now, timed = NOW, []
     for wait, event in events:
         now += wait

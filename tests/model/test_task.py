@@ -13,5 +13,5 @@ from exporter.model.task import Task
 def test_the_deadline_needs_both_start_and_longest_run(
     start: float | None, max_running_time: int | None, deadline: float | None
 ) -> None:
-    """The vendor stops a task at StartTime + MaxRunningTime; without one of them nobody knows when."""
+    """The vendor stops a task at StartTime + MaxRunningTime; without one of them the time is unknown."""
     assert deadline == Task(Status.RUNNING, start=start, max_running_time=max_running_time).deadline

@@ -118,7 +118,7 @@ def test_after_an_outage_all_are_read_within_one_interval(world: Worlds) -> None
 
 
 def test_throttled_calls_break_no_way(world: Worlds) -> None:
-    """The rate is their answer, not the gate."""
+    """The rate is reduced; the breaker stays closed."""
     here = world(answer=lambda _target: Throttled("slow"))
     here.add_many(100)
     here.run(60)
@@ -306,7 +306,7 @@ def test_a_refused_app_is_logged_by_name(world: Worlds, caplog: pytest.LogCaptur
 
 
 def test_new_credentials_that_are_refused_as_well_are_logged(world: Worlds, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever replaced them learns it; and that they are answered, when they are."""
+    """The log says so, and also when they are answered again."""
     caplog.set_level(logging.INFO)
     here = world(answer=lambda _target: CredentialsRefused("refused"))
     here.add_many(10)

@@ -105,7 +105,7 @@ def test_a_stopped_target_remembered_from_the_state_is_not_read_at_once(world: W
 
 
 def test_a_target_listed_again_is_not_read_anew(world: Worlds) -> None:
-    """A reload of the same list changes nobody's turn."""
+    """A reload of the same list changes no target's turn."""
     here = world()
     here.add("t")
     here.run(1)

@@ -145,7 +145,7 @@ def test_stretched_lanes_come_later_than_others() -> None:
 
 
 def test_stretching_leaves_no_call_unused() -> None:
-    """Whose configured wait is over is read, if nobody else needs the call."""
+    """A target whose configured wait is over is read, if no other needs the call."""
     queue = ReadQueue()
     queue.add(A, 0.0)
     read(queue, A, 0.0, FAST)
@@ -316,7 +316,7 @@ def test_the_oldest_due_is_told_for_read_and_unread() -> None:
 
 
 def test_the_stretched_wait_is_not_lateness() -> None:
-    """Whoever waits as long as the budget makes everybody wait is not late."""
+    """A target that waits as long as the budget makes all wait is not late."""
     queue = ReadQueue()
     queue.add(A, 0.0)
     read(queue, A, 0.0, NORMAL)
@@ -338,7 +338,7 @@ def test_dead_places_do_not_pile_up() -> None:
 
 
 def test_under_overload_all_are_read_in_turn() -> None:
-    """Six hundred targets at ten calls a second: each every minute, nobody skipped."""
+    """Six hundred targets at ten calls a second: each every minute, none skipped."""
     queue, stretch = ReadQueue(), {ReadClass.NORMAL: 2.0}
     for index in range(600):
         queue.add(named(str(index)), 0.0)
@@ -379,7 +379,7 @@ def test_made_due_while_it_is_read_it_is_read_again() -> None:
 
 
 def test_made_due_what_is_due_keeps_its_place_and_what_is_unknown_does_not_matter() -> None:
-    """Nobody is put behind others by it."""
+    """No target is put behind others by it."""
     queue = ReadQueue()
     for target in (A, B):
         queue.add(target, 0.0)
@@ -419,7 +419,7 @@ def test_the_asked_have_half_of_the_calls_while_others_are_due() -> None:
 
 
 def test_requested_reads_use_all_free_calls() -> None:
-    """With nobody else due they are read as fast as the budget has it."""
+    """If no other target is due, they are read as fast as the budget allows."""
     queue = ReadQueue()
     for target in (A, B, C):
         queue.add(target, 600.0, ReadClass.REREAD)
@@ -468,7 +468,7 @@ def test_an_ordinary_read_does_not_delay_a_requested_one() -> None:
 
 
 def test_an_asked_target_that_goes_is_asked_no_more() -> None:
-    """And one that nobody knows never was."""
+    """An unknown target never was."""
     queue = ReadQueue()
     queue.add(A, 1000.0)
     queue.prioritize(A, 0.0, GAP)

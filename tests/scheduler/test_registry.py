@@ -29,7 +29,7 @@ ID = TargetId("app", "room", "t0")
 
 @dataclass
 class Shown:
-    """A board that keeps what is up, and asks what the tracker knows as the real one may."""
+    """A series cache that keeps what is shown, and asks the registry as the real one may."""
 
     registry: TaskRegistry
     up: dict[TargetId, TaskState] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Shown:
 
 
 class Office:
-    """A tracker over a ledger in memory, on a clock that only the test moves."""
+    """A registry over a store in memory, on a clock that only the test moves."""
 
     def __init__(self, store: Store | None = None, now: float = NOW) -> None:
         self.now = now
@@ -252,7 +252,7 @@ def test_a_target_forgotten_by_its_own_read_is_told_as_forgotten(office: Office)
 
 
 def test_forgotten_and_listed_again_in_between_it_is_not_told(office: Office) -> None:
-    """Whoever reads it must not be made to stop."""
+    """A reader of the states is not interrupted."""
     office.lists()
     office.lists(0)
     office.lists()
@@ -304,7 +304,7 @@ def test_the_heap_of_looks_does_not_grow_with_the_reads(office: Office) -> None:
 
 
 def test_a_fleet_that_falls_due_at_once_is_applied_in_parts(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that one beat is not held up; the next ones do the rest."""
+    """One tick is not delayed; the next ones do the rest."""
     monkeypatch.setattr(tracker_module, "EXPIRY_BATCH", 4)
     office.lists(10)
     for known in office.registry.all():
@@ -464,7 +464,7 @@ def test_a_callback_about_what_is_not_tracked_counts_for_the_fleet(office: Offic
 
 
 def test_a_few_targets_change_and_the_others_stay(office: Office) -> None:
-    """What is listed comes or changes, what is gone goes, and nobody else is looked at."""
+    """Listed targets are added or changed, released ones go, and no other is looked at."""
     office.lists(3)
     gone, stays, comes = TargetId("app", "room", "t0"), TargetId("app", "room", "t1"), TargetId("app", "room", "new")
     untouched = office.registry.get(stays)

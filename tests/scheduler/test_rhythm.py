@@ -36,7 +36,7 @@ def test_reads_are_spread_evenly_over_the_interval(world: Worlds) -> None:
 
 
 def test_within_the_budget_no_wait_is_longer_than_the_interval(world: Worlds) -> None:
-    """By more than a beat and the other calls of that beat; from the first read on."""
+    """By more than a tick and the other calls of that tick; from the first read on."""
     here = world()
     here.add_many(500)
     here.run(180)
@@ -83,7 +83,7 @@ def test_of_two_tasks_that_end_no_call_is_wasted(world: Worlds) -> None:
 
 
 def test_rereads_take_a_tenth_and_do_not_starve(world: Worlds) -> None:
-    """Under overload too, and when most beats find no free slot."""
+    """Under overload too, and when most ticks find no free slot."""
     here = world(
         qps=4.0,
         intervals=PollIntervals(30.0, 5.0, 300.0, 10.0, 3600.0),

@@ -253,7 +253,7 @@ def test_a_folder_that_does_not_exist(world: World, at_sigterm: Callable[[], Non
 
 
 def test_health_follows_the_dispatcher(world: World) -> None:
-    """Not started or standing still it is not alive for long; started it is."""
+    """A scheduler that has not started or does not move is not alive for long; a running one is."""
     exporter = world.exporter()
     assert exporter.not_ready
     world.shift.seconds += 6

@@ -159,7 +159,7 @@ def test_any_secret_may_fit() -> None:
 
 @pytest.mark.parametrize("key", ["EventType", "EventData", "EventTime", "EventId", "AppId", "Version", "Nonce"])
 def test_a_changed_value_does_not_fit(key: str) -> None:
-    """No value can be changed by whoever has not the secret."""
+    """No value can be changed without the secret."""
     said = json.loads(body())
     changed = {**said, key: said[key] + "0"}
     assert outcome(json.dumps(changed).encode()) is CallbackOutcome.BAD_SIGNATURE
@@ -236,7 +236,7 @@ def test_what_is_too_old_or_too_new_is_stale(age: float, stale: bool) -> None:  
 
 
 def test_a_shape_shows_names_and_never_values() -> None:
-    """EventType cut to 64 characters, at most twenty key names cut likewise, also of what nobody signed."""
+    """EventType cut to 64 characters, at most twenty key names cut likewise, also of unsigned ones."""
     canary = "canary-in-a-value"
     wide = json.dumps({**{f"key{number:02d}": canary for number in range(30)}, "k" * 100: canary})
     shape = verify_callback(body("wrong", EventType="E" * 100, EventData=wide), RULES, NOW).shape

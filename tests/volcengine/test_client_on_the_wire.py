@@ -172,7 +172,7 @@ def test_silence_is_a_timeout(api: LoopbackServer, client: Client) -> None:
 
 
 def test_a_refused_connection_is_told(api: LoopbackServer) -> None:
-    """Nobody listens: the way is broken, and it is said how."""
+    """Without a listener the connection fails, and the error says how."""
     api.close()
     error = client_of(at(api.port)).read(TARGET).error
     assert str(error) == "connection refused"
