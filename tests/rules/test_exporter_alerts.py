@@ -50,7 +50,14 @@ def start_classes(scene: Scene, number: int = 4, app_id: str = APP) -> list[Targ
     return targets
 
 
-def some_of(calls: int, error: VendorError) -> Callable[[TargetId], VendorError | None]:
+Refuses = Callable[[TargetId], VendorError | None]
+
+
+def answers(_target: TargetId) -> None:
+    """No call is refused."""
+
+
+def some_of(calls: int, error: VendorError) -> Refuses:
     """Every so many calls one is answered with the error."""
     made = iter(range(1_000_000))
     return lambda _target: error if next(made) % calls == 0 else None
@@ -137,7 +144,7 @@ def test_credentials_refused(scene: Scene) -> None:
         of_exporter("WebCastCredentialsRefused", "critical", **ACCOUNT),
         of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP),
     )
-    scene.vendor.refuses = lambda _target: None
+    scene.vendor.refuses = answers
     scene.passes(minutes=12)
     scene.expects()
     scene.prove()
@@ -154,31 +161,60 @@ def test_one_app_refused(scene: Scene) -> None:
     scene.prove()
 
 
-def test_api_down(scene: Scene) -> None:
-    """The API fails for everybody, for minutes; when it is back, this goes only after the stale data has gone."""
-    start_classes(scene)
-    scene.passes(minutes=5)
-    scene.vendor.failing = True
-    scene.passes(minutes=3.5)
-    scene.expects()
-    scene.passes(minutes=1)
-    down = of_exporter("WebCastApiDown", "critical", **ACCOUNT)
-    scene.expects(down)
-    scene.passes(minutes=12)
-    stale = of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP)
-    failing = errors("server")
-    scene.expects(down, stale, failing)
-    scene.vendor.failing = False
-    scene.passes(minutes=3)
-    scene.expects(down, errors("server"))
-    scene.passes(minutes=8)
-    scene.expects()
-    scene.prove()
-
-
 def errors(reason: str) -> Alert:
     """Calls that fail for a reason."""
     return of_exporter("WebCastApiErrors", "warning", **ACCOUNT, reason=reason)
+
+
+def of_first(classes: int) -> Refuses:
+    """Calls for so many classes are rejected."""
+    rejected = {task(f"Class{index}") for index in range(classes)}
+    return lambda target: INVALID_PARAMETER if target in rejected else None
+
+
+API_DOWN = of_exporter("WebCastApiDown", "critical", **ACCOUNT)
+STALE, SOME_STALE = (
+    of_exporter("WebCastDataStale", severity, **ACCOUNT, app_id=APP) for severity in ("critical", "warning")
+)
+THROTTLED = of_exporter("WebCastApiThrottled", "warning", **ACCOUNT, reason="throttled")
+STORIES: dict[str, tuple[tuple[Refuses | None, float, tuple[Alert, ...]], ...]] = {
+    "the API fails for all, and is back: its alert goes only after the stale data has gone": (
+        (answers, 5, ()),
+        (some_of(1, INTERNAL_ERROR), 3.5, ()),
+        (None, 1, (API_DOWN,)),
+        (None, 12, (API_DOWN, STALE, errors("server"))),
+        (answers, 3, (API_DOWN, errors("server"))),
+        (answers, 8, ()),
+    ),
+    "a tenth of the calls fails for a quarter of an hour; a few minutes of it are no alert": (
+        (some_of(10, INTERNAL_ERROR), 6, ()),
+        (answers, 10, ()),
+        (some_of(10, INTERNAL_ERROR), 18, (errors("server"),)),
+    ),
+    "a tenth of the calls is throttled, on and on; then all of them": (
+        (some_of(10, OVER_QPS), 8, ()),
+        (None, 10, (THROTTLED,)),
+        (some_of(1, OVER_QPS), 12, (THROTTLED, API_DOWN, STALE)),
+    ),
+    "some classes cannot be read: a warning, while the others are seen; most of them are too many": (
+        (answers, 2, ()),
+        (of_first(3), 8, ()),
+        (None, 12, (SOME_STALE, errors("rejected"))),
+        (of_first(5), 10, (STALE, errors("rejected"))),
+    ),
+}
+"""From then on which calls are refused (None: as before), after how many minutes it is looked at, and what fires."""
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_calls_that_fail(scene: Scene, story: str) -> None:
+    """Each alert while it is true, and no other."""
+    start_classes(scene, 7)
+    for refuses, minutes, alerts in STORIES[story]:
+        scene.vendor.refuses = refuses or scene.vendor.refuses
+        scene.passes(minutes=minutes)
+        scene.expects(*alerts)
+    scene.prove()
 
 
 def test_an_api_that_failed_last_thing_at_night(scene: Scene) -> None:
@@ -193,57 +229,6 @@ def test_an_api_that_failed_last_thing_at_night(scene: Scene) -> None:
     scene.passes(minutes=20)
     scene.asks("webcast_api_up", ({"__name__": "webcast_api_up", **ACCOUNT, **scraped_from(POD)}, 0))
     scene.expects()
-    scene.prove()
-
-
-def test_api_errors(scene: Scene) -> None:
-    """A tenth of the calls fails for a quarter of an hour; a few minutes of it are no alert."""
-    start_classes(scene, 7)
-    scene.vendor.refuses = some_of(10, INTERNAL_ERROR)
-    scene.passes(minutes=6)
-    scene.vendor.refuses = lambda _target: None
-    scene.passes(minutes=10)
-    scene.expects()
-    scene.vendor.refuses = some_of(10, INTERNAL_ERROR)
-    scene.passes(minutes=18)
-    scene.expects(errors("server"))
-    scene.prove()
-
-
-def test_throttled(scene: Scene) -> None:
-    """A tenth of the calls is throttled, on and on; then all of them."""
-    start_classes(scene, 7)
-    scene.vendor.refuses = some_of(10, OVER_QPS)
-    scene.passes(minutes=8)
-    scene.expects()
-    scene.passes(minutes=10)
-    throttled = of_exporter("WebCastApiThrottled", "warning", **ACCOUNT, reason="throttled")
-    scene.expects(throttled)
-    scene.vendor.refuses = lambda _target: OVER_QPS
-    scene.passes(minutes=12)
-    scene.expects(
-        throttled,
-        of_exporter("WebCastApiDown", "critical", **ACCOUNT),
-        of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP),
-    )
-    scene.prove()
-
-
-def test_some_data_is_stale(scene: Scene) -> None:
-    """Two tasks of four cannot be read: a warning, while the others are seen. Three are too many."""
-    targets = start_classes(scene)
-    scene.passes(minutes=2)
-    scene.vendor.refuses = lambda target: INVALID_PARAMETER if target in targets[:2] else None
-    scene.passes(minutes=8)
-    scene.expects()
-    scene.passes(minutes=12)
-    scene.expects(
-        of_exporter("WebCastDataStale", "warning", **ACCOUNT, app_id=APP),
-        errors("rejected"),
-    )
-    scene.vendor.refuses = lambda target: INVALID_PARAMETER if target in targets[:3] else None
-    scene.passes(minutes=10)
-    scene.expects(of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP), errors("rejected"))
     scene.prove()
 
 
