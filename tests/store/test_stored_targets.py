@@ -2,14 +2,17 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from exporter.enums import Source
 from exporter.errors import StartError, StateError
+from exporter.model.run import StateChange
 from exporter.model.target import TargetId
 from exporter.store.database import upsert
+from exporter.store.standby_queue import StandbyQueue
 from exporter.store.stored_targets import StoredTarget, StoredTargets
 from tests.support.state import LIMIT
 
@@ -127,6 +130,22 @@ def test_rows_that_cannot_be_read(world: "World", labels: str) -> None:
     world.change(f"UPDATE pushed_targets SET labels = '{labels}'")
     with pytest.raises(StartError, match="the targets in the state cannot be read"):
         pushed.all()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("engine", ["postgresql"])
+def test_what_a_standby_may_release(world: "World", ended: Callable[..., StateChange]) -> None:
+    """What is listed or drained, and what has stopped, whatever lists it; not what runs, or was never read."""
+    store = world.open()
+    live = replace(ended("two", seen=99.0).runs[0], end_seen=None, stopped=None, last=None)
+    for change in (ended("one"), ended("two"), StateChange((live,))):
+        store.record(change)
+    StoredTargets(store, Source.PUSH).add({THREE: FIRST})
+    assert store.flush(LIMIT)
+    queue = StandbyQueue(world.url)
+    never = TargetId("app", "room", "never")
+    assert [queue.may_release(target) for target in (ONE, TWO, THREE, never)] == [True, False, True, False]
+    queue.close()
 
 
 def test_many(world: "World") -> None:
