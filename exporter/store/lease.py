@@ -125,9 +125,9 @@ class FileLock:
             return True  # opening it as a state says what is wrong
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(descriptor)
-            return False
+            return not isinstance(error, BlockingIOError)
         self._state_descriptor = descriptor
         return True
 
