@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,22 @@ def test_dockerfile_has_no_warning() -> None:
     command = [str(hadolint), "--failure-threshold", "warning", str(ROOT / "Dockerfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_image_s_context_has_all_that_the_wheel_is_built_from() -> None:
+    """A file that .dockerignore leaves out makes the build of the image fail."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {*wheel["packages"], *wheel["force-include"], project["project"]["readme"], "LICENSE", "constraints.txt"}
+    included = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert {path for path in needed if not any(f"{path}/".startswith(f"{each}/") for each in included)} == set()
+    assert "pyproject.toml" in included
+
+
+def test_what_the_image_compiles_can_be_imported() -> None:
+    """The modules of `serve` whose bytecode the image keeps."""
+    (imports,) = re.findall(r"python3 -c '(import [^']+)'", (ROOT / "Dockerfile").read_text())
+    subprocess.run([sys.executable, "-c", imports], check=True)
 
 
 def test_image_does_not_run_as_root() -> None:
