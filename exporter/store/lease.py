@@ -21,7 +21,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from exporter.config.documents import FileFault, check_kind
@@ -147,7 +147,7 @@ class Lease:
 
     def __init__(self, url: StateUrl, clock: Callable[[], float] | None = None) -> None:
         postgresql = driver()
-        self._url = sa.URL.create(**url.parts)
+        self._url = server_url(url)
         self._hide_secrets_in = url.hide_in
         self.name = f"state {url}"
         self._clock = clock or _boot_time
@@ -331,6 +331,16 @@ def driver() -> Any:
         return import_module("exporter.store.postgresql")
     except ImportError as error:
         raise StartError("state.url: PostgreSQL needs a driver: pip install 'webcast-exporter[postgresql]'") from error
+
+
+def server_url(url: StateUrl) -> sa.URL:
+    """A server's URL for SQLAlchemy; StartError when a parameter after its `?` cannot be used."""
+    made = sa.URL.create(**url.parts)
+    try:
+        made.get_dialect()().create_connect_args(made)
+    except (ArgumentError, ValueError) as error:
+        raise StartError(f"state {url}: cannot be used: {url.hide_in(str(error))}") from None
+    return made
 
 
 def _boot_time() -> float:

@@ -14,7 +14,7 @@ from exporter.errors import StateError
 from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import TargetId
 from exporter.store.database import Query, T, Workers
-from exporter.store.lease import driver
+from exporter.store.lease import driver, server_url
 from exporter.store.schema import META, RUNS, STANDBY_QUEUE, STORED_TARGETS, receipts_of
 
 BATCH: Final = 200
@@ -82,7 +82,7 @@ class StandbyQueue:
     """A standby's access to the state, without the lease. StateError when the server does not answer in time."""
 
     def __init__(self, url: StateUrl) -> None:
-        self._engine = driver().pooled_engine(sa.URL.create(**url.parts))
+        self._engine = driver().pooled_engine(server_url(url))
         self._workers = Workers("standby-queue", THREADS)
 
     def put(self, kind: EntryKind, body: str, at: float) -> None:

@@ -137,7 +137,8 @@ def test_serve_on_a_taken_port(run: Run, api: "Api") -> None:
 def test_the_state_s_password_is_in_no_error(run: Run, api: "Api", password: str, code: int, command: str) -> None:
     """Neither ours nor the database library's, and it is part of no name that is looked up."""
     url = f"postgresql+psycopg://user:{password}@127.0.0.1:1/webcast?connect_timeout=5"
-    result = run(command, "--config.file", api.config(state={"url": url}))
+    address = ["--web.listen-address", "127.0.0.1:0"] if command == "serve" else []
+    result = run(command, "--config.file", api.config(state={"url": url}), *address)
     assert result.exit_code == (0 if command == "check" and code == 1 else code)
     assert "canary" not in result.output
 
@@ -148,3 +149,17 @@ def test_serve_on_a_state_that_is_none(run: Run, api: "Api") -> None:
     result = run("serve", "--config.file", api.config(), "--web.listen-address", "127.0.0.1:0")
     assert (result.exit_code, len(lines(result))) == (1, 1)
     assert "state.db: is no SQLite database" in result.stderr
+
+
+@pytest.mark.parametrize("query", ["port=canary", "host=a:canary", "host=a&host=b&port=1", "host=a:1&host=b:c&port=2"])
+@pytest.mark.parametrize("ha", [False, True])
+def test_a_parameter_of_the_state_s_url_that_cannot_be_used(run: Run, api: "Api", query: str, *, ha: bool) -> None:
+    """The database library refuses it before any connection: one sentence, and no password in it."""
+    url = f"postgresql+psycopg://user:hunter2@127.0.0.1:1/webcast?{query}"
+    config = api.config(state={"url": url}, ha={"enabled": ha})
+    result = run("serve", "--config.file", config, "--web.listen-address", "127.0.0.1:0")
+    assert (result.exit_code, len(lines(result))) == (1, 1)
+    assert lines(result)[0].startswith(
+        "webcast-exporter: state postgresql+psycopg://user:<secret>@127.0.0.1:1/webcast: "
+    )
+    assert "hunter2" not in result.output
