@@ -227,7 +227,8 @@ class SelfMetrics:
         if account in self._closed_accounts:
             return
         self._requests.labels(account).inc(result.calls)
-        self._throttle_wait.labels(account).inc(result.waited)
+        if result.waited:
+            self._throttle_wait.labels(account).inc(result.waited)
         self._durations.labels(account).observe(result.elapsed)
         error = result.error
         if error is not None and error.failure is not ReadFailure.NOT_FOUND:

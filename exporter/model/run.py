@@ -278,7 +278,7 @@ def advance(
         return Advance(after, change + StateChange((after,), events))
     if match is Match.SAME:
         after, events = _read(_with_corrected_start(run, task, result.at), result, task)
-        return Advance(after, StateChange((after,), events) if after != run else NO_CHANGE)
+        return Advance(after, NO_CHANGE if after is run or after == run else StateChange((after,), events))
     if match is Match.STALE and task.stopped:
         return _late_stop(run, result, task)
     return Advance(run, NO_CHANGE)
@@ -379,14 +379,16 @@ def _may_be(before: Run, run: Run, task: Task) -> bool:
 
 
 def _enter(run: Run, status: Status) -> tuple[Run, tuple[RunEvent, ...]]:
-    events = () if status in run.entered else (StatusEntered(run.target.app_id, status),)
-    return replace(run, entered=run.entered | {status}), events
+    if status in run.entered:
+        return run, ()
+    return replace(run, entered=run.entered | {status}), (StatusEntered(run.target.app_id, status),)
 
 
 def _read(run: Run, result: ReadResult, task: Task) -> tuple[Run, tuple[RunEvent, ...]]:
     run, events = _enter(_with_start(run, task), task.status)
     if not task.stopped:
-        return replace(run, end_seen=None, last=None), events
+        is_live = run.end_seen is None and run.last is None
+        return (run if is_live else replace(run, end_seen=None, last=None)), events
     if not run.counted:
         events += (_stop(run, result, task),)
         run = replace(run, stopped=_reason(task))

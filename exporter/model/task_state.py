@@ -7,7 +7,7 @@ change it. Times are Unix seconds by the local clock unless said.
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.enums import ReadFailure, Severity, Status, TaskProblem
 from exporter.errors import NotFound
@@ -189,25 +189,26 @@ def _apply_task(state: TaskState, result: ReadResult, task: Task) -> tuple[TaskS
         match = Match.SAME if state.run is not None and state.run.start == task.start else Match.NEW
         stale_answers = 0
     run, change = advance(state.run, result, task, match, pending_run=state.pending_run, unsure=state.unsure)
-    answered = replace(
-        state,
-        run=run,
-        last_read=result.at,
-        failure=None,
-        last_answer=result.at,
-        failing_since=None,
-        not_found_since=None,
-        stale_answers=stale_answers,
-    )
+    answered: dict[str, Any] = {
+        "run": run,
+        "last_read": result.at,
+        "failure": None,
+        "last_answer": result.at,
+        "failing_since": None,
+        "not_found_since": None,
+        "stale_answers": stale_answers,
+    }
     if match is Match.STALE:  # it says that the API answers, and nothing new about the state
-        return (answered if state.task is None else replace(answered, last_success=result.at)), change
+        last_success = state.last_success if state.task is None else result.at
+        return replace(state, **answered, last_success=last_success), change
     taken_up = state.pending_run is None or state.pending_run.first_seen == run.first_seen
     same_life = state.run is not None and state.run.first_seen == run.first_seen
     before = state.task or state.last_task
     entered = before is None or before.status is not task.status or state.not_found_since is not None or not same_life
     shown_task = state.task if state.task == task else task  # the same object, so that nothing looks changed
     shown = replace(
-        answered,
+        state,
+        **answered,
         pending_run=None if taken_up else state.pending_run,
         task=shown_task,
         last_task=shown_task,

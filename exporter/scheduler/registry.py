@@ -17,7 +17,7 @@ from exporter.metrics.task_history import HistoryLog
 from exporter.model.callback import Callback
 from exporter.model.clock import Clock
 from exporter.model.problem import MAX_CLASS_SECONDS, ProblemThresholds, evaluate
-from exporter.model.run import NO_CHANGE, Run, StateChange
+from exporter.model.run import Run, StateChange
 from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult
 from exporter.model.task_state import (
@@ -315,8 +315,9 @@ class TaskRegistry:
             self._apps_without_target = True
 
     def _record(self, change: StateChange) -> None:
-        self._counted_apps.update(event.app_id for event in change.events)  # some are not yet committed
-        self._store.record(change)
+        if change:
+            self._counted_apps.update(event.app_id for event in change.events)  # some are not yet committed
+            self._store.record(change)
 
     def _close_apps(self) -> None:
         """Drop the series of apps that have no target any more, unless they have counted something."""
@@ -349,8 +350,7 @@ class TaskRegistry:
         # Before time has its say too: a class that is dark decides how long the task is kept.
         evaluated, problems_change = self._with_problems(state, now)
         left, change = expire(evaluated, now, self._lifetimes)
-        if change is not NO_CHANGE:
-            self._record(change)
+        self._record(change)
         self._expired_listings.discard(target)
         before = self._states.get(target)
         self._store_dismissed(target, before, left, now)

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -25,6 +24,7 @@ import requests
 import structlog
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3 import PoolManager, Timeout
@@ -181,7 +181,13 @@ class Client:
         self._permit.current = permit
         timeout = self._endpoint.timeout
         deadline = self._stopwatch() + timeout
-        response = self._session.send(self._request(target), timeout=timeout, stream=True, allow_redirects=False)
+        response = self._session.send(
+            self._request(target),
+            timeout=timeout,
+            stream=True,
+            allow_redirects=False,
+            proxies=self._session.proxies,  # requests would look them up anew
+        )
         return receive(response, lambda: self._stopwatch() > deadline)
 
     def _request(self, target: TargetId) -> PreparedRequest:
@@ -264,11 +270,18 @@ class _Session(requests.Session):
         return None
 
 
+class _NoCookies(RequestsCookieJar):
+    """Keeps no cookie, and does not look for one in an answer."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Do nothing."""
+
+
 def new_session(adapter: BaseAdapter) -> requests.Session:
     """A session that sends with `adapter`, follows no redirects, keeps no cookies and ignores the environment."""
     session = _Session()
     session.trust_env = False  # netrc would replace the signature
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.cookies = _NoCookies()
     session.headers.clear()
     session.adapters.clear()
     session.mount("https://", adapter)

@@ -27,6 +27,8 @@ QUIET = 5.0
 CLIMB = 0.05
 """Part of `max_qps` by which the rate climbs each second."""
 MAX_RETRY_AFTER = 60.0
+CAP_SECONDS = 0.05
+"""Seconds for which a RateCap's answer holds; it is asked anew before each sending in any case."""
 
 RateCap = Callable[[float], float]
 """Turns a rate (calls per second) into the one allowed at this moment; above 0."""
@@ -92,6 +94,8 @@ class RateLimiter:
         self._sent: list[float] = []
         self._closed_until = -math.inf
         self._backoff = _Backoff(self._configured)
+        self._cap = self._configured
+        self._cap_until = -math.inf
 
     @property
     def configured(self) -> float:
@@ -108,6 +112,7 @@ class RateLimiter:
         """Change `max_qps`; calls already sent still count. ValueError unless it is above 0."""
         with self._lock:
             self._configured = _checked(max_qps)
+            self._cap_until = -math.inf
 
     def try_acquire(self) -> Permit | None:
         """A permit for a call that is sent now, or None when none may be sent yet (see `next_slot`)."""
@@ -146,6 +151,7 @@ class RateLimiter:
         the budget in the meantime, this waits again. Raises Interrupted when the process stops.
         """
         at = permit.at
+        self._cap_until = -math.inf
         while True:
             with self._lock:
                 index = bisect_left(self._sent, at)
@@ -194,7 +200,11 @@ class RateLimiter:
         return SLACK * min(self._backoff.rate(self._configured, now), whole)
 
     def _allowed(self) -> float:
-        return self._restrain(self._configured)
+        """`max_qps` as restrained now; not asked anew each time, because the answer may take a look at the disk."""
+        now = self._clock()
+        if not now < self._cap_until:
+            self._cap, self._cap_until = self._restrain(self._configured), now + CAP_SECONDS
+        return self._cap
 
 
 def _burst(max_qps: float) -> int:

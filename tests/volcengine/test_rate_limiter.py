@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.volcengine.rate_limiter import Interrupted, Permit, RateLimiter
+from exporter.volcengine.rate_limiter import CAP_SECONDS, Interrupted, Permit, RateLimiter
 
 pytestmark = pytest.mark.slow
 
@@ -315,15 +315,17 @@ def test_threads_share_one_budget() -> None:
 
 
 def test_a_rate_that_is_restrained_for_a_while() -> None:
-    """From the very next call on, with what was sent in mind; afterwards the whole rate is back."""
+    """From the next sending on, with what was sent in mind; afterwards the whole rate is back."""
     moment, allowed = Time(), [48.0]
     limiter = RateLimiter(48, moment.clock, moment.sleep, lambda rate: min(rate, allowed[0]))
     before = [burst(limiter).at for _ in range(100)]
     allowed[0] = 6.0
+    limiter.confirm_send(Permit(before[-1]))
     sent = [burst(limiter).at for _ in range(12)]
     assert most_in_a_second([*before[-4:], *sent]) <= 6
     assert (limiter.effective, limiter.configured) == (6.0, 48.0)
     allowed[0] = 48.0
+    moment.now += CAP_SECONDS
     assert limiter.effective == 48.0
 
 
