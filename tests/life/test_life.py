@@ -28,6 +28,7 @@ from exporter.model.run import Match
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
 from exporter.model.task_state import LOOK_BACK
+from exporter.scheduler.registry import CLOCK_HOLD
 from exporter.simulator.fleet import stop_reason
 from exporter.simulator.lifecycle import (
     CallbackEvent,
@@ -103,7 +104,7 @@ class Truth:
             if sight is not None:
                 self.lose(sight)
             sight = self.latest[target] = Sight((target, life.created, now.start))
-            if unsure is not None:
+            if unsure is not None and unsure not in STOPPED_STATUSES:  # a stop read again was of the run before
                 self.entered.add((sight.key, unsure))
         sight.start = now.start or sight.start
         sight.live, sight.missing_since, sight.missing, sight.unsure = (
@@ -172,7 +173,8 @@ class Truth:
             return Match.UNSURE if waits_again else Match.SAME  # StartTime 0, then a real one, is one run
         if now.start:
             return Match.NEW
-        if counted is not StopReason.LOST:
+        was_read_stopped = any((sight.key, status) in self.entered for status in STOPPED_STATUSES)
+        if counted is not StopReason.LOST or was_read_stopped:
             return Match.UNSURE
         return Match.NEW if sight.start and now.status is Status.NOT_STARTED else Match.SAME
 
@@ -265,8 +267,10 @@ class LifeStory(RuleBasedStateMachine):
 
     @rule(behind=st.sampled_from([0.0, 1.0, 10 * MINUTE, HOUR]))
     def our_clock_is_set(self, behind: float) -> None:
-        """Back by up to an hour, or right again."""
+        """Back by up to an hour, or right again: a step ahead is believed once it has lasted."""
         self.world.behind = behind
+        self.instance.registry.expire()
+        self.world.now += CLOCK_HOLD
         self.expire()
 
     @rule(
