@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 
 APP = "661e0000000000000000543c"
-TASKS = 200
-KILLS, FEWEST = 10, 3
-LAST_END = 35.0
+TASKS, KILLS = 200, 10
+LONGEST = 3.0
+"""Seconds for which a task lives whose MaxRunningTime does not end it."""
 SCRAPE_INTERVAL = 0.2
 STOPS = "webcast_run_stops_total"
 PAGES = {4: "webcast_page_refreshes_total", 5: "webcast_page_reschedules_total"}
@@ -38,15 +39,15 @@ Counters = dict[tuple[str, ...], float]
 
 
 def plan_of(number: int, dice: Random) -> RunPlan:
-    """A life of at most LAST_END seconds, of each ending in its turn, with a page that freezes and crashes."""
+    """A short life, of each ending in its turn, with a page that freezes and crashes."""
     ending = list(Ending)[number % len(Ending)]
-    ends = dice.uniform(2.0, LAST_END)
+    ends = dice.uniform(1.0, LONGEST)
     if ending is Ending.START_FAILED:
         return RunPlan(starts=None, ends=ends, ending=ending)
     limit = 10 if ending is Ending.TIMED_OUT else 3600
-    starts = dice.uniform(0.0, LAST_END - 10.0 if ending is Ending.TIMED_OUT else ends - 1.0)
+    starts = dice.uniform(0.0, ends - 1.0)
     troubles = (PageTrouble(PageReason.FREEZE, starts, lasting=True), PageTrouble(PageReason.CRASH, starts))
-    settings = TaskSettings(max_running_time=limit, freeze_check=2, crash_check=1)
+    settings = TaskSettings(max_running_time=limit, freeze_check=1, crash_check=1)
     return RunPlan(settings, starts, None if ending is Ending.TIMED_OUT else ends, ending, troubles=troubles)
 
 
@@ -142,26 +143,26 @@ def test_every_run_is_counted_once_over_ten_kills(
 ) -> None:
     """Killed with SIGKILL while 200 tasks end, the exporter counts each run once, by its reason; nothing goes back.
 
-    So it does with what their pages meet, delivered late, twice, and again while no process is there to accept it.
+    So it does with what their pages meet, delivered late, twice, and again while no process is there to take it. Each
+    kill comes just after it has counted a run, or accepted a callback, of tasks that began under its eyes.
     """
     dice, port = Random(20260115), unused_port()
     (tmp_path / "secret").write_text(CALLBACK_SECRET)
-    scrapes, at_kills = Scrapes(f"http://127.0.0.1:{port}"), []
+    scrapes = Scrapes(f"http://127.0.0.1:{port}")
     with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation, scraping(scrapes):
-        for number in range(TASKS):
-            simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), plan_of(number, dice))
         caller = simulation.send_callbacks(f"http://127.0.0.1:{port}/callback", policy=MANNER)
-        for _ in range(KILLS):
+        for kill in range(KILLS):
             exporter = start_exporter(tmp_path, config_of(simulation), port=port, wait="/metrics")
-            assert not exporter.process.poll()
-            Event().wait(dice.uniform(0.2, 2.0))  # where the kill strikes is up to the machine, and is always harmless
+            for number in range(kill * TASKS // KILLS, (kill + 1) * TASKS // KILLS):
+                simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), plan_of(number, dice))
+            find = partial(getattr, *((scrapes, "stopped") if kill % 2 else (caller.counts, "delivered")))
+            before = find()
+            wait(lambda find=find, before=before: find() > before, "something is counted")
+            Event().wait(dice.uniform(0.0, 0.5))  # where the kill strikes is up to the machine, and is always harmless
             exporter.kill()
-            at_kills.append(scrapes.stopped)
-            if scrapes.stopped >= TASKS:  # on a slow machine the starts take longer than the tasks
-                break
 
         exporter = start_exporter(tmp_path, config_of(simulation), port=port)
-        wait(lambda: scrapes.stopped >= TASKS, "all runs are counted", LAST_END + 20)
+        wait(lambda: scrapes.stopped >= TASKS, "all runs are counted")
         reads = len(simulation.calls.log)
         wait(lambda: len(simulation.calls.log) > reads + 10, "stopped runs are read again, and not counted again")
         wait(lambda: settled(caller.counts) == caller.counts.due, "all callbacks are delivered")
@@ -175,6 +176,4 @@ def test_every_run_is_counted_once_over_ten_kills(
     taken = {receipt.event_id for receipt in caller.log if receipt.http_status == httpx.codes.OK}
     counted = {(name, *sample): value for name in PAGES.values() for sample, value in scrapes.of(name).items()}
     assert Counter(pages[event] for event in taken if event in pages) <= Counter(counted) <= Counter(pages.values())
-    assert caller.counts.delivered > caller.counts.due / 20, "callbacks that never come prove nothing"
     assert scrapes.lower == []
-    assert len(set(at_kills)) >= FEWEST, "kills that met nothing new prove nothing"
