@@ -10,7 +10,7 @@ import yaml
 from exporter.simulator.server import Certificates
 from tests.faults import places
 from tests.faults.cases import CASES
-from tests.faults.places import TaskCountKey, begin, open_case, open_place
+from tests.faults.places import Place, begin, open_case, open_place
 from tests.faults.proxy import Proxy
 from tests.real.conftest import free_port
 
@@ -60,7 +60,7 @@ def sections(folder: Path, nowhere: str) -> dict[str, Any]:
     }
 
 
-def open_places(stack: ExitStack, certificates: Certificates) -> list[TaskCountKey]:
+def open_places(stack: ExitStack, certificates: Certificates) -> list[Place]:
     """An account that is well, behind a proxy that wants a password, and one for each fault, which begins at once."""
     well = open_place(stack, "well", certificates)
     well.proxy = Proxy()
@@ -74,7 +74,7 @@ def open_places(stack: ExitStack, certificates: Certificates) -> list[TaskCountK
     return found
 
 
-def config_of(places: list[TaskCountKey], folder: Path) -> dict[str, Any]:
+def config_of(places: list[Place], folder: Path) -> dict[str, Any]:
     """The whole configuration, all tasks listed."""
     return {
         "accounts": [place.account() for place in places],

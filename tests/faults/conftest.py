@@ -5,9 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.faults import pace as paces
 from tests.faults import weather as weathers
-from tests.faults.pace import Pace
 from tests.faults.weather import Weather
 
 
@@ -16,10 +14,3 @@ def weather(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weather]:
     """A day of bad weather, seen from its end."""
     with ExitStack() as stack:
         yield weathers.live_through(stack, tmp_path_factory.mktemp("weather"))
-
-
-@pytest.fixture(scope="session")
-def pace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pace]:
-    """Accounts in trouble and one that is well, seen from the end."""
-    with ExitStack() as stack:
-        yield paces.live_through(stack, tmp_path_factory.mktemp("pace"))

@@ -1,6 +1,5 @@
 """Accounts of an exporter under test, each with a vendor of its own, and what can be done to their calls."""
 
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +24,7 @@ CANARIES = (KEY.secret_key, KEY.session_token, PROXY_PASSWORD, QUERY, VENDOR_MES
 
 
 @dataclass
-class TaskCountKey:
+class Place:
     """One account: its vendor, the tasks that run there, and the proxy on the way if there is one."""
 
     name: str
@@ -33,7 +32,6 @@ class TaskCountKey:
     tasks: list[TargetId] = field(default_factory=list)
     proxy: Proxy | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    ahead: float = 0.0
 
     def run_tasks(self, app: str, number: int, prefix: str = "Task") -> list[TargetId]:
         """Let so many tasks of an app begin to run, a minute ago."""
@@ -57,22 +55,14 @@ class TaskCountKey:
         own = {"name": self.name, "endpoint": self.simulation.url, "timeout": "1s", "app_ids": apps}
         return keys | proxy | trust | own | self.settings
 
-    def times(self, since: float = 0.0, only: TargetId | None = None) -> list[float]:
-        """When the vendor was called (Unix seconds by our clock)."""
-        calls = self.simulation.calls.log
-        return [call.at - self.ahead for call in calls if call.at - self.ahead >= since and only in (None, call.target)]
 
-
-def open_place(
-    stack: ExitStack, name: str, certificates: Certificates | None = None, ahead: float = 0.0, **settings: Any
-) -> TaskCountKey:
-    """A vendor that answers until the stack is closed; all its clocks are `ahead` by so many seconds."""
+def open_place(stack: ExitStack, name: str, certificates: Certificates | None = None, **settings: Any) -> Place:
+    """A vendor that answers until the stack is closed."""
     scene = SimulationOptions(tasks=0, speed=1, accounts=(SimulatedAccount(name, (KEY,)),), certificates=certificates)
-    simulation = stack.enter_context(Simulation(scene, lambda: time.time() + ahead))
-    return TaskCountKey(name, simulation, settings=settings, ahead=ahead)
+    return Place(name, stack.enter_context(Simulation(scene)), settings=settings)
 
 
-def open_case(stack: ExitStack, case: Case, certificates: Certificates, tasks: int = 0) -> TaskCountKey:
+def open_case(stack: ExitStack, case: Case, certificates: Certificates, tasks: int = 0) -> Place:
     """A place where that may go wrong; an app's fault has another app beside it."""
     place = open_place(stack, case.name, certificates if case.tls else None)
     if case.behind_proxy:
@@ -83,7 +73,7 @@ def open_case(stack: ExitStack, case: Case, certificates: Certificates, tasks: i
     return place
 
 
-def begin(place: TaskCountKey, case: Case) -> None:
+def begin(place: Place, case: Case) -> None:
     """Now it goes wrong."""
     faults = place.simulation.faults
     faults.latency, faults.ahead, faults.retry_after = case.latency, case.ahead, RETRY_AFTER
@@ -92,7 +82,7 @@ def begin(place: TaskCountKey, case: Case) -> None:
         place.proxy.turn(case.proxy)
 
 
-def end(place: TaskCountKey) -> None:
+def end(place: Place) -> None:
     """Now it is over."""
     place.simulation.faults.begin(FaultMode.NONE)
     if place.proxy:

@@ -1,17 +1,18 @@
 """`serve` of this checkout as a process, with its log as JSON and all that it says kept to be looked through."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.faults.scrapes import Scrape
 from tests.real.conftest import Running, free_port, start, wait_until
 
 FILE = "webcast-exporter.yml"
@@ -27,6 +28,48 @@ EVENTS = (
     "answers usable again",
 )
 """That an account's calls begin to fail, and that they fare well again."""
+
+
+SAMPLE = re.compile(r"([a-z_0-9]+)(?:\{(.*)\})? (\S+)")
+LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+
+Labels = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """One answer of /metrics, asked for at `at` and there at `until` (Unix seconds)."""
+
+    at: float
+    until: float
+    text: str
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[tuple[Labels, float]]]:
+        found: dict[str, list[tuple[Labels, float]]] = {}
+        for line in self.text.splitlines():
+            if sample := SAMPLE.fullmatch(line):
+                name, labels, value = sample.groups()
+                found.setdefault(name, []).append((dict(LABEL.findall(labels or "")), float(value)))
+        return found
+
+    def samples(self, name: str, **labels: str) -> list[tuple[Labels, float]]:
+        """The samples of that name that have these labels, among others."""
+        return [sample for sample in self._by_name.get(name, ()) if labels.items() <= sample[0].items()]
+
+    def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
+        """The same by the value of one label."""
+        return {of[label]: value for of, value in self.samples(name, **labels)}
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Of the only one of its kind; None when it is absent."""
+        values = [value for _, value in self.samples(name, **labels)]
+        assert len(values) < 2, f"{name} {labels} is ambiguous"
+        return values[0] if values else None
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of all of them."""
+        return sum(value for _, value in self.samples(name, **labels))
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.places import TaskCountKey, open_place
+from tests.faults.places import Place, open_place
 from tests.faults.process import Process, start_process
 from tests.real.conftest import wait_until
 
@@ -19,7 +19,7 @@ TASKS = 6
 
 
 @pytest.fixture
-def place() -> Iterator[TaskCountKey]:
+def place() -> Iterator[Place]:
     """A vendor with six running tasks."""
     with ExitStack() as stack:
         opened = open_place(stack, "default")
@@ -27,7 +27,7 @@ def place() -> Iterator[TaskCountKey]:
         yield opened
 
 
-def config_of(place: TaskCountKey) -> dict[str, object]:
+def config_of(place: Place) -> dict[str, object]:
     """Read once a second, kept in a file."""
     return {
         "accounts": [place.account()],
@@ -42,13 +42,13 @@ def limit(process: Process, size: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def stop(place: TaskCountKey, *numbers: int) -> None:
+def stop(place: Place, *numbers: int) -> None:
     """These tasks end."""
     for number in numbers:
         assert place.simulation.fleet.stop(place.tasks[number])
 
 
-def test_a_full_disk_loses_and_stops_nothing(place: TaskCountKey, tmp_path: Path) -> None:
+def test_a_full_disk_loses_and_stops_nothing(place: Place, tmp_path: Path) -> None:
     """Counted, said once; reads and scrapes go on, and when there is space all is counted once, over a restart too."""
     with ExitStack() as stack:
         process = start_process(stack, tmp_path, config_of(place), level="info")

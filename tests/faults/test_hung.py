@@ -17,7 +17,7 @@ from exporter.service.exporter import Exporter
 from exporter.store.database import open_sqlite
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
-from tests.faults.places import TaskCountKey, open_place
+from tests.faults.places import Place, open_place
 from tests.real.conftest import wait_until
 
 LATE = 6.0
@@ -35,7 +35,7 @@ class Shifted:
 
 
 @pytest.fixture
-def place() -> Iterator[TaskCountKey]:
+def place() -> Iterator[Place]:
     """A vendor with a running task."""
     with ExitStack() as stack:
         opened = open_place(stack, "default")
@@ -50,7 +50,7 @@ def shift() -> Shifted:
 
 
 @pytest.fixture
-def exporter(place: TaskCountKey, shift: Shifted, tmp_path: Path) -> Iterator[Exporter]:
+def exporter(place: Place, shift: Shifted, tmp_path: Path) -> Iterator[Exporter]:
     """A started one in this process, over a state in memory."""
     file = tmp_path / "webcast-exporter.yml"
     targets = [{"targets": [str(place.tasks[0])]}]

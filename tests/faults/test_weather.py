@@ -5,7 +5,7 @@ import pytest
 from exporter.enums import ReadFailure, Status
 from tests.faults.cases import CASES, FAILING, Case, Told
 from tests.faults.places import CANARIES
-from tests.faults.scrapes import Scrape
+from tests.faults.process import Scrape
 from tests.faults.weather import DNS, DNS_TASKS, STALE_AFTER, Weather
 
 pytestmark = pytest.mark.real
@@ -106,7 +106,7 @@ def test_the_log_tells_its_beginning_once(weather: Weather, case: Case) -> None:
 
 @failing
 def test_the_log_tells_its_end_once(weather: Weather, case: Case) -> None:
-    """One line; that of a rate which is full again may come later (test_pace)."""
+    """One line; that of a rate which is full again may come later."""
     told = told_of(weather, case.name, "info")
     assert told == ([] if case.told is Told.NOT else [case.told.value[1]]) or (
         case.told is Told.OF_THE_RATE and not told

@@ -11,9 +11,8 @@ from typing import Any
 
 from exporter.simulator.server import make_certificates
 from tests.faults.cases import CASES, FAILING, Told
-from tests.faults.places import TaskCountKey, begin, end, open_case, open_place
-from tests.faults.process import EVENTS, Process, start_process
-from tests.faults.scrapes import Scrape
+from tests.faults.places import Place, begin, end, open_case, open_place
+from tests.faults.process import EVENTS, Process, Scrape, start_process
 from tests.real.conftest import wait_until
 
 DNS_TASKS = 4
@@ -30,7 +29,7 @@ class Weather:
     """What was seen: scrapes before, while the faults lasted, and after."""
 
     process: Process
-    places: Mapping[str, TaskCountKey]
+    places: Mapping[str, Place]
     calm: list[Scrape] = field(default_factory=list)
     storm: list[Scrape] = field(default_factory=list)
     after: list[Scrape] = field(default_factory=list)
@@ -46,7 +45,7 @@ class Weather:
         return self.calm + self.storm + self.after
 
 
-def config_of(places: Mapping[str, TaskCountKey]) -> dict[str, Any]:
+def config_of(places: Mapping[str, Place]) -> dict[str, Any]:
     """All accounts in one exporter, read once a second."""
     return {
         "accounts": [place.account() for place in places.values()],
@@ -107,7 +106,7 @@ def _not_met(process: Process, scrape: Scrape) -> list[str]:
     ] + [DNS] * (DNS not in told)
 
 
-def _well(scrape: Scrape, places: Mapping[str, TaskCountKey]) -> set[str]:
+def _well(scrape: Scrape, places: Mapping[str, Place]) -> set[str]:
     """The accounts whose tasks' latest reads have all succeeded."""
     good = {(of["app_id"], of["task_id"]) for of, value in scrape.samples("webcast_task_read_success") if value}
     return {name for name, place in places.items() if all((task.app_id, task.task_id) in good for task in place.tasks)}
