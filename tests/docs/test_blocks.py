@@ -15,10 +15,11 @@ from exporter.config.schema import Config
 from exporter.config.web_config import WebConfig, parse_web_config
 from exporter.discovery.sd_format import groups_of_json
 from tests.docs.reading import ROOT, Block, blocks, blocks_of, documents
+from tests.real.conftest import real_part
 from tests.rules.promql import faults
 
 CHECKED = {"yaml", "json", "promql", "console", "text", "java", "bash"}
-"""Kinds for which there is a test: here, in test_console.py, test_promtool.py and test_programs.py."""
+"""Kinds for which there is a test: here, in test_console.py and test_programs.py."""
 
 PLACE = attrgetter("place")
 PROMETHEUS = {"global", "rule_files", "scrape_configs", "alerting", "storage"}
@@ -52,7 +53,7 @@ def test_every_block_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=PLACE)
 def test_yaml(block: Block) -> None:
-    """The exporter's own files are accepted by its code; test_promtool.py checks those of Prometheus."""
+    """The exporter's own files are accepted by its code; those of others by their tools, below."""
     document = yaml.safe_load(block.text)
     match kind_of_yaml(document):
         case "ours":
@@ -96,3 +97,34 @@ def test_bash(block: Block) -> None:
     """A shell can read it; what it does to a host is not tried here."""
     done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.real
+def test_expressions_are_promql(tmp_path: Path) -> None:
+    """All of them are one file of rules; what is wrong is told with its place."""
+    rules = [{"record": f"block:{number}", "expr": block.text} for number, block in enumerate(blocks("promql"))]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "docs", "rules": rules}]}))
+    said = subprocess.run([real_part("promtool"), "check", "rules", file], capture_output=True, text=True, check=False)
+    places = {f"block:{number}": block.place for number, block in enumerate(blocks("promql"))}
+    assert said.returncode == 0, (said.stderr, places)
+
+
+TOOLS = {
+    "prometheus": ("promtool", "check", "config", "--syntax-only"),
+    "rules": ("promtool", "check", "rules"),
+    "alertmanager": ("amtool", "check-config"),
+}
+OF_OTHERS = [block for block in blocks("yaml") if kind_of_yaml(yaml.safe_load(block.text)) in TOOLS]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("block", OF_OTHERS, ids=PLACE)
+def test_files_of_prometheus_and_alertmanager(block: Block, tmp_path: Path) -> None:
+    """Their own tools find no fault; the template that a file names is that of dashboards/."""
+    (tmp_path / "checked.yml").write_text(block.text)
+    (tmp_path / "webcast.tmpl").write_text((ROOT / "dashboards/alertmanager/webcast.tmpl").read_text())
+    program, *arguments = TOOLS[kind_of_yaml(yaml.safe_load(block.text))]
+    command = [str(real_part(program)), *arguments, str(tmp_path / "checked.yml")]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stdout + said.stderr

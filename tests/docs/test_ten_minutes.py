@@ -33,8 +33,8 @@ def block_with(words: str) -> str:
     return found
 
 
-class Walker:
-    """Somebody who does what README says, in a folder, with a vendor and a port of the test's own."""
+class Reader:
+    """Follows README in a folder, with a simulated vendor and a port of the test's own."""
 
     def __init__(self, folder: Path, endpoint: str) -> None:
         self.folder = folder
@@ -66,29 +66,29 @@ class Walker:
 
 
 @pytest.fixture
-def walker(tmp_path: Path) -> Iterator[Walker]:
+def reader(tmp_path: Path) -> Iterator[Reader]:
     """Beside a simulated vendor."""
     with Simulation(SimulationOptions(tasks=5, speed=1)) as simulation:
-        yield Walker(tmp_path, simulation.url)
+        yield Reader(tmp_path, simulation.url)
 
 
-def test_the_ten_minutes(walker: Walker) -> None:
+def test_the_ten_minutes(reader: Reader) -> None:
     """Each step does what README says of it; the last is a Prometheus that would take it all."""
-    walker.write("accounts:\n  - name: default\n    app_ids: [661e0000000000000000543c]\ncallbacks")
-    walker.type("openssl rand")
-    printed = walker.type("check --config.file")
+    reader.write("accounts:\n  - name: default\n    app_ids: [661e0000000000000000543c]\ncallbacks")
+    reader.type("openssl rand")
+    printed = reader.type("check --config.file")
     assert "key, signature, clock and right are good" in printed
     assert re.search(r"^status +\w+$", printed, re.MULTILINE)
-    running = walker.serve()
+    running = reader.serve()
     try:
         wait_until(lambda: running.answers("/-/ready"), "the exporter is ready")
-        assert '"accepted":1' in walker.type("curl -X POST")
+        assert '"accepted":1' in reader.type("curl -X POST")
         wait_until(lambda: running.samples("webcast_task_status"), "the task has series")
-        walker.type("dashboards export webcast")
+        reader.type("dashboards export webcast")
     finally:
         running.kill()
-    (walker.folder / "prometheus.yml").write_text(block_with("scrape_configs"))
+    (reader.folder / "prometheus.yml").write_text(block_with("scrape_configs"))
     command = [str(real_part("promtool")), "check", "config", "prometheus.yml"]
-    said = subprocess.run(command, cwd=walker.folder, capture_output=True, text=True, check=False)
+    said = subprocess.run(command, cwd=reader.folder, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
     assert "2 rule files found" in said.stdout
