@@ -24,8 +24,9 @@ reported at once, each with its path: run `webcast-exporter check --config.file 
 files that every user of the machine can read. Durations are written as in Prometheus: `30s`, `1h30m`. Relative
 paths start from the folder of the file, `state.url` from the working directory.
 
-A text is read as it is written, with or without quotes: `name: 123`, `team: yes`. Variables are not replaced: `${NAME}`
-is an error. A secret file holds only the value, without quotes and without a name.
+A text is read as it is written, with or without quotes: `name: 123`, `team: yes`. Variables and templates
+are not replaced: `${NAME}`, `{{ name }}` and `<placeholder>` are errors. A secret file holds only the value, without quotes and
+without a name.
 
 ```yaml
 accounts:
