@@ -25,8 +25,8 @@ files that every user of the machine can read. Durations are written as in Prome
 paths start from the folder of the file, `state.url` from the working directory.
 
 A text is read as it is written, with or without quotes: `name: 123`, `team: yes`. Variables and templates
-are not replaced: `${NAME}`, `{{ name }}` and `<placeholder>` are errors. A secret file holds only the value, without quotes
-and without a name.
+are not replaced: `${NAME}`, `{{ name }}` and `<placeholder>` are errors. A secret file holds only the value, without
+quotes and without a name.
 
 ```yaml
 accounts:
