@@ -86,7 +86,7 @@ soak: $(VENV) ## A real exporter under load and faults at random: does anything 
 	$(BIN)/python -m benchmarks.soak $(SOAK_MINUTES)
 
 fuzz: $(VENV) ## Replies and callbacks of any bytes, with atheris where there is one (FUZZ_SECONDS=60)
-	FUZZ_CASES=100000 $(BIN)/pytest -q -o faulthandler_timeout=0 tests/model/test_run_properties.py tests/scheduler/test_circuit_breaker.py
+	FUZZ_CASES=100000 $(BIN)/pytest -q -n auto -o faulthandler_timeout=0 tests/model/test_run_properties.py tests/scheduler/test_circuit_breaker.py
 	@.ci/fuzz $(FUZZ_SECONDS)
 
 audit: $(VENV) ## Has a part that is shipped a known vulnerability? (pip-audit)

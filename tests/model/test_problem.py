@@ -76,7 +76,7 @@ LIMITED = replace(RUNNING, max_running_time=3000)
 CASES: dict[str, tuple[str, Target, Sequence[Told], float, float, float, str]] = {
     # problem, target, events, begins, ends, since, cause
     "a class that has not started": ("class_dark", CLASS, [(NOW, NOT_STARTED)], NOW + 120, END, NOW, ""),
-    "a class whose task nobody created": ("class_dark", CLASS, [(NOW, GONE)], NOW + 120, END, NOW, "not_found"),
+    "a class whose task was never created": ("class_dark", CLASS, [(NOW, GONE)], NOW + 120, END, NOW, "not_found"),
     "a class whose status was never known": ("class_dark", CLASS, [(NOW, UNKNOWN)], NOW + 120, END, NOW, ""),
     "a class whose running task is gone": (
         "class_dark",

@@ -56,8 +56,8 @@ class Office:
         self.now = now
         self.store = store or open_store()
         self.registry = TaskRegistry(self.store, LIFETIMES, Clock(lambda: self.now, lambda: self.now))
-        self.board = Shown(self.registry)
-        self.registry.attach(cast("Any", self.board))
+        self.cache = Shown(self.registry)
+        self.registry.attach(cast("Any", self.cache))
 
     def stay_fresh(self, seconds: float) -> None:
         """Let a read stay fresh for so long."""
@@ -81,7 +81,7 @@ class Office:
 
     def display_status(self, target: TargetId = ID) -> DisplayStatus | None:
         """How a target that is shown counts."""
-        known = self.board.up.get(target)
+        known = self.cache.up.get(target)
         return known.display_status if known else None
 
     def total(self, total: Total, label: str = "") -> float:
@@ -118,7 +118,7 @@ def test_a_read_changes_what_is_shown_and_counted(office: Office) -> None:
 def test_a_reading_of_a_target_that_is_gone_is_nothing(office: Office) -> None:
     """It is not shown, not tracked and not counted."""
     assert office.read() is None
-    assert office.board.up == {}
+    assert office.cache.up == {}
     assert len(office.registry) == 0
 
 
@@ -193,7 +193,7 @@ def test_let_go_a_target_without_a_live_run_is_gone_at_once(office: Office) -> N
     office.lists(2)
     office.read(ENDED)
     office.lists(0)
-    assert office.board.up == {}
+    assert office.cache.up == {}
     assert len(office.registry) == 0
     assert set(office.after(0)) == {ID, TargetId("app", "room", "t1")}
     assert office.after(0) == []
@@ -212,7 +212,7 @@ def test_let_go_a_live_run_is_drained_until_its_linger_is_over(office: Office) -
     assert office.display_status() is DisplayStatus.ENDED
     assert office.after(899) == []
     assert office.after(1) == [ID]
-    assert office.board.up == {}
+    assert office.cache.up == {}
     assert office.total(Total.RUN_ENDS_UNSEEN) == 0.0
 
 
@@ -265,7 +265,7 @@ def test_labels_and_account_of_a_listed_target_may_change(office: Office) -> Non
     office.lists()
     office.read()
     office.lists(labels={"team": "edu"})
-    known = office.board.up[ID]
+    known = office.cache.up[ID]
     assert known.target.labels == {"team": "edu"}
     assert known.display_status is DisplayStatus.RUNNING
 
@@ -273,9 +273,9 @@ def test_labels_and_account_of_a_listed_target_may_change(office: Office) -> Non
 def test_a_list_that_says_the_same_again_draws_nothing_anew(office: Office) -> None:
     """Twenty thousand targets are listed every thirty seconds."""
     office.lists()
-    office.board.up.clear()
+    office.cache.up.clear()
     office.lists()
-    assert office.board.up == {}
+    assert office.cache.up == {}
 
 
 def test_what_the_store_holds_is_shown_from_the_start(office: Office) -> None:
@@ -283,13 +283,13 @@ def test_what_the_store_holds_is_shown_from_the_start(office: Office) -> None:
     office.lists()
     office.read(ENDED)
     again = TaskRegistry(office.store, LIFETIMES, Clock(lambda: office.now, lambda: office.now))
-    board = Shown(again)
-    again.attach(cast("Any", board))
+    cache = Shown(again)
+    again.attach(cast("Any", cache))
     again.replace_targets({ID: Target(ID, "default")}, office.store.latest_runs([ID]))
-    assert board.up[ID].display_status is DisplayStatus.ENDED
+    assert cache.up[ID].display_status is DisplayStatus.ENDED
     office.now += 900
     again.expire()
-    assert board.up == {}
+    assert cache.up == {}
 
 
 def test_the_heap_of_looks_does_not_grow_with_the_reads(office: Office) -> None:
@@ -330,14 +330,14 @@ def test_the_series_cache_may_ask_the_registry_while_it_is_updated(office: Offic
     """Looking up what is known takes no lock, so that the two can never wait for each other."""
     looked: list[Callable[[], object]] = []
     office.lists(2)
-    show = office.board.show
+    show = office.cache.show
 
     def curious(known: TaskState) -> None:
         looked.append(lambda: office.registry.get(TargetId("app", "room", "t1")))
         assert looked[-1]() is not None
         show(known)
 
-    office.board.show = curious  # type: ignore[method-assign]  # a board that looks at others
+    office.cache.show = curious  # type: ignore[method-assign]  # a cache that looks at others
     office.read()
     assert len(looked) == 1
 
@@ -374,11 +374,11 @@ def test_lifetimes_that_a_reload_shortens_reach_targets_that_wait(
     office.read(RUNNING, running)
     pushed[unread] = NOW
     office.after(100)
-    assert stopped in office.board.up
+    assert stopped in office.cache.up
     assert office.display_status(running) is DisplayStatus.RUNNING
     assert office.registry.expired_listings() == []
     office.registry.reconfigure(replace(LIFETIMES, linger=50.0, stale_after=90.0, ttl=80.0))
-    assert stopped not in office.board.up
+    assert stopped not in office.cache.up
     assert office.display_status(running) is DisplayStatus.STALE
     assert office.registry.expired_listings() == [unread]
 
@@ -431,7 +431,7 @@ def test_a_target_that_stays_as_it_is_is_not_shown_again(office: Office, monkeyp
     """Taking over a list costs nothing for what it does not change."""
     office.lists(3)
     shown: list[TaskState] = []
-    monkeypatch.setattr(office.board, "show", shown.append)
+    monkeypatch.setattr(office.cache, "show", shown.append)
     office.lists(3)
     assert shown == []
     office.lists(3, labels={"team": "edu"})
@@ -452,7 +452,7 @@ def test_a_callback_is_shown_and_stored(office: Office) -> None:
     office.read()
     known = office.registry.apply_callback(callback(1))
     assert known is not None
-    assert office.board.up[ID].pages.reschedules == 1
+    assert office.cache.up[ID].pages.reschedules == 1
     assert office.store.has_receipt(callback(1))
     assert office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH) == 1
 
@@ -460,7 +460,7 @@ def test_a_callback_is_shown_and_stored(office: Office) -> None:
 def test_a_callback_about_what_is_not_tracked_counts_for_the_fleet(office: Office) -> None:
     """Nothing is tracked for its sake alone: the lists say what is a target."""
     assert office.registry.apply_callback(callback(1)) is None
-    assert (len(office.registry), office.board.up, office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH)) == (0, {}, 1)
+    assert (len(office.registry), office.cache.up, office.total(Total.PAGE_RESCHEDULES, PageReason.CRASH)) == (0, {}, 1)
 
 
 def test_a_few_targets_change_and_the_others_stay(office: Office) -> None:
@@ -508,7 +508,7 @@ DARK_CLASSES = pytest.mark.parametrize("outcomes", DARK.values(), ids=DARK)
 
 def problems(office: Office) -> list[str]:
     """What is shown to be wrong with the task."""
-    known = office.board.up.get(ID)
+    known = office.cache.up.get(ID)
     return [active.problem for active in known.problems] if known else []
 
 
@@ -535,7 +535,7 @@ def test_a_dark_class_is_shown_until_its_end(office: Office, outcomes: tuple[Any
     assert "class_dark" in problems(office)
     office.after(0.2)
     assert "class_dark" not in problems(office)
-    assert listed or office.board.up == {}
+    assert listed or office.cache.up == {}
 
 
 @DARK_CLASSES
@@ -545,10 +545,10 @@ def test_a_dark_class_can_be_removed_by_hand(office: Office, outcomes: tuple[Any
     dark(office, outcomes)
     if not listed:
         office.registry.replace_targets({}, {})
-    before = office.board.up[ID]
+    before = office.cache.up[ID]
     assert office.registry.dismiss(ID)
     assert problems(office) == []
-    assert (ID in office.board.up) == before.live
+    assert (ID in office.cache.up) == before.live
     if listed:
         office.read(replace(RUNNING, start=NOW + 60))
         assert office.display_status() is DisplayStatus.RUNNING
@@ -599,7 +599,7 @@ def test_the_counters_of_an_app_without_target_and_without_a_run_go(office: Offi
     office.registry.replace_targets(of_apps("other"), {})
     office.after(LIFETIMES.drain)
     office.store.flush()
-    assert open_apps(office) == {"configured", "other", "app"} == office.board.apps
+    assert open_apps(office) == {"configured", "other", "app"} == office.cache.apps
 
 
 def test_the_apps_with_counters_at_zero_are_bounded(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -617,15 +617,15 @@ def test_the_apps_with_counters_at_zero_are_bounded(office: Office, monkeypatch:
 def test_a_dark_class_stays_dark_over_a_restart_without_a_read(office: Office, last: Task | ReadError) -> None:
     """What only reads told is in the state; it ends as it would have ended, and only once."""
     dark(office, (last,))
-    before = office.board.up[ID].problems
+    before = office.cache.up[ID].problems
     office.store.flush()
     again = restarted(office)
     again.registry.replace_targets({ID: Target(ID, "default", **CLASS)}, office.store.latest_runs([ID]))
-    assert again.board.up[ID].problems == before
+    assert again.cache.up[ID].problems == before
     again.read(TimedOut("too slow"))
     assert "class_dark" in problems(again)
     again.read(NotFound("no such task"))
-    assert again.board.up[ID].problems[0].since == before[0].since
+    assert again.cache.up[ID].problems[0].since == before[0].since
     again.read(RUNNING)
     assert problems(again) == []
     office.store.flush()
@@ -645,20 +645,20 @@ def test_what_was_removed_by_hand_stays_removed_over_restarts(office: Office, na
     for outcome in REMOVED[name]:
         office.read(outcome)
     office.after(60)
-    live = office.board.up[ID].live
+    live = office.cache.up[ID].live
     office.registry.dismiss(ID)
     again = office
     for _ in range(2):
         office.store.flush()
         again = restarted(again)
         again.registry.replace_targets({ID: Target(ID, "default", **lists)}, office.store.latest_runs([ID]))
-        assert (ID in again.board.up) == live
+        assert (ID in again.cache.up) == live
         again.read(NotFound("no such task"))
         assert problems(again) == []
     other = restarted(again)
     next_class = Target(ID, "default", expected_start=NOW - 1, expected_end=NOW + 5000)
     other.registry.replace_targets({ID: next_class}, office.store.latest_runs([ID]))
-    assert ID in other.board.up
+    assert ID in other.cache.up
     again.read(replace(RUNNING, start=NOW + 60))
     assert again.display_status() is DisplayStatus.RUNNING
     office.store.flush()
