@@ -74,6 +74,10 @@ class Database:
             self.limit(connection, timeout)
             yield connection
 
+    def on_answer(self, answered: Callable[[], None]) -> None:
+        """Call `answered` after each statement of the writer."""
+        event.listen(self._writer, "after_cursor_execute", lambda *_: answered())
+
     def close(self) -> None:
         """Close all connections."""
         self._readers.dispose()

@@ -55,7 +55,7 @@ RETRY_SECONDS: Final = 1.0
 SLOW_AFTER: Final = 1.0
 """Seconds that a write may take before only MAX_WAITING callers may wait for it."""
 SILENT_AFTER: Final = 3.0
-"""Seconds after which a write that is not answered is reported, and counts as failed."""
+"""Seconds without an answer to a write after which it is reported, and counts as failed."""
 CLOSE_TIMEOUT: Final = 1.0
 CHECK_SECONDS: Final = 1.0
 LOOKUP_TIMEOUT: Final = 2.0
@@ -149,7 +149,7 @@ class Store:
         self._recent: OrderedDict[EventKey, float] = OrderedDict()
         self._waiting = 0
         self._urgent = self._closing = self._closed = False
-        self._began = 0.0
+        self._began = self._answered_at = 0.0
         self._failing_since: float | None = None
         self._silent = self._overflowing = False
         self._dropped = 0
@@ -157,6 +157,7 @@ class Store:
         self._counters = self._load_counters()
         self._lookups = Workers("store-lookup", 2)
         self._searches = Workers("store-search", 2)
+        database.on_answer(self._answered)
         self._writer = Thread(target=self._write_all, name="store-writer", daemon=True)
         self._writer.start()
 
@@ -264,7 +265,7 @@ class Store:
     def watch(self) -> None:
         """Report a write that is not answered, once; to be called each second by another thread than the writer."""
         with self._wake:
-            silent_for = time.monotonic() - self._began if self._in_flight else 0.0
+            silent_for = time.monotonic() - max(self._began, self._answered_at) if self._in_flight else 0.0
             begins = silent_for > SILENT_AFTER and not self._silent
             self._silent = self._silent or begins
         if begins:
@@ -386,6 +387,10 @@ class Store:
             self._queued.work = [item for item in self._queued.work if item.commit is not commit]
 
     # The writer's thread
+
+    def _answered(self) -> None:
+        """A long write, such as that of 20,000 targets, is not silent while its statements are answered."""
+        self._answered_at = time.monotonic()
 
     def _write_all(self) -> None:
         while (batch := self._next()) is not None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from exporter.enums import PageAction, PageReason, StopReason
 from exporter.errors import StateError
@@ -171,6 +172,28 @@ def test_a_silent_write_holds_back_no_caller(
     for _ in range(3):
         store.watch()
     assert (world.failures, caplog.text.count("state silent")) == (1, 1)
+    thaw.set()
+    store.wait(commit, LIMIT)
+
+
+def test_a_long_write_is_not_silent_while_it_is_answered(world: "World") -> None:
+    """Neither is it counted as failed; from the last answer on it is."""
+    store, thaw, frozen = world.open(), threading.Event(), threading.Event()
+
+    def hang(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SELECT 1")
+        store._began -= 100.0
+        frozen.set()
+        assert thaw.wait(LIMIT)
+
+    commit = store.change(hang)
+    assert frozen.wait(LIMIT)
+    store._answered_at += 100.0
+    store.watch()
+    assert world.failures == 0
+    store._answered_at -= 200.0
+    store.watch()
+    assert world.failures == 1
     thaw.set()
     store.wait(commit, LIMIT)
 
