@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from exporter.simulator.faults import FaultMode
-from tests.faults.proxy import Manner
+from tests.faults.proxy import ProxyMode
 
 
 class Told(Enum):
@@ -23,13 +23,13 @@ class Case:
 
     `reason` is the read error's, empty when reads succeed all the same. `words` are in the line that tells of it.
     `up` is webcast_api_up while it lasts, `display_status` how its tasks count in webcast_tasks once nothing is fresh.
-    The fault is a mode of the vendor's (`latency`, `ahead`: as Faults has them), or the manner of a proxy before it.
+    The fault is a mode of the vendor's (`latency`, `ahead`: as Faults has them), or the mode of a proxy before it.
     An account whose calls are throttled has few tasks: at one call a second their states stay fresh for long.
     """
 
     name: str
     mode: FaultMode = FaultMode.NONE
-    proxy: Manner = Manner.PASS
+    proxy: ProxyMode = ProxyMode.PASS
     reason: str
     told: Told
     words: str = ""
@@ -60,9 +60,9 @@ def _way(mode: FaultMode, reason: str, words: str, *, tls: bool = False) -> Case
     return Case(name=mode.value, mode=mode, reason=reason, told=Told.OF_CALLS, words=words, tls=tls)
 
 
-def _proxy(name: str, manner: Manner, words: str, *, tls: bool = True) -> Case:
+def _proxy(name: str, mode: ProxyMode, words: str, *, tls: bool = True) -> Case:
     told = Told.OF_CALLS
-    return Case(name=name, proxy=manner, reason="connect", told=told, words=words, behind_proxy=True, tls=tls)
+    return Case(name=name, proxy=mode, reason="connect", told=told, words=words, behind_proxy=True, tls=tls)
 
 
 def _key(mode: FaultMode, words: str) -> Case:
@@ -106,10 +106,10 @@ CASES = (
     _way(FaultMode.RESET_HALFWAY, "connect", "the connection was reset"),
     _way(FaultMode.NO_TLS, "tls", "no TLS connection (", tls=True),
     _way(FaultMode.UNKNOWN_CA, "tls", "the certificate is not trusted: self", tls=True),
-    _proxy("proxy_down", Manner.DOWN, "the proxy cannot be reached: connection refused"),
-    _proxy("proxy_forbids", Manner.FORBID, "the proxy refused (http=403)"),
-    _proxy("proxy_407", Manner.ASK_PASSWORD, "the proxy does not accept its user or password (http=407)"),
-    _proxy("plain_proxy_407", Manner.ASK_PASSWORD, "the proxy does not accept its user or password", tls=False),
+    _proxy("proxy_down", ProxyMode.DOWN, "the proxy cannot be reached: connection refused"),
+    _proxy("proxy_forbids", ProxyMode.FORBID, "the proxy refused (http=403)"),
+    _proxy("proxy_407", ProxyMode.ASK_PASSWORD, "the proxy does not accept its user or password (http=407)"),
+    _proxy("plain_proxy_407", ProxyMode.ASK_PASSWORD, "the proxy does not accept its user or password", tls=False),
     _way(FaultMode.STALL, "timeout", "no whole answer within the timeout"),
     _way(FaultMode.TRICKLE, "timeout", "no whole answer within the timeout"),
     _way(FaultMode.LATENCY, "timeout", "no whole answer within the timeout"),

@@ -12,7 +12,7 @@ from exporter.simulator.gateway import SimulatedAccount
 from exporter.simulator.lifecycle import RunPlan, TaskSettings
 from exporter.simulator.server import Certificates, Simulation, SimulationOptions
 from tests.faults.cases import Case
-from tests.faults.proxy import Manner, Proxy
+from tests.faults.proxy import Proxy, ProxyMode
 
 KEY = Credentials("AKLTcanaryinaccesskey00000000001", "canary-in-the-secret-key", "canary-in-the-session-token")
 PROXY_PASSWORD = "canary-in-the-proxy-password"
@@ -86,4 +86,4 @@ def end(place: Place) -> None:
     """Now it is over."""
     place.simulation.faults.begin(FaultMode.NONE)
     if place.proxy:
-        place.proxy.turn(Manner.PASS)
+        place.proxy.turn(ProxyMode.PASS)

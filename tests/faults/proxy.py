@@ -9,12 +9,12 @@ from enum import Enum
 from urllib.parse import urlsplit
 
 HEAD_END = b"\r\n\r\n"
-PATIENCE = 5.0
+LIMIT = 5.0
 BACKLOG = 64
 LOOK = 0.2
 
 
-class Manner(Enum):
+class ProxyMode(Enum):
     """What becomes of a request to it."""
 
     PASS = "HTTP/1.1 200 Connection established\r\n\r\n"
@@ -28,11 +28,11 @@ class Manner(Enum):
 
 
 class Proxy:
-    """Serves until it is closed; `turn` changes its manner for old connections too. `heads` is what it was asked."""
+    """Serves until it is closed; `turn` changes its mode for old connections too. `heads` is what it was asked."""
 
     def __init__(self) -> None:
         self.heads: list[str] = []
-        self._manner = Manner.PASS
+        self._mode = ProxyMode.PASS
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -42,12 +42,12 @@ class Proxy:
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
-    def turn(self, manner: Manner) -> None:
+    def turn(self, mode: ProxyMode) -> None:
         """From now on it behaves so."""
-        before, self._manner = self._manner, manner
-        if manner is Manner.DOWN:
+        before, self._mode = self._mode, mode
+        if mode is ProxyMode.DOWN:
             self._listener.shutdown(socket.SHUT_RDWR)  # on Linux it keeps the port
-        elif before is Manner.DOWN:
+        elif before is ProxyMode.DOWN:
             self._listener.listen(BACKLOG)
         with self._lock:
             for connection in self._open:
@@ -57,7 +57,7 @@ class Proxy:
     def close(self) -> None:
         """End it, and every connection."""
         self._closing.set()
-        self.turn(Manner.DOWN)
+        self.turn(ProxyMode.DOWN)
         self._thread.join()
         self._listener.close()
 
@@ -72,7 +72,7 @@ class Proxy:
 
     def _guarded(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection, self._kept(connection):
-            connection.settimeout(PATIENCE)
+            connection.settimeout(LIMIT)
             self._serve(connection)
 
     @contextlib.contextmanager
@@ -94,14 +94,14 @@ class Proxy:
                 return
             head += received
         self.heads.append(head.decode("latin-1"))
-        if self._manner is not Manner.PASS:
-            connection.sendall(self._manner.value.encode())
+        if self._mode is not ProxyMode.PASS:
+            connection.sendall(self._mode.value.encode())
             return
         method, url, _ = self.heads[-1].split(" ", 2)
         parts = urlsplit(f"//{url}" if method == "CONNECT" else url)
-        with socket.create_connection((parts.hostname, parts.port or 80), PATIENCE) as upstream, self._kept(upstream):
+        with socket.create_connection((parts.hostname, parts.port or 80), LIMIT) as upstream, self._kept(upstream):
             if method == "CONNECT":
-                connection.sendall(self._manner.value.encode())
+                connection.sendall(self._mode.value.encode())
                 _relay(connection, upstream, self._closing.is_set, lambda data: data)
             else:
                 base = f"{parts.scheme}://{parts.netloc}".encode()

@@ -21,7 +21,7 @@ from tests.faults.places import Place, open_place
 from tests.real.conftest import wait_until
 
 LATE = 6.0
-PATIENCE = 60.0
+LIMIT = 60.0
 
 
 class Shifted:
@@ -67,7 +67,7 @@ def status_of(exporter: Exporter) -> Iterator[Callable[[str], int]]:
     """The HTTP status of a page."""
     listener = Listener(create_app(exporter, exporter.failed), bind("127.0.0.1:0"), exporter.failed)
     listener.start()
-    with httpx.Client(base_url=listener.url, trust_env=False, timeout=PATIENCE) as client:
+    with httpx.Client(base_url=listener.url, trust_env=False, timeout=LIMIT) as client:
         yield lambda path: client.get(path).status_code
     listener.stop()
 
@@ -80,12 +80,12 @@ def test_a_hung_thread_is_seen(
 
     def hang(_poller: Poller) -> float:
         hangs.set()
-        release.wait(PATIENCE)
+        release.wait(LIMIT)
         return 0.0
 
     assert status_of("/-/healthy") == 200
     monkeypatch.setattr(Poller, "send_due", hang)
-    assert hangs.wait(PATIENCE)
+    assert hangs.wait(LIMIT)
     assert status_of("/-/healthy") == 200
     shift.seconds += LATE
     assert status_of("/-/healthy") == 503

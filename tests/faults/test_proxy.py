@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from exporter.simulator.server import Simulation, SimulationOptions
-from tests.faults.proxy import Manner, Proxy
+from tests.faults.proxy import Proxy, ProxyMode
 from tests.real.conftest import wait_until
 
-PATIENCE = 60.0
+LIMIT = 60.0
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def server() -> Iterator[str]:
 
 def forwarded(proxy: Proxy, server: str, times: int = 1) -> list[int]:
     """The statuses of plain requests by way of it, over one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=LIMIT)
     try:
         statuses = []
         for _ in range(times):
@@ -45,7 +45,7 @@ def forwarded(proxy: Proxy, server: str, times: int = 1) -> list[int]:
 
 def tunnelled(proxy: Proxy, server: str) -> int:
     """The status of a request through a tunnel."""
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=LIMIT)
     connection.set_tunnel(server)
     try:
         connection.request("GET", "/truth")
@@ -61,30 +61,30 @@ def test_it_passes_requests_on(proxy: Proxy, server: str) -> None:
     assert [head.split()[0] for head in proxy.heads] == ["GET", "CONNECT"]
 
 
-@pytest.mark.parametrize(("manner", "status"), [(Manner.FORBID, 403), (Manner.ASK_PASSWORD, 407)])
+@pytest.mark.parametrize(("mode", "status"), [(ProxyMode.FORBID, 403), (ProxyMode.ASK_PASSWORD, 407)])
 @pytest.mark.parametrize("ask", [forwarded, tunnelled])
 def test_it_says_no(
-    proxy: Proxy, server: str, manner: Manner, status: int, ask: Callable[[Proxy, str], object]
+    proxy: Proxy, server: str, mode: ProxyMode, status: int, ask: Callable[[Proxy, str], object]
 ) -> None:
     """In either way of asking; and yes again afterwards."""
-    proxy.turn(manner)
+    proxy.turn(mode)
     if ask is forwarded:
         assert ask(proxy, server) == [status]
     else:
         with pytest.raises(OSError, match=f"Tunnel connection failed: {status}"):
             ask(proxy, server)
-    proxy.turn(Manner.PASS)
+    proxy.turn(ProxyMode.PASS)
     assert ask(proxy, server) in (200, [200])
 
 
 def test_its_port_closes_and_opens(proxy: Proxy, server: str) -> None:
     """Old tunnels break with it."""
-    with socket.create_connection(("127.0.0.1", proxy.port), PATIENCE) as old:
+    with socket.create_connection(("127.0.0.1", proxy.port), LIMIT) as old:
         old.sendall(f"CONNECT {server} HTTP/1.1\r\n\r\n".encode())
         assert old.recv(4096).startswith(b"HTTP/1.1 200")
-        proxy.turn(Manner.DOWN)
+        proxy.turn(ProxyMode.DOWN)
         assert old.recv(4096) == b""
     with pytest.raises(ConnectionRefusedError):
         tunnelled(proxy, server)
-    proxy.turn(Manner.PASS)
+    proxy.turn(ProxyMode.PASS)
     wait_until(lambda: tunnelled(proxy, server) == 200, "it answers again")

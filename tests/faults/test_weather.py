@@ -12,7 +12,7 @@ pytestmark = pytest.mark.real
 
 ROUNDING = 0.01
 TOGETHER = ("connect",)
-"""A fault at the door breaks connections off, which calls under way meet as that."""
+"""A fault of the listener breaks connections off, which calls under way meet as that."""
 
 all_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 failing = pytest.mark.parametrize("case", FAILING, ids=lambda case: case.name)

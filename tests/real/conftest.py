@@ -19,6 +19,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.simulator.server import Simulation
+
 ROOT = Path(__file__).parent.parent.parent
 CLEAN_ENVIRONMENT = {
     name: value
@@ -129,6 +131,23 @@ def start(command: list[str], directory: Path, url: str, environ: Mapping[str, s
             command, cwd=directory, env=dict(environ), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
         )
     return Running(process, url, out, err)
+
+
+def account_of(simulation: Simulation, **settings: Any) -> dict[str, Any]:
+    """The account of a simulated vendor."""
+    credentials = simulation.credentials
+    keys = {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
+    return {"name": "default", "endpoint": simulation.url, **keys, **settings}
+
+
+def config_of(simulation: Simulation, **sections: Any) -> dict[str, Any]:
+    """Its tasks, listed by itself, read once a second."""
+    return {
+        "accounts": [account_of(simulation)],
+        "http_sd_configs": [{"url": f"{simulation.url}/targets", "refresh_interval": "1s"}],
+        "polling": {"interval": "1s", "fast_interval": "1s"},
+        **sections,
+    }
 
 
 @dataclass(frozen=True)

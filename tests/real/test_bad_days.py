@@ -20,7 +20,7 @@ from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.replies import Outcome
 from exporter.simulator.server import Simulation, SimulationOptions
 from exporter.store.database import open_sqlite
-from tests.real.conftest import wait_until
+from tests.real.conftest import config_of, wait_until
 from tests.support.freezable import CLOCK, FROZEN, HANGS
 from tests.support.freezes import CONFIG, Process, start
 from tests.support.loopback import LoopbackServer, silence
@@ -68,17 +68,11 @@ def tasks(number: int = TASKS) -> list[TargetId]:
     return [TargetId(APP, "Room", f"Task{each}") for each in range(number)]
 
 
-def config_of(simulation: Simulation, **sections: Any) -> dict[str, Any]:
+def config_with(simulation: Simulation, **sections: Any) -> dict[str, Any]:
     """Its tasks by push or by the sections, read once a second."""
-    credentials = simulation.credentials
-    keys = {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
-    return {
-        "accounts": [{"name": "default", "endpoint": simulation.url, **keys}],
-        "polling": {"interval": "1s", "fast_interval": "1s", "max_backoff": "2s"},
-        "push": {"token_file": "tokens"},
-        "state": {"url": "sqlite:///state.db"},
-        **sections,
-    }
+    polling = {"interval": "1s", "fast_interval": "1s", "max_backoff": "2s"}
+    own = {"http_sd_configs": [], "polling": polling, "push": {"token_file": "tokens"}}
+    return config_of(simulation, **own | {"state": {"url": "sqlite:///state.db"}} | sections)
 
 
 def started(stack: ExitStack, folder: Path, config: dict[str, Any], wait: str = "/-/ready") -> Process:
@@ -133,7 +127,7 @@ def test_a_stop_while_the_network_hangs(
         "TLS handshake": (f"https://127.0.0.1:{silent.port}", {}),
         "proxy": ("https://rtc.example", {"proxy_url": silent.url}),
     }[what]
-    config = config_of(simulation, http_sd_configs=[{"url": f"{url}/targets", **proxy}])
+    config = config_with(simulation, http_sd_configs=[{"url": f"{url}/targets", **proxy}])
     config["accounts"][0] |= {"endpoint": url, "timeout": "60s", **proxy}
     config["static_configs"] = [{"targets": [str(target) for target in tasks()]}]
     (tmp_path / FROZEN).write_text(NOWHERE)
@@ -155,7 +149,7 @@ def test_a_wall_clock_that_is_wrong_for_a_while(
 ) -> None:
     """The API refuses the calls; no pushed task is dropped or lost, and once the clock is right all is read again."""
     (tmp_path / CLOCK).write_text("0")
-    process = started(stack, tmp_path, config_of(simulation))
+    process = started(stack, tmp_path, config_with(simulation))
     assert push(process, [str(target) for target in tasks()]).status_code == 200
     wait_running(process, TASKS)
     (tmp_path / CLOCK).write_text(str(3600 * hours))
@@ -180,7 +174,7 @@ def test_connections_to_the_database_that_are_half_open(
     stack.callback(relay.close)
     database = postgres.database().parts["database"]
     url = f"postgresql+psycopg://exporter@127.0.0.1:{relay.port}/{database}"
-    process = started(stack, tmp_path, config_of(simulation, state={"url": url}))
+    process = started(stack, tmp_path, config_with(simulation, state={"url": url}))
     assert push(process, [str(target) for target in tasks()]).status_code == 200
     for number in range(3):
         wait_running(process, TASKS - number)
@@ -203,7 +197,7 @@ def test_a_state_of_150_000_runs(stack: ExitStack, simulation: Simulation, tmp_p
     targets = tmp_path / "targets.yml"
     targets.write_text(yaml.safe_dump([{"targets": [str(target) for target in tasks()]}]))
     files = [{"files": ["targets.yml"], "refresh_interval": "1s"}]
-    config = config_of(simulation, file_sd_configs=files, lifecycle={"drain": "0s"})
+    config = config_with(simulation, file_sd_configs=files, lifecycle={"drain": "0s"})
     process = started(stack, tmp_path, config)
     wait_running(process, TASKS)
     targets.write_text(yaml.safe_dump([{"targets": [str(target) for target in tasks(600)]}]))
@@ -225,16 +219,18 @@ def test_a_state_of_150_000_runs(stack: ExitStack, simulation: Simulation, tmp_p
 
 def test_kills_and_reloads_in_turn(stack: ExitStack, simulation: Simulation, tmp_path: Path) -> None:
     """Nothing is lost or doubled, whatever each process was just doing."""
-    process = started(stack, tmp_path, config_of(simulation), "/metrics")
+    process = started(stack, tmp_path, config_with(simulation), "/metrics")
     assert push(process, [str(target) for target in tasks()]).status_code == 200
     for number in range(TASKS):
         wait_running(process, TASKS - number)
         for seconds in range(3):
-            (tmp_path / CONFIG).write_text(yaml.safe_dump(config_of(simulation, lifecycle={"linger": f"1{seconds}m"})))
+            (tmp_path / CONFIG).write_text(
+                yaml.safe_dump(config_with(simulation, lifecycle={"linger": f"1{seconds}m"}))
+            )
             process.running.process.send_signal(signal.SIGHUP)
         simulation.fleet.stop(tasks()[number])
         process.running.kill()
-        process = started(stack, tmp_path, config_of(simulation), "/metrics")
+        process = started(stack, tmp_path, config_with(simulation), "/metrics")
     wait_equal(partial(process.total, STOPS), TASKS)
     reads = len(simulation.calls.log)
     wait_until(lambda: process.total("webcast_tasks", status="ended") == TASKS, "all are shown")
@@ -245,7 +241,7 @@ def test_kills_and_reloads_in_turn(stack: ExitStack, simulation: Simulation, tmp
 
 def test_apps_that_come_and_go_leave_no_series(stack: ExitStack, simulation: Simulation, tmp_path: Path) -> None:
     """Wrong app ids that are pushed and withdrawn, and an account that gets another name."""
-    process = started(stack, tmp_path, config_of(simulation))
+    process = started(stack, tmp_path, config_with(simulation))
     assert push(process, [str(target) for target in tasks()]).status_code == 200
     wait_running(process, TASKS)
     wrong = [f"wrong-{number}/Room/Task" for number in range(100)]
@@ -253,7 +249,7 @@ def test_apps_that_come_and_go_leave_no_series(stack: ExitStack, simulation: Sim
     wait_until(lambda: process.running.get("/metrics").text.count("wrong-") > 1000, "they have series")
     assert push(process, [str(target) for target in tasks()]).status_code == 200
     wait_until(lambda: "wrong-" not in process.running.get("/metrics").text, "their series are gone")
-    config = config_of(simulation)
+    config = config_with(simulation)
     config["accounts"][0]["name"] = "renamed"
     (tmp_path / CONFIG).write_text(yaml.safe_dump(config))
     process.running.process.send_signal(signal.SIGHUP)
@@ -269,7 +265,7 @@ def test_a_crowd_keeps_no_probe_and_no_scrape_waiting(
 ) -> None:
     """60 people who look at pages again and again, and 400 clients who ask for metrics and read no answer."""
     targets = [TargetId(APP, "Room", f"Task{number}") for number in range(1000)]
-    process = started(stack, tmp_path, config_of(simulation))
+    process = started(stack, tmp_path, config_with(simulation))
     assert push(process, [str(target) for target in targets]).status_code == 200
     host, port = process.running.url.removeprefix("http://").split(":")
     over, seen = Event(), Semaphore(0)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ from exporter.simulator.callback_sender import DeliveryCounts, DeliveryPolicy
 from exporter.simulator.fleet import stop_counts
 from exporter.simulator.lifecycle import Ending, PageTrouble, RunPlan, TaskSettings, callback_events
 from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
+from tests.real.conftest import config_of
 
 if TYPE_CHECKING:
     from tests.real.conftest import StartExporter
@@ -126,18 +127,6 @@ def settled(counts: DeliveryCounts) -> int:
     return counts.delivered + counts.given_up + counts.lost
 
 
-def config_of(simulation: Simulation) -> dict[str, Any]:
-    """Targets by HTTP from the simulator itself, read as often as the budget allows."""
-    credentials = simulation.credentials
-    keys = {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
-    return {
-        "accounts": [{"name": "default", "endpoint": simulation.url, **keys}],
-        "http_sd_configs": [{"url": f"{simulation.url}/targets", "refresh_interval": "1s"}],
-        "polling": {"interval": "1s", "fast_interval": "1s", "reread_stopped": "1s"},
-        "callbacks": {"secret_file": "secret"},
-    }
-
-
 def test_every_run_is_counted_once_over_ten_kills(
     start_exporter: "StartExporter", tmp_path: Path, unused_port: Callable[[], int], wait: Callable[..., None]
 ) -> None:
@@ -148,20 +137,22 @@ def test_every_run_is_counted_once_over_ten_kills(
     """
     dice, port = Random(20260115), unused_port()
     (tmp_path / "secret").write_text(CALLBACK_SECRET)
+    polling = {"interval": "1s", "fast_interval": "1s", "reread_stopped": "1s"}
     scrapes = Scrapes(f"http://127.0.0.1:{port}")
     with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation, scraping(scrapes):
+        config = config_of(simulation, polling=polling, callbacks={"secret_file": "secret"})
         caller = simulation.send_callbacks(f"http://127.0.0.1:{port}/callback", policy=MANNER)
         for kill in range(KILLS):
-            exporter = start_exporter(tmp_path, config_of(simulation), port=port, wait="/metrics")
+            exporter = start_exporter(tmp_path, config, port=port, wait="/metrics")
             for number in range(kill * TASKS // KILLS, (kill + 1) * TASKS // KILLS):
                 simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), plan_of(number, dice))
             find = partial(getattr, *((scrapes, "stopped") if kill % 2 else (caller.counts, "delivered")))
             before = find()
             wait(lambda find=find, before=before: find() > before, "something is counted")
-            Event().wait(dice.uniform(0.0, 0.5))  # where the kill strikes is up to the machine, and is always harmless
+            Event().wait(dice.uniform(0.0, 0.5))  # a kill is harmless at any moment
             exporter.kill()
 
-        exporter = start_exporter(tmp_path, config_of(simulation), port=port)
+        exporter = start_exporter(tmp_path, config, port=port)
         wait(lambda: scrapes.stopped >= TASKS, "all runs are counted")
         reads = len(simulation.calls.log)
         wait(lambda: len(simulation.calls.log) > reads + 10, "stopped runs are read again, and not counted again")

@@ -1,44 +1,214 @@
-"""Two real processes on one real PostgreSQL: one reads, the other waits and takes over."""
+"""Processes that share a PostgreSQL state, also a silent or a large one: one reads, and nothing accepted is lost."""
 
 import signal
-from collections.abc import Callable
+import socket
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import psycopg
 import pytest
-from sqlalchemy.engine import make_url
+import sqlalchemy as sa
+import yaml
 
 from exporter.model.target import TargetId
-from exporter.simulator.lifecycle import RunPlan
-from exporter.simulator.server import Simulation, SimulationOptions
+from exporter.simulator.lifecycle import STARTED, CallbackEvent, RunPlan, callback_payload
+from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
+from exporter.store.schema import prepare
+from tests.real.conftest import config_of
+from tests.support.freezes import stopped
+from tests.support.relay import Relay
 
 if TYPE_CHECKING:
-    from tests.real.conftest import StartExporter
+    from tests.real.conftest import Running, StartExporter
     from tests.support.postgresql import Postgres
 
 pytestmark = pytest.mark.real
 
 APP = "661e0000000000000000543c"
-STOPS = "webcast_run_stops_total"
-"""Seconds that a loaded machine may be late."""
+STOPS, LEADER, FAILURES = "webcast_run_stops_total", "webcast_exporter_leader", "webcast_state_write_failures_total"
+TASKS, LIMIT = 20, 60
+PROBES = ("/metrics", "/-/healthy", "/-/ready")
+TOKEN = "a-token-of-the-tests"
+
+Wait = Callable[..., None]
+Change = Callable[[], None]
 
 
-def config_of(simulation: Simulation, url: str) -> dict[str, Any]:
-    """Its tasks, read once a second."""
-    credentials = simulation.credentials
-    keys = {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
-    return {
-        "accounts": [{"name": "default", "endpoint": simulation.url, **keys}],
-        "http_sd_configs": [{"url": f"{simulation.url}/targets", "refresh_interval": "1s"}],
-        "polling": {"interval": "1s", "fast_interval": "1s"},
-        "state": {"url": url},
-    }
+def config_with(simulation: Simulation, url: str, *, ha: bool = True) -> dict[str, Any]:
+    """Its tasks, read once a second; pushes and callbacks are taken."""
+    sections = {"push": {"token_file": "tokens"}, "callbacks": {"secret_file": "secret"}}
+    return config_of(simulation, **sections, state={"url": url}, ha={"enabled": ha})
 
 
-def stops(samples: dict[tuple[str, ...], float]) -> float:
-    """All runs that were counted as stopped."""
-    return sum(samples.values())
+def write_secrets(folder: Path, secret: str = CALLBACK_SECRET) -> Path:
+    """The folder of one process."""
+    folder.mkdir()
+    for name, text in (("tokens", TOKEN), ("secret", secret)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
+    return folder
+
+
+def says(running: "Running", name: str) -> float:
+    """The sum of a family's samples."""
+    return sum(running.samples(name).values())
+
+
+def leaders(replicas: list["Running"]) -> list["Running"]:
+    """Those that say that they lead."""
+    return [each for each in replicas if says(each, LEADER) == 1]
+
+
+def call_back(running: "Running", target: TargetId, number: int, secret: str = CALLBACK_SECRET) -> int:
+    """The status with which one callback is answered."""
+    event = CallbackEvent(target, int(1000 * time.time()), STARTED, "", f"evt-{number}")
+    body = callback_payload(event, secret, "4821")
+    return httpx.post(f"{running.url}/callback", content=body, trust_env=False, timeout=LIMIT).status_code
+
+
+@pytest.fixture
+def simulation() -> Iterator[Simulation]:
+    """A vendor with tasks that run."""
+    with Simulation(SimulationOptions(tasks=0, speed=1)) as made:
+        for number in range(TASKS):
+            made.fleet.begin(TargetId(APP, "Room", f"Task{number}"), RunPlan(ends=3600.0))
+        yield made
+
+
+@pytest.fixture
+def relay(postgres: "Postgres") -> Iterator[Relay]:
+    """The way to the server."""
+    made = Relay(postgres.folder / ".s.PGSQL.5432")
+    yield made
+    made.close()
+
+
+def test_replicas_over_a_database_that_hangs(
+    tmp_path: Path, postgres: "Postgres", simulation: Simulation, start_exporter: "StartExporter", wait: Wait
+) -> None:
+    """None says that it leads, no series of tasks is shown by one that may not lead; then one does, alone."""
+    config = config_with(simulation, postgres.database().whole)
+    both = [start_exporter(write_secrets(tmp_path / str(number)), config) for number in range(2)]
+    wait(lambda: len(leaders(both)) == 1, "one leads", LIMIT)
+    (leader,) = leaders(both)
+    wait(lambda: len(leader.samples("webcast_task_start_timestamp_seconds")) == TASKS, "all tasks are read", LIMIT)
+    with stopped(postgres):
+        simulation.fleet.stop(TargetId(APP, "Room", "Task0"))
+        wait(lambda: not leaders(both), "none says that it leads", LIMIT)
+        assert leader.samples("webcast_task_start_timestamp_seconds") == {}
+        reads = len(simulation.calls.log)
+        wait(lambda: len(simulation.calls.log) > reads + 10, "it reads on, slowly", LIMIT)
+        assert [each.get(path).status_code for each in both for path in PROBES] == [200] * 2 * len(PROBES)
+    wait(lambda: len(leaders(both)) == 1 and says(leaders(both)[0], STOPS) == 1, "one leads and has counted", LIMIT)
+    assert [each.end() for each in both] == [0, 0]
+
+
+def test_a_leader_that_is_cut_off_shows_no_task(  # noqa: PLR0917 - fixtures
+    tmp_path: Path,
+    postgres: "Postgres",
+    relay: Relay,
+    simulation: Simulation,
+    start_exporter: "StartExporter",
+    wait: Wait,
+) -> None:
+    """Its way to the database swallows, the other one's does not: the other leads, and this one says so."""
+    url = postgres.database()
+    database = url.parts["database"]
+    cut = f"postgresql+psycopg://exporter@127.0.0.1:{relay.port}/{database}"
+    first = start_exporter(write_secrets(tmp_path / "first"), config_with(simulation, cut))
+    wait(lambda: says(first, LEADER) == 1, "the first leads", LIMIT)
+    second = start_exporter(write_secrets(tmp_path / "second"), config_with(simulation, url.whole))
+    relay.silent = True
+    wait(lambda: says(second, LEADER) == 1, "the second leads", LIMIT)
+    assert (says(first, LEADER), first.samples("webcast_task_start_timestamp_seconds")) == (0, {})
+    relay.silent = False
+    wait(lambda: "lead lost" in first.written(), "the first stands by", LIMIT)
+    assert [each.end() for each in (first, second)] == [0, 0]
+
+
+def test_a_standby_with_another_secret_file(
+    tmp_path: Path, postgres: "Postgres", simulation: Simulation, start_exporter: "StartExporter", wait: Wait
+) -> None:
+    """A callback that it answered with 200 is applied, whatever the leader's file says; no secret is in the queue.
+
+    A reload that asks for a taken address is refused, and it stands by.
+    """
+    url = postgres.database()
+    config = config_with(simulation, url.whole)
+    leader = start_exporter(write_secrets(tmp_path / "leader"), config)
+    wait(lambda: says(leader, LEADER) == 1, "the first leads", LIMIT)
+    standby = start_exporter(write_secrets(tmp_path / "standby", "the-next-secret"), config)
+    bodies: list[str] = []
+    with psycopg.connect(host=str(postgres.folder), user="exporter", dbname=url.parts["database"]) as other:
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE heard_callbacks IN ACCESS EXCLUSIVE MODE NOWAIT")
+        other.rollback()
+        for number in range(3):
+            target = TargetId(APP, "Called", f"Task{number}")
+            simulation.fleet.begin(target, RunPlan(ends=3600.0))
+            assert call_back(standby, target, number, "the-next-secret") == 200
+            bodies += [row[0] for row in other.execute("SELECT body FROM inbox").fetchall()]
+            other.rollback()
+    wait(lambda: leader.samples("webcast_targets")["callback",] == 3, "the leader has them", LIMIT)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config["callbacks"] = {"secret_file": "secret", "listen_address": address}
+        (tmp_path / "standby" / "webcast-exporter.yml").write_text(yaml.safe_dump(config))
+        standby.process.send_signal(signal.SIGHUP)
+        wait(lambda: "configuration not reloaded" in standby.written(), "the reload is refused", LIMIT)
+        assert standby.get("/-/healthy").status_code == 200
+    assert not any("EventData" in body or "Signature" in body or "Nonce" in body for body in bodies)
+    assert [each.end() for each in (standby, leader)] == [0, 0]
+
+
+KEPT_RUNS = """
+INSERT INTO runs (app_id, room_id, task_id, first_seen, start, entered, stopped, end_seen, last, earlier)
+SELECT 'app', 'Kept', 'Task' || number, extract(epoch from now()) - number, 1, 'ended running', 'StopByAPI',
+       extract(epoch from now()) - number / 10.0, repeat('x', 900), ''
+FROM generate_series(1, 150000) AS number
+"""
+
+
+@pytest.mark.parametrize("by", ["leader", "standby"])
+def test_20_000_targets_by_one_push(  # noqa: PLR0917 - fixtures
+    tmp_path: Path,
+    postgres: "Postgres",
+    simulation: Simulation,
+    start_exporter: "StartExporter",
+    wait: Wait,
+    by: str,
+) -> None:
+    """Beside 150,000 kept runs: the leader starts, keeps its lease over a reload too, and has them all."""
+    url = postgres.database()
+    config = config_with(simulation, url.whole)
+    engine = sa.create_engine(url.whole)
+    with engine.begin() as connection:
+        prepare(connection, "", lambda: None)
+        connection.execute(sa.text(KEPT_RUNS))
+    engine.dispose()
+    leader = start_exporter(write_secrets(tmp_path / "leader"), config)
+    wait(lambda: says(leader, LEADER) == 1, "the first leads", LIMIT)
+    standby = start_exporter(write_secrets(tmp_path / "standby"), config)
+    targets = [f"{APP}/Pushed/Task{number}" for number in range(20_000)]
+    answer = httpx.put(
+        f"{(leader if by == 'leader' else standby).url}/api/v1/targets",
+        json=[{"targets": targets, "labels": {"team": "edu"}}],
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        trust_env=False,
+        timeout=LIMIT,
+    )
+    assert answer.json() == {"status": "success", "data": {"accepted": 20_000}}
+    wait(lambda: leader.samples("webcast_targets").get(("push",)) == 20_000, "the leader has them", LIMIT)
+    reads = len(simulation.calls.log)
+    wait(lambda: len(simulation.calls.log) > reads + 50, "reading goes on", LIMIT)
+    assert httpx.post(f"{leader.url}/-/reload", trust_env=False, timeout=LIMIT).status_code == 200
+    assert (leaders([leader, standby]), "lease lost" in leader.written()) == ([leader], False)
+    assert leader.get("/api/v1/runs?since=0&q=%00").status_code in {200, 400}
+    assert says(leader, FAILURES) == 0
+    assert [each.end() for each in (standby, leader)] == [0, 0]
 
 
 def test_the_second_takes_over_from_a_killed_one(
@@ -48,17 +218,17 @@ def test_the_second_takes_over_from_a_killed_one(
     with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation:
         for number in range(20):
             simulation.fleet.begin(TargetId(APP, "Room", f"Task{number}"), RunPlan(ends=1.0 if number < 10 else 3600.0))
-        config = config_of(simulation, postgres.database().whole)
+        config = config_of(simulation, state={"url": postgres.database().whole})
         first = start_exporter(tmp_path / "first", config)
-        wait(lambda: stops(first.samples(STOPS)) == 10, "the first has counted ten")
+        wait(lambda: says(first, STOPS) == 10, "the first has counted ten")
         second = start_exporter(tmp_path / "second", config, wait="")
         wait(lambda: "waiting for another process to release the state" in second.written(), "the second waits")
         first.kill()
         for number in range(10, 15):
             simulation.fleet.stop(TargetId(APP, "Room", f"Task{number}"))
         wait(lambda: second.answers("/metrics"), "the second has taken over")
-        assert stops(second.samples(STOPS)) >= 10
-        wait(lambda: stops(second.samples(STOPS)) == 15, "it has counted all")
+        assert says(second, STOPS) >= 10
+        wait(lambda: says(second, STOPS) == 15, "it has counted all")
         assert second.end() == 0
 
 
@@ -68,12 +238,14 @@ def test_one_whose_session_another_has_ends(
     """It says so, with exit code 1, and the other counts on alone; a password is in no line."""
     with Simulation(SimulationOptions(tasks=3, speed=1)) as simulation:
         url = postgres.database().whole.replace("exporter@", "exporter:hunter2@")
-        config = config_of(simulation, url)
+        config = config_of(simulation, state={"url": url})
         first = start_exporter(tmp_path / "first", config)
         second = start_exporter(tmp_path / "second", config, wait="")
         wait(lambda: "waiting for another process to release the state" in second.written(), "the second waits")
         first.process.send_signal(signal.SIGSTOP)
-        with psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        with psycopg.connect(
+            sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        ) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE application_name = 'webcast-exporter' AND datname = current_database()"
