@@ -362,14 +362,16 @@ class Store:
         return commit
 
     def _is_full(self, change: StateChange) -> bool:
-        queued = self._queued.runs
-        if len(queued) < self._max_queued or all((run.target, run.first_seen) in queued for run in change.runs):
+        queued, in_flight = self._queued.runs, self._in_flight.runs
+        number = len(queued) + len(in_flight)
+        keys = ((run.target, run.first_seen) for run in change.runs)
+        if number < self._max_queued or all(key in queued or key in in_flight for key in keys):
             return False
         self._dropped += 1
         self._on_failure()
         if not self._overflowing:
             self._overflowing = True
-            log.error("state queue full, changes are dropped", state=self._database.name, runs=len(queued))
+            log.error("state queue full, changes are dropped", state=self._database.name, runs=number)
         return True
 
     def _oldest(self) -> float | None:

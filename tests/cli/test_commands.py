@@ -103,7 +103,7 @@ def test_demo_serves_a_fleet(run: Run, monkeypatch: pytest.MonkeyPatch, meanwhil
     def look() -> None:
         assert begun.wait(20)
         try:
-            while "webcast_task_status{" not in httpx.get(f"{at[0]}/metrics", trust_env=False).text:
+            while "webcast_task_status{" not in httpx.get(f"{at[0]}/metrics", trust_env=False, timeout=60).text:
                 threading.Event().wait(0.01)
         finally:
             terminate()

@@ -209,7 +209,7 @@ def test_9_a_wrong_callback_secret_while_serving(run: Run, api: "Api", monkeypat
 
     def during(url: str) -> None:
         bodies = map(body_signed_with, ("canary", "canary", "the-secret-of-another-app", "canary"))
-        posts = (httpx.post(f"{url}/callback", content=body, trust_env=False) for body in bodies)
+        posts = (httpx.post(f"{url}/callback", content=body, trust_env=False, timeout=60) for body in bodies)
         answers.extend(post.status_code for post in posts)
 
     logged = served(monkeypatch, run, api.config(**callbacks(api)), during)

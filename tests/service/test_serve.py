@@ -51,7 +51,7 @@ def serve_while(world: World, at_sigterm: Callable[[], None]) -> Serve:
 
 def get(url: str) -> httpx.Response:
     """One GET, without any proxy."""
-    return httpx.get(url, trust_env=False)
+    return httpx.get(url, trust_env=False, timeout=60)
 
 
 def test_serve_from_start_to_stop(serve_while: Serve, world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -134,7 +134,7 @@ def test_sighup_reloads(serve_while: Serve, world: World) -> None:
         hang_up()
         wait_until(holds("webcast_exporter_config_last_reload_successful 0.0"), "the failed reload")
         world.write()
-        assert httpx.post(f"{url}/-/reload", trust_env=False).status_code == 200
+        assert httpx.post(f"{url}/-/reload", trust_env=False, timeout=60).status_code == 200
         assert holds("webcast_exporter_config_last_reload_successful 1.0")()
 
     serve_while(during)
@@ -145,7 +145,7 @@ def test_a_bad_reload_over_http(serve_while: Serve, world: World) -> None:
 
     def during(url: str, _exporter: Exporter) -> None:
         world.write(accounts=[world.account(max_qps=0, secret_access_key="canary")], pollng={})
-        answer = httpx.post(f"{url}/-/reload", trust_env=False)
+        answer = httpx.post(f"{url}/-/reload", trust_env=False, timeout=60)
         assert answer.status_code == 500
         assert {"accounts[0].max_qps: must be more than 0", "pollng: is not a known key; did you mean polling?"} <= set(
             answer.text.splitlines()

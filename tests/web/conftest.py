@@ -281,7 +281,7 @@ def serving(
     app = make_site(exporter, failed, lambda: exporters[0].policy)
     listener = Listener(app, bind("127.0.0.1:0"), failed)
     listener.start()
-    with httpx.Client(base_url=listener.url, trust_env=False) as client:
+    with httpx.Client(base_url=listener.url, trust_env=False, timeout=60) as client:
 
         def serve(exporter: FakeExporter) -> Site:
             exporters[0] = exporter

@@ -123,10 +123,10 @@ def test_a_token_opens_nothing_else(guarded: Guarded) -> None:
 
 def test_wrong_tokens_are_bounded(guarded: Guarded) -> None:
     """Many at once are sent away; who has a good one is still heard."""
-    bad = [
-        guarded.ask("POST", "/api/v1/targets", headers={"Authorization": "Bearer no"}).status_code for _ in range(110)
-    ]
-    assert (bad[0], bad[-1]) == (401, 429)
+    bad = {"Authorization": "Bearer no"}
+    statuses = (guarded.ask("POST", "/api/v1/targets", headers=bad).status_code for _ in range(5000))
+    assert next(statuses) == 401
+    assert 429 in statuses
     good = {"Authorization": f"Bearer {guarded.exporter.push.token}"}
     assert guarded.ask("POST", "/api/v1/targets", headers=good, json=[]).status_code == 200
 

@@ -203,7 +203,7 @@ def test_an_answer_in_pieces_has_its_length(method: str) -> None:
     """Told before the first piece, for HEAD too, and no chunked encoding."""
     listener = Listener(Starlette(routes=[Route("/", answer)]), bind("127.0.0.1:0"), lambda *_: None)
     listener.start()
-    reply = httpx.request(method, listener.url, trust_env=False)
+    reply = httpx.request(method, listener.url, trust_env=False, timeout=60)
     listener.stop()
     whole = b"".join(PIECES)
     assert (reply.status_code, reply.headers["content-length"]) == (200, str(len(whole)))

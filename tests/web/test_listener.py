@@ -42,7 +42,7 @@ def opened(failures: Failures) -> Iterator[Open]:
 
 def ask(listener: Listener) -> str:
     """The body of its one page."""
-    return httpx.get(listener.url, trust_env=False).text
+    return httpx.get(listener.url, trust_env=False, timeout=60).text
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_a_client_that_leaves_during_the_handshake_is_not_logged(certificates: "
 def test_every_address_is_served() -> None:
     """--web.listen-address may be given several times; IPv4 and IPv6 may share a port."""
     with listening(PlainTextResponse("hello"), "127.0.0.1:0", "[::1]:0", "127.0.0.1:0") as listener:
-        assert [httpx.get(url, trust_env=False).text for url in listener.urls] == ["hello"] * 3
+        assert [httpx.get(url, trust_env=False, timeout=60).text for url in listener.urls] == ["hello"] * 3
         assert len(set(listener.urls)) == 3
 
 
@@ -220,7 +220,7 @@ def test_links_follow_the_external_url(path: str) -> None:
     exporter = FakeExporter()
     options = WebOptions("/custom", "https://proxy.example/webcast/")
     app = create_app(cast("ExporterApi", exporter), exporter.failed, options=options)
-    with listening(app) as listener, httpx.Client(base_url=listener.url, trust_env=False) as client:
+    with listening(app) as listener, httpx.Client(base_url=listener.url, trust_env=False, timeout=60) as client:
         for asked in (path, f"/webcast{path}"):
             page = client.get(asked).text
             assert 'href="/webcast/static/style.css"' in page
