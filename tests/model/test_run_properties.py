@@ -132,8 +132,9 @@ def is_undecidable(arrived: list[Answer]) -> bool:
             without_time = not failed.tells_end or (fails and not answer.tells_end)
             if without_time and (is_late or fails):
                 return True
-        if not is_late:
-            latest, failed = answer.run.created, answer if fails else None
+        latest = max(latest, answer.run.created)
+        if fails or not is_late:
+            failed = answer if fails else None
     return False
 
 
