@@ -170,12 +170,18 @@ class Scheduler:
             log.error("job hangs", job=name, since=at)
 
     def nudge(self) -> None:
-        """Make due what is further away than its interval, as all is once the wall clock was set back."""
+        """Make due what is further away than its interval, as all is once the wall clock was set back.
+
+        APScheduler is woken in any case: it may sleep for as long as a clock that was wrong for a moment made it.
+        """
+        if not self._scheduler.running:
+            return
         now = datetime.now(UTC)
-        for job in self._scheduler.get_jobs() if self._scheduler.running else ():
+        for job in self._scheduler.get_jobs():
             if job.next_run_time - now > job.trigger.interval:
                 with suppress(JobLookupError):  # it is just being cancelled
                     job.modify(next_run_time=now)
+        self._scheduler.wakeup()
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
         began, at = self._clock.monotonic(), self._clock.unix()

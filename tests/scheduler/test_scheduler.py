@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from exporter.metrics.self_metrics import SelfMetrics
 from exporter.model.clock import Clock
 from exporter.scheduler.scheduler import HUNG_AFTER, LATE, Every, Scheduler
+from tests.support.waiting import wait_until
 
 LIMIT = 60.0
 NOW = datetime(2026, 1, 15, 8, 30, 5, tzinfo=UTC)
@@ -214,3 +215,18 @@ def test_a_job_that_hangs_is_reported_once(jobs: Jobs, caplog: pytest.LogCapture
     jobs.scheduler.watch()
     assert jobs.scheduler.hung_jobs() == {}
     assert caplog.messages == ["job hangs job=stuck since=5.0", "job goes on job=stuck seconds=6.0"]
+
+
+def test_a_scheduler_that_sleeps_too_long_is_woken(jobs: Jobs) -> None:
+    """A wall clock that was set back and mended between two nudges leaves it asleep over jobs that are due."""
+    runs = threading.Semaphore(0)
+    jobs.scheduler.every("some", 3600.0, runs.release)
+    jobs.scheduler.start()
+    assert acquired(runs)
+    store = jobs.scheduler._scheduler._lookup_jobstore("default")
+    job = store.lookup_job("some")
+    wait_until(lambda: job.next_run_time > datetime.now(UTC) + timedelta(minutes=1), "it sleeps")
+    job._modify(next_run_time=datetime.now(UTC))
+    store.update_job(job)  # it is due, and APScheduler has not looked since
+    jobs.scheduler.nudge()
+    assert acquired(runs)
