@@ -168,6 +168,7 @@ def file(tmp_path: Path) -> str:
     file.write_text(f"accounts: [{{name: default}}]\nstate: {{url: 'sqlite:///{tmp_path}/state.db'}}\n")
     store = open_store(tmp_path / "state.db")
     store.record(StateChange(tuple(task_run(number) for number in range(1_002))))
+    assert store.flush(60)
     store.close()
     return str(file)
 

@@ -60,6 +60,7 @@ def end(connection: socket.socket) -> None:
     connection.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forget", [reset, swallow, end])
 def test_a_nat_that_forgets_idle_connections_fails_no_read(
     server: Serve, forget: Answer, monkeypatch: pytest.MonkeyPatch
@@ -155,6 +156,7 @@ def test_a_connection_idle_for_too_long_is_not_reused(server: Serve, monkeypatch
     assert used == [1, 3]
 
 
+@pytest.mark.slow
 def test_a_nat_that_swallows_costs_one_timeout(server: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once known, connections that were idle for so long are not reused, though they could be by the usual limit."""
     monkeypatch.setattr(client_module, "SUSPECT_IDLE", 0.0)
