@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from exporter import __version__, logs
-from exporter.cli.options import Command, did_you_mean, example, guide
+from exporter.cli.options import HELP, Command, did_you_mean, example, guide
 from exporter.errors import ConfigError, StartError
 
 BAD_USAGE: Final = 2
@@ -121,7 +121,7 @@ def print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
         ctx.exit()
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=guide("demo", more=BEGIN))
+@click.group(cls=Commands, context_settings=HELP, epilog=guide("demo", more=BEGIN))
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version."
 )

@@ -41,7 +41,10 @@ class Command(click.Command):
         return super().parse_args(ctx, args)
 
 
-command = partial(click.command, cls=Command)
+HELP: Final = {"help_option_names": ["-h", "--help"]}
+"""Of the group and of each command: click keeps the help option of the context that was made first."""
+
+command = partial(click.command, cls=Command, context_settings=HELP)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
