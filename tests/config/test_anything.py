@@ -12,7 +12,7 @@ from exporter.config.loader import keys_at, parse_config, warnings
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 PLACES: list[tuple[str | int, ...]] = [
     (),

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.no_cover  # simulations of days, twice as long under coverage
 
 APP = "661e0000000000000000543c"
-ENDED, LIVE = 30_000, 2_000
+ENDED, LIVE = 10_000, 2_000
 MAX_QPS = 48
-WAVES, IN_A_WAVE = 4, 150
+WAVES, IN_A_WAVE = 3, 150
 ENDINGS = (Ending.STOPPED_BY_API, Ending.BY_THE_PAGE, Ending.BROKE)
 MOST_BYTES_LEFT = 100
 """Of a task that has lived, in memory; its text alone has some thousand."""
@@ -50,7 +50,7 @@ def ended_run(target: TargetId, end: float) -> Run:
 def test_a_restart_reads_the_living_and_not_the_dead(
     new_world: Callable[[], "World"], new_whole: Callable[..., "Whole"], tmp_path: "Path"
 ) -> None:
-    """Of 32,000 listed targets the 2,000 whose run is live are read within a minute of the start, and no other."""
+    """Of 12,000 listed targets the 2,000 whose run is live are read within a minute of the start, and no other."""
     world = new_world()
     dead = [TargetId(APP, "Room", f"Ended{number}") for number in range(ENDED)]
     alive = [TargetId(APP, "Room", f"Live{number}") for number in range(LIVE)]

@@ -25,7 +25,7 @@ from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.model.task_state import TaskState
 from tests.support.task_states import unread
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 ROWS = task_families(Group, ["team", "zone"])
 PARSERS: dict[Format, Callable[[str], Iterable[Metric]]] = {

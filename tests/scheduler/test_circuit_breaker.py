@@ -212,6 +212,7 @@ def calls_amid_refusals(seed: int, world: Worlds) -> tuple[int, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_mix_of_refusals_makes_more_calls_than_the_demand(part: int, world: Worlds) -> None:
     """Never 10 % more in any minute, whichever targets of whichever apps are refused, how, and for how long."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.cli.plan import LONGEST_INTERVAL, Load, Plan, planned
 from exporter.scheduler.read_queue import PollIntervals
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 DEFAULTS = PollIntervals(30.0, 5.0, 300.0, 600.0, 3600.0)
 

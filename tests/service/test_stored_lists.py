@@ -167,6 +167,7 @@ def filled(unit: str, before: str = "[", after: str = "]") -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "body",
     [
