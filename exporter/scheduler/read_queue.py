@@ -86,8 +86,9 @@ def next_wait(state: TaskState, now: float, failures: int, intervals: PollInterv
         return Wait(ReadClass.NORMAL, intervals.interval)
     if state.task.stopped:
         return Wait(ReadClass.REREAD, intervals.reread_stopped)
-    if now + vendor_ahead(state) >= (state.task.start or math.inf) + LOOK_BACK:
-        # The API no longer has to know it: that it still does is news enough now and then.
+    if state.task_time >= (state.task.start or math.inf) + LOOK_BACK:
+        # The API no longer has to know it: that it still does is news enough now and then. By the vendor's clock at its
+        # latest answer, because a wall clock that is wrong for a moment must not put a read off.
         return Wait(ReadClass.REREAD, intervals.reread_stopped)
     if state.task.status is Status.RUNNING:
         return _while_running(state, now, intervals)

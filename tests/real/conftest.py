@@ -213,9 +213,9 @@ def unused_port() -> Callable[[], int]:
     return free_port
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_process() -> Iterator[Callable[[list[str], Path, str], Running]]:
-    """Start any command that serves HTTP; it is killed when the session ends."""
+    """Start any command that serves HTTP; it is killed when the tests of the file have ended."""
     with ExitStack() as running:
 
         def started(command: list[str], directory: Path, url: str = "") -> Running:
@@ -226,7 +226,7 @@ def start_process() -> Iterator[Callable[[list[str], Path, str], Running]]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_exporter(start_process: Callable[[list[str], Path, str], Running]) -> StartExporter:
     """`serve` of this checkout, its state file in `directory`, the configuration beside it."""
 
@@ -244,7 +244,7 @@ def start_exporter(start_process: Callable[[list[str], Path, str], Running]) -> 
     return started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_prometheus(prometheus_bin: Path, start_process: Callable[[list[str], Path, str], Running]) -> StartPrometheus:
     """A Prometheus with the given scrape configs, ready to be asked."""
 

@@ -10,14 +10,26 @@ import pytest
 from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.server import Simulation
 from tests.real.conftest import wait_until
-from tests.support.freezes import FAR, GROUPS, LONE, NEAR, POSTGRESQL, REFRESHES, STATUS, TASKS, Freeze, Group, Scene
+from tests.support.freezes import (
+    FAR,
+    GROUPS,
+    LEADS,
+    LONE,
+    NEAR,
+    POSTGRESQL,
+    REFRESHES,
+    STATUS,
+    TASKS,
+    Freeze,
+    Group,
+    Scene,
+)
 from tests.support.waiting import wait_equal
 
 pytestmark = pytest.mark.real
 
 PROBES = ("/metrics", "/-/healthy", "/-/ready")
 MORE_READS = TASKS + 2
-LEADS = "webcast_exporter_leader"
 
 
 @pytest.fixture

@@ -83,6 +83,16 @@ def test_the_deadline_goes_by_the_vendor_s_clock(hours: float, intervals: PollIn
     assert next_wait(known, NOW + 91, 0, intervals) == NORMAL
 
 
+@pytest.mark.parametrize(("age", "expected"), [(71, NORMAL), (73, Wait(ReadClass.REREAD, 600.0))])
+@pytest.mark.parametrize("clock_ahead", [-73, 0, 73])
+def test_a_run_over_72_hours_old_by_the_vendor_s_clock_is_read_now_and_then(
+    age: int, expected: Wait, clock_ahead: int, intervals: PollIntervals
+) -> None:
+    """However wrong the wall clock is for a moment: a read of that moment must not put the next one off."""
+    known = replace(read(Status.RUNNING, start=NOW - 3600 * age), task_time=NOW)
+    assert next_wait(known, NOW + 3600 * clock_ahead, 0, intervals) == expected
+
+
 @pytest.mark.parametrize("status", [Status.ENDED, Status.FAILED])
 def test_a_stopped_task_is_read_again_for_a_new_run_only(status: Status, intervals: PollIntervals) -> None:
     """As `reread_stopped` says, whatever its own faults."""
@@ -97,10 +107,10 @@ def test_a_target_without_a_state_keeps_the_interval_when_it_is_not_to_blame(int
     assert next_wait(replace(UNREAD, last_read=NOW), NOW, 0, intervals) == NORMAL
 
 
-@pytest.mark.parametrize(("strikes", "seconds"), [(1, 30.0), (2, 60.0), (4, 240.0), (5, 300.0), (10_000, 300.0)])
-def test_own_faults_back_off_to_the_longest_wait(strikes: int, seconds: float, intervals: PollIntervals) -> None:
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 30.0), (2, 60.0), (4, 240.0), (5, 300.0), (10_000, 300.0)])
+def test_own_faults_back_off_to_the_longest_wait(failures: int, seconds: float, intervals: PollIntervals) -> None:
     """Doubling from the interval up to `max_backoff`."""
-    assert next_wait(read(Status.RUNNING, start=NOW), NOW, strikes, intervals) == Wait(ReadClass.BACKOFF, seconds)
+    assert next_wait(read(Status.RUNNING, start=NOW), NOW, failures, intervals) == Wait(ReadClass.BACKOFF, seconds)
 
 
 def test_not_found_at_the_expected_start_is_retried_fast_for_ten_minutes(intervals: PollIntervals) -> None:

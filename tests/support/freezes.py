@@ -37,6 +37,7 @@ LONE, LEADER, STANDBY = "lone", "leader", "standby"
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 STOPS, REFRESHES = "webcast_run_stops_total", "webcast_page_refreshes_total"
 STATUS, HUNG = "webcast_task_status", "webcast_exporter_hung_job_start_timestamp_seconds"
+LEADS = "webcast_exporter_leader"
 
 
 @contextmanager
@@ -200,8 +201,9 @@ class Scene:
 
     @property
     def counting(self) -> Process:
-        """The process that reads and counts."""
-        return self.leader or self.subject
+        """The process that reads and counts: of two the one that leads, which a database that comes back may change."""
+        both = (self.leader, self.subject) if self.leader else ()
+        return next((each for each in both if each.samples(LEADS) == [1.0]), self.leader or self.subject)
 
     def truth(self) -> dict[str, float]:
         """The runs that have really stopped, by reason."""
@@ -361,8 +363,9 @@ GROUPS = (
         STANDBY,
         POSTGRESQL,
         (
-            *_databases('msg="lease unavailable', ANSWERED),
             _job("the callbacks' secret file", _hangs(SECRET), "watch-files"),
+            # The server last: the standby may lead once it goes on.
+            *reversed(_databases('msg="lease unavailable', ANSWERED)),
         ),
     ),
 )
