@@ -9,7 +9,7 @@ SOAK_MINUTES ?= 3
 FUZZ_SECONDS ?= 60
 PREVIEW ?= grafana-preview
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
-# Percent of lines and branches that all tests together must reach.
+# Percent of lines and branches that the tests without real processes must reach.
 COVERAGE_FLOOR := 90
 
 BIN := .venv/bin
@@ -29,7 +29,7 @@ run: $(PRODUCT) ## Start the demo: a simulated API and the exporter, no credenti
 
 quick: lint types architecture fast ## The inner loop: lint, types, architecture and the fast tests, under a minute
 
-test: lint types architecture coverage ## Everything CI checks: lint, types, architecture, all tests with branch coverage
+test: lint types architecture unit real ## Everything that CI checks: lint, types, architecture, all tests
 
 lint: $(VENV) ## Ruff: rules and format
 	$(BIN)/ruff check .
@@ -44,16 +44,14 @@ architecture: $(VENV) ## Imports only go down (import-linter)
 fast: $(VENV) ## The tests that need no real part and no real time (ARGS="-k word" to choose)
 	$(BIN)/pytest -m "not slow and not real" -n auto --dist loadfile $(ARGS)
 
-unit: $(VENV) ## The tests that need no real part (ARGS="-k word" to choose)
-	$(BIN)/pytest -m "not real" $(ARGS)
+unit: $(VENV) parts ## The tests without real processes (ARGS="-k word" to choose)
+	$(PYTEST) -m "not real" -n auto $(ARGS)
 
-real: $(VENV) parts ## The tests against a real Prometheus, real processes and a built wheel
-	$(BIN)/pytest -m real $(ARGS)
+real: $(VENV) parts ## The tests with real processes: Prometheus, PostgreSQL, Chromium, a built wheel
+	$(PYTEST) -m real -n 3 $(ARGS)
 
-coverage: $(VENV) parts ## All tests, with the coverage floor
+coverage: $(VENV) parts ## The tests without real processes, with the coverage floor: three times as long
 	$(PYTEST) -m "not real" -n auto --cov --cov-fail-under=$(COVERAGE_FLOOR)
-	@# Real processes are traced by nothing: they take half the time without.
-	$(PYTEST) -m real -n 3
 
 parts: ## Fetch Prometheus, Alertmanager and Pushgateway for tests and benchmarks, unless they are on PATH
 	@.ci/real-parts || test "$${CI:-}" != true
