@@ -18,6 +18,8 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import Lifetimes, TaskState, apply_read, expire
 
+pytestmark = pytest.mark.slow
+
 CASES = int(os.environ.get("FUZZ_CASES", "4000"))
 PARTS = 8
 """The cases are as many tests, so that they can run side by side."""
