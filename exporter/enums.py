@@ -31,7 +31,7 @@ class StopReason(StrEnum):
     OTHER = "Other"
     """A word the vendor's page does not list."""
     LOST = "Lost"
-    """It has stopped, and its end was never read."""
+    """Stopped, and its end was never read."""
 
 
 VENDOR_STOP_REASONS = {

@@ -27,7 +27,7 @@ MAX_VALUE: Final = 16_000
 """Characters of one value: a traceback of deep recursion has more."""
 
 VERBOSE_LIBRARIES: Final = ("urllib3", "requests", "uvicorn", "asyncio", "sqlalchemy", "apscheduler")
-"""They log URLs at DEBUG and their own starts at INFO."""
+"""Libraries that log URLs at DEBUG and their own starts at INFO."""
 
 MAX_QUEUED_BYTES: Final = 1024 * 1024
 MAX_LINE_BYTES: Final = 64 * 1024
@@ -38,7 +38,7 @@ FLUSH_SECONDS: Final = 0.5
 
 
 class KindLimit(NamedTuple):
-    """So many lines of one kind at once, then `per_second`."""
+    """Limit of the lines of one kind: `burst` at once, then `per_second`."""
 
     burst: int
     per_second: float

@@ -23,7 +23,7 @@ EXPORTED = ("README.md", "alertmanager", "grafana", "prometheus", "provisioning"
 LANGUAGES = ("en", "zh")
 UTC_OFFSET_RULE = "record: webcast:utc_offset:seconds\n        expr: vector(0)\n"
 YEARS_OF_OFFSETS = 10
-"""So many years of changes between summer and winter time are written into the rules."""
+"""Years of changes between summer and winter time that are written into the rules."""
 RULES = ("prometheus/recording.yml", "prometheus/alerts.yml")
 PROMETHEUS_RULE = """\
 # The recording rules and the alerts, for the Prometheus operator. Your Prometheus may ask for a label of its own

@@ -109,7 +109,7 @@ def revision() -> str:
         return "unknown"
     command = ["git", "-C", str(repository), "rev-parse", "--short", "HEAD"]
     try:
-        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=5).stdout.strip()  # noqa: S603
+        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=5).stdout.strip()  # noqa: S603 - constant words
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 

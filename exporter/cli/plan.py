@@ -66,7 +66,7 @@ class Load:
         return math.ceil(self.starts_per_day * seconds / DAY)
 
     def shared(self, shares: int) -> "list[Load]":
-        """The same in so many even shares; the first ones are larger by one where it does not divide."""
+        """Split this load evenly into `shares` loads; the first ones are larger by one where it does not divide."""
         tasks, starts = _even_parts(self.tasks, shares), _even_parts(self.starts_per_day, shares)
         return [Load(*pair) for pair in zip(tasks, starts, strict=True)]
 

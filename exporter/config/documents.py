@@ -234,7 +234,7 @@ class _YamlBuilder:
             return event.value
         tag: str = event.tag or ""
         if not explicit:
-            tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
+            tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]  # PyYAML's
         if tag == NULL:
             return None
         if tag == STRING or (tag in PLAIN_TEXT and not explicit):

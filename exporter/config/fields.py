@@ -227,7 +227,7 @@ class SDUrl:
         return f"{address}?<secret>" if has_query else address
 
     def __repr__(self) -> str:
-        """The same, as all of a configuration may end up in a log."""
+        """Return the URL without its query: a configuration may end up in a log."""
         return f"SDUrl({str(self)!r})"
 
 
@@ -381,7 +381,7 @@ class StateUrl:
         return f"{POSTGRESQL_PREFIX}{name}{':<secret>' if colon else ''}{at}{place}"
 
     def __repr__(self) -> str:
-        """The same, as all of a configuration may end up in a log."""
+        """Return the URL without its password: a configuration may end up in a log."""
         return f"StateUrl({str(self)!r})"
 
 

@@ -64,7 +64,7 @@ SUITES: Final[Mapping[str, str]] = {
 }
 """Go's names of the suites for TLS 1.2 that it deems secure, and OpenSSL's."""
 SUITES_OF_TLS13: Final = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
-"""They may be named, and are always offered: the list is for TLS 1.2, here as in Go."""
+"""Suites of TLS 1.3. Naming them changes nothing, they are always offered: the list is for TLS 1.2, as in Go."""
 
 MAY_BE_EMPTY: Final = ("cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type")
 """Keys of `tls_server_config` whose empty text is as good as none, as in Go."""
@@ -282,7 +282,7 @@ def load_web_config(path: Path) -> WebConfig:
 
 
 def parse_web_config(text: str, folder: Path) -> WebConfig:
-    """The same for the text of a file; an empty one asks for nothing."""
+    """Parse the text of a web config file; an empty one asks for nothing. ConfigError lists all problems."""
     document, repeated = parse_yaml(text)
     if not isinstance(document, dict | None):
         raise ConfigError([Problem("", f"the file {NOT_A_MAPPING}")])

@@ -83,7 +83,7 @@ class PrefixFilter(Collector):
         self._prefixes = prefixes
 
     def describe(self) -> Iterator[Metric]:
-        """The same, so that they can be asked for by name."""
+        """Describe the families by collecting them, so that they can be asked for by name."""
         return self.collect()
 
     def collect(self) -> Iterator[Metric]:

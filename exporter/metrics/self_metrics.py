@@ -328,7 +328,7 @@ class StateCollector(Collector):
         self._dropped = dropped
 
     def collect(self) -> Iterator[Metric]:
-        """Both families."""
+        """Collect both families of the state's queue."""
         dropped, oldest = self.describe()
         dropped.add_metric((), self._dropped())
         if (since := self._oldest_queued()) is not None:

@@ -147,7 +147,7 @@ def render(state: TaskState, families: Sequence[TaskFamily]) -> Texts:
 
 
 def render_changed(state: TaskState, before: TaskState, texts: Texts, families: Sequence[TaskFamily]) -> Texts:
-    """The same, where only what differs from the state `before` and its `texts` is rendered."""
+    """Render a task's texts, keeping those of `texts` that are the same as for the state `before`."""
     dependencies = {row.depends_on for row in families}
     changed = {depends_on: depends_on(state) != depends_on(before) for depends_on in dependencies}
     if not any(changed.values()):

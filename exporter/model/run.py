@@ -137,7 +137,7 @@ class StateChange:
         return bool(self.runs or self.receipts)
 
     def __add__(self, other: "StateChange") -> "StateChange":
-        """Both, in their order."""
+        """Combine two changes, this one first."""
         return StateChange(self.runs + other.runs, self.events + other.events, self.receipts + other.receipts)
 
 

@@ -33,7 +33,7 @@ LOOK_BACK = 72 * 3600.0
 """The API answers only for tasks that started in the last 72 hours (seed page), and none runs longer than 24."""
 
 MAX_STALE_ANSWERS = 5
-"""So many stale answers in a row are believed: the vendor has changed its mind."""
+"""Stale answers in a row after which they are believed."""
 
 
 WHOLE_SECONDS = 1.0
@@ -51,9 +51,9 @@ class DisplayStatus(StrEnum):
     UNREAD = "unread"
     """No read has ended yet."""
     NOT_FOUND = "not_found"
-    """So said the latest answer."""
+    """The latest answer says that there is no such task."""
     STALE = "stale"
-    """Nothing fresh."""
+    """There is no fresh read."""
 
 
 DISPLAY_STATUS_OF = {status: DisplayStatus(status.value) for status in Status}

@@ -23,13 +23,13 @@ FIRST_PROBE = 5.0
 """Seconds until the first probe, and between all probes while the network or the API fails."""
 
 LOST_IN_A_ROW = 10
-"""So many calls in a row without an answer open the breaker (throttled ones are not counted)."""
+"""Calls in a row without an answer that open the breaker; throttled ones are not counted."""
 
 REFUSED_IN_A_ROW = 3
-"""So many targets refused in a row open an account's breaker; fewer where it has fewer targets."""
+"""Targets refused in a row that open an account's breaker; fewer where it has fewer targets."""
 
 REFUSED_OF_APP = 2
-"""So many targets of an app refused in a row open the app's breaker; one alone backs off alone."""
+"""Targets of an app refused in a row that open the app's breaker; a single one backs off alone."""
 
 
 def no_jitter() -> float:

@@ -257,7 +257,7 @@ class ReadQueue:
         self._queue(target, entry)
 
     def remove(self, target: TargetId) -> None:
-        """It takes part no more; a read in flight ends by itself."""
+        """Remove a target; a read in flight ends by itself."""
         entry = self._entries.pop(target, None)
         if entry is not None:
             self.class_counts[entry.read_class] -= 1
@@ -324,7 +324,7 @@ class ReadQueue:
             self._back(target, entry)
 
     def make_due(self, target: TargetId, now: float) -> None:
-        """Its wait is over, in its read_class; a read in flight may have come too early to count."""
+        """End a target's wait, within its read class; a read in flight may have begun too early to count."""
         entry = self._entries.get(target)
         if entry is not None and not entry.queued:
             entry.again = 0.0
@@ -389,7 +389,7 @@ class ReadQueue:
         return due if due <= now else None
 
     def next_read(self, target: TargetId, stretch: IntervalFactors) -> tuple[ReadClass | None, float | None] | None:
-        """Its read class, and when it is due as stretched; no time while it is being read, None when it is not here."""
+        """Return a target's read class and due time, as stretched; no time while it is read, None if not queued."""
         entry = self._entries.get(target)
         if entry is None:
             return None
@@ -454,7 +454,7 @@ class ReadQueue:
         return None
 
     def _oldest_unread(self, now: float) -> float:
-        """They went onto the stack as they fell due: the lowest has waited longest."""
+        """Targets went onto the stack as they fell due, so the lowest has waited longest."""
         self._newest_unread(now)
         while self._unread:
             if (entry := self._alive(self._unread[0])) is not None:

@@ -54,7 +54,7 @@ MAX_APPS = 500
 """Apps whose counters exist before anything was counted; a list of wrong ids must not make a million series."""
 
 SWEEP_SLACK = 100
-"""So many superseded checks are not worth a sweep."""
+"""Superseded checks that are left in place before a sweep removes them."""
 
 
 DARK = "dark"

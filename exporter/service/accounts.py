@@ -160,7 +160,7 @@ class AccountPollers:
                     each.poller.add(state)
 
     def follow_some(self, targets: Iterable[TargetId]) -> None:
-        """Do so for these targets; all others stay as they are."""
+        """Bring the pollers of these targets up to date with the registry; all others stay as they are."""
         with self._following:
             for target in targets:
                 state = self._registry.get(target)

@@ -97,7 +97,7 @@ class CallbackIntake:
         self._apply(CallbackResult(CallbackOutcome.ACCEPTED, callback=callback, unexpected=unexpected))
 
     def apply_queued_body(self, body: bytes, at: float) -> None:
-        """As `take_over`, for a body that a standby of a release up to 0.1 accepted at that moment (Unix seconds)."""
+        """Take in a body that a standby of release 0.1 accepted at that moment (Unix seconds)."""
         self._apply(self._verify(body, at))
 
     def recent(self) -> list[CallbackRecord]:

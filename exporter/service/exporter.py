@@ -20,6 +20,7 @@ from exporter.service.push import PushApi
 from exporter.service.queries import Queries
 from exporter.service.settings import Settings, with_same_state
 from exporter.service.standby import WATCH_FILES_INTERVAL, StandbyQueueWorker
+from exporter.service.stored_lists import secrets_of
 from exporter.service.target_manager import TargetManager, log_problems, resumable_targets
 from exporter.store.database import Database
 from exporter.store.store import LONGEST_LOOK_BACK
@@ -188,7 +189,7 @@ class Exporter:
         parts, config = self._parts, settings.config
         accounts = parts.pollers.plan(config)
         sources = self._targets.plan(config)
-        secrets = parts.stored_lists.plan(config)
+        secrets = secrets_of(config)
         listener = self._callback_listener.plan(settings.callback_address)
         # From here on nothing can fail.
         before, self._settings = self._settings, settings

@@ -86,7 +86,7 @@ class WebFile:
 
 
 class FileWatcher:
-    """Both files of the command line, as far as they are given. ConfigError when the web config file is bad."""
+    """Watches the two files of the command line, where given. ConfigError when the web config file is bad."""
 
     def __init__(self, config_file: Path | None, web_file: Path | None) -> None:
         self._config_file = config_file

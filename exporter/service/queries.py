@@ -67,7 +67,7 @@ class Queries:
         return self._parts.pollers.next_read(state)
 
     def history(self, target: TargetId) -> TaskHistory:
-        """Its last reads and changes."""
+        """Return a target's last reads and changes."""
         return self._parts.history.of(target)
 
     def has_series(self, target: TargetId) -> bool:

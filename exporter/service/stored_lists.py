@@ -187,10 +187,6 @@ class StoredLists:
         self._lists = {source: StoredList(StoredTargets(store, source), source) for source in KEY_OF_SOURCE}
         self.secrets: Secrets = {}
 
-    def plan(self, config: Config) -> Secrets:
-        """The secrets that a configuration asks for; ConfigError when a file of them cannot be used."""
-        return secrets_of(config)
-
     def swap(self, secrets: Secrets) -> None:
         """Put the secrets in force, and with them the lists that count."""
         self.secrets = secrets
@@ -234,7 +230,7 @@ class StoredLists:
 
 
 DRAINED = "drained"
-"""Stands in the state where the others have their source."""
+"""Value of the column `source` for drained targets."""
 
 
 class DrainedTarget(NamedTuple):
@@ -245,7 +241,7 @@ class DrainedTarget(NamedTuple):
 
 
 class Drains:
-    """What is being drained, as the state has it."""
+    """The drained targets that are stored in the state."""
 
     def __init__(self, store: Store) -> None:
         self._state = StoredTargets(store, DRAINED)

@@ -143,7 +143,7 @@ class TargetManager:
                 self._apply(desired)
             except (StartError, StateError) as error:
                 if self._failure != str(error):
-                    log.error("targets not applied", error=str(error), retry_interval=APPLY_INTERVAL)  # noqa: TRY400
+                    log.error("targets not applied", error=str(error), retry_interval=APPLY_INTERVAL)  # noqa: TRY400 - expected
                 self._failure = str(error)
             else:
                 self._failure = ""

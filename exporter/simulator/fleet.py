@@ -371,7 +371,7 @@ MINUTE = 60.0
 APPS = ("661e0000000000000000543c", "661e0000000000000000543d")
 TEAMS = ("maths", "music", "physics")
 SOURCE_URL = "https://classroom.example.com/live?token=canary-source-url-query"
-"""Its made-up query must appear nowhere behind the exporter."""
+"""A made-up page, whose query must appear nowhere behind the exporter."""
 
 LARGE = VideoSolution(1920, 1080, 30, 4000)
 MIDDLE = VideoSolution()

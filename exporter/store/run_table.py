@@ -232,7 +232,7 @@ def _latest_first_seen() -> sa.ScalarSelect[Any]:
 
 
 _SAME_TARGET = " AND ".join(f"other.{name} = wanted.{name}" for name in TargetId._fields)
-_IS_LATEST = f" AND runs.first_seen = (SELECT max(first_seen) FROM runs AS other WHERE {_SAME_TARGET})"  # noqa: S608
+_IS_LATEST = f" AND runs.first_seen = (SELECT max(first_seen) FROM runs AS other WHERE {_SAME_TARGET})"  # noqa: S608 - column names
 
 _LIVE = sa.select(RUNS).where(
     RUNS.c.end_seen.is_(None), RUNS.c.entered != "", RUNS.c.first_seen == _latest_first_seen()

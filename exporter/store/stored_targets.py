@@ -60,7 +60,7 @@ class StoredTargets:
         self._wait(self._adding(targets), len(targets))
 
     def keep(self, targets: Stored) -> None:
-        """As `add`."""
+        """Queue a write of these, replacing what the source said of them before; it is not waited for."""
         self._store.keep(self._adding(targets))
 
     def replace(self, targets: Stored) -> None:
@@ -78,7 +78,7 @@ class StoredTargets:
         self._wait(self._deleting(targets), len(targets))
 
     def drop(self, targets: Collection[TargetId]) -> None:
-        """As `remove`."""
+        """Queue a deletion of these; it is not waited for."""
         self._store.keep(self._deleting(targets))
 
     def _wait(self, work: Work, rows: int) -> None:

@@ -137,7 +137,7 @@ def _environment(language: Language) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]  # i18n's
     environment.filters.update(clock=clock, span=language.span, rfc3339=rfc3339, ago=language.ago, word=language.word)
     environment.globals.update(language=language.tag)
     return environment

@@ -188,7 +188,7 @@ def explain(row: TaskRow, queries: ExporterQueries) -> dict[str, Any]:
 
 
 def explain_unlisted(target: TargetId, queries: ExporterQueries) -> dict[str, Any]:
-    """The same for an id that is no target."""
+    """Return what `explain` shows of an id that is no target."""
     return {
         "is_target": False,
         "target": str(target),
