@@ -4,8 +4,6 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-FAR = 2.0
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -31,11 +29,6 @@ class Result:
     def verdict(self) -> str:
         """In a word or two."""
         return "reached" if self._keeps(self.reach) else "held" if self.held else "NOT HELD"
-
-    @property
-    def far_off(self) -> bool:
-        """Whether it is so much worse that a busy machine is no excuse."""
-        return not self._keeps(self.hold * FAR if self.is_cost else self.hold / FAR)
 
     def _keeps(self, bound: float) -> bool:
         return self.ratio <= bound if self.is_cost else self.ratio >= bound

@@ -1,7 +1,7 @@
 """The one table of what can be wrong with a task: series, pages, JSON, dashboards and alerts all read it.
 
 Each row computes a `Span` from a task's state: when the problem began, and between which two moments it holds. A row
-never looks at the clock, so that the list of problems changes only with the state or at `next_change`.
+never looks at the clock, so that the list of problems changes only with the state or at the moment that `evaluate` returns.
 
 Rows use the latest answer (`TaskState.last_task`), not the state shown (`TaskState.task`): failed reads and staleness
 neither raise nor end a problem. One whose first moment comes after the latest answer has gone stale is not raised.
@@ -93,16 +93,6 @@ def evaluate(
     if len(found) > 1:
         found.sort(key=lambda active: _SEVERITIES.index(active.severity))
     return tuple(found), None if change == math.inf else change
-
-
-def active_problems(state: TaskState, now: float, thresholds: ProblemThresholds) -> tuple[ActiveProblem, ...]:
-    """Return the problems that hold at `now`, the worst first."""
-    return evaluate(state, now, thresholds)[0]
-
-
-def next_change(state: TaskState, now: float, thresholds: ProblemThresholds) -> float | None:
-    """Return the first moment after `now` at which time alone changes the problems; None if it never does."""
-    return evaluate(state, now, thresholds)[1]
 
 
 def _raised(state: TaskState, span: Span, thresholds: ProblemThresholds) -> bool:

@@ -156,11 +156,6 @@ class TaskRegistry:
                 if (current := self._states.get(state.target.id)) is not None:
                     self._settle(state.target.id, current, now)
 
-    def replace_targets(self, targets: Mapping[TargetId, Target], remembered: Mapping[TargetId, Run]) -> None:
-        """Track these targets and release all others. `remembered` are the latest runs in the store."""
-        gone = [state.target.id for state in self.all() if state.target.id not in targets]
-        self.change_targets(targets, gone, remembered)
-
     def change_targets(
         self, listed: Mapping[TargetId, Target], gone: Iterable[TargetId], remembered: Mapping[TargetId, Run]
     ) -> None:

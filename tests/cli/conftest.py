@@ -15,6 +15,7 @@ from exporter.cli.group import main
 from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import Ending, RunPlan, TaskSettings
 from exporter.simulator.server import Simulation, SimulationOptions
+from tests.support.credentials import account_of
 
 Run = Callable[..., Result]
 
@@ -28,14 +29,7 @@ class Api:
 
     def account(self, **changes: Any) -> dict[str, Any]:
         """An element of `accounts` whose key is good."""
-        credentials = self.simulation.credentials
-        return {
-            "name": "default",
-            "endpoint": self.simulation.url,
-            "access_key_id": credentials.access_key,
-            "secret_access_key": credentials.secret_key,
-            **changes,
-        }
+        return account_of(self.simulation, **changes)
 
     def config(self, *accounts: dict[str, Any], **sections: Any) -> str:
         """The name of a written configuration file."""

@@ -14,6 +14,7 @@ from exporter.model.callback import Callback
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes
 from exporter.scheduler.registry import TaskRegistry
+from tests.support.registry import replace_targets
 from tests.support.simulated_exporter import World
 from tests.support.state import kill, open_store, set_broken
 
@@ -44,14 +45,14 @@ class Instance:
         live = self.store.live_runs()
         remembered = live | self.store.latest_runs(listed)
         left = {run.target: Target(run.target, "default") for run in live.values()}
-        self.registry.replace_targets(left, remembered)
-        self.registry.replace_targets({target: Target(target, "default") for target in listed}, remembered)
+        replace_targets(self.registry, left, remembered)
+        replace_targets(self.registry, {target: Target(target, "default") for target in listed}, remembered)
 
     def follow(self, listed: Iterable[TargetId]) -> None:
         """The sources list these now."""
         targets = {target: Target(target, "default") for target in listed}
         new = [target for target in targets if self.registry.get(target) is None]
-        self.registry.replace_targets(targets, self.store.latest_runs(new))
+        replace_targets(self.registry, targets, self.store.latest_runs(new))
 
     def apply_callback(self, callback: Callback) -> bool:
         """Apply a callback as the service does; whether it was new and is in the store now."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter.enums import PageAction, PageReason, Severity, Status, StopReason, TaskProblem
 from exporter.errors import NotFound, ReadError, TimedOut
 from exporter.model.callback import Callback, PageEvent
-from exporter.model.problem import PROBLEMS, ProblemThresholds, active_problems, next_change
+from exporter.model.problem import PROBLEMS, ProblemThresholds, evaluate
 from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult, Task
 from exporter.model.task_state import Lifetimes, TaskState, accept, apply_callback, apply_read, expire
@@ -62,7 +62,7 @@ def advanced(state: TaskState, now: float) -> TaskState:
 
 def told(state: TaskState, now: float) -> dict[str, tuple[float, str]]:
     """The problems at a moment: since when, and the cause."""
-    return {active.problem: (active.since, active.cause) for active in active_problems(state, now, THRESHOLDS)}
+    return {active.problem: (active.since, active.cause) for active in evaluate(state, now, THRESHOLDS)[0]}
 
 
 def page(action: PageAction, at: float, reason: PageReason = PageReason.FREEZE) -> Told:
@@ -296,7 +296,7 @@ def test_a_new_run_ends_a_dark_class() -> None:
 def test_the_worst_comes_first() -> None:
     """By severity, and in the order of the table."""
     state = story(CLASS, (NOW, NOT_STARTED), (NOW + 130, SLOW), until=NOW + 1000)
-    found = active_problems(state, NOW + 1000, THRESHOLDS)
+    found = evaluate(state, NOW + 1000, THRESHOLDS)[0]
     assert [active.problem for active in found] == ["class_dark", "stale", "read_failing"]
     assert [active.severity for active in found] == [Severity.CRITICAL, Severity.WARNING, Severity.INFO]
 
@@ -304,7 +304,7 @@ def test_the_worst_comes_first() -> None:
 def test_a_failure_after_its_class_is_only_a_warning() -> None:
     """The class was no longer expected."""
     state = story(CLASS, (END + 10, stopped(END + 5, None, Status.FAILED)))
-    assert [(active.problem, active.severity) for active in active_problems(state, END + 10, THRESHOLDS)] == [
+    assert [(active.problem, active.severity) for active in evaluate(state, END + 10, THRESHOLDS)[0]] == [
         (TaskProblem.FAILED, Severity.WARNING)
     ]
 
@@ -337,7 +337,7 @@ TARGETS = st.builds(
 def test_problems_change_only_at_next_change(
     target: Target, events: list[tuple[float, Task | ReadError | PageEvent]], shares: list[float]
 ) -> None:
-    """A reader that looks again at each `next_change` shows exactly what holds."""
+    """A reader that looks again at each such moment shows exactly what holds."""
     now, timed = NOW, []
     for wait, event in events:
         now += wait
@@ -349,14 +349,14 @@ def test_problems_change_only_at_next_change(
         else:
             state, _ = apply_read(state, ReadResult(ID, at, at, 0.1, event))
     for _ in range(100):
-        change = next_change(state, now, THRESHOLDS)
-        held = active_problems(state, now, THRESHOLDS)
+        change = evaluate(state, now, THRESHOLDS)[1]
+        held = evaluate(state, now, THRESHOLDS)[0]
         until = now + 1e6 if change is None else change
         assert until > now
         for share in shares:
             between = now + share * (until - now)
             if between < until:
-                assert active_problems(state, between, THRESHOLDS) == held
+                assert evaluate(state, between, THRESHOLDS)[0] == held
         if change is None:
             return
         now = change

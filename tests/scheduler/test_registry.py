@@ -18,6 +18,7 @@ from exporter.scheduler.registry import DISMISSED, FRESH_FOR_INTERVALS, TaskRegi
 from exporter.store.counters import Series, Total
 from exporter.store.store import Store
 from exporter.store.stored_targets import StoredTargets
+from tests.support.registry import replace_targets
 from tests.support.state import open_store
 
 NOW = 1_768_465_805.0
@@ -68,7 +69,7 @@ class Office:
     def lists(self, number: int = 1, **of_target: Any) -> None:
         """List so many targets."""
         ids = [TargetId("app", "room", f"t{index}") for index in range(number)]
-        self.registry.replace_targets({id_: Target(id_, "default", **of_target) for id_ in ids}, {})
+        replace_targets(self.registry, {id_: Target(id_, "default", **of_target) for id_ in ids}, {})
 
     def read(self, outcome: Task | ReadError = RUNNING, target: TargetId = ID) -> TaskState | None:
         """A read ends now."""
@@ -285,7 +286,7 @@ def test_what_the_store_holds_is_shown_from_the_start(office: Office) -> None:
     again = TaskRegistry(office.store, LIFETIMES, Clock(lambda: office.now, lambda: office.now))
     cache = Shown(again)
     again.attach(cast("Any", cache))
-    again.replace_targets({ID: Target(ID, "default")}, office.store.latest_runs([ID]))
+    replace_targets(again, {ID: Target(ID, "default")}, office.store.latest_runs([ID]))
     assert cache.up[ID].display_status is DisplayStatus.ENDED
     office.now += 900
     again.expire()
@@ -320,7 +321,7 @@ def test_without_a_series_cache_everything_else_goes_on() -> None:
     """What is known may be told before it can be shown."""
     store = open_store()
     registry = TaskRegistry(store, LIFETIMES, Clock(lambda: NOW, lambda: NOW))
-    registry.replace_targets({ID: Target(ID, "default")}, {})
+    replace_targets(registry, {ID: Target(ID, "default")}, {})
     registry.apply_read(ReadResult(ID, NOW, NOW, 0.1, RUNNING))
     assert [known.display_status for known in registry.all()] == [DisplayStatus.RUNNING]
     store.close()
@@ -360,7 +361,7 @@ def test_a_pushed_listing_expires(office: Office, pushed: dict[TargetId, float])
     office.after(1)
     assert [office.registry.expired_listings(), office.registry.expired_listings()] == [[ID], [ID]]
     assert len(office.registry) == 2
-    office.registry.replace_targets({}, {})
+    replace_targets(office.registry, {}, {})
     assert office.registry.expired_listings() == []
 
 
@@ -484,7 +485,7 @@ def test_a_change_of_what_a_task_counts_as_is_told() -> None:
         Clock(lambda: now[0], lambda: now[0]),
         history=history,
     )
-    registry.replace_targets({ID: Target(ID, "default")}, {})
+    replace_targets(registry, {ID: Target(ID, "default")}, {})
     for _ in range(2):
         registry.apply_read(ReadResult(ID, NOW, NOW, 0.1, RUNNING))
     now[0] += LIFETIMES.stale_after
@@ -527,7 +528,7 @@ def test_a_dark_class_is_shown_until_its_end(office: Office, outcomes: tuple[Any
     """A backend that lists only what is live does not make it vanish; `linger` and `drain` are the least."""
     dark(office, outcomes)
     if not listed:
-        office.registry.replace_targets({}, {})
+        replace_targets(office.registry, {}, {})
     for _ in range(29):
         office.after(100)
         assert "class_dark" in problems(office)
@@ -544,7 +545,7 @@ def test_a_dark_class_can_be_removed_by_hand(office: Office, outcomes: tuple[Any
     """It is no problem any longer; while it is listed, a run that starts is shown again."""
     dark(office, outcomes)
     if not listed:
-        office.registry.replace_targets({}, {})
+        replace_targets(office.registry, {}, {})
     before = office.cache.up[ID]
     assert office.registry.dismiss(ID)
     assert problems(office) == []
@@ -562,7 +563,7 @@ def test_what_is_not_tracked_cannot_be_removed(office: Office) -> None:
 def test_a_new_run_ends_a_dark_class_that_was_let_go(office: Office) -> None:
     """It is read on, so that its new run is seen."""
     dark(office, (RUNNING, FAILED))
-    office.registry.replace_targets({}, {})
+    replace_targets(office.registry, {}, {})
     office.read(replace(RUNNING, start=NOW + 60))
     assert problems(office) == []
     assert office.display_status() is DisplayStatus.RUNNING
@@ -593,10 +594,10 @@ def open_apps(office: Office) -> set[str]:
 def test_the_counters_of_an_app_without_target_and_without_a_run_go(office: Office) -> None:
     """An id that was listed by mistake costs nothing once it is gone; what has counted, or is configured, stays."""
     office.registry.open_apps(["configured"])
-    office.registry.replace_targets(of_apps("wrong", "other", "app"), {})
+    replace_targets(office.registry, of_apps("wrong", "other", "app"), {})
     office.read()
     assert open_apps(office) == {"configured", "wrong", "other", "app"}
-    office.registry.replace_targets(of_apps("other"), {})
+    replace_targets(office.registry, of_apps("other"), {})
     office.after(LIFETIMES.drain)
     office.store.flush()
     assert open_apps(office) == {"configured", "other", "app"} == office.cache.apps
@@ -605,7 +606,7 @@ def test_the_counters_of_an_app_without_target_and_without_a_run_go(office: Offi
 def test_the_apps_with_counters_at_zero_are_bounded(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand wrong ids must not make a hundred thousand series; what is counted has its counter all the same."""
     monkeypatch.setattr(tracker_module, "MAX_APPS", 3)
-    office.registry.replace_targets(of_apps("a", "b", "c", "d", "e"), {})
+    replace_targets(office.registry, of_apps("a", "b", "c", "d", "e"), {})
     assert len(open_apps(office)) == 3
     for target in of_apps("a", "b", "c", "d", "e"):
         office.read(target=target)
@@ -620,7 +621,7 @@ def test_a_dark_class_stays_dark_over_a_restart_without_a_read(office: Office, l
     before = office.cache.up[ID].problems
     office.store.flush()
     again = restarted(office)
-    again.registry.replace_targets({ID: Target(ID, "default", **CLASS)}, office.store.latest_runs([ID]))
+    replace_targets(again.registry, {ID: Target(ID, "default", **CLASS)}, office.store.latest_runs([ID]))
     assert again.cache.up[ID].problems == before
     again.read(TimedOut("too slow"))
     assert "class_dark" in problems(again)
@@ -630,7 +631,7 @@ def test_a_dark_class_stays_dark_over_a_restart_without_a_read(office: Office, l
     assert problems(again) == []
     office.store.flush()
     latest = restarted(office)
-    latest.registry.replace_targets({ID: Target(ID, "default", **CLASS)}, office.store.latest_runs([ID]))
+    replace_targets(latest.registry, {ID: Target(ID, "default", **CLASS)}, office.store.latest_runs([ID]))
     assert problems(latest) == []
 
 
@@ -651,23 +652,23 @@ def test_what_was_removed_by_hand_stays_removed_over_restarts(office: Office, na
     for _ in range(2):
         office.store.flush()
         again = restarted(again)
-        again.registry.replace_targets({ID: Target(ID, "default", **lists)}, office.store.latest_runs([ID]))
+        replace_targets(again.registry, {ID: Target(ID, "default", **lists)}, office.store.latest_runs([ID]))
         assert (ID in again.cache.up) == live
         again.read(NotFound("no such task"))
         assert problems(again) == []
     other = restarted(again)
     next_class = Target(ID, "default", expected_start=NOW - 1, expected_end=NOW + 5000)
-    other.registry.replace_targets({ID: next_class}, office.store.latest_runs([ID]))
+    replace_targets(other.registry, {ID: next_class}, office.store.latest_runs([ID]))
     assert ID in other.cache.up
     again.read(replace(RUNNING, start=NOW + 60))
     assert again.display_status() is DisplayStatus.RUNNING
     office.store.flush()
     latest = restarted(again)
-    latest.registry.replace_targets({ID: Target(ID, "default", **lists)}, office.store.latest_runs([ID]))
+    replace_targets(latest.registry, {ID: Target(ID, "default", **lists)}, office.store.latest_runs([ID]))
     latest.read(replace(RUNNING, start=NOW + 60))
     assert latest.display_status() is DisplayStatus.RUNNING
     latest.registry.dismiss(ID)
-    latest.registry.replace_targets({}, {})
+    replace_targets(latest.registry, {}, {})
     latest.after(1e6)
     office.store.flush()
     assert StoredTargets(office.store, DISMISSED).all() == {}

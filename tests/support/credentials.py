@@ -1,10 +1,12 @@
-"""Credentials in force, without files."""
+"""Credentials in force, without files, and those of a simulation."""
 
 from pathlib import Path
+from typing import Any
 
 from exporter.config.credentials import CredentialSource
 from exporter.config.loader import parse_config
 from exporter.model.credentials import Credentials
+from exporter.simulator.server import Simulation
 
 KEY = Credentials("AKLTexample", "s3cret-key")
 
@@ -15,3 +17,15 @@ def fixed(key: Credentials = KEY) -> CredentialSource:
     source = CredentialSource(account, {})
     source.in_force = key
     return source
+
+
+def account_of(simulation: Simulation, **changes: Any) -> dict[str, Any]:
+    """An element of `accounts` that reads a simulation, with other values where `changes` have some."""
+    credentials = simulation.credentials
+    return {
+        "name": "default",
+        "endpoint": simulation.url,
+        "access_key_id": credentials.access_key,
+        "secret_access_key": credentials.secret_key,
+        **changes,
+    }

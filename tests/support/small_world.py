@@ -20,6 +20,7 @@ from exporter.simulator.server import Simulation
 from exporter.store.lease import FileLock
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
+from tests.support.credentials import account_of
 
 APP = "661e0000000000000000543c"
 Samples = dict[tuple[str, ...], float]
@@ -66,14 +67,7 @@ class World:
 
     def account(self, **changes: Any) -> dict[str, Any]:
         """An element of `accounts` whose key is good."""
-        credentials = self.simulation.credentials
-        return {
-            "name": "default",
-            "endpoint": self.simulation.url,
-            "access_key_id": credentials.access_key,
-            "secret_access_key": credentials.secret_key,
-            **changes,
-        }
+        return account_of(self.simulation, **changes)
 
     def load(self) -> Config:
         """The configuration as the file has it now."""

@@ -19,7 +19,7 @@ from exporter.metrics.families import task_families
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.metrics.series_cache import SeriesCache, TaskCountKey
 from exporter.metrics.task_history import HistoryLog, TaskHistory
-from exporter.model.problem import ProblemThresholds, active_problems
+from exporter.model.problem import ProblemThresholds, evaluate
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import Lifetimes, NextRead, TaskState
@@ -35,7 +35,7 @@ from exporter.web.server import Listener, bind
 
 def with_problems(states: list[TaskState]) -> list[TaskState]:
     """The states as the registry keeps them."""
-    return [replace(state, problems=active_problems(state, NOW, ProblemThresholds())) for state in states]
+    return [replace(state, problems=evaluate(state, NOW, ProblemThresholds())[0]) for state in states]
 
 
 JSON = "application/json"
