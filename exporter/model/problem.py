@@ -1,7 +1,7 @@
 """The one table of what can be wrong with a task: series, pages, JSON, dashboards and alerts all read it.
 
 Each row computes a `Span` from a task's state: when the problem began, and between which two moments it holds. A row
-never looks at the clock, so that the list of problems changes only with the state or at the moment that `evaluate` returns.
+never looks at the clock, so the list of problems changes only with the state or at the moment that `evaluate` returns.
 
 Rows use the latest answer (`TaskState.last_task`), not the state shown (`TaskState.task`): failed reads and staleness
 neither raise nor end a problem. One whose first moment comes after the latest answer has gone stale is not raised.
