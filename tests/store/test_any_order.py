@@ -57,7 +57,7 @@ class ExpectedCounts:
         self.followed.add(target)
 
     def gave_up(self, target: TargetId) -> None:
-        """The API has not state it for too long."""
+        """The API has not known it for too long."""
         if target in self.followed:
             self.lose(target)
 
@@ -139,7 +139,10 @@ class ExporterInAnyOrder(RuleBasedStateMachine):
 
     @rule(of=st.sampled_from(TARGETS), start=st.booleans())
     def a_read_fails(self, of: Target, start: bool) -> None:  # noqa: FBT001 - hypothesis passes it so
-        """No answer, or an answer that says nothing."""
+        """No answer, or an answer that says nothing, unless the API has known no such task for `stale_after` by now."""
+        unknown_since = self.states[of.id].not_found_since
+        if not start and unknown_since is not None and self.now + 1.0 >= unknown_since + WAITS.stale_after:
+            self.expected.gave_up(of.id)
         self.read(of.id, TimedOut("late") if start else NotFound("for once"))
         self.read(of.id, TimedOut("late"))
 
