@@ -1,8 +1,8 @@
 """Whether an account and its apps answer: circuit breakers, health, and the log of failed reads.
 
-Of a circuit breaker: closed, calls go. Open, one probe at a time goes: every five seconds when the network or the API
-fails, ever more rarely when the credentials or an app are refused. Each call carries the generation that it was sent
-in, so that an answer that comes late says nothing about now. No clock and no network: times are passed in.
+A closed breaker lets all calls through. An open one lets one probe through at a time: every five seconds when the
+network or the API fails, with a doubling wait when the credentials or an app are refused. Each call carries the
+generation that it was sent in, so that a late answer does not change the breaker. Times are passed in.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """When each target is read next: how long it waits, as pure functions of its state, and one account's queue.
 
-Calls go where news is likely: starting, near the deadline, unknown; hardly any for what has stopped. All in seconds.
+Calls go where news is likely: starting, near the deadline, unknown; hardly any for what has stopped. Times are seconds.
 
 Targets that were never read come first, newest first; then the one that has been due longest. Those that a callback
 asks for come before both, at every second call while others are due. Rereads of stopped targets have a tenth of the
@@ -57,7 +57,7 @@ class ReadClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A read_class, and the seconds between two reads in it as configured; `at_most` bounds the one that begins now."""
+    """A read class, and the configured seconds between two reads in it; `at_most` bounds the wait that begins now."""
 
     read_class: ReadClass
     seconds: float

@@ -374,13 +374,14 @@ class Transport(HTTPAdapter):
         return manager
 
     def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> ConnectionPool:
-        """Return the connection pool for a URL; requests seeks it anew at each call, which costs a tenth of it."""
+        """Return the connection pool for a URL; requests looks it up at each call, which costs a tenth of the call."""
         key = (*str(request.url).split("/", 3)[:3], repr(args), repr(kwargs))
-        if key not in self._pools:
+        pool = self._pools.get(key)  # looked up once: another thread may clear the pools
+        if pool is None:
             if len(self._pools) >= MAX_POOLS:
                 self._pools.clear()  # the pool manager closes the one used longest ago
-            self._pools[key] = super().get_connection_with_tls_context(request, *args, **kwargs)
-        return self._pools[key]
+            pool = self._pools[key] = super().get_connection_with_tls_context(request, *args, **kwargs)
+        return pool
 
     def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:  # noqa: FBT001 - as in requests
         """Refuse authorities that are a pipe or a device: OpenSSL would read them for ever, whatever the timeout."""
