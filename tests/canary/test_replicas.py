@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import psycopg
 import pytest
 import yaml
@@ -18,6 +17,7 @@ from exporter.simulator.server import Simulation, SimulationOptions
 from tests.canary import given
 from tests.canary.visit import EVENT, pages
 from tests.real.conftest import CLEAN_ENVIRONMENT, Running, free_port, start, wait_until
+from tests.support import web_client
 
 if TYPE_CHECKING:
     from tests.support.postgresql import Postgres
@@ -54,7 +54,7 @@ class Replicas:
     def ask(self, running: Running, method: str, path: str, token: str = "", **how: object) -> int:
         """One request; its status."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = httpx.request(method, running.url + path, headers=headers, trust_env=False, timeout=30, **how)  # type: ignore[arg-type]  # as given
+        answer = web_client.request(method, running.url + path, headers=headers, **how)
         self.answers.append(f"{method} {path} {answer.status_code} {answer.headers} {answer.text}")
         return answer.status_code
 

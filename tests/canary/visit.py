@@ -19,6 +19,7 @@ from exporter.web.app import create_app
 from exporter.web.interfaces import ExporterApi
 from tests.canary import given
 from tests.real.conftest import Running, free_port, start, wait_until
+from tests.support import web_client
 from tests.support.certificates import client_context
 
 CONFIG, WEB = "webcast-exporter.yml", "web.yml"
@@ -41,7 +42,7 @@ class Visit:
         if token:
             shows = {"headers": {"Authorization": f"Bearer {token}"}}
         context = client_context(self.certificates.authority)
-        with httpx.Client(verify=context, trust_env=False, timeout=10) as client:
+        with web_client.client(verify=context) as client:
             answer = client.request(method, self.running.url + path, **(shows | how))
         self.answers[f"{method} {path} {len(self.answers)}"] = f"{answer.status_code} {answer.headers} {answer.text}"
         return answer

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from click.testing import Result
 
@@ -22,6 +21,7 @@ from exporter.service.serve import serve
 from exporter.service.signals import SignalAction, Signals
 from exporter.web.app import WebOptions
 from exporter.web.server import Listener
+from tests.support import web_client
 
 Run = Callable[..., Result]
 
@@ -103,7 +103,7 @@ def test_demo_serves_a_fleet(run: Run, monkeypatch: pytest.MonkeyPatch, meanwhil
     def look() -> None:
         assert begun.wait(20)
         try:
-            while "webcast_task_status{" not in httpx.get(f"{at[0]}/metrics", trust_env=False, timeout=60).text:
+            while "webcast_task_status{" not in web_client.get(f"{at[0]}/metrics").text:
                 threading.Event().wait(0.01)
         finally:
             terminate()

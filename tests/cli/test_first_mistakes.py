@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from click.testing import Result
 
@@ -21,6 +20,7 @@ from exporter.simulator.gateway import SimulatedAccount
 from exporter.simulator.lifecycle import CallbackEvent, callback_payload
 from exporter.simulator.server import CREDENTIALS
 from exporter.web.server import Listener
+from tests.support import web_client
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Api
@@ -209,7 +209,7 @@ def test_9_a_wrong_callback_secret_while_serving(run: Run, api: "Api", monkeypat
 
     def during(url: str) -> None:
         bodies = map(body_signed_with, ("canary", "canary", "the-secret-of-another-app", "canary"))
-        posts = (httpx.post(f"{url}/callback", content=body, trust_env=False, timeout=60) for body in bodies)
+        posts = (web_client.post(f"{url}/callback", content=body) for body in bodies)
         answers.extend(post.status_code for post in posts)
 
     logged = served(monkeypatch, run, api.config(**callbacks(api)), during)

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from exporter import logs
 from exporter.logs import STRANGERS_LIMIT, USUAL_LIMIT, QueuedLogHandler, dropped_lines
+from tests.support import web_client
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -247,7 +248,7 @@ def test_one_kind_of_line_is_limited(capsys: pytest.CaptureFixture[str], logger:
 def answers(port: int, path: str) -> int:
     """The status of one GET, 0 while the port is not open."""
     try:
-        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=60, trust_env=False).status_code
+        return web_client.get(f"http://127.0.0.1:{port}{path}").status_code
     except httpx.TransportError:
         return 0
 

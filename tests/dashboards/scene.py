@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from exporter.enums import PageReason
 from exporter.model.target import TargetId
 from exporter.simulator.callback_sender import DeliveryPolicy
@@ -26,6 +24,7 @@ from exporter.simulator.lifecycle import (
     callback_payload,
 )
 from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
+from tests.support import web_client
 
 LATER = 10_000.0
 EVENING_APP = "661e0000000000000000543e"
@@ -116,7 +115,7 @@ class Stage:
             self.day.fleet.add(lesson(name), begin_run(plan, time.time()))
         self.day.send_callbacks(f"{url}/callback", policy=DeliveryPolicy(doubled=0.3))
         for body in _odd_callbacks():
-            httpx.post(f"{url}/callback", content=body, trust_env=False, timeout=10)
+            web_client.post(f"{url}/callback", content=body)
 
     def fail_the_evening(self) -> None:
         """From now on the evening's API answers every call with an error of its own."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
@@ -19,6 +18,7 @@ from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
 from tests.faults.places import Place, open_place
 from tests.real.conftest import wait_until
+from tests.support import web_client
 
 LATE = 6.0
 LIMIT = 60.0
@@ -67,7 +67,7 @@ def status_of(exporter: Exporter) -> Iterator[Callable[[str], int]]:
     """The HTTP status of a page."""
     listener = Listener(create_app(exporter, exporter.failed), bind("127.0.0.1:0"), exporter.failed)
     listener.start()
-    with httpx.Client(base_url=listener.url, trust_env=False, timeout=LIMIT) as client:
+    with web_client.client(listener.url) as client:
         yield lambda path: client.get(path).status_code
     listener.stop()
 

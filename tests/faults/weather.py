@@ -77,7 +77,7 @@ def live_through(stack: ExitStack, folder: Path) -> Weather:
     process.running.process.send_signal(signal.SIGHUP)
     _scrape_until(process, weather.after, lambda scrape: _well(scrape, places) == set(places))
     process.look_at_pages()
-    weather.after.append(process.scrape())
+    _scrape_until(process, weather.after, lambda scrape: _well(scrape, places) == set(places))  # the pages took time
     assert process.running.end() == 0
     return weather
 

@@ -8,18 +8,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import randrange
 from secrets import token_hex
 from typing import Any, Protocol
 
 import httpx
 import pytest
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.simulator.server import Simulation
+from tests.support import web_client
+from tests.support.exposition import Samples, samples_named
 
 ROOT = Path(__file__).parent.parent.parent
 CLEAN_ENVIRONMENT = {
@@ -41,10 +43,11 @@ def real_part(name: str) -> Path:
 
 
 def free_port() -> int:
-    """A loopback port without a listener."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    """A loopback port without a listener, of those that the kernel gives to no connection meanwhile."""
+    while True:
+        port = randrange(10_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_until(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
@@ -89,7 +92,7 @@ class Running:
 
     def get(self, path: str, **kwargs: Any) -> httpx.Response:
         """GET `path`, never by a proxy."""
-        return httpx.get(self.url + path, trust_env=False, timeout=60, **kwargs)
+        return web_client.get(self.url + path, **kwargs)
 
     def answers(self, path: str) -> bool:
         """Whether `path` is answered with 200; fails when the process is over."""
@@ -100,11 +103,9 @@ class Running:
         except httpx.TransportError:
             return False
 
-    def samples(self, name: str) -> dict[tuple[str, ...], float]:
+    def samples(self, name: str) -> Samples:
         """All samples called `name` on /metrics: the label values, in the order of the label names, to the value."""
-        families = text_string_to_metric_families(self.get("/metrics").text)
-        found = [sample for family in families for sample in family.samples if sample.name == name]
-        return {tuple(value for _, value in sorted(sample.labels.items())): sample.value for sample in found}
+        return samples_named(self.get("/metrics").text, name)
 
     def written(self) -> str:
         """Standard output, then standard error, so far."""

@@ -21,6 +21,7 @@ from exporter.simulator.replies import Outcome
 from exporter.simulator.server import Simulation, SimulationOptions
 from exporter.store.database import open_sqlite
 from tests.real.conftest import config_of, wait_until
+from tests.support import web_client
 from tests.support.freezable import CLOCK, FROZEN, HANGS
 from tests.support.freezes import CONFIG, Process, start
 from tests.support.loopback import LoopbackServer, silence
@@ -88,7 +89,7 @@ def push(process: Process, targets: list[str], method: str = "PUT") -> httpx.Res
     """Push all of these."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     url = f"{process.running.url}/api/v1/targets"
-    return httpx.request(method, url, json=[{"targets": targets}], headers=headers, trust_env=False, timeout=60)
+    return web_client.request(method, url, json=[{"targets": targets}], headers=headers)
 
 
 def wait_running(process: Process, number: int) -> None:
@@ -204,7 +205,7 @@ def test_a_state_of_150_000_runs(stack: ExitStack, simulation: Simulation, tmp_p
     for number in range(3):
         reads = len(simulation.calls.log)
         assert process.running.get("/-/reload").status_code == 405
-        reloaded = httpx.post(f"{process.running.url}/-/reload", trust_env=False, timeout=60)
+        reloaded = web_client.post(f"{process.running.url}/-/reload")
         found = process.running.get(f"/api/v1/runs?q=Task{number}")
         assert [reloaded.status_code, process.running.get("/-/healthy").status_code] == [200, 200]
         assert found.status_code in {200, 503}
@@ -268,7 +269,7 @@ def test_a_crowd_keeps_no_probe_and_no_scrape_waiting(stack: ExitStack, simulati
     over, seen = Event(), Semaphore(0)
 
     def look(headers: dict[str, str]) -> None:
-        with httpx.Client(base_url=process.running.url, trust_env=False, timeout=60, headers=headers) as client:
+        with web_client.client(process.running.url, headers=headers) as client:
             while not over.is_set():
                 assert {client.get(path).status_code for path in PAGES} <= {200, 503}
                 seen.release()

@@ -31,6 +31,7 @@ from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import Ending, PageTrouble, RunPlan, TaskSettings
 from exporter.simulator.server import Simulation, SimulationOptions
 from tests.real.conftest import Running, alertmanager_program, free_port, real_part, wait_until
+from tests.support import web_client
 
 if TYPE_CHECKING:
     from tests.real.conftest import StartExporter
@@ -396,7 +397,7 @@ class Stage:
     def act(self, name: str, action: str) -> None:
         """What a person does to a task, on the simulator's page."""
         url = f"{self.simulation.url}/task/{target(name)}"
-        httpx.post(url, params={"do": action}, trust_env=False, timeout=10).raise_for_status()
+        web_client.post(url, params={"do": action}).raise_for_status()
 
     def list(self, *over: str) -> None:
         """The targets with the times of their classes; those of `over` end now."""
@@ -467,19 +468,21 @@ def start_chain(start: Start, program: Path, folder: Path, scraped: str, phone: 
     files = bundle(ExportOptions(folder.name, timezone="Asia/Shanghai"))
     folder.mkdir()
     scaled_alertmanager(files, folder, phone)
-    alertmanager = f"127.0.0.1:{free_port()}"
+    notified = f"127.0.0.1:{free_port()}"
     command = [str(program), "--config.file=alertmanager.yml", "--storage.path=am", "--cluster.listen-address="]
-    start([*command, f"--web.listen-address={alertmanager}"], folder, f"http://{alertmanager}")
+    alertmanager = start([*command, f"--web.listen-address={notified}"], folder, f"http://{notified}")
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
         "rule_files": scaled_rules(files, folder),
         "scrape_configs": [{"job_name": "webcast", "static_configs": [{"targets": [scraped.removeprefix("http://")]}]}],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [notified]}]}]},
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
     command = [str(real_part("prometheus")), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
-    return Chain(start([*command, f"--web.listen-address={address}"], folder, f"http://{address}"), phone)
+    prometheus = start([*command, f"--web.listen-address={address}"], folder, f"http://{address}")
+    wait_until(lambda: alertmanager.answers("/-/ready") and prometheus.answers("/-/ready"), "both are ready")
+    return Chain(prometheus, phone)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.enums import PageReason
 from exporter.model.target import TargetId
@@ -21,6 +20,8 @@ from exporter.simulator.fleet import stop_counts
 from exporter.simulator.lifecycle import Ending, PageTrouble, RunPlan, TaskSettings, callback_events
 from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 from tests.real.conftest import config_of
+from tests.support import web_client
+from tests.support.exposition import Samples, samples_with
 
 if TYPE_CHECKING:
     from tests.real.conftest import StartExporter
@@ -35,8 +36,6 @@ SCRAPE_INTERVAL = 0.2
 STOPS = "webcast_run_stops_total"
 PAGES = {4: "webcast_page_refreshes_total", 5: "webcast_page_reschedules_total"}
 MANNER = DeliveryPolicy(doubled=0.2, delayed=0.2, interval=5.0)
-
-Counters = dict[tuple[str, ...], float]
 
 
 def plan_of(number: int, dice: Random) -> RunPlan:
@@ -58,13 +57,13 @@ class Scrapes:
 
     url: str
     seen: int = 0
-    latest: Counters = field(default_factory=dict)
+    latest: Samples = field(default_factory=dict)
     lower: list[str] = field(default_factory=list)
 
     def take(self) -> None:
         """One scrape; a process that is just dead or not yet there gives none."""
         try:
-            text = httpx.get(f"{self.url}/metrics", trust_env=False, timeout=60).raise_for_status().text
+            text = web_client.get(f"{self.url}/metrics").raise_for_status().text
         except httpx.TransportError:
             return
         now = counters(text)
@@ -72,7 +71,7 @@ class Scrapes:
         self.latest = now
         self.seen += 1
 
-    def of(self, name: str) -> Counters:
+    def of(self, name: str) -> Samples:
         """One counter of the latest scrape by its own label; what is zero is left out."""
         return {sample[1:]: value for sample, value in self.latest.items() if sample[0] == name and value}
 
@@ -82,13 +81,11 @@ class Scrapes:
         return sum(self.of(STOPS).values())
 
 
-def counters(text: str) -> Counters:
+def counters(text: str) -> Samples:
     """Every sample of a `webcast_run_*` or `webcast_page_*` family: its name and labels but the app's, to its value."""
     return {
         (sample.name, *(value for label, value in sorted(sample.labels.items()) if label != "app_id")): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name.startswith(("webcast_run_", "webcast_page_"))
+        for sample in samples_with(text, "webcast_run_", "webcast_page_")
     }
 
 

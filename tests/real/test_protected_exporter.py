@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from exporter.simulator.server import Simulation, SimulationOptions
+from tests.support import web_client
 from tests.support.certificates import HASH, PASSWORD, client_context
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def test_what_stays_open(protected: ProtectedExporter) -> None:
     """The probes, and the vendor's listener, which asks for a signature, never for a password."""
     assert [protected.ask(path).status_code for path in ("/metrics", "/", "/status", "/api/v1/targets")] == [401] * 4
     assert [protected.ask(path).status_code for path in ("/-/healthy", "/-/ready")] == [200, 200]
-    with httpx.Client(verify=protected.context, trust_env=False, timeout=60) as client:
+    with web_client.client(verify=protected.context) as client:
         assert client.post(protected.callbacks, json={}).status_code in (400, 401)
         assert client.post(f"{protected.running.url}/callback", json={}).status_code == 404
         assert client.get(protected.callbacks.replace("/callback", "/metrics"), auth=ALICE).status_code == 404

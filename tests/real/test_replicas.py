@@ -17,6 +17,7 @@ from exporter.model.target import TargetId
 from exporter.simulator.fleet import stop_counts
 from exporter.simulator.lifecycle import STARTED, CallbackEvent, RunPlan, callback_payload
 from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
+from tests.support import web_client
 
 if TYPE_CHECKING:
     from tests.real.conftest import Running, StartExporter
@@ -175,26 +176,24 @@ def test_a_standby_tells_of_itself_and_takes_in(replicas: Replicas, wait: Callab
     pushed, called = TargetId(APP, "Pushed", "Task"), TargetId(APP, "Called", "Task")
     for target in (pushed, called):
         replicas.simulation.fleet.begin(target, RunPlan(ends=3600.0))
-    answer = httpx.post(
+    answer = web_client.post(
         f"{standby.url}/api/v1/targets",
         json=[{"targets": [str(pushed)], "labels": {"team": "edu"}}],
         headers={"Authorization": f"Bearer {TOKEN}"},
-        trust_env=False,
         timeout=60,
     )
     assert answer.json() == {"status": "success", "data": {"accepted": 1}}
     notice = CallbackEvent(called, int(1000 * time.time()), STARTED, "", "evt-1")
     body = callback_payload(notice, CALLBACK_SECRET, "4821")
     for outcome in ("accepted", "duplicate"):
-        assert httpx.post(f"{standby.url}/callback", content=body, trust_env=False, timeout=60).text == f"{outcome}\n"
+        assert web_client.post(f"{standby.url}/callback", content=body).text == f"{outcome}\n"
     wait(lambda: {("callback",): 1.0, ("push",): 1.0}.items() <= leader.samples("webcast_targets").items(), "both")
     wait(lambda: f'task_id="{pushed.task_id}"' in leader.get("/metrics").text, "it is read")
     url = f"{standby.url}/api/v1/targets/{pushed}?now=true"
     for status in (httpx.codes.OK, httpx.codes.NOT_FOUND):
         wait(
             lambda status=status: (
-                httpx.delete(url, headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False, timeout=60).status_code
-                == status
+                web_client.request("DELETE", url, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == status
             ),
             "it is released, and then no more a target",
         )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from exporter.simulator.lifecycle import STARTED, CallbackEvent, RunPlan, callba
 from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 from exporter.store.schema import prepare
 from tests.real.conftest import config_of
+from tests.support import web_client
 from tests.support.freezes import stopped
 from tests.support.relay import Relay
 
@@ -66,7 +66,7 @@ def call_back(running: "Running", target: TargetId, number: int, secret: str = C
     """The status with which one callback is answered."""
     event = CallbackEvent(target, int(1000 * time.time()), STARTED, "", f"evt-{number}")
     body = callback_payload(event, secret, "4821")
-    return httpx.post(f"{running.url}/callback", content=body, trust_env=False, timeout=LIMIT).status_code
+    return web_client.post(f"{running.url}/callback", content=body).status_code
 
 
 @pytest.fixture
@@ -193,18 +193,18 @@ def test_20_000_targets_by_one_push(  # noqa: PLR0917 - fixtures
     wait(lambda: says(leader, LEADER) == 1, "the first leads", LIMIT)
     standby = start_exporter(write_secrets(tmp_path / "standby"), config)
     targets = [f"{APP}/Pushed/Task{number}" for number in range(20_000)]
-    answer = httpx.put(
+    answer = web_client.request(
+        "PUT",
         f"{(leader if by == 'leader' else standby).url}/api/v1/targets",
         json=[{"targets": targets, "labels": {"team": "edu"}}],
         headers={"Authorization": f"Bearer {TOKEN}"},
-        trust_env=False,
         timeout=LIMIT,
     )
     assert answer.json() == {"status": "success", "data": {"accepted": 20_000}}
     wait(lambda: leader.samples("webcast_targets").get(("push",)) == 20_000, "the leader has them", LIMIT)
     reads = len(simulation.calls.log)
     wait(lambda: len(simulation.calls.log) > reads + 50, "reading goes on", LIMIT)
-    assert httpx.post(f"{leader.url}/-/reload", trust_env=False, timeout=LIMIT).status_code == 200
+    assert web_client.post(f"{leader.url}/-/reload").status_code == 200
     assert (leaders([leader, standby]), "lease lost" in leader.written()) == ([leader], False)
     assert leader.get("/api/v1/runs?since=0&q=%00").status_code in {200, 400}
     assert says(leader, FAILURES) == 0

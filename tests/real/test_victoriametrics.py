@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import yaml
 
@@ -22,6 +21,7 @@ from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.server import Simulation, SimulationOptions
 from tests.docs.reading import blocks_of
 from tests.real.conftest import ROOT, Running, free_port, wait_until
+from tests.support import web_client
 from tests.support.receiver import receiver
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def test_a_dark_class_is_told_and_ends(
 
         def act(action: str) -> None:
             url = f"{simulation.url}/task/{TASK}"
-            httpx.post(url, params={"do": action}, trust_env=False, timeout=10).raise_for_status()
+            web_client.post(url, params={"do": action}).raise_for_status()
 
         act("fail")
         wait_until(lambda: latest().get("annotations", {}).get("cause"), "the alert names the cause")

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.real.conftest import Running, free_port, wait_until
 from tests.rules.bundle import ALERTMANAGER
 from tests.rules.scene import APP, of_exporter, of_task, task
 from tests.rules.tape import Alert
+from tests.support import web_client
 
 pytestmark = pytest.mark.real
 
@@ -76,7 +76,7 @@ def inhibited(alertmanager: Running, pair: Pair, scope: str) -> set[str]:
         {"labels": {"alertname": alert.name, **alert.labels, "scope": scope}, "annotations": {"summary": alert.name}}
         for alert in pair
     ]
-    httpx.post(f"{alertmanager.url}/api/v2/alerts", json=told, trust_env=False, timeout=60).raise_for_status()
+    web_client.post(f"{alertmanager.url}/api/v2/alerts", json=told).raise_for_status()
     wait_until(lambda: len(_shown(alertmanager, scope)) == len(pair), "both alerts are there")
     return {alert["labels"]["alertname"] for alert in _shown(alertmanager, scope) if alert["status"]["inhibitedBy"]}
 
@@ -87,7 +87,7 @@ def resolve(alertmanager: Running, scope: str) -> None:
         {"labels": alert["labels"], "endsAt": "2020-01-01T00:00:00Z", "startsAt": "2019-01-01T00:00:00Z"}
         for alert in _shown(alertmanager, scope)
     ]
-    httpx.post(f"{alertmanager.url}/api/v2/alerts", json=over, trust_env=False, timeout=60).raise_for_status()
+    web_client.post(f"{alertmanager.url}/api/v2/alerts", json=over).raise_for_status()
     wait_until(lambda: not _shown(alertmanager, scope), "both alerts are over")
 
 

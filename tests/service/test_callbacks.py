@@ -15,7 +15,8 @@ from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import CallbackEvent, RunPlan, callback_payload
 from exporter.volcengine.callbacks import event_signature
 from exporter.web.server import bind
-from tests.support.small_world import APP, Samples, Served, World, samples, text
+from tests.support.exposition import Samples
+from tests.support.small_world import APP, Served, World, samples, text
 from tests.support.waiting import wait_until
 
 SECRET, NEXT = "canary-in-the-callback-secret", "canary-in-the-next-secret"

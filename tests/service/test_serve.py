@@ -17,6 +17,7 @@ from exporter.service.serve import serve
 from exporter.simulator.faults import FaultMode
 from exporter.store.lease import FileLock
 from exporter.web.server import Listener
+from tests.support import web_client
 from tests.support.small_world import APP, World
 from tests.support.waiting import wait_until
 
@@ -51,7 +52,7 @@ def serve_while(world: World, at_sigterm: Callable[[], None]) -> Serve:
 
 def get(url: str) -> httpx.Response:
     """One GET, without any proxy."""
-    return httpx.get(url, trust_env=False, timeout=60)
+    return web_client.get(url)
 
 
 def test_serve_from_start_to_stop(serve_while: Serve, world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -134,7 +135,7 @@ def test_sighup_reloads(serve_while: Serve, world: World) -> None:
         hang_up()
         wait_until(holds("webcast_exporter_config_last_reload_successful 0.0"), "the failed reload")
         world.write()
-        assert httpx.post(f"{url}/-/reload", trust_env=False, timeout=60).status_code == 200
+        assert web_client.post(f"{url}/-/reload").status_code == 200
         assert holds("webcast_exporter_config_last_reload_successful 1.0")()
 
     serve_while(during)
@@ -145,7 +146,7 @@ def test_a_bad_reload_over_http(serve_while: Serve, world: World) -> None:
 
     def during(url: str, _exporter: Exporter) -> None:
         world.write(accounts=[world.account(max_qps=0, secret_access_key="canary")], pollng={})
-        answer = httpx.post(f"{url}/-/reload", trust_env=False, timeout=60)
+        answer = web_client.post(f"{url}/-/reload")
         assert answer.status_code == 500
         assert {"accounts[0].max_qps: must be more than 0", "pollng: is not a known key; did you mean polling?"} <= set(
             answer.text.splitlines()

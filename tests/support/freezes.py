@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from exporter.enums import PageReason, Status
@@ -25,6 +24,7 @@ from exporter.simulator.fleet import status_counts, stop_counts
 from exporter.simulator.lifecycle import REFRESHED, CallbackEvent, RunPlan, callback_payload
 from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 from tests.real.conftest import CLEAN_ENVIRONMENT, ROOT, Running, free_port, wait_until
+from tests.support import web_client
 from tests.support.freezable import DATABASE, FROZEN
 from tests.support.postgresql import Postgres
 from tests.support.relay import Relay
@@ -82,7 +82,7 @@ class Process:
         event = CallbackEvent(target, int(1000 * time.time()), REFRESHED, PageReason.FREEZE.value, f"evt-{number}")
         body = callback_payload(event, CALLBACK_SECRET, "4821")
         url = f"{self.running.url}/callback"
-        return httpx.post(url, content=body, trust_env=False, timeout=10).status_code
+        return web_client.post(url, content=body).status_code
 
     def freeze(self, word: str) -> Callable[[], None]:
         """From now on calls on this hang, until what is returned is called."""

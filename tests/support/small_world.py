@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config.loader import load
 from exporter.config.schema import Config
@@ -20,10 +18,11 @@ from exporter.simulator.server import Simulation
 from exporter.store.lease import FileLock
 from exporter.web.app import create_app
 from exporter.web.server import Listener, bind
+from tests.support import web_client
 from tests.support.credentials import account_of
+from tests.support.exposition import Samples, samples_named
 
 APP = "661e0000000000000000543c"
-Samples = dict[tuple[str, ...], float]
 
 
 @dataclass
@@ -113,9 +112,7 @@ def text(exporter: Exporter) -> str:
 def samples(exporter: Exporter, name: str) -> Samples:
     """All samples called `name`: the label values, in the order of the label names, to the value."""
     exporter._parts.store.flush()
-    families = text_string_to_metric_families(text(exporter))
-    found = [sample for family in families for sample in family.samples if sample.name == name]
-    return {tuple(value for _, value in sorted(sample.labels.items())): sample.value for sample in found}
+    return samples_named(text(exporter), name)
 
 
 class Served:
@@ -132,7 +129,7 @@ class Served:
             create_app(self.exporter, self.exporter.failed), bind("127.0.0.1:0"), self.exporter.failed
         )
         self._listener.start()
-        self.client = httpx.Client(base_url=self._listener.url, trust_env=False, timeout=60)
+        self.client = web_client.client(self._listener.url)
         return self.exporter
 
     def restart(self) -> Exporter:

@@ -31,6 +31,7 @@ from exporter.web.endpoints import UNSIGNED_BURST, UNSIGNED_PER_SECOND
 from exporter.web.interfaces import CallbackRecord, ExporterApi, JobRow, Reload
 from exporter.web.limits import TokenBucket
 from exporter.web.server import Listener, bind
+from tests.support import web_client
 
 
 def with_problems(states: list[TaskState]) -> list[TaskState]:
@@ -281,7 +282,7 @@ def serving(
     app = make_site(exporter, failed, lambda: exporters[0].policy)
     listener = Listener(app, bind("127.0.0.1:0"), failed)
     listener.start()
-    with httpx.Client(base_url=listener.url, trust_env=False, timeout=60) as client:
+    with web_client.client(listener.url) as client:
 
         def serve(exporter: FakeExporter) -> Site:
             exporters[0] = exporter

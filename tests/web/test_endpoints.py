@@ -20,6 +20,7 @@ from exporter.web.app import create_app
 from exporter.web.endpoints import BodyError, ChunkedResponse, chunks, compress, decompress, read_body
 from exporter.web.limits import TURNS, Turns
 from exporter.web.server import Listener, bind
+from tests.support import web_client
 from tests.web.conftest import FakeExporter
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def test_an_answer_in_pieces_has_its_length(method: str) -> None:
     """Told before the first piece, for HEAD too, and no chunked encoding."""
     listener = Listener(Starlette(routes=[Route("/", answer)]), bind("127.0.0.1:0"), lambda *_: None)
     listener.start()
-    reply = httpx.request(method, listener.url, trust_env=False, timeout=60)
+    reply = web_client.request(method, listener.url)
     listener.stop()
     whole = b"".join(PIECES)
     assert (reply.status_code, reply.headers["content-length"]) == (200, str(len(whole)))

@@ -13,6 +13,7 @@ from exporter.web import server as listening
 from exporter.web.app import RequestGuard
 from exporter.web.auth import open_policy
 from exporter.web.server import Listener, bind
+from tests.support import web_client
 
 HELLO: ASGIApp = PlainTextResponse("hello")
 Failures = list[tuple[str, Exception]]
@@ -42,7 +43,7 @@ def opened(failures: Failures) -> Iterator[Open]:
 
 def ask(listener: Listener) -> str:
     """The body of its one page."""
-    return httpx.get(listener.url, trust_env=False, timeout=60).text
+    return web_client.get(listener.url).text
 
 
 @pytest.mark.parametrize(

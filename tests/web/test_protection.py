@@ -25,6 +25,7 @@ from exporter.web.auth import make_policy
 from exporter.web.interfaces import ExporterApi
 from exporter.web.server import Listener, bind_all
 from exporter.web.tls import Tls, make_tls
+from tests.support import web_client
 from tests.support.certificates import HASH, client_context
 from tests.support.waiting import wait_until
 from tests.web.conftest import FakeExporter
@@ -180,7 +181,7 @@ def test_a_client_that_leaves_during_the_handshake_is_not_logged(certificates: "
 def test_every_address_is_served() -> None:
     """--web.listen-address may be given several times; IPv4 and IPv6 may share a port."""
     with listening(PlainTextResponse("hello"), "127.0.0.1:0", "[::1]:0", "127.0.0.1:0") as listener:
-        assert [httpx.get(url, trust_env=False, timeout=60).text for url in listener.urls] == ["hello"] * 3
+        assert [web_client.get(url).text for url in listener.urls] == ["hello"] * 3
         assert len(set(listener.urls)) == 3
 
 
@@ -220,7 +221,7 @@ def test_links_follow_the_external_url(path: str) -> None:
     exporter = FakeExporter()
     options = WebOptions("/custom", "https://proxy.example/webcast/")
     app = create_app(cast("ExporterApi", exporter), exporter.failed, options=options)
-    with listening(app) as listener, httpx.Client(base_url=listener.url, trust_env=False, timeout=60) as client:
+    with listening(app) as listener, web_client.client(listener.url) as client:
         for asked in (path, f"/webcast{path}"):
             page = client.get(asked).text
             assert 'href="/webcast/static/style.css"' in page
@@ -252,13 +253,11 @@ def test_probes_and_scrapes_do_not_wait_for_pages(site: "Site", monkeypatch: pyt
     url = str(site.client.base_url)
     paths = ("/tasks", "/api/v1/tasks", "/api/v1/targets")
     with ThreadPoolExecutor(60) as people:
-        answers = [
-            people.submit(httpx.get, url + paths[number % 3], trust_env=False, timeout=WAIT) for number in range(60)
-        ]
+        answers = [people.submit(web_client.get, url + paths[number % 3]) for number in range(60)]
         wait_until(lambda: sum(answer.done() for answer in answers) == 50, "50 of 60 are refused at once")
         assert stuck.begun == 2
         for path in ("/-/healthy", "/-/ready", "/metrics", "/status"):
-            assert httpx.get(url + path, trust_env=False, timeout=WAIT).status_code == 200
+            assert web_client.get(url + path).status_code == 200
         stuck.go.set()
     found = [answer.result() for answer in answers]
     assert sorted({answer.status_code for answer in found}) == [200, 503]
@@ -283,9 +282,9 @@ def test_scrapes_that_come_together_are_one(site: "Site", monkeypatch: pytest.Mo
     monkeypatch.setattr(site.exporter.exposition, "pieces", pieces)
     url = f"{site.client.base_url}/metrics"
     with ThreadPoolExecutor(50) as scrapers:
-        first = scrapers.submit(httpx.get, url, trust_env=False, timeout=WAIT)
+        first = scrapers.submit(web_client.get, url)
         wait_until(lambda: made, "the first has begun")
-        others = [scrapers.submit(httpx.get, url, trust_env=False, timeout=WAIT) for _ in range(49)]
+        others = [scrapers.submit(web_client.get, url) for _ in range(49)]
         wait_until(lambda: len(arrived) == 50 and len(made) == 2, "all have arrived")
         go.set()
     assert first.result().status_code == 200
