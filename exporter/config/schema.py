@@ -50,8 +50,8 @@ from exporter.config.fields import (
     unique,
 )
 from exporter.config.times import EXPECTED, expected_times, parse_expected_time
-from exporter.model.callback import MAX_RECENT
 from exporter.model.target import ID_PATTERN, TargetId
+from exporter.model.task import MAX_RECENT
 
 VENDOR_MAX_QPS: Final = 60
 """Calls a second of GetWebCastTask for one account, shared by all who call for it (seed page, notes)."""

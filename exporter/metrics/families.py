@@ -8,8 +8,7 @@ from operator import attrgetter
 from prometheus_client.utils import floatToGoString
 
 from exporter.enums import Status
-from exporter.model.callback import Pages
-from exporter.model.task import Task, VideoStream
+from exporter.model.task import Pages, Task, VideoStream
 from exporter.model.task_state import TaskState
 
 TARGET_LABELS = ("app_id", "room_id", "task_id")

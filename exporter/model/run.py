@@ -11,9 +11,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from exporter.enums import STOPPED_STATUSES, PageAction, PageReason, Status, StopReason
-from exporter.model.callback import NO_PAGES, CallbackReceipt, Pages
 from exporter.model.target import TargetId
-from exporter.model.task import ReadResult, Task
+from exporter.model.task import NO_PAGES, CallbackReceipt, Pages, ReadResult, Task
 
 NO_STATUS: frozenset[Status] = frozenset()
 EVERY_STATUS = frozenset(Status)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from exporter.enums import ReadFailure, Severity, Status, TaskProblem
 from exporter.errors import NotFound
-from exporter.model.callback import NO_PAGES, Callback, CallbackReceipt, PageEvent, Pages, with_event
 from exporter.model.run import (
     LATE_ANSWERS,
     NO_CHANGE,
@@ -27,7 +26,7 @@ from exporter.model.run import (
     next_run,
 )
 from exporter.model.target import Target
-from exporter.model.task import ReadResult, Task
+from exporter.model.task import NO_PAGES, Callback, CallbackReceipt, PageEvent, Pages, ReadResult, Task, with_event
 
 LOOK_BACK = 72 * 3600.0
 """The API answers only for tasks that started in the last 72 hours (seed page), and none runs longer than 24."""

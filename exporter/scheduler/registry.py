@@ -14,12 +14,11 @@ from threading import Lock
 from exporter.enums import Severity, TaskProblem
 from exporter.metrics.series_cache import SeriesCache
 from exporter.metrics.task_history import HistoryLog
-from exporter.model.callback import Callback
 from exporter.model.clock import Clock
 from exporter.model.problem import MAX_CLASS_SECONDS, ProblemThresholds, evaluate
 from exporter.model.run import Run, StateChange
 from exporter.model.target import Target, TargetId
-from exporter.model.task import ReadResult
+from exporter.model.task import Callback, ReadResult
 from exporter.model.task_state import (
     ActiveProblem,
     Lifetimes,

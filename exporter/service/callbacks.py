@@ -15,9 +15,9 @@ from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import TargetEntry
 from exporter.enums import CallbackOutcome, Source
 from exporter.errors import StateError
-from exporter.model.callback import Callback, EventKey
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
+from exporter.model.task import Callback, EventKey
 from exporter.service.components import Components
 from exporter.service.stored_lists import ListChange, Secrets
 from exporter.service.target_manager import CHANGE_TIMEOUT, TargetManager, holding

@@ -21,10 +21,9 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
-from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import ID_PATTERN, TargetId
-from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
+from exporter.model.task import EventNotify, MonitorIntervals, PageEvent, Pages, Task, VideoStream
 from exporter.store.schema import RUNS
 
 log = structlog.stdlib.get_logger(__name__)

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateColumn
 
 from exporter.errors import StartError
-from exporter.model.callback import Callback
+from exporter.model.task import Callback
 
 SCHEMA_VERSION = 1
 

@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection
 from exporter.config.fields import StateUrl
 from exporter.enums import PageAction, PageReason
 from exporter.errors import StateError
-from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import TargetId
+from exporter.model.task import Callback, PageEvent
 from exporter.store.database import Query, T, Workers
 from exporter.store.lease import driver, server_url
 from exporter.store.schema import META, RUNS, STANDBY_QUEUE, STORED_TARGETS, receipts_of

@@ -38,9 +38,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from exporter.errors import StartError, StateError
-from exporter.model.callback import Callback, EventKey
 from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
+from exporter.model.task import Callback, EventKey
 from exporter.store import run_table
 from exporter.store.counters import Series, Total, increments, zeros
 from exporter.store.database import Database, LeaseLostError, Query, Workers, insert_new, upsert

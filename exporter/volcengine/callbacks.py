@@ -15,8 +15,8 @@ from typing import NamedTuple, Self
 
 from exporter.config.times import LATEST
 from exporter.enums import VENDOR_PAGE_REASONS, CallbackOutcome, PageAction, PageReason
-from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import TargetId
+from exporter.model.task import Callback, PageEvent
 from exporter.volcengine.replies import JsonObject, NotAnObject, whole_number
 
 MAX_EVENT_ID_CHARS = 256

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from exporter.discovery.merge import SOURCE_PRIORITY
 from exporter.enums import Severity, Source, Status, StopReason
-from exporter.model.callback import PageEvent
 from exporter.model.run import Run
 from exporter.model.target import TargetId
+from exporter.model.task import PageEvent
 from exporter.model.task_state import ActiveProblem, DisplayStatus, NextRead, TaskState, elapsed, is_hidden
 from exporter.store.run_table import status_of
 from exporter.web.i18n import ENGLISH, N_, Language

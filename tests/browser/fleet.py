@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from exporter.enums import PageAction, PageReason, ReadFailure, Source, Status, StopReason
-from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task, VideoStream
+from exporter.model.task import PageEvent, Pages, Task, VideoStream
 from exporter.model.task_state import TaskState
 
 NOW = 1_768_465_805.0

@@ -10,8 +10,8 @@ from exporter.errors import StateError
 from exporter.metrics.families import Group, task_families
 from exporter.metrics.fleet import FleetCollector
 from exporter.metrics.series_cache import SeriesCache
-from exporter.model.callback import Callback
 from exporter.model.target import Target, TargetId
+from exporter.model.task import Callback
 from exporter.model.task_state import Lifetimes
 from exporter.scheduler.registry import TaskRegistry
 from tests.support.registry import replace_targets

@@ -23,10 +23,9 @@ from hypothesis.stateful import (
 
 from exporter.enums import STOPPED_STATUSES, PageAction, PageReason, Status, StopReason
 from exporter.errors import NotFound, ReadError, ServerFailed, TimedOut
-from exporter.model.callback import Callback
 from exporter.model.run import Match
 from exporter.model.target import TargetId
-from exporter.model.task import ReadResult
+from exporter.model.task import Callback, ReadResult
 from exporter.model.task_state import LOOK_BACK
 from exporter.scheduler.registry import CLOCK_HOLD
 from exporter.simulator.fleet import stop_reason

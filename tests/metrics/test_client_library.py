@@ -18,10 +18,9 @@ from exporter.enums import PageAction, PageReason, ReadFailure, Status, StopReas
 from exporter.metrics.exposition import Exposition, Format
 from exporter.metrics.families import Group, Kind, task_families
 from exporter.metrics.series_cache import SeriesCache
-from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
+from exporter.model.task import EventNotify, MonitorIntervals, PageEvent, Pages, Task, VideoStream
 from exporter.model.task_state import TaskState
 from tests.support.task_states import unread
 

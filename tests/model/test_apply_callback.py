@@ -7,10 +7,9 @@ import pytest
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.errors import ReadError, TimedOut
-from exporter.model.callback import Callback, CallbackReceipt, EventKey, PageEvent
 from exporter.model.run import PageActionTaken, Run, RunEvent, RunStopped, StateChange
 from exporter.model.target import Target, TargetId
-from exporter.model.task import ReadResult, Task
+from exporter.model.task import Callback, CallbackReceipt, EventKey, PageEvent, ReadResult, Task
 from exporter.model.task_state import (
     DisplayStatus,
     Lifetimes,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.enums import PageAction, PageReason
-from exporter.model.callback import MAX_RECENT, NO_PAGES, PageEvent, Pages, with_event
+from exporter.model.task import MAX_RECENT, NO_PAGES, PageEvent, Pages, with_event
 
 REFRESH, RESCHEDULE = PageAction
 FREEZE, BLANK, *_ = PageReason

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from exporter.enums import PageAction, PageReason, Severity, Status, StopReason, TaskProblem
 from exporter.errors import NotFound, ReadError, TimedOut
-from exporter.model.callback import Callback, PageEvent
 from exporter.model.problem import PROBLEMS, ProblemThresholds, evaluate
 from exporter.model.target import Target, TargetId
-from exporter.model.task import ReadResult, Task
+from exporter.model.task import Callback, PageEvent, ReadResult, Task
 from exporter.model.task_state import Lifetimes, TaskState, accept, apply_callback, apply_read, expire
 
 NOW = 1_768_465_800.0

@@ -7,10 +7,9 @@ import pytest
 from exporter.enums import PageAction, PageReason, Status, StopReason
 from exporter.errors import NotFound, ReadError, TimedOut
 from exporter.metrics.task_history import HistoryLog
-from exporter.model.callback import Callback, PageEvent
 from exporter.model.clock import Clock
 from exporter.model.target import Target, TargetId
-from exporter.model.task import ReadResult, Task
+from exporter.model.task import Callback, PageEvent, ReadResult, Task
 from exporter.model.task_state import DisplayStatus, Lifetimes, ListingTimes, TaskState
 from exporter.scheduler import registry as tracker_module
 from exporter.scheduler.read_queue import CurrentIntervals, PollIntervals

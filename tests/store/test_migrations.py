@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from exporter.enums import StopReason
 from exporter.errors import StartError
-from exporter.model.callback import NO_PAGES
 from exporter.model.target import TargetId
+from exporter.model.task import NO_PAGES
 from exporter.store import schema
 from exporter.store.database import open_sqlite
 from exporter.store.schema import ADDED_COLUMNS, RUNS, SCHEMA_VERSION

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.enums import PageAction, PageReason, Status, StopReason
-from exporter.model.callback import NO_PAGES, PageEvent, Pages
 from exporter.model.run import Run, StateChange
 from exporter.model.target import TargetId
-from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
+from exporter.model.task import NO_PAGES, EventNotify, MonitorIntervals, PageEvent, Pages, Task, VideoStream
 from exporter.store.run_table import run_from_row, run_to_row
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from exporter.enums import PageAction, PageReason, StopReason
 from exporter.errors import StateError
-from exporter.model.callback import Callback, PageEvent
 from exporter.model.run import EndUnseen, Run, StateChange, abandon
 from exporter.model.target import Target, TargetId
+from exporter.model.task import Callback, PageEvent
 from exporter.model.task_state import TaskState, apply_callback
 from exporter.store.counters import Series, Total, zeros
 from exporter.store.run_table import DELETE_BATCH, LOOKUP_BATCH

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.enums import CallbackOutcome, PageAction, PageReason
-from exporter.model.callback import Callback, PageEvent
 from exporter.model.target import TargetId
+from exporter.model.task import Callback, PageEvent
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
 
 NOW = 1_768_465_805.0

@@ -9,10 +9,9 @@ import pytest
 
 from exporter.enums import Status, StopReason
 from exporter.errors import StateError
-from exporter.model.callback import Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import Pages, Task
 from exporter.model.task_state import TaskState
 from exporter.store.run_table import RunCursor
 

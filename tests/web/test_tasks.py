@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.enums import PageAction, PageReason, ReadFailure, Source, Status, StopReason
-from exporter.model.callback import PageEvent, Pages
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
-from exporter.model.task import Task
+from exporter.model.task import PageEvent, Pages, Task
 from exporter.model.task_state import TaskState
 
 if TYPE_CHECKING:
