@@ -1,25 +1,4 @@
-"""The exporter's errors, as one tree.
-
-WebcastExporterError
-├── ConfigError               bad configuration: every problem at once, each with its path (exit 2)
-├── StartError                a good configuration that this machine cannot serve (exit 1)
-├── StateError                the state cannot be written now, and nothing was changed (HTTP 503)
-├── BadTargets                a pushed list, refused whole: every problem at once, each with its place (HTTP 400)
-└── ReadError                 one call for one task gave no usable answer
-    ├── NoAnswer              nothing was answered
-    │   ├── TimedOut          reason timeout
-    │   ├── Unreachable       reason connect
-    │   └── TlsFailed         reason tls
-    ├── Refused               the API answered with an error
-    │   ├── Throttled         reason throttled, may say when to come back
-    │   ├── CredentialsRefused    reason auth, the whole account's fault
-    │   ├── AppRefused        reason auth, one app's fault
-    │   ├── NotFound          reason not_found
-    │   ├── Rejected          reason rejected
-    │   └── ServerFailed      reason server
-    └── Unreadable            the API answered something that is no reply
-        ├── NotJson           reason decode
-        └── BadSchema         reason schema
+"""The exporter's errors. One that a user can cause says in its message what is wrong and what to do.
 
 A ReadError holds the vendor's Code and RequestId. It never holds the Message (which may repeat the request), a URL
 or a credential.
@@ -34,7 +13,7 @@ from exporter.enums import ReadFailure
 
 
 class WebcastExporterError(Exception):
-    """The root of the tree above."""
+    """The base of all of them."""
 
 
 @dataclass(frozen=True)
@@ -49,28 +28,28 @@ class Problem:
         return f"{self.path}: {self.sentence}" if self.path else self.sentence
 
 
-class ConfigError(WebcastExporterError):
-    """A configuration that cannot be used; `problems` holds all of them."""
+class ProblemsError(WebcastExporterError):
+    """A document that cannot be used; `problems` holds all that is wrong with it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+
+class ConfigError(ProblemsError):
+    """A bad configuration: exit code 2."""
+
+
+class BadTargets(ProblemsError):
+    """A pushed list of targets, refused whole: HTTP 400."""
 
 
 class StartError(WebcastExporterError):
-    """The configuration is good, but a port, a file or the state cannot be had; the message says which."""
+    """The configuration is good, but a port, a file or the state cannot be had: exit code 1; the message says which."""
 
 
 class StateError(WebcastExporterError):
-    """The state cannot be read or written now; what was asked for has changed nothing, and may be asked again."""
-
-
-class BadTargets(WebcastExporterError):
-    """A list of targets that is refused whole; `problems` holds all that is wrong with it."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = tuple(problems)
+    """The state cannot be read or written now (HTTP 503); nothing was changed, and it may be asked again."""
 
 
 class Fault(StrEnum):
@@ -136,11 +115,7 @@ class TlsFailed(NoAnswer):
     failure = ReadFailure.TLS
 
 
-class Refused(ReadError):
-    """The API answered with an error."""
-
-
-class Throttled(Refused):
+class Throttled(ReadError):
     """Too many calls; `retry_after` in seconds when the answer named a time to come back."""
 
     failure = ReadFailure.THROTTLED
@@ -148,21 +123,21 @@ class Throttled(Refused):
     retry_after: float | None = None
 
 
-class CredentialsRefused(Refused):
+class CredentialsRefused(ReadError):
     """Key, signature, token, clock or policy is refused: nothing of this account can be read."""
 
     failure = ReadFailure.AUTH
     fault = Fault.ACCOUNT
 
 
-class AppRefused(Refused):
+class AppRefused(ReadError):
     """The account may not read this app, or the app cannot be read at all."""
 
     failure = ReadFailure.AUTH
     fault = Fault.APP
 
 
-class NotFound(Refused):
+class NotFound(ReadError):
     """The API knows no such task, or it started more than 72 hours ago. An answer, not an API failure."""
 
     advice = "it must have started within 72 hours, and the order is app, room, task"
@@ -170,14 +145,14 @@ class NotFound(Refused):
     fault = Fault.TARGET
 
 
-class Rejected(Refused):
+class Rejected(ReadError):
     """The API will never answer this request as it is: a bad parameter, a redirect."""
 
     failure = ReadFailure.REJECTED
     fault = Fault.TARGET
 
 
-class ServerFailed(Refused):
+class ServerFailed(ReadError):
     """The API failed inside."""
 
     failure = ReadFailure.SERVER

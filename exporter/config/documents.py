@@ -75,20 +75,22 @@ def check_kind(found: os.stat_result) -> None:
         raise FileFault(KINDS.get(stat.S_IFMT(found.st_mode), "is not a regular file"))
 
 
-Fingerprints = tuple[tuple[int, int, int] | None, ...]
+Fingerprint = tuple[int, ...] | None
+Fingerprints = tuple[Fingerprint, ...]
 
 
 def fingerprints(files: Iterable[Path]) -> Fingerprints:
-    """Return what tells one version of the files from the next: mtime, size, inode; None for one that is not there."""
-    return tuple(map(_fingerprint, files))
+    """Return the fingerprint of each file."""
+    return tuple(map(fingerprint, files))
 
 
-def _fingerprint(file: Path) -> tuple[int, int, int] | None:
+def fingerprint(file: Path) -> Fingerprint:
+    """Return what tells one version of a file from the next; None for one that is not there."""
     try:
         found = file.stat()
     except (OSError, ValueError):
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 PLAIN_KEY: Final = re.compile(r"[\w@-]{1,80}")

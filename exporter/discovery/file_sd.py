@@ -1,14 +1,12 @@
 """file_sd_configs: each matching file is a document of its own, with its own last good list."""
 
 import os
-import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
 
-from exporter.config.documents import MAX_PROBLEMS, FileFault, fault_of, read_text
+from exporter.config.documents import MAX_PROBLEMS, FileFault, Fingerprint, fault_of, fingerprint, read_text
 from exporter.config.schema import GLOB, FileSdConfig
 from exporter.discovery.sd_format import (
     MAX_DOCUMENT_BYTES,
@@ -23,34 +21,6 @@ from exporter.discovery.sd_format import (
 from exporter.enums import Source
 
 ABSENT = (FileNotFoundError, NotADirectoryError)
-
-
-class FileFingerprint(NamedTuple):
-    """What tells one version of a file from the next.
-
-    Where its links lead is a part of it: Kubernetes swaps the folder behind a mounted ConfigMap.
-    """
-
-    real_path: str
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
-
-
-def fingerprint_of(path: Path) -> FileFingerprint:
-    """The file's fingerprint now; FileFault when it cannot be had, or is nothing that ends."""
-    try:
-        found = path.stat()
-        real_path = os.path.realpath(path)
-    except OSError as error:
-        raise fault_of(error) from None
-    if stat.S_ISDIR(found.st_mode):
-        raise fault_of(IsADirectoryError())
-    if not stat.S_ISREG(found.st_mode):
-        raise FileFault("is not a regular file")
-    return FileFingerprint(real_path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def covers(pattern: Path, path: Path) -> bool:
@@ -78,9 +48,6 @@ def shown(path: Path) -> str:
     return text if text.isprintable() else ascii(text)
 
 
-EMPTY = Listing(Source.FILE)
-
-
 @dataclass(frozen=True, slots=True)
 class _Document:
     """One file: its last good list, the version last parsed, and what is wrong with that one, if anything.
@@ -88,23 +55,19 @@ class _Document:
     `fingerprint` is None when there is none that was read to its end.
     """
 
-    listing: Listing = EMPTY
-    fingerprint: FileFingerprint | None = None
+    listing: Listing
+    fingerprint: Fingerprint = None
     fault: str = ""
 
 
-class FileSource:
-    """A SDSource of files. `read` gives a file's text, of at most so many bytes, or raises FileFault."""
+class FileSource(SDSource):
+    """Files. `read` gives a file's text, of at most so many bytes, or raises FileFault."""
 
     source = Source.FILE
+    config: FileSdConfig
 
     def __init__(self, config: FileSdConfig, place: str, read: Callable[[Path, int], str] = read_text) -> None:
-        self.config = config
-        self.place = place
-        self.refresh_interval = config.refresh_interval
-        self.listing = EMPTY
-        self.tried = False
-        self.answered = False
+        super().__init__(config, place)
         self._read = read
         self._documents: dict[Path, _Document] = {}
 
@@ -153,18 +116,17 @@ class FileSource:
         return {path: replace(each, fault="") for path, each in self._documents.items() if covers(pattern, path)}
 
     def _read_document(self, path: Path) -> _Document:
-        before = self._documents.get(path, _Document())
-        fingerprint = None
+        before = self._documents.get(path) or _Document(Listing(Source.FILE))
+        now = fingerprint(path)
+        if now is not None and now == before.fingerprint:
+            return before
         try:
-            fingerprint = fingerprint_of(path)
-            if fingerprint == before.fingerprint:
-                return before
             groups = READER_OF_SUFFIX[path.suffix.lower()](self._read(path, MAX_DOCUMENT_BYTES))
         except FileFault as fault:
             return replace(before, fingerprint=None, fault=str(fault))
         except SDSourceError as fault:
-            return replace(before, fingerprint=fingerprint, fault=str(fault))
-        return _Document(read_groups(Source.FILE, groups), fingerprint)
+            return replace(before, fingerprint=now, fault=str(fault))
+        return _Document(read_groups(Source.FILE, groups), now)
 
     def _adopt(self, documents: dict[Path, _Document]) -> bool:
         """Put these in force; whether the list is another one now."""

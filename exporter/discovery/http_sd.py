@@ -3,7 +3,6 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -159,21 +158,11 @@ def _is_error(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR
 
 
-EMPTY = Listing(Source.HTTP)
-
-
-@dataclass(frozen=True, slots=True)
-class _Good:
-    """The last good body: its digest, and the list in it."""
-
-    digest: bytes = b""
-    document: Listing = EMPTY
-
-
-class HttpSource:
-    """The SDSource of one URL. `adapter` replaces the network, `stopwatch` gives monotonic seconds."""
+class HttpSource(SDSource):
+    """One URL. `adapter` replaces the network, `stopwatch` gives monotonic seconds."""
 
     source = Source.HTTP
+    config: HttpSdConfig
 
     def __init__(
         self,
@@ -182,14 +171,11 @@ class HttpSource:
         adapter: BaseAdapter | None = None,
         stopwatch: Callable[[], float] = monotonic,
     ) -> None:
-        self.config = config
-        self.place = place
-        self.refresh_interval = config.refresh_interval
-        self.listing = EMPTY
-        self.tried = False
-        self.answered = False
+        super().__init__(config, place)
         self._fetcher = ListFetcher(config, adapter, stopwatch)
-        self._good = _Good()
+        self._digest = b""
+        self._document = self.listing
+        """The last good one, and the digest of its body."""
 
     def refresh(self) -> Refreshed:
         """Fetch the list. An empty list is a good one."""
@@ -212,7 +198,7 @@ class HttpSource:
         best = max(same, key=lambda source: (source.config == self.config, source.place == self.place))
         self.tried = best.tried and best.config == self.config
         self.answered = best.answered
-        self._adopt(best._good)  # noqa: SLF001 - of its own kind
+        self._adopt(best._digest, best._document)  # noqa: SLF001 - of its own kind
 
     def close(self) -> None:
         """End the request in flight."""
@@ -221,7 +207,7 @@ class HttpSource:
     def _parse(self, body: bytes) -> bool:
         """Parse a body; returns whether the list has changed."""
         digest = hashlib.sha256(body).digest()
-        if digest == self._good.digest:
+        if digest == self._digest:
             return False
         try:
             groups = groups_of_json(body.decode("utf-8-sig"))
@@ -229,9 +215,9 @@ class HttpSource:
             raise SDSourceError("answered with text that is not UTF-8") from None
         except SDSourceError as fault:
             raise SDSourceError(f"answered with a document that cannot be used: it {fault}") from None
-        return self._adopt(_Good(digest, read_groups(Source.HTTP, groups)))
+        return self._adopt(digest, read_groups(Source.HTTP, groups))
 
-    def _adopt(self, good: _Good) -> bool:
-        self._good = good
-        self.listing, old = one_list(Source.HTTP, [(self.place, good.document)]), self.listing
+    def _adopt(self, digest: bytes, document: Listing) -> bool:
+        self._digest, self._document = digest, document
+        self.listing, old = one_list(Source.HTTP, [(self.place, document)]), self.listing
         return self.listing != old

@@ -1,15 +1,16 @@
 """Prometheus's service discovery format: groups of targets with labels, read from YAML, JSON or the configuration."""
 
 import json
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from sys import getsizeof
-from typing import Protocol
+from typing import ClassVar
 
 from exporter.config.documents import MAX_PROBLEMS, MAX_VALUES, parse_yaml, step
-from exporter.config.fields import Section, label_name, own_labels
-from exporter.config.schema import Config, label_value
+from exporter.config.fields import label_name, own_labels
+from exporter.config.schema import Config, FileSdConfig, HttpSdConfig, label_value
 from exporter.config.times import expected_times
 from exporter.enums import Rejection, Source
 from exporter.errors import ConfigError, Problem
@@ -288,52 +289,31 @@ def static_listing(config: Config) -> Listing:
     return read_groups(Source.STATIC, groups, PLACE)
 
 
-class SDSource(Protocol):
-    """A source: one element of `file_sd_configs` or `http_sd_configs`. One thread at a time refreshes, any may read."""
+class SDSource(ABC):
+    """One element of `file_sd_configs` or `http_sd_configs` at work. One thread at a time refreshes, any may read.
 
-    @property
-    def config(self) -> Section:
-        """The element of the configuration that it serves."""
-        ...
+    `place` is where the element stands (`http_sd_configs[1]`), `listing` the last good list, empty before there was
+    one. `tried` says whether there was a refresh yet, good or bad; `answered` whether all of it could be had once.
+    """
 
-    @property
-    def source(self) -> Source:
-        """What its targets count under."""
-        ...
+    source: ClassVar[Source]
 
-    @property
-    def place(self) -> str:
-        """Where the element stands, `http_sd_configs[1]`."""
-        ...
+    def __init__(self, config: FileSdConfig | HttpSdConfig, place: str) -> None:
+        self.config = config
+        self.place = place
+        self.refresh_interval = config.refresh_interval
+        self.listing = Listing(self.source)
+        self.tried = False
+        self.answered = False
 
-    @property
-    def refresh_interval(self) -> float:
-        """Seconds from one refresh to the next."""
-        ...
-
-    @property
-    def listing(self) -> Listing:
-        """The last good list, empty before there was one."""
-        ...
-
-    @property
-    def tried(self) -> bool:
-        """Whether there was a refresh yet, good or bad."""
-        ...
-
-    @property
-    def answered(self) -> bool:
-        """Whether all of it could be had at least once."""
-        ...
-
+    @abstractmethod
     def refresh(self) -> Refreshed:
         """Look again; raises nothing for what the disk, the network or the other side does."""
-        ...
 
+    @abstractmethod
     def inherit(self, previous: Iterable["SDSource"]) -> None:
         """Begin with what the sources of the configuration before had learnt, as far as it is the same list."""
-        ...
 
+    @abstractmethod
     def close(self) -> None:
-        """Let go of connections, those in use too."""
-        ...
+        """End what is in flight."""

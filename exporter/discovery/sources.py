@@ -1,12 +1,11 @@
 """The sources of targets that the configuration names, and their refreshes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import Lock
-from typing import Self
 
 import structlog
 
-from exporter.config.schema import Config, FileSdConfig, HttpSdConfig
+from exporter.config.schema import Config
 from exporter.discovery.file_sd import FileSource
 from exporter.discovery.http_sd import HttpSource
 from exporter.discovery.sd_format import Listing, Refreshed, SDSource, static_listing
@@ -17,40 +16,25 @@ log = structlog.stdlib.get_logger(__name__)
 class Sources:
     """The static list, and a source for each element of the other sections. Any thread may call it.
 
-    Nothing is fetched before the first `refresh`. `open_file` and `open_http` make the sources.
+    Nothing is fetched before the first `refresh`. They begin with what those of the `previous` configuration had
+    learnt, which go on until they are closed.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        open_file: Callable[[FileSdConfig, str], SDSource] = FileSource,
-        open_http: Callable[[HttpSdConfig, str], SDSource] = HttpSource,
-    ) -> None:
+    def __init__(self, config: Config, previous: "Sources | None" = None) -> None:
         self._static = static_listing(config)
-        sources = (
-            *(open_file(section, f"file_sd_configs[{index}]") for index, section in enumerate(config.file_sd_configs)),
-            *(open_http(section, f"http_sd_configs[{index}]") for index, section in enumerate(config.http_sd_configs)),
+        sources: tuple[SDSource, ...] = (
+            *(FileSource(section, f"file_sd_configs[{index}]") for index, section in enumerate(config.file_sd_configs)),
+            *(HttpSource(section, f"http_sd_configs[{index}]") for index, section in enumerate(config.http_sd_configs)),
         )
         self._sources = {source.place: source for source in sources}
         self._locks = {place: Lock() for place in self._sources}
         self._logged: dict[str, str] = {}
         self._closed = False
-
-    @classmethod
-    def after(
-        cls,
-        previous: "Sources",
-        config: Config,
-        open_file: Callable[[FileSdConfig, str], SDSource] = FileSource,
-        open_http: Callable[[HttpSdConfig, str], SDSource] = HttpSource,
-    ) -> Self:
-        """The sources of a new configuration, with what the previous ones had learnt; those go on until closed."""
-        sources = cls(config, open_file, open_http)
-        for source in sources:
-            source.inherit(previous)
-            same = [old.place for old in previous if old.config == source.config]
-            sources._logged[source.place] = previous._logged.get(same[0], "") if same else ""  # noqa: SLF001 - of its own kind
-        return sources
+        if previous is not None:
+            for source in sources:
+                source.inherit(previous)
+                same = [old.place for old in previous if old.config == source.config]
+                self._logged[source.place] = previous._logged.get(same[0], "") if same else ""  # noqa: SLF001 - of its own kind
 
     def __iter__(self) -> Iterator[SDSource]:
         """The sources that are to be refreshed, each at its `refresh_interval`."""

@@ -97,7 +97,7 @@ class TargetManager:
 
     def plan(self, config: Config) -> Sources:
         """The sources of a configuration, with the lists of those that stay the same."""
-        return Sources.after(self._sources, config)
+        return Sources(config, self._sources)
 
     def swap(self, config: Config, sources: Sources) -> None:
         """Put a configuration and its sources in force: old refresh jobs end, new ones begin at once."""

@@ -252,7 +252,7 @@ def test_what_is_no_file(folder: Folder) -> None:
     os.mkfifo(folder.path / "t" / "b.yml")
     assert folder.source.refresh().failures == 2
     (folder.path / "t" / "a.yml").rmdir()
-    assert folder.source.refresh().problem == f"{folder.path}/t/b.yml is not a regular file"
+    assert folder.source.refresh().problem == f"{folder.path}/t/b.yml is a named pipe, not a file"
 
 
 def test_too_large(folder: Folder) -> None:

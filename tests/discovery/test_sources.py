@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from exporter.config.fields import Section
 from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.discovery.sd_format import Listing, Refreshed, SDSource, TargetEntry
@@ -23,18 +22,14 @@ PLACES = ["file_sd_configs[0]", "file_sd_configs[1]", "http_sd_configs[0]", "htt
 GOOD, BAD = Refreshed(changed=True), Refreshed(changed=False, failures=1, problem="answered with HTTP status 503")
 
 
-class Scripted:
+class Scripted(SDSource):
     """A source whose refreshes are `results`, then all good; it lists one target that is named as its place."""
 
     source = Source.FILE
-    listing = Listing(Source.FILE)
-    tried = False
     closed = False
 
     def __init__(self, config: Any, place: str) -> None:
-        self.config: Section = config
-        self.place = place
-        self.refresh_interval: float = config.refresh_interval
+        super().__init__(config, place)
         self.results: list[Refreshed] = []
         self.inherited: list[str] = []
         self.during: Callable[[], object] = lambda: None
@@ -62,7 +57,7 @@ def read(text: str = CONFIG) -> Config:
 
 def scripted(text: str = CONFIG) -> tuple[Sources, dict[str, Scripted]]:
     """Sources of scripted ones, and those by their place."""
-    sources = Sources(read(text), Scripted, Scripted)
+    sources = Sources(read(text))
     return sources, scripted_by_place(sources)
 
 
@@ -79,8 +74,10 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(autouse=True)
-def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
-    """Everything is logged."""
+def _scripted_and_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All sources are scripted, and everything is logged."""
+    monkeypatch.setattr("exporter.discovery.sources.FileSource", Scripted)
+    monkeypatch.setattr("exporter.discovery.sources.HttpSource", Scripted)
     caplog.set_level(logging.DEBUG)
 
 
@@ -156,7 +153,7 @@ def test_after_a_reload(caplog: pytest.LogCaptureFixture) -> None:
         before.refresh(place)
     logged(caplog)
     changed = "http_sd_configs: [{url: http://h/b, refresh_interval: 1m}, {url: http://h/a, refresh_interval: 1s}]"
-    after = Sources.after(before, read(changed), Scripted, Scripted)
+    after = Sources(read(changed), before)
     new = scripted_by_place(after)
     assert dict.fromkeys(PLACES[2:], PLACES) == {place: source.inherited for place, source in new.items()}
     for place in PLACES[2:]:
@@ -211,8 +208,12 @@ def test_one_at_a_time() -> None:
     assert inside == [1, 1]
 
 
-def test_files_and_urls_together(backend: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_files_and_urls_together(
+    backend: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Files and URLs list together; a reload while both are bad loses nothing, and the old ones can be closed."""
+    monkeypatch.undo()  # these sources are real
+    caplog.set_level(logging.DEBUG)
     (tmp_path / "a.yml").write_text("- targets: [app/room/file]")
     backend.lists("http")
     config = parse_config(
@@ -225,7 +226,7 @@ def test_files_and_urls_together(backend: Any, tmp_path: Path, caplog: pytest.Lo
     assert expected == listed(sources)
     (tmp_path / "a.yml").write_text("[")
     backend.stop()
-    after = Sources.after(sources, config)
+    after = Sources(config, sources)
     sources.close()
     for _ in range(2):
         assert after.tried_all
