@@ -18,7 +18,7 @@ PRODUCT := .venv-run/installed
 # A file's tests stay in one process, for their fixtures, in the order of tests/conftest.py.
 PYTEST := $(BIN)/pytest -o faulthandler_exit_on_timeout=true --dist loadfile --no-loadscope-reorder
 
-.PHONY: help run quick test lint types architecture fast unit coverage real parts docs dashboards translations screenshot pictures bench soak fuzz audit sbom image clean
+.PHONY: help run quick test lint types architecture fast unit coverage real parts packages helm docs dashboards translations screenshot pictures bench soak fuzz audit sbom image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,11 @@ run: $(PRODUCT) ## Start the demo: a simulated API and the exporter, no credenti
 
 quick: lint types architecture fast ## The inner loop: lint, types, architecture and the fast tests, under a minute
 
-test: lint types architecture unit real ## Everything that CI checks: lint, types, architecture, all tests
+test: ## Everything that CI checks: lint, types, architecture, all tests
+	@# What is fetched and what is checked wait for each other as little as they can.
+	@$(MAKE) --no-print-directory --jobs=3 parts lint types architecture
+	@$(MAKE) --no-print-directory --jobs=1 unit
+	@$(MAKE) --no-print-directory --jobs=1 real
 
 lint: $(VENV) ## Ruff: rules and format
 	$(BIN)/ruff check .
@@ -48,13 +52,18 @@ unit: $(VENV) parts ## The tests without real processes (ARGS="-k word" to choos
 	$(PYTEST) -m "not real" -n auto $(ARGS)
 
 real: $(VENV) parts ## The tests with real processes: Prometheus, PostgreSQL, Chromium, a built wheel
-	$(PYTEST) -m real -n 3 $(ARGS)
+	$(PYTEST) -m real -n 4 $(ARGS)
 
 coverage: $(VENV) parts ## The tests without real processes, with the coverage floor: three times as long
 	$(PYTEST) -m "not real" -n auto --cov --cov-fail-under=$(COVERAGE_FLOOR)
 
-parts: ## Fetch Prometheus, Alertmanager and Pushgateway for tests and benchmarks, unless they are on PATH
+parts: packages helm ## Fetch Prometheus, Alertmanager and others for tests and benchmarks, unless they are on PATH
+
+packages:
 	@.ci/real-parts || test "$${CI:-}" != true
+
+helm: $(VENV)
+	@.ci/helm || test "$${CI:-}" != true
 
 docs: $(VENV) ## Write the parts of docs/ and of the READMEs that come from the code
 	$(BIN)/webcast-exporter metrics > docs/metrics.md.new

@@ -17,7 +17,7 @@ configure_structlog()
 
 
 REAL = frozenset({"browser", "faults", "real"})
-"""Folders of tests with real processes, which wait more than they work: `make test` runs them last, three at a time."""
+"""Folders of tests with real processes, which wait more than they work: `make test` runs them last, four at a time."""
 
 SLOW = REAL | {"bundle", "canary", "dashboards", "docs", "life", "rules", "service", "simulator", "store", "web"}
 """Folders of tests with real time, servers or promtool, which `make quick` leaves to `make test`."""

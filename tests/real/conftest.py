@@ -36,7 +36,7 @@ def real_part(name: str) -> Path:
     found = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], str(ROOT / ".real-parts/usr/bin")]))
     if found:
         return Path(found)
-    sentence = f"{name} is neither on PATH nor in .real-parts: run .ci/real-parts"
+    sentence = f"{name} is neither on PATH nor in .real-parts: run make parts"
     if os.environ.get("CI") == "true":
         pytest.fail(sentence, pytrace=False)
     pytest.skip(sentence)

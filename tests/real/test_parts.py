@@ -16,7 +16,7 @@ def test_a_missing_part_fails_in_ci(find_part: Callable[[str], Path], monkeypatc
 def test_a_missing_part_skips_elsewhere(find_part: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """On a person's machine the skip says what to run."""
     monkeypatch.delenv("CI", raising=False)
-    with pytest.raises(pytest.skip.Exception, match=r"run \.ci/real-parts"):
+    with pytest.raises(pytest.skip.Exception, match=r"run make parts"):
         find_part("no-such-program")
 
 

@@ -80,7 +80,7 @@ def postgres() -> Iterator[Postgres]:
     """Missing, it is a failure in CI and elsewhere a skip."""
     found = programs()
     if found is None:
-        sentence = "PostgreSQL is not installed: run .ci/real-parts"
+        sentence = "PostgreSQL is not installed: run make parts"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(sentence)
     with TemporaryDirectory() as name:
         folder = Path(name)
