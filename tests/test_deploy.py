@@ -16,7 +16,7 @@ from exporter.bundle.files import bundle
 from exporter.cli.group import main
 from exporter.cli.serve import serve
 from exporter.config.loader import load
-from exporter.web.auth import OPEN_PATHS
+from exporter.web.app import OPEN_PATHS
 from tests.support.receiver import receiver
 
 ROOT = Path(__file__).parent.parent

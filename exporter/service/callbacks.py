@@ -267,7 +267,7 @@ class CallbackListener:
         if address == self._now.address or address is None:
             return self._now if address else CLOSED
         bound, site = bind(address, PLACE), self._make_site()
-        listener = Listener(site, bound, self._failed, PLACE, lambda: self._policy().callback_tls, share=SHARE)
+        listener = Listener(site, bound, self._failed, PLACE, lambda: self._policy.now.callback_tls, share=SHARE)
         listener.start()
         return Planned(address, listener)
 

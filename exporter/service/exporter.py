@@ -26,7 +26,7 @@ from exporter.store.database import Database
 from exporter.store.store import LONGEST_LOOK_BACK
 from exporter.volcengine.rate_limiter import RateCap, RateLimiter, unrestrained
 from exporter.web.app import create_callback_app
-from exporter.web.auth import CurrentPolicy, open_policy
+from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import Reload
 
 log = structlog.stdlib.get_logger(__name__)
@@ -60,7 +60,7 @@ class Exporter:
         clock: Clock,
         *,
         flags: Mapping[str, str] | None = None,
-        policy: CurrentPolicy = open_policy,
+        policy: CurrentPolicy | None = None,
         restrain: RateCap = unrestrained,
         leads: Callable[[], bool] | None = None,
         look_at_files: Callable[[Config], None] = lambda _: None,
@@ -95,6 +95,7 @@ class Exporter:
         self.push = PushApi(parts, self._targets)
         self.callbacks = CallbackIntake(parts, self._targets)
         self._queue_worker = StandbyQueueWorker(parts, self.push, self.callbacks)
+        policy = policy or CurrentPolicy()
         self._callback_listener = CallbackListener(
             lambda: create_callback_app(self, self.failed, policy), self.failed, policy
         )

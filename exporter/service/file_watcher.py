@@ -11,7 +11,7 @@ from exporter.config.loader import holds_secrets, readable_by_all, secret_files
 from exporter.config.schema import Config
 from exporter.config.web_config import WebConfig, load_web_config, secret_files_of_web_config
 from exporter.errors import ConfigError, Problem
-from exporter.web.auth import WebPolicy, make_policy, open_policy
+from exporter.web.auth import CurrentPolicy, make_policy
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -29,16 +29,13 @@ class WebFile:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._logged = ""
-        self._config, self._policy = EMPTY, open_policy()
+        self._config = EMPTY
+        self.policy = CurrentPolicy()
         try:
             self._load()
         except ConfigError as error:
             raise ConfigError([Problem(str(file), str(each)) for each in error.problems]) from None
         self._seen = self._loaded
-
-    def now(self) -> WebPolicy:
-        """The policy in force."""
-        return self._policy
 
     @property
     def secret_files(self) -> Mapping[str, Path]:
@@ -70,8 +67,8 @@ class WebFile:
         of_named = fingerprints(tuple(config.files.values()))
         policy = make_policy(config)
         if config.basic_auth_users and config.basic_auth_users == self._config.basic_auth_users:
-            policy = replace(policy, passwords=self._policy.passwords)  # with what it knows to be good
-        self._policy, self._config = policy, config
+            policy = replace(policy, passwords=self.policy.now.passwords)  # with what it knows to be good
+        self.policy.now, self._config = policy, config
         self._loaded = of_file + of_named
 
     def _fingerprints(self) -> Fingerprints:
@@ -91,11 +88,8 @@ class FileWatcher:
     def __init__(self, config_file: Path | None, web_file: Path | None) -> None:
         self._config_file = config_file
         self._web_file = WebFile(web_file) if web_file else None
+        self.policy = self._web_file.policy if self._web_file else CurrentPolicy()
         self._logged: dict[Path, tuple[str, Fingerprints]] = {}
-
-    def policy(self) -> WebPolicy:
-        """The policy in force."""
-        return self._web_file.now() if self._web_file else open_policy()
 
     def check(self, config: Config) -> None:
         """Look at the web config file, and warn of files of secrets that everybody can read."""

@@ -14,9 +14,19 @@ from exporter.enums import Status, StopReason
 from exporter.errors import BadTargets, StartError, StateError
 from exporter.model.target import TargetId
 from exporter.store.run_table import FoundRuns, RunCursor, RunQuery
-from exporter.web.endpoints import CHUNK_BYTES, RETRY, BodyError, api_of, pools_of, read_body, require_type
+from exporter.web.auth import TokenBucket
+from exporter.web.endpoints import (
+    CHUNK_BYTES,
+    RETRY,
+    BodyError,
+    Busy,
+    WorkerPool,
+    api_of,
+    pools_of,
+    read_body,
+    require_type,
+)
 from exporter.web.interfaces import ExporterApi, ExporterQueries, PushHandler
-from exporter.web.limits import Busy, TokenBucket, WorkerPool
 from exporter.web.serializers import csv_lines, explain, explain_unlisted, run_json, target_json, task_json
 from exporter.web.task_query import (
     MAX_PAGE,

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.web import pages
 from exporter.web.api import delete_target, explain_task, list_runs, list_targets, list_tasks, push_targets
-from exporter.web.auth import BasicAuthMiddleware, CurrentPolicy, open_policy
+from exporter.web.auth import CurrentPolicy, TokenBucket, refusal
 from exporter.web.endpoints import (
     CHUNK_BYTES,
     CLOSE,
@@ -30,7 +30,6 @@ from exporter.web.endpoints import (
 )
 from exporter.web.i18n import N_
 from exporter.web.interfaces import ExporterApi, ReplicaApi, ReportError
-from exporter.web.limits import TokenBucket
 
 STATIC = Path(__file__).parent / "static"
 
@@ -49,6 +48,8 @@ TWO_LENGTHS = PlainTextResponse(
 )
 STANDBY = "This replica stands by: another one reads the tasks and has the pages. /metrics shows this one.\n"
 MAX_REPORTED_PATH = 200
+OPEN_PATHS = frozenset({"/-/healthy", "/-/ready", "/callback", "/callback/"})
+"""Probes have no password, and the vendor signs what it sends."""
 
 CALLBACK_ROUTES = [Route(path, callback, methods=["POST"]) for path in ("/callback", "/callback/")]
 OPERATION_ROUTES = [
@@ -80,7 +81,7 @@ DEFAULT_OPTIONS = WebOptions()
 def create_app(
     exporter: ExporterApi,
     failed: ReportError,
-    policy: CurrentPolicy = open_policy,
+    policy: CurrentPolicy | None = None,
     options: WebOptions = DEFAULT_OPTIONS,
 ) -> Starlette:
     """The whole site. `failed` is called for unexpected errors, which are answered with a bare 500."""
@@ -115,7 +116,7 @@ def create_standby_app(
     return _application(standby, routes, failed, policy, options)
 
 
-def create_callback_app(replica: ReplicaApi, failed: ReportError, policy: CurrentPolicy = open_policy) -> Starlette:
+def create_callback_app(replica: ReplicaApi, failed: ReportError, policy: CurrentPolicy | None = None) -> Starlette:
     """What `callbacks.listen_address` serves: callbacks, without a password."""
     app = _application(replica, CALLBACK_ROUTES, failed, policy, DEFAULT_OPTIONS, auth=False)
     app.state.is_callback_listener = True
@@ -126,15 +127,16 @@ def _application(
     api: ReplicaApi,
     routes: list[BaseRoute] | list[Route],
     failed: ReportError,
-    policy: CurrentPolicy,
+    policy: CurrentPolicy | None,
     options: WebOptions,
     *,
     auth: bool = True,
 ) -> Starlette:
-    guard = Middleware(RequestGuard, failed=failed, policy=policy, prefix=options.prefix)
     app = Starlette(
         routes=routes,
-        middleware=[guard, Middleware(BasicAuthMiddleware, policy=policy)] if auth else [guard],
+        middleware=[
+            Middleware(RequestGuard, failed=failed, policy=policy or CurrentPolicy(), prefix=options.prefix, auth=auth)
+        ],
         exception_handlers={404: _not_found} if auth else {},
     )
     app.state.api = api
@@ -159,20 +161,24 @@ class RoleSwitch:
 
 
 class RequestGuard:
-    """The outermost middleware: request targets, security headers, internal errors.
+    """The middleware of all requests: targets, authentication, security headers, internal errors.
 
     - An absolute-form target (`GET http://host/path`) is served as its path, and so is one behind `prefix`.
     - Content-Length beside Transfer-Encoding, which proxies may read differently, is refused.
+    - With `auth`, what the policy protects is refused without a good password, or above its rate.
     - Headers of the policy replace ours; a redirect names no host, since that is what the client claimed.
     - A long body is passed on in chunks, so that the server never copies all of it for a slow client.
     - An unexpected error is reported to `failed` and answered with a bare 500.
     """
 
-    def __init__(self, app: ASGIApp, failed: ReportError, policy: CurrentPolicy, prefix: str = "") -> None:
+    def __init__(
+        self, app: ASGIApp, failed: ReportError, policy: CurrentPolicy, prefix: str = "", *, auth: bool = False
+    ) -> None:
         self._app = app
         self._failed = failed
         self._policy = policy
         self._prefix = prefix
+        self._auth = auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -183,7 +189,7 @@ class RequestGuard:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                headers = {**SECURITY_HEADERS, **self._policy().headers}
+                headers = {**SECURITY_HEADERS, **self._policy.now.headers}
                 own = [(k, prefix.encode() + _path(v) if k == b"location" else v) for k, v in message["headers"]]
                 message["headers"] = [*own, *(pair for pair in headers.items() if pair[1])]
             body = message.get("body", b"")
@@ -192,15 +198,20 @@ class RequestGuard:
                 body = message["body"] = memoryview(body)[CHUNK_BYTES:]
             await send(message)
 
-        names = {name for name, _ in scope["headers"]}
-        app = TWO_LENGTHS if {b"content-length", b"transfer-encoding"} <= names else self._app
         try:
-            await app(scope, receive, send_guarded)
+            await (await self._refusal(scope) or self._app)(scope, receive, send_guarded)
         except Exception as error:
             self._failed(f"{scope['method']} {scope['path'][:MAX_REPORTED_PATH]}", error)
             if begun:
                 raise  # too late for another answer: the connection closes, so that half an answer is not taken for all
             await PlainTextResponse(INTERNAL_ERROR, status_code=500)(scope, receive, send_guarded)
+
+    async def _refusal(self, scope: Scope) -> ASGIApp | None:
+        """The answer to a request that goes no further."""
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+            return TWO_LENGTHS
+        is_open = not self._auth or scope["path"] in OPEN_PATHS
+        return None if is_open else await refusal(scope, self._policy.now)
 
     def _split(self, target: str) -> tuple[str, str]:
         """The path without host and prefix, and the prefix if it was there."""

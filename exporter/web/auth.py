@@ -1,13 +1,15 @@
-"""Access by the web config file: bcrypt passwords, a request rate, and the policy that holds for each request."""
+"""Access by the web config file: bcrypt passwords, request rates, and the policy that holds for each request."""
 
 import asyncio
 import secrets
+import time
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import compare_digest, digest
+from threading import Lock
 from typing import Final, NamedTuple
 
 import bcrypt
@@ -15,10 +17,9 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
 from exporter.config.web_config import WebConfig
-from exporter.web.limits import TokenBucket
 from exporter.web.tls import Tls, make_tls
 
 BCRYPT_BYTES: Final = 72
@@ -30,9 +31,6 @@ MAX_WAITING: Final = 16
 KNOWN_AT_ONCE: Final = 2
 """Threads that check passwords of known users; one more checks those of unknown users."""
 
-OPEN_PATHS = frozenset({"/-/healthy", "/-/ready", "/callback", "/callback/"})
-"""Probes have no password, and the vendor signs what it sends."""
-
 PUSH_PATH = "/api/v1/targets"
 PUSH_METHODS = frozenset({"POST", "PUT", "DELETE"})
 
@@ -42,6 +40,29 @@ UNAUTHORIZED = PlainTextResponse(
     headers={"WWW-Authenticate": 'Basic realm="webcast-exporter", charset="UTF-8"'},
 )
 TOO_MANY_REQUESTS = PlainTextResponse("Too Many Requests\n", status_code=429, headers={"Retry-After": "1"})
+
+
+class TokenBucket:
+    """Admits `per_second` events in the long run, `burst` at once. Thread-safe; `monotonic` is a clock in seconds."""
+
+    def __init__(self, per_second: float, burst: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._tokens = burst
+        self._updated_at = monotonic()
+
+    def take(self) -> bool:
+        """Take one token; False when there is none."""
+        with self._lock:
+            now = self._monotonic()
+            self._tokens = min(self._burst, self._tokens + (now - self._updated_at) * self._per_second)
+            self._updated_at = now
+            if self._tokens < 1.0:
+                return False
+            self._tokens -= 1.0
+            return True
 
 
 class Login(NamedTuple):
@@ -159,15 +180,14 @@ class WebPolicy:
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
-CurrentPolicy = Callable[[], WebPolicy]
-"""Returns the policy in force; called for each connection and each request."""
+class CurrentPolicy:
+    """The policy in force: `now` is read for each connection and each request, and replaced whole.
 
-OPEN_POLICY = WebPolicy()
+    By default nothing is protected: plain HTTP for everybody.
+    """
 
-
-def open_policy() -> WebPolicy:
-    """The policy without a web config file: plain HTTP for everybody."""
-    return OPEN_POLICY
+    def __init__(self) -> None:
+        self.now = WebPolicy()
 
 
 def make_policy(config: WebConfig) -> WebPolicy:
@@ -185,20 +205,8 @@ def make_policy(config: WebConfig) -> WebPolicy:
     )
 
 
-class BasicAuthMiddleware:
-    """Answers 401 without a good password and 429 above the rate; `policy` is called for each request."""
-
-    def __init__(self, app: ASGIApp, policy: CurrentPolicy) -> None:
-        self._app = app
-        self._policy = policy
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it."""
-        refusal = None if scope["path"] in OPEN_PATHS else await _refusal(scope, self._policy())
-        await (refusal or self._app)(scope, receive, send)
-
-
-async def _refusal(scope: Scope, policy: WebPolicy) -> ASGIApp | None:
+async def refusal(scope: Scope, policy: WebPolicy) -> ASGIApp | None:
+    """The answer to a request without a good password (401) or above the rate (429); None when it may go on."""
     if policy.rate and not policy.rate.take():
         return TOO_MANY_REQUESTS
     if not policy.passwords or _needs_push_token(scope):

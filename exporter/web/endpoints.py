@@ -1,13 +1,15 @@
-"""The endpoints for machines: `/metrics`, `/callback`, the probes and `/-/reload`, and reading request bodies."""
+"""The endpoints for machines: `/metrics`, `/callback`, probes, `/-/reload`; request bodies and worker threads."""
 
 import asyncio
+import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -15,8 +17,10 @@ from starlette.types import Receive, Scope, Send
 from exporter.enums import CallbackOutcome
 from exporter.errors import ConfigError, StartError, StateError
 from exporter.metrics.exposition import accepts_gzip, choose_format
+from exporter.web.auth import TokenBucket
 from exporter.web.interfaces import ReplicaApi
-from exporter.web.limits import Busy, TokenBucket, Turns, WorkerPool
+
+Result = TypeVar("Result")
 
 compressor: ModuleType = zlib
 with suppress(ImportError):  # it has no build for every machine
@@ -46,6 +50,73 @@ STATE_UNAVAILABLE = "The state cannot be written now; send this again.\n"
 TOO_MANY_UNSIGNED = "Too many unsigned callbacks.\n"
 CLOSE = {"Connection": "close"}
 RETRY = {"Retry-After": "1"}
+
+
+TURNS = 4
+
+
+class Turns:
+    """Lets TURNS tasks of the event loop go on at a time, in the order in which they ask.
+
+    However many responses are sent at once, one pass of the loop writes so many chunks: a probe waits for them alone.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._free = asyncio.Semaphore(TURNS)
+
+    def next(self) -> asyncio.Semaphore:
+        """What a task holds while it is its turn; a server that was started again has another loop."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._free = loop, asyncio.Semaphore(TURNS)
+        return self._free
+
+
+class Busy(Exception):
+    """Too many requests of this kind wait already."""
+
+
+class WorkerPool:
+    """Worker threads for one kind of request: `at_once` run, `waiting` more wait, further ones are refused.
+
+    Used from one event loop. Kinds have pools of their own, so that none waits behind another.
+    """
+
+    def __init__(self, at_once: int, waiting: float = math.inf) -> None:
+        self._slots = CapacityLimiter(at_once)
+        self._threads = CapacityLimiter(math.inf)
+        self._max_waiting = waiting
+        self._shared: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def run(self, work: Callable[..., Result], *args: object) -> Result:
+        """Call `work` on a thread; Busy when too many wait."""
+        if self._slots.statistics().tasks_waiting >= self._max_waiting:
+            raise Busy
+        return await self.finish(work, *args)
+
+    async def finish(self, work: Callable[..., Result], *args: object) -> Result:
+        """Call `work` on a thread, however many wait: for what has begun already."""
+        async with self._slots:
+            return await to_thread.run_sync(work, *args, limiter=self._threads)
+
+    async def share(self, key: Hashable, work: Callable[[], Result]) -> Result:
+        """Call `work` on a thread, once for all callers with this key that came before it began."""
+        task = self._shared.get(key)
+        if task is None:
+            task = self._shared[key] = asyncio.create_task(self._run_shared(key, work))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # all callers may have left
+        result: Result = await asyncio.shield(task)
+        return result
+
+    async def _run_shared(self, key: Hashable, work: Callable[[], Result]) -> Result:
+        try:
+            async with self._slots:
+                del self._shared[key]
+                return await to_thread.run_sync(work, limiter=self._threads)
+        finally:
+            if self._shared.get(key) is asyncio.current_task():
+                del self._shared[key]
 
 
 class Pools:

@@ -27,10 +27,9 @@ from exporter.model.target import TargetId
 from exporter.model.task_state import DisplayStatus, TaskState, can_be_dismissed
 from exporter.store.run_table import FoundRuns, RunQuery
 from exporter.web.api import READ_UNAVAILABLE, exporter_of, find_runs, refuse_token, target_of
-from exporter.web.endpoints import RETRY, BodyError, busy, pools_of, read_body
+from exporter.web.endpoints import RETRY, BodyError, Busy, WorkerPool, busy, pools_of, read_body
 from exporter.web.i18n import N_, Language, choose_language, clock
 from exporter.web.interfaces import ExporterApi, ExporterQueries
-from exporter.web.limits import Busy, WorkerPool
 from exporter.web.runbooks import load_runbooks, render_runbook, render_sentence
 from exporter.web.serializers import explain_next_read, explain_no_target, explain_series, rfc3339, task_facts
 from exporter.web.task_query import (

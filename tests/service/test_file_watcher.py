@@ -9,7 +9,6 @@ from exporter.config.loader import parse_config
 from exporter.config.schema import Config
 from exporter.errors import ConfigError
 from exporter.service.file_watcher import FileWatcher, WebFile, load_both
-from exporter.web.auth import OPEN_POLICY
 from tests.support.certificates import HASH
 
 OPEN = "its mode 0644 lets every user of this machine read the file; chmod o-r it"
@@ -63,7 +62,8 @@ def test_the_command_lines_files_are_looked_at(readable: Path, caplog: pytest.Lo
 
 def test_without_a_web_config_file_all_is_open() -> None:
     """Plain HTTP, for everybody."""
-    assert FileWatcher(None, None).policy() is OPEN_POLICY
+    policy = FileWatcher(None, None).policy.now
+    assert (policy.tls, policy.rate, bool(policy.passwords), policy.headers) == (None, None, False, {})
 
 
 def test_both_files_tell_their_problems(readable: Path) -> None:
@@ -136,23 +136,23 @@ def looks(file: WebFile, number: int) -> None:
 def test_a_change_is_taken_once_it_has_come_to_rest(folder: Folder) -> None:
     """At the second look that finds it the same, so that no half of a file is taken."""
     file = folder.open()
-    first = file.now()
+    first = file.policy.now
     folder.write(TLS)
     looks(file, 1)
     folder.write(TLS + "rate_limit: {interval: 1s, burst: 1}")
     looks(file, 1)
-    assert file.now() is first
+    assert file.policy.now is first
     looks(file, 1)
-    assert (file.now().rate is None, bool(file.now().passwords)) == (False, False)
+    assert (file.policy.now.rate is None, bool(file.policy.now.passwords)) == (False, False)
 
 
 def test_what_has_not_changed_is_not_read_again(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     """Nor said to be."""
     caplog.set_level("INFO")
     file = folder.open()
-    first = file.now()
+    first = file.policy.now
     looks(file, 5)
-    assert file.now() is first
+    assert file.policy.now is first
     assert caplog.messages == []
 
 
@@ -160,11 +160,11 @@ def test_another_certificate_is_a_change(folder: Folder, caplog: pytest.LogCaptu
     """Though the file itself stays as it was; both listeners get it."""
     caplog.set_level("INFO")
     file = folder.open()
-    first = file.now()
+    first = file.policy.now
     folder.show(folder.certificates.stranger)
     looks(file, 2)
-    assert file.now().tls != first.tls
-    assert file.now().callback_tls != first.callback_tls
+    assert file.policy.now.tls != first.tls
+    assert file.policy.now.callback_tls != first.callback_tls
     assert caplog.messages == [f"web config file reloaded path={folder.file}"]
     looks(file, 3)
     assert len(caplog.messages) == 1
@@ -173,14 +173,14 @@ def test_another_certificate_is_a_change(folder: Folder, caplog: pytest.LogCaptu
 def test_who_was_let_in_stays_so(folder: Folder) -> None:
     """A renewed certificate costs no user a check of the password; other users do."""
     file = folder.open()
-    first = file.now()
+    first = file.policy.now
     folder.show(folder.certificates.stranger)
     looks(file, 2)
-    assert file.now() is not first
-    assert file.now().passwords is first.passwords
+    assert file.policy.now is not first
+    assert file.policy.now.passwords is first.passwords
     folder.write(TLS + USERS.replace("alice", "bob"))
     looks(file, 2)
-    assert file.now().passwords is not first.passwords
+    assert file.policy.now.passwords is not first.passwords
 
 
 def test_a_certificate_that_is_named_anew_is_watched(folder: Folder) -> None:
@@ -189,17 +189,17 @@ def test_a_certificate_that_is_named_anew_is_watched(folder: Folder) -> None:
     file = folder.open()
     folder.write(TLS)
     looks(file, 2)
-    second = file.now()
+    second = file.policy.now
     assert second.tls is not None
     folder.show(folder.certificates.stranger)
     looks(file, 2)
-    assert file.now() is not second
+    assert file.policy.now is not second
 
 
 def test_a_bad_change_keeps_what_was(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     """It is said once, however long it lasts, and again when it is bad in another way; then the good one is taken."""
     file = folder.open()
-    first = file.now()
+    first = file.policy.now
     for text, sentence in (
         ("tls_server_config: {cert_file: no.pem, key_file: tls.pem, min_version: TLS9}", "min_version: must be"),
         ("[", "the file is not YAML"),
@@ -209,25 +209,25 @@ def test_a_bad_change_keeps_what_was(folder: Folder, caplog: pytest.LogCaptureFi
         looks(file, 4)
         assert sentence in caplog.messages[-1]
         assert STAYS in caplog.messages[-1]
-        assert file.now() is first
+        assert file.policy.now is first
     assert len(caplog.messages) == 2
     folder.write(USERS)
     looks(file, 2)
-    assert file.now() is not first
+    assert file.policy.now is not first
 
 
 def test_a_bad_certificate_keeps_what_was(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     """New connections still get the old one; once the file is put right it is taken."""
     file = folder.open()
-    first = file.now()
+    first = file.policy.now
     (folder.path / "tls.pem").unlink()
     looks(file, 3)
-    assert file.now() is first
+    assert file.policy.now is first
     missing = [f"tls_server_config.{key}: the file does not exist" for key in ("cert_file", "key_file")]
     assert caplog.messages == [f"{STAYS} path={folder.file} error={'; '.join(missing)}"]
     folder.show(folder.certificates.stranger)
     looks(file, 2)
-    assert file.now() is not first
+    assert file.policy.now is not first
 
 
 def test_a_fault_that_comes_back_is_told_again(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
@@ -245,12 +245,12 @@ def test_a_fault_that_comes_back_is_told_again(folder: Folder, caplog: pytest.Lo
 def test_a_file_that_is_emptied_opens_nothing(folder: Folder, caplog: pytest.LogCaptureFixture, text: str) -> None:
     """Passwords and TLS are not taken away by a truncated file; that takes a restart."""
     file = folder.open()
-    first = file.now()
+    first = file.policy.now
     folder.write(text)
     looks(file, 3)
-    assert file.now() is first
+    assert file.policy.now is first
     assert "without a restart its protection is not taken away" in caplog.text
-    assert not folder.open().now().passwords
+    assert not folder.open().policy.now.passwords
 
 
 def test_a_bad_file_to_begin_with(folder: Folder) -> None:

@@ -26,10 +26,9 @@ from exporter.model.task_state import Lifetimes, NextRead, TaskState
 from exporter.store.run_table import FoundRuns, RunCursor, RunQuery
 from exporter.volcengine.error_mapping import UnknownCode
 from exporter.web.app import create_app, create_callback_app
-from exporter.web.auth import OPEN_POLICY, CurrentPolicy, WebPolicy
+from exporter.web.auth import CurrentPolicy, TokenBucket, WebPolicy
 from exporter.web.endpoints import UNSIGNED_BURST, UNSIGNED_PER_SECOND
 from exporter.web.interfaces import CallbackRecord, ExporterApi, JobRow, Reload
-from exporter.web.limits import TokenBucket
 from exporter.web.server import Listener, bind
 from tests.support import web_client
 
@@ -201,7 +200,7 @@ class FakeExporter:
     uptime: float = 0.0
     known: list[TaskState] = field(default_factory=list)
     dismissed: list[TargetId] = field(default_factory=list)
-    policy: WebPolicy = OPEN_POLICY
+    policy: CurrentPolicy = field(default_factory=CurrentPolicy)
 
     def __post_init__(self) -> None:
         self.queries = FakeQueries(self.tracked)
@@ -279,13 +278,15 @@ def serving(
         exporters[0].failed(what, error)
 
     exporter: ExporterApi = cast("ExporterApi", Current())
-    app = make_site(exporter, failed, lambda: exporters[0].policy)
+    policy = CurrentPolicy()
+    app = make_site(exporter, failed, policy)
     listener = Listener(app, bind("127.0.0.1:0"), failed)
     listener.start()
     with web_client.client(listener.url) as client:
 
         def serve(exporter: FakeExporter) -> Site:
             exporters[0] = exporter
+            exporter.policy, policy.now = policy, WebPolicy()
             app.state.unsigned = TokenBucket(UNSIGNED_PER_SECOND, UNSIGNED_BURST)
             return Site(exporter, client)
 

@@ -46,7 +46,9 @@ class Guarded:
 
     def ask_for(self, text: str) -> None:
         """Put a web config file in force."""
-        self.site.exporter.policy = self.callback_site.exporter.policy = make_policy(parse_web_config(text, Path()))
+        self.site.exporter.policy.now = self.callback_site.exporter.policy.now = make_policy(
+            parse_web_config(text, Path())
+        )
 
     def ask(self, method: str, path: str, **more: Any) -> "httpx.Response":
         """One request at the main listener."""

@@ -6,8 +6,8 @@ import pytest
 
 from exporter.enums import CallbackOutcome
 from exporter.errors import StartError, StateError
+from exporter.web.auth import TokenBucket
 from exporter.web.endpoints import MAX_CALLBACK_BYTES
-from exporter.web.limits import TokenBucket
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site

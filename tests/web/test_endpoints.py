@@ -17,8 +17,7 @@ from starlette.types import Message
 
 from exporter.errors import Problem
 from exporter.web.app import create_app
-from exporter.web.endpoints import BodyError, ChunkedResponse, chunks, compress, decompress, read_body
-from exporter.web.limits import TURNS, Turns
+from exporter.web.endpoints import TURNS, BodyError, ChunkedResponse, Turns, chunks, compress, decompress, read_body
 from exporter.web.server import Listener, bind
 from tests.support import web_client
 from tests.web.conftest import FakeExporter

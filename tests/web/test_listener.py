@@ -11,7 +11,7 @@ from exporter.config.fields import parse_listen_address
 from exporter.errors import StartError
 from exporter.web import server as listening
 from exporter.web.app import RequestGuard
-from exporter.web.auth import open_policy
+from exporter.web.auth import CurrentPolicy
 from exporter.web.server import Listener, bind
 from tests.support import web_client
 
@@ -168,7 +168,7 @@ def test_an_answer_that_breaks_off_is_cut(opened: Open, failures: Failures) -> N
         raise RuntimeError("canary")
 
     listener = opened(
-        "127.0.0.1:0", RequestGuard(half, lambda what, error: failures.append((what, error)), open_policy)
+        "127.0.0.1:0", RequestGuard(half, lambda what, error: failures.append((what, error)), CurrentPolicy())
     )
     with pytest.raises(httpx.RemoteProtocolError):
         ask(listener)

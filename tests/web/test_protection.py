@@ -60,7 +60,7 @@ def test_an_absolute_target_is_served_as_its_path(site: "Site", target: str) -> 
 @pytest.mark.parametrize("target", ["http://a/metrics", "http:///metrics", "http://a/-/healthy/../metrics", "*", "x"])
 def test_an_absolute_target_asks_for_the_password(site: "Site", target: str) -> None:
     """No spelling of a target passes the password by."""
-    site.exporter.policy = make_policy(parse_web_config(f"basic_auth_users: {{alice: {HASH}}}", Path()))
+    site.exporter.policy.now = make_policy(parse_web_config(f"basic_auth_users: {{alice: {HASH}}}", Path()))
     answer = exchange(site.client.base_url, f"GET {target} HTTP/1.1", "Host: a", "Connection: close")
     assert "401 Unauthorized" in answer
 
@@ -91,7 +91,7 @@ def test_two_lengths_are_refused(site: "Site", order: int) -> None:
 def test_a_callback_path_may_end_with_a_slash(site: "Site", callback_site: "Site") -> None:
     """The vendor counts a redirect as a failure."""
     assert [each.client.post("/callback/", content=b"{}").status_code for each in (site, callback_site)] == [200, 200]
-    site.exporter.policy = make_policy(parse_web_config(f"basic_auth_users: {{alice: {HASH}}}", Path()))
+    site.exporter.policy.now = make_policy(parse_web_config(f"basic_auth_users: {{alice: {HASH}}}", Path()))
     assert site.client.post("/callback/", content=b"{}").status_code == 200
 
 

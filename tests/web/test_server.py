@@ -15,8 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.service.callbacks import SHARE
-from exporter.web.endpoints import ChunkedResponse
-from exporter.web.limits import Turns
+from exporter.web.endpoints import ChunkedResponse, Turns
 from exporter.web.server import (
     CONNECTION_SHARE,
     STALL_TIMEOUTS,
