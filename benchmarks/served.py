@@ -51,7 +51,7 @@ def ours(exporter: Exporter) -> str:
 
 def library(exporter: Exporter) -> str:
     """prometheus_client's server over the same families; its URL."""
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(auto_describe=True)
     registry.register(Families(exporter.tracked()))
     server, _ = start_http_server(0, "127.0.0.1", registry)
     return f"http://127.0.0.1:{server.server_port}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from enum import StrEnum
+from itertools import chain
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -40,24 +41,15 @@ class Exposition:
 
     def pieces(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> Iterator[bytes]:
         """Yield the same text as at this moment, family by family, so that only one family is joined at a time."""
-        openmetrics = fmt is Format.OPENMETRICS
-        wanted = frozenset(filter(None, names))
-        tasks = self._task_pieces(wanted, openmetrics=openmetrics) if per_task else iter(())
-        return self._chained(self._registry_text(wanted, openmetrics=openmetrics), tasks, openmetrics=openmetrics)
-
-    @staticmethod
-    def _chained(registry_text: bytes, tasks: Iterator[bytes], *, openmetrics: bool) -> Iterator[bytes]:
-        yield registry_text
-        yield from tasks
-        if openmetrics:
-            yield OPENMETRICS_END
-
-    def _registry_text(self, wanted: Collection[str], *, openmetrics: bool) -> bytes:
+        openmetrics, wanted = fmt is Format.OPENMETRICS, frozenset(filter(None, names))
         registry = self._registry.restricted_registry(wanted) if wanted else self._registry
         if openmetrics:
             text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]  # untyped in the library
-            return text.removesuffix(OPENMETRICS_END)
-        return generate_latest(registry)
+            text = text.removesuffix(OPENMETRICS_END)
+        else:
+            text = generate_latest(registry)
+        tasks = self._task_pieces(wanted, openmetrics=openmetrics) if per_task else iter(())
+        return chain((text,), tasks, (OPENMETRICS_END,) if openmetrics else ())
 
     def _task_pieces(self, wanted: Collection[str], *, openmetrics: bool) -> Iterator[bytes]:
         families, texts = self._series_cache.snapshot()
@@ -81,10 +73,6 @@ class PrefixFilter(Collector):
     def __init__(self, registry: CollectorRegistry, prefixes: tuple[str, ...]) -> None:
         self._registry = registry
         self._prefixes = prefixes
-
-    def describe(self) -> Iterator[Metric]:
-        """Describe the families by collecting them, so that they can be asked for by name."""
-        return self.collect()
 
     def collect(self) -> Iterator[Metric]:
         """The families as the registry has them now."""

@@ -114,14 +114,6 @@ class FleetCollector(Collector):
             make = _histogram if family.kind is Kind.HISTOGRAM else _counter
             yield make(family, by_total[total])
 
-    def describe(self) -> Iterator[Metric]:
-        """The names alone, for the registry."""
-        yield GaugeMetricFamily(TASKS.name, TASKS.help)
-        yield GaugeMetricFamily(PROBLEM_TASKS.name, PROBLEM_TASKS.help)
-        yield GaugeMetricFamily(TASKS_WITHOUT_SERIES.name, TASKS_WITHOUT_SERIES.help)
-        for family in OF_TOTAL.values():
-            yield (_histogram if family.kind is Kind.HISTOGRAM else _counter)(family, {})
-
 
 def _tasks(family: Family, values: Iterable[str], apps: Iterable[tuple[str, str]], counts: Mapping[Any, int]) -> Metric:
     """Counts by account, app and one of `values`; zeros too."""

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -158,6 +158,21 @@ REVISION_VARIABLE = "WEBCAST_EXPORTER_REVISION"
 """Set in the image to the commit that it was built from."""
 
 
+RATE_LIMIT = "webcast_api_rate_limit_requests_per_second"
+ACCOUNT_GAUGES = (
+    "webcast_poll_demand_requests_per_second",
+    "webcast_api_up",
+    "webcast_api_clock_skew_seconds",
+    "webcast_poll_oldest_due_timestamp_seconds",
+)
+CHANGES_DROPPED = "webcast_state_changes_dropped_total"
+OLDEST_QUEUED = "webcast_state_oldest_queued_timestamp_seconds"
+LINES_DROPPED = "webcast_exporter_log_lines_dropped_total"
+LOG_BLOCKED = "webcast_exporter_log_blocked_since_timestamp_seconds"
+HUNG_JOB = "webcast_exporter_hung_job_start_timestamp_seconds"
+LEASE_ANSWER = "webcast_exporter_lease_last_answer_timestamp_seconds"
+
+
 class AccountNumbers(NamedTuple):
     """The state of an account's polling at a scrape; None = no such series."""
 
@@ -167,6 +182,26 @@ class AccountNumbers(NamedTuple):
     up: bool | None
     clock_skew: float | None
     oldest_due: float | None
+
+
+ScrapedSample = tuple[str, tuple[str, ...], float | None]
+"""A family's name, the values of its labels, and the value; None = there is no such sample now."""
+
+
+class ScrapedFamilies(Collector):
+    """Families whose samples are asked for at each scrape."""
+
+    def __init__(self, names: Collection[str], samples: Callable[[], Iterable[ScrapedSample]]) -> None:
+        self._names = names
+        self._samples = samples
+
+    def collect(self) -> Iterator[Metric]:
+        """Each family; one without a value has no sample."""
+        families = {name: _metric(name) for name in self._names}
+        for name, labels, value in self._samples():
+            if value is not None:
+                families[name].add_metric(labels, value)
+        return iter(families.values())
 
 
 class SelfMetrics:
@@ -193,8 +228,13 @@ class SelfMetrics:
         self.leader = _gauge("webcast_exporter_leader", registry)
         self.scheduler_events = _counter("webcast_exporter_scheduler_events_total", registry)
         self.internal_errors = _counter("webcast_exporter_internal_errors_total", registry)
-        self.runtime = RuntimeCollector()
-        registry.register(self.runtime)
+        self.hung_jobs: Callable[[], Mapping[str, float]] = dict
+        """Since when each job hangs (Unix seconds)."""
+        self.lease_answered_at: Callable[[], float | None] = lambda: None
+        """When the database last answered about the lease (Unix seconds)."""
+        registry.register(
+            ScrapedFamilies((LINES_DROPPED, HUNG_JOB, LOG_BLOCKED, LEASE_ANSWER), self._what_is_waited_for)
+        )
         for field in (*FIELDS, *CALLBACK_FIELDS):
             self._unexpected.labels(field)
         for outcome in CallbackOutcome:
@@ -267,87 +307,35 @@ class SelfMetrics:
         if not failures:
             self._discovery_last_success.labels(source, place).set(at)
 
-
-class AccountCollector(Collector):
-    """Makes the accounts' gauges at each scrape; `numbers` returns them by account."""
-
-    def __init__(self, numbers: Callable[[], Mapping[str, AccountNumbers]]) -> None:
-        self._numbers = numbers
-
-    def collect(self) -> Iterator[Metric]:
-        """Every family, with a sample for each account that has a number."""
-        gauges = [_metric(name) for name in (RATE_LIMIT, *_ACCOUNT_GAUGES)]
-        for account, numbers in self._numbers().items():
-            gauges[0].add_metric((account, "configured"), numbers.configured_rate)
-            gauges[0].add_metric((account, "effective"), numbers.effective_rate)
-            for gauge, value in zip(gauges[1:], _ACCOUNT_GAUGES.values(), strict=True):
-                if (number := value(numbers)) is not None:
-                    gauge.add_metric((account,), float(number))
-        yield from gauges
-
-    def describe(self) -> Iterator[Metric]:
-        """The names alone, for the registry."""
-        return (_metric(name) for name in (RATE_LIMIT, *_ACCOUNT_GAUGES))
-
-
-class RuntimeCollector(Collector):
-    """Makes the families of what the process waits for: the log, hung jobs, the database of the lease.
-
-    `hung_jobs` returns since when each job hangs, `lease_answered_at` when the database last answered (Unix seconds).
-    """
-
-    def __init__(self) -> None:
-        self.hung_jobs: Callable[[], Mapping[str, float]] = dict
-        self.lease_answered_at: Callable[[], float | None] = lambda: None
-
-    def collect(self) -> Iterator[Metric]:
-        """Each family; one without a value has no sample."""
-        dropped = _metric("webcast_exporter_log_lines_dropped_total")
-        hung = _metric("webcast_exporter_hung_job_start_timestamp_seconds")
-        blocked = _metric("webcast_exporter_log_blocked_since_timestamp_seconds")
-        answered = _metric("webcast_exporter_lease_last_answer_timestamp_seconds")
+    def _what_is_waited_for(self) -> Iterator[ScrapedSample]:
+        """The log, hung jobs, and the database of the lease."""
         for reason, lines in dropped_lines().items():
-            dropped.add_metric((reason,), lines)
+            yield LINES_DROPPED, (reason,), lines
         for job, since in self.hung_jobs().items():
-            hung.add_metric((job,), since)
-        if (blocked_at := blocked_since()) is not None:
-            blocked.add_metric((), blocked_at)
-        if (at := self.lease_answered_at()) is not None:
-            answered.add_metric((), at)
-        return iter((dropped, hung, blocked, answered))
+            yield HUNG_JOB, (job,), since
+        yield LOG_BLOCKED, (), blocked_since()
+        yield LEASE_ANSWER, (), self.lease_answered_at()
 
 
-class StateCollector(Collector):
-    """Makes the families of the state's queue at each scrape.
+def account_families(numbers: Callable[[], Mapping[str, AccountNumbers]]) -> ScrapedFamilies:
+    """The gauges of the accounts, whose `numbers` are by account."""
 
-    `oldest_queued` returns since when the oldest change waits, None when none does; `dropped` how many were lost.
-    """
+    def samples() -> Iterator[ScrapedSample]:
+        for account, of in numbers().items():
+            yield RATE_LIMIT, (account, "configured"), of.configured_rate
+            yield RATE_LIMIT, (account, "effective"), of.effective_rate
+            for name, value in zip(ACCOUNT_GAUGES, (of.demand, of.up, of.clock_skew, of.oldest_due), strict=True):
+                yield name, (account,), value
 
-    def __init__(self, oldest_queued: Callable[[], float | None], dropped: Callable[[], int]) -> None:
-        self._oldest_queued = oldest_queued
-        self._dropped = dropped
-
-    def collect(self) -> Iterator[Metric]:
-        """Collect both families of the state's queue."""
-        dropped, oldest = self.describe()
-        dropped.add_metric((), self._dropped())
-        if (since := self._oldest_queued()) is not None:
-            oldest.add_metric((), since)
-        return iter((dropped, oldest))
-
-    def describe(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
-        """The families without samples, for the registry."""
-        yield _metric("webcast_state_changes_dropped_total")
-        yield _metric("webcast_state_oldest_queued_timestamp_seconds")
+    return ScrapedFamilies((RATE_LIMIT, *ACCOUNT_GAUGES), samples)
 
 
-RATE_LIMIT = "webcast_api_rate_limit_requests_per_second"
-_ACCOUNT_GAUGES: Mapping[str, Callable[[AccountNumbers], float | None]] = {
-    "webcast_api_up": lambda numbers: numbers.up,
-    "webcast_api_clock_skew_seconds": lambda numbers: numbers.clock_skew,
-    "webcast_poll_demand_requests_per_second": lambda numbers: numbers.demand,
-    "webcast_poll_oldest_due_timestamp_seconds": lambda numbers: numbers.oldest_due,
-}
+def state_families(oldest_queued: Callable[[], float | None], dropped: Callable[[], int]) -> ScrapedFamilies:
+    """The families of the state's queue: since when the oldest change waits, and how many were lost."""
+    return ScrapedFamilies(
+        (CHANGES_DROPPED, OLDEST_QUEUED),
+        lambda: ((CHANGES_DROPPED, (), dropped()), (OLDEST_QUEUED, (), oldest_queued())),
+    )
 
 
 def _metric(name: str) -> CounterMetricFamily | GaugeMetricFamily:

@@ -82,7 +82,7 @@ def evaluate(
     task = _latest(state)
     for row in _ROWS[task.status if task else None]:
         span = row.span(state, thresholds)
-        if span is None or (row.needs_fresh and not _raised(state, span, thresholds)):
+        if span is None or (row.needs_fresh and not _began_fresh(state, span, thresholds)):
             continue
         if span.begins <= now < span.ends:
             found.append(ActiveProblem(row.problem, span.severity or row.severity, span.since, span.cause))
@@ -95,16 +95,12 @@ def evaluate(
     return tuple(found), None if change == math.inf else change
 
 
-def _raised(state: TaskState, span: Span, thresholds: ProblemThresholds) -> bool:
-    fresh_until = _fresh_until(state, thresholds)
-    return fresh_until is None or span.begins <= fresh_until
-
-
-def _fresh_until(state: TaskState, thresholds: ProblemThresholds) -> float | None:
-    """Until when the latest answer is fresh; None if it always will be, as with a stopped task."""
-    if state.last_answer is None or (_latest(state) or _NOT_SAID).stopped:
-        return None
-    return state.last_answer + max(thresholds.stale_after, state.fresh_for)
+def _began_fresh(state: TaskState, span: Span, thresholds: ProblemThresholds) -> bool:
+    """Whether it begins while the latest answer is fresh; that of a stopped task always is."""
+    task = _latest(state)
+    if state.last_answer is None or (task is not None and task.stopped):
+        return True
+    return span.begins <= state.last_answer + max(thresholds.stale_after, state.fresh_for)
 
 
 def _latest(state: TaskState) -> Task | None:
@@ -149,7 +145,8 @@ def _stopped(state: TaskState, thresholds: ProblemThresholds, severity: Severity
     task, start, end = _latest(state), state.target.expected_start, state.target.expected_end
     if task is None or not task.stopped:
         return None
-    stopped, seen = ended_at(state), _end_seen(state)
+    stopped = ended_at(state)
+    seen = state.run.end_seen if state.run and state.run.end_seen is not None else (state.status_since or 0.0)
     if end is not None and stopped < end and (start is None or stopped >= start):
         return Span(stopped, ends=end, cause=_stop_reason(task), severity=severity)
     if state.run is None or state.run.seen_live or seen - stopped < thresholds.linger:
@@ -166,16 +163,12 @@ def _failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     return _stopped(state, thresholds, Severity.WARNING if after_class else None)
 
 
-def _start_failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
-    task = _latest(state)
-    is_so = task is not None and task.stop_reason is StopReason.START_TASK_FAILED
-    return _stopped(state, thresholds) if is_so else None
+def _stopped_because(reason: StopReason) -> Callable[[TaskState, ProblemThresholds], Span | None]:
+    def span(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+        task = _latest(state)
+        return _stopped(state, thresholds) if task is not None and task.stop_reason is reason else None
 
-
-def _cut_by_limit(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
-    task = _latest(state)
-    is_so = task is not None and task.stop_reason is StopReason.EXCEED_MAX_RUNNING_TIME
-    return _stopped(state, thresholds) if is_so else None
+    return span
 
 
 def _ended_early(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
@@ -211,13 +204,7 @@ def _near_limit(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
 
 def _not_started(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     """Only without an expected start: with one, the class is dark."""
-    if state.target.expected_start is not None:
-        return None
-    return _waits(state, thresholds.not_started_after)
-
-
-def _status_unknown(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
-    return _waits(state, thresholds.status_unknown_after)
+    return None if state.target.expected_start is not None else _waits(state, thresholds.not_started_after)
 
 
 def _waits(state: TaskState, wait: float) -> Span | None:
@@ -226,14 +213,6 @@ def _waits(state: TaskState, wait: float) -> Span | None:
     if since is not None and run is not None and len(run.entered) == 1:
         since = min(run.first_seen, since)
     return None if since is None else Span(since, since + wait)
-
-
-def _page_refreshing(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
-    return _page_repeats(state, PageAction.REFRESH, thresholds.page_refreshes, thresholds.page_window)
-
-
-def _page_rescheduling(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
-    return _page_repeats(state, PageAction.RESCHEDULE, thresholds.page_reschedules, thresholds.page_window)
 
 
 def _page_repeats(state: TaskState, action: PageAction, count: int, window: float) -> Span | None:
@@ -279,12 +258,6 @@ def _stop_reason(task: Task) -> StopReason:
     return task.stop_reason or StopReason.UNSPECIFIED
 
 
-def _end_seen(state: TaskState) -> float:
-    seen = state.run.end_seen if state.run else None
-    return (state.status_since or 0.0) if seen is None else seen
-
-
-_NOT_SAID = Task(Status.UNKNOWN)
 _SEVERITIES = tuple(Severity)
 _OWN_PROBLEM = (StopReason.START_TASK_FAILED, StopReason.EXCEED_MAX_RUNNING_TIME)
 
@@ -310,7 +283,7 @@ PROBLEMS = (
         Severity.CRITICAL,
         "The task could not be started; until its class is over, without one as long as its series stay.",
         _STOPPED,
-        _start_failed,
+        _stopped_because(StopReason.START_TASK_FAILED),
     ),
     ProblemRow(
         TaskProblem.FAILED,
@@ -324,7 +297,7 @@ PROBLEMS = (
         Severity.CRITICAL,
         "`page_reschedules` reschedules of a running task within `page_window`.",
         _RUNNING,
-        _page_rescheduling,
+        lambda state, limits: _page_repeats(state, PageAction.RESCHEDULE, limits.page_reschedules, limits.page_window),
     ),
     ProblemRow(
         TaskProblem.NOT_STARTED,
@@ -338,7 +311,7 @@ PROBLEMS = (
         Severity.WARNING,
         "MaxRunningTime stopped the run; until its class is over, without one as long as its series stay.",
         _STOPPED,
-        _cut_by_limit,
+        _stopped_because(StopReason.EXCEED_MAX_RUNNING_TIME),
     ),
     ProblemRow(
         TaskProblem.ENDED_EARLY,
@@ -366,7 +339,7 @@ PROBLEMS = (
         Severity.WARNING,
         "`page_refreshes` refreshes of a running task's page within `page_window`.",
         _RUNNING,
-        _page_refreshing,
+        lambda state, limits: _page_repeats(state, PageAction.REFRESH, limits.page_refreshes, limits.page_window),
     ),
     ProblemRow(
         TaskProblem.OVERRUN,
@@ -380,7 +353,7 @@ PROBLEMS = (
         Severity.WARNING,
         "The API has called the status unknown for `status_unknown_after`.",
         (Status.UNKNOWN,),
-        _status_unknown,
+        lambda state, thresholds: _waits(state, thresholds.status_unknown_after),
     ),
     ProblemRow(
         TaskProblem.NOT_FOUND,

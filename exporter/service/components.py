@@ -14,7 +14,7 @@ from prometheus_client import (
 
 from exporter.metrics.exposition import Exposition, Format, PrefixFilter
 from exporter.metrics.fleet import FleetCollector
-from exporter.metrics.self_metrics import AccountCollector, SelfMetrics, StateCollector
+from exporter.metrics.self_metrics import SelfMetrics, account_families, state_families
 from exporter.metrics.series_cache import SeriesCache
 from exporter.metrics.task_history import HistoryLog
 from exporter.model.clock import Clock
@@ -84,8 +84,8 @@ def make_components(
     series_cache = SeriesCache(settings.families, settings.config.metrics.max_tasks, task_registry.get)
     task_registry.attach(series_cache)
     registry.register(FleetCollector(series_cache, store.counters, pollers.numbers))
-    registry.register(StateCollector(lambda: store.oldest_queued, lambda: store.dropped))
-    registry.register(AccountCollector(pollers.numbers))
+    registry.register(state_families(lambda: store.oldest_queued, lambda: store.dropped))
+    registry.register(account_families(pollers.numbers))
     exposition = Exposition(registry, series_cache)
     if leads is not None:
         exposition = LeaderExposition(exposition, standby_exposition(registry), leads)
@@ -134,7 +134,7 @@ def fail(self_metrics: SelfMetrics, what: str, error: Exception) -> None:
 def process_registry() -> CollectorRegistry:
     """A registry with the process's own families alone."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(auto_describe=True)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return registry

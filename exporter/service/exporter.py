@@ -88,8 +88,8 @@ class Exporter:
         )
         self.self_metrics, self.exposition, self.failed = parts.self_metrics, parts.exposition, parts.failed
         self._scheduler = parts.scheduler
-        self.self_metrics.runtime.hung_jobs = self._scheduler.hung_jobs
-        self.self_metrics.runtime.lease_answered_at = lease_answered_at
+        self.self_metrics.hung_jobs = self._scheduler.hung_jobs
+        self.self_metrics.lease_answered_at = lease_answered_at
         self._targets = TargetManager(parts, self._scheduler)
         self.queries = Queries(parts, self._targets)
         self.push = PushApi(parts, self._targets)

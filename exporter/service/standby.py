@@ -91,7 +91,7 @@ class Standby:
         self.config = config
         self._load_config = load_config
         self._clock = clock
-        inner = CollectorRegistry()
+        inner = CollectorRegistry(auto_describe=True)
         self.self_metrics = SelfMetrics(inner)
         self.exposition = standby_exposition(inner)
         self.secrets: Secrets = {}
@@ -113,8 +113,8 @@ class Standby:
             log.error("callback listener closed", reason=str(error))  # noqa: TRY400 - a sentence
         self._look_at_files = look_at_files
         self.scheduler = Scheduler(self.self_metrics, clock)
-        self.self_metrics.runtime.hung_jobs = self.scheduler.hung_jobs
-        self.self_metrics.runtime.lease_answered_at = lambda: self.lease.answered_at if self.lease else None
+        self.self_metrics.hung_jobs = self.scheduler.hung_jobs
+        self.self_metrics.lease_answered_at = lambda: self.lease.answered_at if self.lease else None
         self.scheduler.every("watch-files", WATCH_FILES_INTERVAL, self._watch_files)
         self.scheduler.start()
 

@@ -24,9 +24,9 @@ import structlog
 from exporter.errors import StartError
 from exporter.model.credentials import Credentials
 from exporter.simulator.callback_sender import EXACT, CallbackSender, DeliveryPolicy, check_url
-from exporter.simulator.faults import FaultMode, Faults
+from exporter.simulator.faults import FaultMode
 from exporter.simulator.fleet import demo_fleet
-from exporter.simulator.gateway import ApiRequest, CallLog, Gateway, SimulatedAccount, refused
+from exporter.simulator.gateway import ApiRequest, Gateway, SimulatedAccount, refused
 from exporter.simulator.replies import ReplyStyle, Sending, VendorReply
 
 log = structlog.stdlib.get_logger(__name__)
@@ -123,6 +123,10 @@ class Simulation:
             self.fleet, options.accounts, region=options.region, qps=options.qps, style=options.style
         )
         self.gateway.tls = options.certificates is not None
+        self.calls = self.gateway.calls
+        self.faults = self.gateway.faults
+        self.credentials = options.accounts[0].keys[0]
+        """The first key pair it accepts."""
         self.callback_sender: CallbackSender | None = None
         self.errors = 0
         """Connections that ended by a fault of the simulator itself."""
@@ -135,21 +139,6 @@ class Simulation:
         self._listening = threading.Event()
         self._sending: asyncio.Task[None] | None = None
         self._open: set[asyncio.StreamWriter] = set()
-
-    @property
-    def credentials(self) -> Credentials:
-        """The first key pair it accepts."""
-        return self.options.accounts[0].keys[0]
-
-    @property
-    def calls(self) -> CallLog:
-        """The calls that have arrived."""
-        return self.gateway.calls
-
-    @property
-    def faults(self) -> Faults:
-        """The fault in force."""
-        return self.gateway.faults
 
     def send_callbacks(
         self, url: str, *, secret: str | None = None, policy: DeliveryPolicy | None = None

@@ -13,7 +13,7 @@ PAIR = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 def registry() -> Iterator[CollectorRegistry]:
     """An empty registry, without `_created` series as the composition root has it."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
-    yield CollectorRegistry()
+    yield CollectorRegistry(auto_describe=True)
     enable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
 
 

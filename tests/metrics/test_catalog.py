@@ -13,7 +13,7 @@ from exporter.enums import Source
 from exporter.metrics.families import TARGET_LABELS, Family, Group, Kind, TaskFamily, task_families
 from exporter.metrics.fleet import FLEET, RUN_STOPS, FleetCollector
 from exporter.metrics.reference import reference
-from exporter.metrics.self_metrics import EXPORTER, AccountCollector, AccountNumbers, SelfMetrics, StateCollector
+from exporter.metrics.self_metrics import EXPORTER, AccountNumbers, SelfMetrics, account_families, state_families
 from exporter.metrics.series_cache import SeriesCache
 from exporter.store.counters import zeros
 from tests.support.task_states import unread
@@ -99,13 +99,13 @@ def test_what_the_registry_serves_is_what_the_tables_say(
     self_metrics = SelfMetrics(registry)
     self_metrics.open_account("default")
     self_metrics.open_source(Source.HTTP, "http_sd_configs[0]")
-    self_metrics.runtime.hung_jobs = lambda: {"watch-files": 1.0}
-    self_metrics.runtime.lease_answered_at = lambda: 1.0
+    self_metrics.hung_jobs = lambda: {"watch-files": 1.0}
+    self_metrics.lease_answered_at = lambda: 1.0
     monkeypatch.setattr("exporter.metrics.self_metrics.blocked_since", lambda: 1.0)
     totals = dict.fromkeys(zeros("App1"), 0.0)
     registry.register(FleetCollector(cache, lambda: totals, lambda: ("default",)))
-    registry.register(AccountCollector(lambda: {"default": numbers}))
-    registry.register(StateCollector(lambda: 1.0, lambda: 0))
+    registry.register(account_families(lambda: {"default": numbers}))
+    registry.register(state_families(lambda: 1.0, lambda: 0))
     served = {_name(metric): metric for metric in registry.collect()}
     assert {row.name for row in (*FLEET, *EXPORTER)} == set(served)
     for row in (*FLEET, *EXPORTER):

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.metrics.exposition import Exposition, Format
 from exporter.metrics.families import Group, task_families
 from exporter.metrics.fleet import FLEET, FleetCollector
-from exporter.metrics.self_metrics import EXPORTER, AccountCollector, AccountNumbers, SelfMetrics, StateCollector
+from exporter.metrics.self_metrics import EXPORTER, AccountNumbers, SelfMetrics, account_families, state_families
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.task_state import DisplayStatus
 from exporter.store.counters import zeros
@@ -39,8 +39,8 @@ def whole(registry: CollectorRegistry) -> Exposition:
     totals = dict.fromkeys([*zeros("App1"), *zeros("App2")], 2.0)
     registry.register(FleetCollector(cache, lambda: totals, lambda: (account,)))
     numbers = AccountNumbers(48.0, 48.0, 1.0, up=False, clock_skew=-1.0, oldest_due=NOW)
-    registry.register(AccountCollector(lambda: {account: numbers}))
-    registry.register(StateCollector(lambda: 1.0, lambda: 0))
+    registry.register(account_families(lambda: {account: numbers}))
+    registry.register(state_families(lambda: 1.0, lambda: 0))
     return Exposition(registry, cache)
 
 
@@ -98,6 +98,7 @@ def test_names_restrict_to_those_samples(whole: Exposition, fmt: Format) -> None
     names = {
         *("webcast_task_status", "webcast_tasks", "webcast_run_stops_total"),
         *(f"webcast_run_duration_seconds_{part}" for part in ("bucket", "count", "sum")),
+        *("webcast_exporter_log_lines_dropped_total", "webcast_api_up", "python_info"),
     }
     found = families(whole.scrape(fmt, [*names, "no_such_name"]), fmt)
     assert {sample.name for metric in found.values() for sample in metric.samples} == names

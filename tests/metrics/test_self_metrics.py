@@ -10,10 +10,10 @@ from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source, Stat
 from exporter.errors import AppRefused, BadSchema, CredentialsRefused, NotFound, ReadError, Throttled, TimedOut
 from exporter.metrics.self_metrics import (
     REVISION_VARIABLE,
-    AccountCollector,
     AccountNumbers,
     SelfMetrics,
-    StateCollector,
+    account_families,
+    state_families,
 )
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult, Task
@@ -154,7 +154,7 @@ def test_an_accounts_gauges_are_asked_at_each_scrape(
         "b": AccountNumbers(10.0, 10.0, 0.0, up=False, clock_skew=-2.5, oldest_due=7.0),
         "c": AccountNumbers(10.0, 10.0, 0.0, up=True, clock_skew=0.0, oldest_due=0.0),
     }
-    registry.register(AccountCollector(lambda: said))
+    registry.register(account_families(lambda: said))
     assert values("webcast_api_up") == {("b",): 0.0, ("c",): 1.0}
     assert values("webcast_api_clock_skew_seconds") == {("b",): -2.5, ("c",): 0.0}
     assert values("webcast_poll_oldest_due_timestamp_seconds") == {("b",): 7.0, ("c",): 0.0}
@@ -183,8 +183,8 @@ def test_the_queue_of_the_state_is_asked_at_each_scrape(
     registry: CollectorRegistry, values: Callable[..., Values]
 ) -> None:
     """Since when the oldest change waits is absent when none does."""
-    oldest: list[float | None] = [None, 7.0]
-    registry.register(StateCollector(oldest.pop, lambda: 3))
+    oldest: list[float | None] = [None, 7.0, None]
+    registry.register(state_families(oldest.pop, lambda: 3))
     assert values("webcast_state_oldest_queued_timestamp_seconds") == {(): 7.0}
     assert values("webcast_state_oldest_queued_timestamp_seconds") == {}
     oldest.append(None)

@@ -45,7 +45,7 @@ LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
 
 def small_exposition() -> Exposition:
     """One gauge of the fleet, one task."""
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(auto_describe=True)
     Gauge("webcast_example", "An example.", registry=registry).set(7)
     known = TaskState(Target(TargetId("app", "room", "task"), account="default"))
     cache = SeriesCache(task_families(()), 10, {known.target.id: known}.get)
