@@ -1,7 +1,8 @@
 import re
 from pathlib import Path
 
-from exporter.enums import PageAction, PageReason, ReadFailure, StopReason, TaskProblem
+from exporter.enums import PageAction, PageReason, ReadFailure, Severity, StopReason, TaskProblem
+from exporter.model.problem import PROBLEMS
 from exporter.model.task_state import DisplayStatus
 from tests.dashboards.documents import Json, columns, fixed_names, properties, selectors
 
@@ -135,3 +136,14 @@ def test_tables_say_what_it_means_that_they_are_empty(panels: list[Json]) -> Non
     tables = [panel for panel in panels if panel["type"] == "table"]
     said = {panel["title"]: panel["fieldConfig"]["defaults"] for panel in tables}
     assert [title for title, each in said.items() if len(each["noValue"].split()) < 3 or "unit" in each] == []
+
+
+def test_the_reason_of_a_stop_is_coloured_by_what_is_wrong(everyone: dict[str, Json]) -> None:
+    """StopByAPI is no good news while its class is dark: the words have no colour of their own."""
+    panel = next(each for each in everyone["webcast-task"]["panels"] if each["title"] == "Why it stopped")
+    words = panel["fieldConfig"]["defaults"]["mappings"][0]["options"].values()
+    assert [word for word in words if "color" in word] == []
+    assert {word["text"] for word in words} == {*StopReason}
+    critical = {row.problem for row in PROBLEMS if row.severity is Severity.CRITICAL}
+    asked = next(each for each in selectors(panel["targets"][0]["expr"]) if "problem" in each.matchers)
+    assert {*asked.matchers["problem"][1].split("|")} == critical

@@ -227,3 +227,20 @@ def test_the_first_table_says_what_is_wrong(prometheus: "Prometheus", wait: Call
         "ClassNowhere": "not_found",
     }
     wait(lambda: rows() == {room: ("class_dark", cause) for room, cause in dark.items()}, "five dark classes")
+
+
+def test_a_stop_that_leaves_a_class_dark_is_red(prometheus: "Prometheus", wait: Callable[..., None]) -> None:
+    """Whatever the reason is, and whether it is a usual one."""
+    panel = next(panel for panel in named("task")["panels"] if panel["title"] == "Why it stopped")
+    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    words = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+
+    def drawn(name: str) -> list[tuple[str, str]]:
+        chosen = dict.fromkeys(("job", "instance"), ALL) | dict(zip(TargetId._fields, lesson(name), strict=True))
+        values = [float(each["value"][1]) for each in answer(prometheus, panel["targets"][0], chosen)]
+        color = [[step["color"] for step in steps if (step["value"] or 0) <= value][-1] for value in values]
+        return [(words[str(int(value))]["text"], each) for value, each in zip(values, color, strict=True)]
+
+    wait(lambda: drawn("EndedEarly") == [("StopByAPI", "red")], "a class that ended early is red")
+    assert drawn("Broke") == [("UnknownStopReason", "red")]
+    assert drawn("Well") == []
