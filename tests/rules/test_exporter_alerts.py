@@ -405,3 +405,31 @@ def test_state_silent(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.passes(minutes=1)
     scene.expects(silent, of_exporter("WebCastStateChangesDropped", "warning", **scraped_from(POD)))
     scene.prove()
+
+
+def test_exporter_stuck(scene: Scene) -> None:
+    """A list's disk and the log hang for minutes: each is named. What hangs for a moment is no alert."""
+    start_classes(scene)
+    hung: list[str] = []
+    scene.pods = {POD: lambda text: as_scraped(text) + "".join(line + "\n" for line in hung)}
+    scene.passes(minutes=1)
+    job = 'webcast_exporter_hung_job_start_timestamp_seconds{job_name="refresh:file_sd_configs[0]"}'
+    hung = [f"{job} {scene.now}"]
+    scene.passes(minutes=1)
+    hung = []
+    scene.passes(minutes=4)
+    scene.expects()
+    hung = [f"{job} {scene.now}", f"webcast_exporter_log_blocked_since_timestamp_seconds {scene.now}"]
+    scene.passes(minutes=3)
+    scene.expects(
+        *(
+            of_exporter("WebCastExporterStuck", "warning", **scraped_from(POD), job_name=name)
+            for name in ("log", "refresh:file_sd_configs[0]")
+        )
+    )
+    hung = [f"webcast_exporter_lease_last_answer_timestamp_seconds {scene.now}"]
+    scene.passes(minutes=1)
+    scene.expects()
+    scene.passes(minutes=2)
+    scene.expects(of_exporter("WebCastExporterStuck", "warning", **scraped_from(POD), job_name="lease"))
+    scene.prove()
