@@ -76,6 +76,7 @@ class Rejection(StrEnum):
     INVALID = "invalid"
     DUPLICATE = "duplicate"
     NO_ACCOUNT = "no_account"
+    OVER_LIMIT = "over_limit"
 
 
 class PageAction(StrEnum):

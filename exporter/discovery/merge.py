@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from exporter.config.schema import Account
-from exporter.discovery.sd_format import Listing, TargetEntry
+from exporter.discovery.sd_format import MAX_LABEL_CHARACTERS, MAX_TARGETS, Listing, TargetEntry
 from exporter.enums import Rejection, Source
 from exporter.model.target import Target, TargetId
 
@@ -40,7 +40,8 @@ class AccountOf:
 def accept(listings: Iterable[Listing], accounts: Sequence[Account]) -> Accepted:
     """Merge what the sources list. Labels merge key by key, and a stronger source wins (contract, "Labels on targets").
 
-    The order of the targets is that of their first appearance, weakest source first.
+    The order of the targets is that of their first appearance, weakest source first. In this order those that are over
+    the limits of all lists together are left out.
     """
     account_of = AccountOf(accounts)
     targets: dict[TargetId, Target] = {}
@@ -58,7 +59,31 @@ def accept(listings: Iterable[Listing], accounts: Sequence[Account]) -> Accepted
             weaker = targets.get(target)
             targets[target] = _merged(weaker, listed, listing.source) if weaker else _of(target, account, listed, alone)
     rejected[Rejection.NO_ACCOUNT] += len(orphans)
-    return Accepted(targets, dict(rejected), frozenset(orphans))
+    kept = _within_limits(targets)
+    rejected[Rejection.OVER_LIMIT] += len(targets) - len(kept)
+    return Accepted(kept, dict(rejected), frozenset(orphans))
+
+
+def _within_limits(targets: Mapping[TargetId, Target]) -> Mapping[TargetId, Target]:
+    if _allowed(len(targets), _label_characters(targets.values())):
+        return targets
+    kept: dict[TargetId, Target] = {}
+    characters = 0
+    for target, listed in targets.items():
+        more = _label_characters([listed])
+        if _allowed(len(kept) + 1, characters + more):
+            kept[target] = listed
+            characters += more
+    return kept
+
+
+def _allowed(number: int, characters: int) -> bool:
+    """Whether one process may hold so many targets with so many characters of labels."""
+    return number <= MAX_TARGETS and characters <= MAX_LABEL_CHARACTERS
+
+
+def _label_characters(targets: Iterable[Target]) -> int:
+    return sum(sum(map(len, each.labels)) + sum(map(len, each.labels.values())) for each in targets)
 
 
 def _of(target: TargetId, account: str, listed: TargetEntry, sources: frozenset[Source]) -> Target:
@@ -99,6 +124,7 @@ class TargetIndex:
         self._targets: dict[TargetId, Target] = {}
         self._orphans: set[TargetId] = set()
         self._rejected: Counter[Rejection] = Counter()
+        self._characters = 0
         self.by_source: Counter[Source] = Counter()
 
     @property
@@ -111,7 +137,17 @@ class TargetIndex:
         self._targets = dict(accepted.targets)
         self._orphans = set(accepted.without_account)
         self._rejected = Counter(accepted.rejected)
+        self._characters = _label_characters(self._targets.values())
         self.by_source = Counter(source for target in self._targets.values() for source in target.sources)
+
+    def allows(self, difference: Difference) -> bool:
+        """Whether a change of some targets stays within the limits of all lists together, or makes them no larger."""
+        touched = difference.listed.keys() | difference.gone
+        before = [self._targets[target] for target in touched if target in self._targets]
+        number = len(difference.listed) - len(before)
+        characters = _label_characters(difference.listed.values()) - _label_characters(before)
+        larger = number > 0 or characters > 0
+        return not larger or _allowed(len(self._targets) + number, self._characters + characters)
 
     def change(self, difference: Difference, orphans: Iterable[TargetId]) -> None:
         """Some targets have changed; `orphans` are those of the gone that no account reads."""
@@ -119,6 +155,7 @@ class TargetIndex:
         before = [self._targets.pop(target) for target in touched if target in self._targets]
         self.by_source.subtract(source for target in before for source in target.sources)
         self._targets.update(difference.listed)
+        self._characters += _label_characters(difference.listed.values()) - _label_characters(before)
         self.by_source.update(source for target in difference.listed.values() for source in target.sources)
         self._orphans = (self._orphans - touched) | set(orphans)
 

@@ -23,12 +23,12 @@ MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 MAX_TEXT_BYTES = 32 * 1024 * 1024
 """Of memory for the text of a document: one character beyond the usual ones makes all of them four bytes wide."""
 MAX_TARGETS = 100_000
-"""Of one list."""
+"""Of one list, and of all lists together."""
 MAX_LABELS = 1_000
 """Of one group."""
 MAX_LABEL_VALUE = 4_096
 MAX_LABEL_CHARACTERS = 32 * 1024 * 1024
-"""Of all targets of one list: each target has the labels of its group, in the state and in answers."""
+"""Of all targets of one list, and of all lists: each target has its group's labels, in the state and in answers."""
 
 
 class SDSourceError(Exception):

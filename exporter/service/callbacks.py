@@ -14,13 +14,13 @@ from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import TargetEntry
 from exporter.enums import CallbackOutcome, Source
-from exporter.errors import StateError
+from exporter.errors import BadTargets, StateError
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task import Callback, EventKey
 from exporter.service.components import Components
 from exporter.service.stored_lists import ListChange, Secrets
-from exporter.service.target_manager import CHANGE_TIMEOUT, TargetManager, holding
+from exporter.service.target_manager import CHANGE_TIMEOUT, OVER_LIMIT, TargetManager, holding
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import CallbackRecord
@@ -131,7 +131,11 @@ class CallbackIntake:
         with holding(self._applying, CHANGE_TIMEOUT):
             first = not seen and not store.remembers(callback)
             if first:
-                if not self._targets.commit_changes(lambda config: self._listing_change(callback, config)):
+                try:
+                    listed = self._targets.commit_changes(lambda config: self._listing_change(callback, config))
+                except BadTargets:
+                    return CallbackOutcome.IGNORED
+                if not listed:
                     return CallbackOutcome.IGNORED
                 self._parts.registry.apply_callback(callback)
         try:
@@ -196,7 +200,10 @@ class CallbackIntake:
         if outcome is not CallbackOutcome.IGNORED or result.room_event is not None:
             return
         app_id = result.callback.target.app_id if result.callback else ""
-        reason = "no account reads its app" if app_id else result.problem
+        reason = result.problem
+        if app_id:
+            is_read = AccountOf(self._targets.config.accounts)(app_id) is not None
+            reason = f"there are {OVER_LIMIT}" if is_read else "no account reads its app"
         name = app_id or result.shape.event_type
         if name not in self._logged_names and len(self._logged_names) < MAX_LOGGED_NAMES:
             self._logged_names.add(name)

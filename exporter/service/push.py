@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
-from exporter.discovery.sd_format import MAX_TARGETS, TargetGroup
+from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import Source
 from exporter.errors import BadTargets, Problem, StartError, StateError
 from exporter.model.target import TargetId
@@ -49,8 +49,6 @@ class PushApi:
         def change(config: Config) -> list[ListChange]:
             targets = read_push(groups, AccountOf(config.accounts))
             listed, at = self._lists[Source.PUSH], self._parts.clock.unix()
-            if not replace and len(listed.listing.targets.keys() | targets) > MAX_TARGETS:
-                raise BadTargets([Problem("", f"with these more than {MAX_TARGETS:,} targets would be pushed")])
             pushed.update(targets)
             return [listed.replaced(targets, at) if replace else listed.added(targets, at)]
 

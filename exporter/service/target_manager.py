@@ -16,10 +16,10 @@ import structlog
 
 from exporter.config.schema import Config
 from exporter.discovery.merge import Accepted, AccountOf, Difference, TargetIndex, accept, merged
-from exporter.discovery.sd_format import Listing, SDSource
+from exporter.discovery.sd_format import MAX_LABEL_CHARACTERS, MAX_TARGETS, Listing, SDSource
 from exporter.discovery.sources import Sources
 from exporter.enums import Rejection, Source
-from exporter.errors import StartError, StateError
+from exporter.errors import BadTargets, Problem, StartError, StateError
 from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.scheduler.scheduler import Scheduler
@@ -39,6 +39,9 @@ APPLY_INTERVAL = 1.0
 CHANGE_TIMEOUT = 2.0
 """Seconds that a push or a callback waits for another change of the lists, whose commit may wait for the state."""
 
+OVER_LIMIT = (
+    f"more than {MAX_TARGETS:,} targets, or {MAX_LABEL_CHARACTERS:,} characters of labels, in all lists together"
+)
 BATCH = 500
 """Targets that are applied at a time; the registry is free for reads and scrapes between two batches."""
 
@@ -61,6 +64,11 @@ def merge_lists(listings: Iterable[Listing], config: Config) -> MergedLists:
             *(
                 f"{target} is read by no account: its app is in no app_ids"
                 for target in sorted(accepted.without_account)
+            ),
+            *(
+                [f"{over:,} targets are not read, because there are {OVER_LIMIT}: list fewer, or with fewer labels"]
+                if (over := accepted.rejected[Rejection.OVER_LIMIT])
+                else ()
             ),
         ),
     )
@@ -152,7 +160,7 @@ class TargetManager:
     def commit_changes(self, make: Callable[[Config], Sequence[ListChange]]) -> bool:
         """Commit changes of the stored lists to the state and apply them; False when there is nothing to change.
 
-        StateError or StartError: nothing has changed.
+        BadTargets (over the limits of all lists together), StateError or StartError: nothing has changed.
         """
         with holding(self.changing, CHANGE_TIMEOUT):
             changes = make(self.config)
@@ -192,9 +200,11 @@ class TargetManager:
         accepted = merged(touched, [*self._sources.listings(), *listings.values()], self.config.accounts)
         runs = self._latest_runs(accepted.targets)
         up_to_date = self._desired().same_as(self._applied)
+        difference = Difference(accepted.targets, touched - accepted.targets.keys())
+        if accepted.rejected[Rejection.OVER_LIMIT] or not self._index.allows(difference):
+            raise BadTargets([Problem("", f"with these there would be {OVER_LIMIT}: list fewer, or with fewer labels")])
         for change in changes:
             change.commit()
-        difference = Difference(accepted.targets, touched - accepted.targets.keys())
         self._change(difference.listed, difference.gone, runs)
         self._components.pollers.follow_some(touched)
         self._index.change(difference, accepted.without_account)

@@ -59,6 +59,7 @@ WORDS: Mapping[str, str] = {
     "invalid": N_("invalid"),
     "duplicate": N_("duplicate"),
     "no_account": N_("no account"),
+    "over_limit": N_("too many"),
     # CallbackOutcome
     "accepted": N_("accepted"),
     "bad_signature": N_("bad signature"),

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from exporter.model.target import Target, TargetId
 T1, T2 = TargetId("app", "room", "t1"), TargetId("other", "room", "t2")
 STATIC = Source.STATIC
 ONLY = (Account(name="only"),)
-NONE_REJECTED = {Rejection.INVALID: 0, Rejection.DUPLICATE: 0, Rejection.NO_ACCOUNT: 0}
+NONE_REJECTED = {Rejection.INVALID: 0, Rejection.DUPLICATE: 0, Rejection.NO_ACCOUNT: 0, Rejection.OVER_LIMIT: 0}
 
 
 def test_one_list() -> None:
@@ -93,7 +93,7 @@ def test_what_lists_rejected_is_summed() -> None:
     bad = tuple(RejectedEntry(reason, Problem("", "x")) for reason in (Rejection.INVALID, Rejection.DUPLICATE))
     listings = [Listing(STATIC, {T2: TargetEntry({})}, bad), Listing(STATIC, {T2: TargetEntry({})}, bad[:1])]
     accepted = accept(listings, (Account(app_ids=("app",)),))
-    assert accepted.rejected == {Rejection.INVALID: 2, Rejection.DUPLICATE: 1, Rejection.NO_ACCOUNT: 1}
+    assert accepted.rejected == {**NONE_REJECTED, Rejection.INVALID: 2, Rejection.DUPLICATE: 1, Rejection.NO_ACCOUNT: 1}
 
 
 ACCOUNTS = (Account(name="one", app_ids=("app",)), Account(name="two", app_ids=("other",)))
@@ -148,4 +148,46 @@ def test_the_rejected_of_other_lists_stay() -> None:
     assert index.rejected[Rejection.NO_ACCOUNT] == 1
     few = merged([orphan], [], ACCOUNTS)
     index.change(Difference(few.targets, frozenset([orphan])), few.without_account)
-    assert index.rejected == {Rejection.INVALID: 0, Rejection.DUPLICATE: 0, Rejection.NO_ACCOUNT: 0}
+    assert index.rejected == NONE_REJECTED
+
+
+A, B, C = (TargetId("app", "room", name) for name in "abc")
+
+
+def test_the_sum_of_all_lists_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each list may be within its own limits: what is too much in all is left out, the strongest source's first."""
+    monkeypatch.setattr("exporter.discovery.merge.MAX_TARGETS", 2)
+    lists = {Source.PUSH: {C: TargetEntry({})}, Source.FILE: {A: TargetEntry({}), B: TargetEntry({})}}
+    accepted = accept(listings(lists), ONLY)
+    assert (set(accepted.targets), accepted.rejected[Rejection.OVER_LIMIT]) == ({A, B}, 1)
+
+
+def test_labels_of_all_lists_are_bounded_as_they_are_after_the_merge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A label that two lists give to one target counts once; each target counts with its group's labels."""
+    monkeypatch.setattr("exporter.discovery.merge.MAX_LABEL_CHARACTERS", 20)
+    shared, other = TargetEntry({"l": "x" * 9}), TargetEntry({"l": "y" * 9})
+    accepted = accept([Listing(Source.FILE, {A: shared, B: shared}), Listing(Source.PUSH, {A: other})], ONLY)
+    assert (set(accepted.targets), accepted.rejected[Rejection.OVER_LIMIT]) == ({A, B}, 0)
+    accepted = accept([Listing(Source.FILE, {A: shared, B: shared}), Listing(Source.PUSH, {C: other})], ONLY)
+    assert (set(accepted.targets), accepted.rejected[Rejection.OVER_LIMIT]) == ({A, B}, 1)
+
+
+def test_a_change_within_the_limits_is_told_from_one_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What makes the whole no larger is allowed, also when a list of files has filled it."""
+    monkeypatch.setattr("exporter.discovery.merge.MAX_LABEL_CHARACTERS", 20)
+    index = TargetIndex()
+
+    def allowed(labels: Mapping[TargetId, dict[str, str]], gone: Collection[TargetId] = ()) -> bool:
+        listed = {target: Target(target, "only", frozenset(), each) for target, each in labels.items()}
+        difference = Difference(listed, frozenset(gone))
+        if fits := index.allows(difference):
+            index.change(difference, ())
+        return fits
+
+    assert allowed({A: {"l": "x" * 9}})
+    assert allowed({B: {"l": "x" * 9}})
+    assert not allowed({C: {"l": ""}})
+    assert allowed({C: {}})
+    assert allowed({C: {"l": "x" * 9}}, gone=[A])
+    assert allowed({B: {"l": "y" * 9}})
+    assert not allowed({B: {"l": "y" * 10}})

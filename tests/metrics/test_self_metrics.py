@@ -131,7 +131,12 @@ def test_lists_say_what_they_hold_now(self_metrics: SelfMetrics, values: Callabl
     assert values("webcast_targets_rejected")["duplicate",] == 2.0
     self_metrics.listed({}, {Rejection.INVALID: 1})
     assert values("webcast_targets")["static",] == 0.0
-    assert values("webcast_targets_rejected") == {("invalid",): 1.0, ("duplicate",): 0.0, ("no_account",): 0.0}
+    assert values("webcast_targets_rejected") == {
+        ("invalid",): 1.0,
+        ("duplicate",): 0.0,
+        ("no_account",): 0.0,
+        ("over_limit",): 0.0,
+    }
 
 
 def test_the_build_says_its_version(

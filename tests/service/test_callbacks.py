@@ -12,6 +12,7 @@ import pytest
 
 from exporter.errors import ConfigError, StartError
 from exporter.model.target import TargetId
+from exporter.service.target_manager import OVER_LIMIT
 from exporter.simulator.lifecycle import CallbackEvent, RunPlan, callback_payload
 from exporter.volcengine.callbacks import event_signature
 from exporter.web.server import bind
@@ -187,6 +188,16 @@ def test_an_app_that_no_account_reads_is_ignored(vendor: Vendor, caplog: pytest.
     assert (vendor.outcomes(), vendor.pages(), vendor.sources()) == ({"ignored": 1}, {}, {})
     event = "callback ignored event_type=Webcast app_id=another reason=no account reads its app"
     assert event in caplog.messages
+
+
+def test_a_task_beyond_the_limits_of_all_lists_is_ignored(
+    vendor: Vendor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log says why; the vendor need not send it again."""
+    monkeypatch.setattr("exporter.discovery.merge.MAX_TARGETS", 0)
+    vendor.call(vendor.world.task("task"), RESCHEDULED, "PageCrash")
+    assert (vendor.outcomes(), vendor.sources()) == ({"ignored": 1}, {})
+    assert f"reason=there are {OVER_LIMIT}" in caplog.text
 
 
 def test_each_malformed_callback_is_logged_with_its_field(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:

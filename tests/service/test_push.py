@@ -13,6 +13,7 @@ import pytest
 from exporter.errors import ConfigError
 from exporter.metrics.exposition import Format
 from exporter.model.target import TargetId
+from exporter.service.target_manager import OVER_LIMIT
 from exporter.simulator.lifecycle import RunPlan, TaskSettings
 from exporter.store.database import upsert
 from tests.support.small_world import APP, Served, World, samples, text
@@ -415,14 +416,33 @@ def test_a_renewed_target_that_is_tracked_no_more_is_tracked_again(api: Api) -> 
 
 def test_what_is_pushed_is_bounded_in_all(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each push is bounded, and so is what many of them leave; a target that is renewed is none more."""
-    monkeypatch.setattr("exporter.service.push.MAX_TARGETS", 2)
+    monkeypatch.setattr("exporter.discovery.merge.MAX_TARGETS", 2)
     one, two, three = (TargetId(APP, "Room", name) for name in ("one", "two", "three"))
     api.push(one, two)
     api.push(two)
     refused = api.ask("POST", body=[{"targets": [str(three)]}])
     assert (refused.status_code, refused.json()["problems"]) == (
         400,
-        ["with these more than 2 targets would be pushed"],
+        [f"with these there would be {OVER_LIMIT}: list fewer, or with fewer labels"],
     )
     api.push(three, method="PUT")
     assert list(api.listed()) == ["three"]
+
+
+def test_labels_of_many_pushes_and_lists_are_bounded_in_all(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A push beyond the sum is refused; a list that grows beyond it costs targets, which a metric and the log tell."""
+    monkeypatch.setattr("exporter.discovery.merge.MAX_LABEL_CHARACTERS", 40)
+    one, two, three = (TargetId(APP, "Room", name) for name in ("one", "two", "three"))
+    api.push(one, text="x" * 10)
+    api.push(two, text="x" * 10)
+    refused = api.ask("POST", body=[{"targets": [str(three)], "labels": {"text": "x" * 20}}])
+    assert (refused.status_code, OVER_LIMIT in refused.json()["error"]) == (400, True)
+    api.push(three, text="x" * 8)
+    listed = {"targets": [f"{APP}/Room/listed"], "labels": {"text": "x" * 20}}
+    api.world.write(push={"token_file": "tokens"}, static_configs=[listed])
+    api.exporter.reload()
+    wait_until(lambda: samples(api.exporter, "webcast_targets_rejected")["over_limit",] == 2, "two are too many")
+    assert set(api.listed()) == {"listed", "one"}
+    assert f"2 targets are not read, because there are {OVER_LIMIT}" in caplog.text

@@ -158,7 +158,7 @@ def test_targets_are_counted_by_source_and_rejection(world: World, caplog: pytes
     )
     exporter = world.start()
     assert samples(exporter, "webcast_targets")[("static",)] == 1
-    rejected = {("invalid",): 0, ("duplicate",): 1, ("no_account",): 1}
+    rejected = {("invalid",): 0, ("duplicate",): 1, ("no_account",): 1, ("over_limit",): 0}
     assert rejected == samples(exporter, "webcast_targets_rejected")
     assert "static_configs[0].targets[1]" in caplog.text
     assert "another/Room/Task is read by no account" in caplog.text
