@@ -137,9 +137,3 @@ def main() -> None:
 def version() -> None:
     """Show version, revision and Python."""
     click.echo(version_text())
-
-
-@main.command(cls=Command, epilog=example("metrics > docs/metrics.md"))
-def metrics() -> None:
-    """Print the metric reference as Markdown."""
-    click.echo(import_module("exporter.metrics.reference").reference(), nl=False)

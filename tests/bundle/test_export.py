@@ -11,8 +11,16 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from exporter.bundle.files import ExportOptions, bundle, offset_expression, runbooks, translations
-from exporter.bundle.texts import translate_dashboard, translate_rules, translate_template
+from exporter.bundle.files import (
+    ExportOptions,
+    bundle,
+    offset_expression,
+    runbooks,
+    translate_dashboard,
+    translate_rules,
+    translate_template,
+    translations,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 DASHBOARDS = sorted((ROOT / "dashboards" / "grafana").glob("*.json"))

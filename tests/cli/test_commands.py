@@ -14,8 +14,8 @@ import exporter.cli
 from exporter import logs
 from exporter.bundle import files
 from exporter.cli import dashboards
+from exporter.cli.metrics import reference
 from exporter.config.schema import Config
-from exporter.metrics.reference import reference
 from exporter.service.exporter import Exporter
 from exporter.service.serve import serve
 from exporter.service.signals import SignalAction, Signals

@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
+from exporter.cli.metrics import reference
 from exporter.enums import Source
 from exporter.metrics.families import TARGET_LABELS, Family, Group, Kind, TaskFamily, task_families
 from exporter.metrics.fleet import FLEET, RUN_STOPS, FleetCollector
-from exporter.metrics.reference import reference
 from exporter.metrics.self_metrics import EXPORTER, AccountNumbers, SelfMetrics, account_families, state_families
 from exporter.metrics.series_cache import SeriesCache
 from exporter.store.counters import zeros

@@ -1,7 +1,10 @@
-"""The metric reference as Markdown, made from the catalog: docs/metrics.md is its output."""
+"""`metrics`: the metric reference as Markdown, made from the tables of families; docs/metrics.md is its output."""
 
 from collections.abc import Iterable, Iterator
 
+import click
+
+from exporter.cli.options import command, example
 from exporter.metrics.families import Family, Group, task_families
 from exporter.metrics.fleet import FLEET
 from exporter.metrics.self_metrics import EXPORTER
@@ -16,6 +19,12 @@ Times are Unix seconds, durations seconds. `webcast_task_*` is per task and noth
 can drop it whole; `/metrics?collect[]=fleet` leaves it out. Counters exist at zero for every known label value from
 the moment their app's first target is accepted. The counters and histograms of the fleet go on over restarts.
 """
+
+
+@command(epilog=example("metrics > docs/metrics.md"))
+def metrics() -> None:
+    """Print the metric reference as Markdown."""
+    click.echo(reference(), nl=False)
 
 
 def reference() -> str:
