@@ -62,7 +62,7 @@ def polls(url: str) -> Iterator[Callable[[], object]]:
     }
     made = exporter(sections)
     made._apply(made._settings)
-    poller = made._parts.pollers._pollers["bench"].poller
+    poller = made._parts.pollers.by_account["bench"]
     waiting = Waiting()
     poller.account = replace(poller.account, executor=waiting)
 

@@ -38,8 +38,7 @@ from exporter.model.task_state import (
     retarget,
 )
 from exporter.scheduler.read_queue import CurrentIntervals
-from exporter.store.store import Store
-from exporter.store.stored_targets import StoredTarget, StoredTargets
+from exporter.store.store import Store, StoredTarget, StoredTargets
 
 FRESH_FOR_INTERVALS = 3
 """A read is fresh for so many of the intervals now in force (docs/behaviour.md, "Reads")."""
@@ -173,7 +172,7 @@ class TaskRegistry:
     def resume(self) -> None:
         """Go on with the classes that were dark, and the removed tasks, of the process before this one; StartError."""
         now = self._clock.unix()
-        rows = self._dark_classes.all()
+        rows = self._dark_classes.load()
         over = [target for target, row in rows.items() if row.renewed_at <= now]
         self._dark_before = {
             target: ActiveProblem(
@@ -185,7 +184,7 @@ class TaskRegistry:
         if over:
             self._dark_classes.drop(over)
 
-        removed = self._dismissals.all()
+        removed = self._dismissals.load()
         old = [target for target, row in removed.items() if row.renewed_at < now - MAX_DISMISSED_SECONDS]
         if old:
             self._dismissals.drop(old)

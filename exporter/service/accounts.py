@@ -83,19 +83,6 @@ class _ConnectedAccount:
     account: ReadAccount
 
 
-@dataclass(frozen=True, slots=True)
-class AccountPoller:
-    """One account that is polled."""
-
-    connected: _ConnectedAccount
-    poller: Poller
-
-    @property
-    def account(self) -> ReadAccount:
-        """What its poller calls with."""
-        return self.connected.account
-
-
 class AccountPollers:
     """The pollers of all accounts. A reload first connects all that is new, which may fail, and only then swaps.
 
@@ -121,7 +108,8 @@ class AccountPollers:
         self._new_rate_limiter = new_rate_limiter
         # By endpoint and access key, so that two names of one account share a budget.
         self._rate_limiters: dict[tuple[str, str], RateLimiter] = {}
-        self._pollers: dict[str, AccountPoller] = {}
+        self.by_account: dict[str, Poller] = {}
+        self._connected: dict[str, _ConnectedAccount] = {}
         self._retired: deque[tuple[float, Client]] = deque()
         self._following = Lock()
 
@@ -131,63 +119,53 @@ class AccountPollers:
 
     def swap(self, config: Config, accounts: list[_ConnectedAccount]) -> None:
         """Put the accounts in force, and stop the pollers that are no longer wanted."""
-        before = self._pollers
-        self._pollers = {each.config.name: self._swap_one(each, config) for each in accounts}
-        for name, old in before.items():
-            now = self._pollers.get(name)
+        pollers, connected = self.by_account, self._connected
+        self.by_account = {each.config.name: self._swap_one(each, config) for each in accounts}
+        self._connected = {each.config.name: each for each in accounts}
+        for name, old in connected.items():
+            now = self._connected.get(name)
             if now is None:
-                old.poller.stop()
+                pollers[name].stop()
                 self._scheduler.cancel(_job(name))
                 self._self_metrics.close_account(name)
             if now is None or now.account.client is not old.account.client:
-                self._retire(old.connected)
+                self._retire(old)
 
     def refresh_credentials(self) -> None:
         """Look at the files of credentials; calls that the old ones failed are tried at once with new ones."""
-        for each in tuple(self._pollers.values()):
-            if each.connected.credentials.refresh():
-                each.poller.try_at_once()
+        for name, each in self._connected.items():
+            if each.credentials.refresh() and (poller := self.by_account.get(name)) is not None:
+                poller.try_at_once()
 
     def follow(self) -> None:
         """Read what is tracked, each target by its account's poller, and nothing else."""
         with self._following:
             tracked = {state.target.id: state for state in self._registry.all()}
-            for name, each in self._pollers.items():
+            for name, poller in self.by_account.items():
                 own = {target: state for target, state in tracked.items() if state.target.account == name}
-                for target in each.poller.targets() - own.keys():
-                    each.poller.remove(target)
+                for target in poller.targets() - own.keys():
+                    poller.remove(target)
                 for state in own.values():
-                    each.poller.add(state)
+                    poller.add(state)
 
     def follow_some(self, targets: Iterable[TargetId]) -> None:
         """Bring the pollers of these targets up to date with the registry; all others stay as they are."""
         with self._following:
             for target in targets:
                 state = self._registry.get(target)
-                for name, each in self._pollers.items():
+                for name, poller in self.by_account.items():
                     if state is not None and state.target.account == name:
-                        each.poller.add(state)
+                        poller.add(state)
                     else:
-                        each.poller.remove(target)
-
-    def make_due(self, states: Iterable[TaskState]) -> None:
-        """End the wait of these for their next read."""
-        for state in states:
-            if (each := self._pollers.get(state.target.account)) is not None:
-                each.poller.make_due(state.target.id)
-
-    def prioritize(self, state: TaskState) -> None:
-        """Read this one before the others."""
-        if (each := self._pollers.get(state.target.account)) is not None:
-            each.poller.prioritize(state.target.id)
+                        poller.remove(target)
 
     def forget(self, targets: list[TargetId]) -> None:
         """Read these no more, unless they have been listed again since."""
         with self._following:
             for target in targets:
                 if self._registry.get(target) is None:
-                    for each in self._pollers.values():
-                        each.poller.remove(target)
+                    for poller in self.by_account.values():
+                        poller.remove(target)
 
     def close_retired(self) -> None:
         """Close the clients that were replaced, once their calls have had their time."""
@@ -198,34 +176,35 @@ class AccountPollers:
     @property
     def alive(self) -> bool:
         """Whether threads can be had for every account's calls."""
-        return all(each.poller.alive for each in self._pollers.values())
+        return all(poller.alive for poller in self.by_account.values())
 
     def next_read(self, state: TaskState) -> NextRead | None:
         """When a target will be read next; None while no account reads it."""
-        each = self._pollers.get(state.target.account)
-        return each.poller.next_read(state.target.id) if each else None
+        poller = self.by_account.get(state.target.account)
+        return poller.next_read(state.target.id) if poller else None
 
     def numbers(self) -> dict[str, AccountNumbers]:
         """Each account's gauges."""
-        return {name: each.poller.numbers() for name, each in self._pollers.items()}
+        return {name: poller.numbers() for name, poller in self.by_account.items()}
 
     def unknown_codes(self) -> dict[str, list[UnknownCode]]:
         """Each account's error codes that the vendor does not document, the latest first."""
-        return {name: each.account.client.unknown_codes() for name, each in self._pollers.items()}
+        return {name: poller.account.client.unknown_codes() for name, poller in self.by_account.items()}
 
     def stop(self) -> None:
         """Send nothing more, and end the calls in flight."""
-        for each in self._pollers.values():
-            each.poller.stop()
+        for poller in self.by_account.values():
+            poller.stop()
+        for each in self._connected.values():
             each.account.client.close()
             each.account.executor.shutdown(wait=False, cancel_futures=True)
         for _, client in self._retired:
             client.close()
 
     def _connect(self, config: AccountConfig, path: str) -> _ConnectedAccount:
-        before = self._pollers.get(config.name)
-        if before is not None and before.connected.config == config:
-            return before.connected
+        before = self._connected.get(config.name)
+        if before is not None and before.config == config:
+            return before
         credentials = CredentialSource(config, self._environ, path)
         key = config.endpoint, credentials.in_force.access_key
         limiter = before.account.rate_limiter if before else self._rate_limiters.get(key)
@@ -240,13 +219,12 @@ class AccountPollers:
             executor = ThreadPoolExecutor(most, thread_name_prefix=f"read-{config.name}")
         return _ConnectedAccount(config, credentials, ReadAccount(config.name, client, limiter, most, executor))
 
-    def _swap_one(self, connected: _ConnectedAccount, config: Config) -> AccountPoller:
+    def _swap_one(self, connected: _ConnectedAccount, config: Config) -> Poller:
         name, account, stale_after = connected.config.name, connected.account, config.polling.stale_after
         account.rate_limiter.set_limit(connected.config.max_qps)
-        before = self._pollers.get(name)
-        if before is not None:
-            before.poller.reconfigure(account, intervals(config), stale_after)
-            return AccountPoller(connected, before.poller)
+        if (before := self.by_account.get(name)) is not None:
+            before.reconfigure(account, intervals(config), stale_after)
+            return before
         self._self_metrics.open_account(name)
         poller = Poller(
             account,
@@ -257,12 +235,12 @@ class AccountPollers:
             self_metrics=self._self_metrics,
         )
         self._scheduler.every(_job(name), READ_INTERVAL, partial(poller.serve, READ_INTERVAL), vital=True, instances=2)
-        return AccountPoller(connected, poller)
+        return poller
 
     def _retire(self, replaced: _ConnectedAccount) -> None:
         """Have a client that was replaced closed once its calls in flight have had their time."""
         self._retired.append((self._clock.monotonic() + replaced.config.timeout + RETIREMENT, replaced.account.client))
-        if all(each.account.executor is not replaced.account.executor for each in self._pollers.values()):
+        if all(each.account.executor is not replaced.account.executor for each in self._connected.values()):
             replaced.account.executor.shutdown(wait=False)
 
 

@@ -2,15 +2,13 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from threading import Lock
+from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
 from starlette.types import ASGIApp
 
 from exporter.config.schema import Callbacks as CallbackConfig
-from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import TargetEntry
 from exporter.enums import CallbackOutcome, Source
@@ -19,8 +17,9 @@ from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task import Callback, EventKey
 from exporter.service.components import Components
-from exporter.service.stored_lists import ListChange, Secrets
-from exporter.service.target_manager import CHANGE_TIMEOUT, OVER_LIMIT, TargetManager, holding
+from exporter.service.stored_lists import Secrets
+from exporter.service.target_manager import CHANGE_TIMEOUT, LISTS_BUSY, OVER_LIMIT, TargetManager
+from exporter.store.store import StoredTarget
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import CallbackRecord
@@ -49,12 +48,11 @@ def callback_rules(config: CallbackConfig, secrets: Secrets) -> CallbackRules:
 
 
 class CallbackIntake:
-    """Takes in verified callbacks and applies them. Safe for threads: one callback is applied at a time."""
+    """Takes in verified callbacks and applies them. Safe for threads: they are applied one at a time."""
 
     def __init__(self, parts: Components, target_manager: TargetManager) -> None:
         self._parts = parts
         self._targets = target_manager
-        self._applying = Lock()
         self._logged_names: set[str] = set()
         self._logged_unsigned = False
         self._refused: dict[tuple[EventKey, ...], bool] = {}
@@ -128,16 +126,16 @@ class CallbackIntake:
     def _apply_callback(self, callback: Callback) -> CallbackOutcome:
         store = self._parts.store
         seen = store.has_receipt(callback)
-        with holding(self._applying, CHANGE_TIMEOUT):
+        if not self._targets.changing.acquire(timeout=CHANGE_TIMEOUT):
+            raise StateError(LISTS_BUSY)
+        try:
             first = not seen and not store.remembers(callback)
             if first:
-                try:
-                    listed = self._targets.commit_changes(lambda config: self._listing_change(callback, config))
-                except BadTargets:
-                    return CallbackOutcome.IGNORED
-                if not listed:
+                if not self._list(callback.target):
                     return CallbackOutcome.IGNORED
                 self._parts.registry.apply_callback(callback)
+        finally:
+            self._targets.changing.release()
         try:
             store.wait(store.pending(callback))
         except StateError:
@@ -145,8 +143,7 @@ class CallbackIntake:
             raise
         if self._refused.pop(callback.keys, None) is None and not first:
             return CallbackOutcome.DUPLICATE
-        if (state := self._parts.registry.get(callback.target)) is not None:
-            self._parts.pollers.prioritize(state)
+        self._read_at_once(callback.target)
         return CallbackOutcome.ACCEPTED
 
     def _remember_refusal(self, callback: Callback) -> None:
@@ -157,10 +154,15 @@ class CallbackIntake:
 
     def _apply_room_event(self, event: RoomEvent) -> CallbackOutcome:
         """Have live tasks whose robot is this user read at once; nothing is stored of the event."""
-        states = [state for target in self._targets_of(event) if (state := self._parts.registry.get(target))]
-        for state in states:
-            self._parts.pollers.prioritize(state)
-        return CallbackOutcome.ACCEPTED if states else CallbackOutcome.IGNORED
+        tracked = [self._read_at_once(target) for target in self._targets_of(event)]
+        return CallbackOutcome.ACCEPTED if any(tracked) else CallbackOutcome.IGNORED
+
+    def _read_at_once(self, target: TargetId) -> bool:
+        """Read a target before the others; False when it is not tracked."""
+        state = self._parts.registry.get(target)
+        if state is not None and (poller := self._parts.pollers.by_account.get(state.target.account)) is not None:
+            poller.prioritize(target)
+        return state is not None
 
     def _targets_of(self, event: RoomEvent) -> list[TargetId]:
         """The live tasks of the event's room and user."""
@@ -174,17 +176,21 @@ class CallbackIntake:
             self._rooms, self._rooms_made_at = rooms, now
         return self._rooms.get(event, [])
 
-    def _listing_change(self, callback: Callback, config: Config) -> Sequence[ListChange]:
-        """List the callback's target, if there is an account to read it."""
-        state = self._parts.registry.get(callback.target)
+    def _list(self, target: TargetId) -> bool:
+        """List the target by callback from now on; False when no account reads it, or there are too many targets."""
+        called_back, now = self._parts.stored_lists.lists[Source.CALLBACK], self._parts.clock.unix()
+        state = self._parts.registry.get(target)
         is_read = state is not None and state.drain_until is None
-        if not is_read and AccountOf(config.accounts)(callback.target.app_id) is None:
-            return ()
-        return [
-            self._parts.stored_lists[Source.CALLBACK].added(
-                {callback.target: TargetEntry({})}, self._parts.clock.unix()
-            )
-        ]
+        if is_read and target in called_back.stored.rows:
+            called_back.stored.keep({target: StoredTarget({}, now)})  # what is in force stays as it is
+        elif is_read or AccountOf(self._targets.config.accounts)(target.app_id) is not None:
+            try:
+                self._targets.commit_changes(lambda _: [called_back.added({target: TargetEntry({})}, now)])
+            except BadTargets:
+                return False
+        else:
+            return False
+        return True
 
     def _log(self, outcome: CallbackOutcome, result: CallbackResult) -> None:
         """Log each malformed callback, and each kind of ignored or unsigned ones once."""

@@ -199,7 +199,7 @@ class Exporter:
         if (settings.families, config.metrics.max_tasks) != (before.families, before.config.metrics.max_tasks):
             parts.series_cache.reconfigure(settings.families, config.metrics.max_tasks)
         parts.registry.open_apps(app_id for account in config.accounts for app_id in account.app_ids)
-        parts.stored_lists.swap(secrets)
+        parts.stored_lists.secrets = secrets
         self._targets.swap(config, sources)
         self._schedule_sweep()
         self._callback_listener.swap(listener)

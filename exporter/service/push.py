@@ -26,18 +26,18 @@ class PushApi:
 
     def __init__(self, parts: Components, target_manager: TargetManager) -> None:
         self._parts = parts
-        self._lists = parts.stored_lists
+        self._stored_lists = parts.stored_lists
         self._registry = parts.registry
         self._targets = target_manager
 
     @property
     def enabled(self) -> bool:
         """Whether targets can be pushed."""
-        return Source.PUSH in self._lists.secrets
+        return Source.PUSH in self._stored_lists.secrets
 
     def accepts_token(self, token: str) -> bool:
         """Whether this token may push."""
-        return is_push_token(self._lists.secrets, token)
+        return is_push_token(self._stored_lists.secrets, token)
 
     def update(self, groups: list[TargetGroup], *, replace: bool) -> int:
         """Add and renew the targets of the groups, and with `replace` release all others; return their number.
@@ -48,7 +48,7 @@ class PushApi:
 
         def change(config: Config) -> list[ListChange]:
             targets = read_push(groups, AccountOf(config.accounts))
-            listed, at = self._lists[Source.PUSH], self._parts.clock.unix()
+            listed, at = self._stored_lists.lists[Source.PUSH], self._parts.clock.unix()
             pushed.update(targets)
             return [listed.replaced(targets, at) if replace else listed.added(targets, at)]
 
@@ -62,7 +62,7 @@ class PushApi:
         A task that has stopped or is dark is removed, whatever lists it. False when it is not tracked; BadTargets when
         another source lists it and it goes on. StateError: it stays.
         """
-        listed = self._targets.commit_changes(lambda _: self._lists.without([target]))
+        listed = self._targets.commit_changes(lambda _: self._stored_lists.without([target]))
         state = self._registry.get(target)
         if state is None:
             return listed
@@ -82,13 +82,15 @@ class PushApi:
         """Release the targets whose listing has ended by itself; what cannot be written is tried again next time."""
         if self._ended():
             with suppress(StartError, StateError):  # the store has counted and logged it
-                self._targets.commit_changes(lambda _: self._lists.without(self._ended()))
+                self._targets.commit_changes(lambda _: self._stored_lists.without(self._ended()))
 
     def _ended(self) -> list[TargetId]:
         before = self._parts.clock.unix() - self._registry.lifetimes.ttl
-        return [*self._registry.expired_listings(), *self._lists.forgotten(self._registry.get, before)]
+        return [*self._registry.expired_listings(), *self._stored_lists.forgotten(self._registry.get, before)]
 
     def _read_stopped(self, pushed: Iterable[TargetId]) -> None:
         """Read stopped targets again: a push that lists one means a new run of it (docs/behaviour.md, "Runs")."""
-        states = (self._registry.get(target) for target in pushed)
-        self._parts.pollers.make_due(state for state in states if state and state.run is not None and not state.live)
+        for state in filter(None, map(self._registry.get, pushed)):
+            poller = self._parts.pollers.by_account.get(state.target.account)
+            if poller is not None and state.run is not None and not state.live:
+                poller.make_due(state.target.id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -18,8 +19,7 @@ from exporter.enums import Source
 from exporter.errors import BadTargets, Problem, StartError
 from exporter.model.target import Target, TargetId
 from exporter.model.task_state import ListingTimes, TaskState
-from exporter.store.store import Store
-from exporter.store.stored_targets import StoredTarget, StoredTargets
+from exporter.store.store import Store, StoredTarget, StoredTargets
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -38,76 +38,63 @@ class ListChange:
 
 
 class StoredList:
-    """One source's targets: in memory as they are in the state. One thread at a time changes it, any may read."""
+    """One source's targets as they are in the state. One thread at a time changes it, any may read."""
 
-    def __init__(self, state: StoredTargets, source: Source) -> None:
-        self._state = state
+    def __init__(self, stored: StoredTargets, source: Source) -> None:
+        self.stored = stored
         self._source = source
-        self._targets: Mapping[TargetId, StoredTarget] = {}
         self.listing = Listing(source, {})
         self._read()
 
     def refresh(self) -> None:
         """Read the list anew if a change that was given up may have been committed after all; StartError."""
-        if self._state.unsure:
-            self._state.unsure = False
+        if self.stored.unsure:
+            self.stored.unsure = False
             try:
                 self._read()
             except StartError:
-                self._state.unsure = True
+                self.stored.unsure = True
                 raise
 
     def _read(self) -> None:
-        targets = self._state.all()
-        if targets != self._targets:
-            listed = {target: stored_entry(target, entry) for target, entry in targets.items()}
-            self._targets, self.listing = targets, Listing(self._source, listed)
-
-    def __iter__(self) -> Iterator[TargetId]:
-        """Every target that it lists."""
-        return iter(self._targets)
+        before = self.stored.rows
+        if (rows := self.stored.load()) != before:
+            self.listing = Listing(self._source, {target: stored_entry(target, row) for target, row in rows.items()})
 
     def listed_at(self, target: TargetId) -> float | None:
         """When it was last listed, Unix seconds; None when it is not in the list."""
-        entry = self._targets.get(target)
-        return entry.renewed_at if entry else None
+        row = self.stored.rows.get(target)
+        return row.renewed_at if row else None
 
     def added(self, entries: Mapping[TargetId, TargetEntry], at: float) -> ListChange:
         """These listed now, in place of their entries before; the others stay.
 
         A callback does not wait for its target's row: it waits for its receipt, which is written with it or after it.
         """
-        rows = _rows(entries, at)
         renewed = all(self.listing.targets.get(target) == entry for target, entry in entries.items())
         listed = self.listing.targets if renewed else {**self.listing.targets, **entries}
-        write = self._state.keep if self._source is Source.CALLBACK else self._state.add
-        return self._change({**self._targets, **rows}, listed, entries, lambda: write(rows))
+        write = self.stored.keep if self._source is Source.CALLBACK else self.stored.add
+        return self._change(listed, entries, partial(write, _rows(entries, at)))
 
     def replaced(self, entries: Mapping[TargetId, TargetEntry], at: float) -> ListChange:
         """These listed now, and no others."""
-        rows = _rows(entries, at)
-        touched = self._targets.keys() | entries
-        return self._change(rows, entries, touched, lambda: self._state.replace(rows))
+        touched = self.stored.rows.keys() | entries
+        return self._change(entries, touched, partial(self.stored.replace, _rows(entries, at)))
 
     def removed(self, targets: Collection[TargetId]) -> ListChange:
         """All but these."""
         gone = frozenset(targets)
-        rows = {target: entry for target, entry in self._targets.items() if target not in gone}
         listed = {target: entry for target, entry in self.listing.targets.items() if target not in gone}
-        return self._change(rows, listed, gone, lambda: self._state.remove(gone))
+        return self._change(listed, gone, partial(self.stored.remove, gone))
 
     def _change(
-        self,
-        targets: Mapping[TargetId, StoredTarget],
-        listed: Mapping[TargetId, TargetEntry],
-        touched: Collection[TargetId],
-        write: Callable[[], None],
+        self, listed: Mapping[TargetId, TargetEntry], touched: Collection[TargetId], write: Callable[[], None]
     ) -> ListChange:
         listing = self.listing if listed is self.listing.targets else Listing(self._source, listed)
 
         def commit() -> None:
             write()
-            self._targets, self.listing = targets, listing
+            self.listing = listing
 
         return ListChange(listing, frozenset(touched), commit)
 
@@ -184,49 +171,42 @@ class StoredLists:
     """
 
     def __init__(self, store: Store) -> None:
-        self._lists = {source: StoredList(StoredTargets(store, source), source) for source in KEY_OF_SOURCE}
+        self.lists = {source: StoredList(StoredTargets(store, source), source) for source in KEY_OF_SOURCE}
         self.secrets: Secrets = {}
-
-    def swap(self, secrets: Secrets) -> None:
-        """Put the secrets in force, and with them the lists that count."""
-        self.secrets = secrets
-
-    def __getitem__(self, source: Source) -> StoredList:
-        """One source's list, whether it counts or not."""
-        return self._lists[source]
 
     def refresh(self) -> None:
         """Read anew what may have been committed after its caller gave up; StartError."""
-        for each in self._lists.values():
+        for each in self.lists.values():
             each.refresh()
 
     def listings(self) -> list[Listing]:
         """The lists that count."""
-        return [self._lists[source].listing for source in self.secrets]
+        return [each.listing for each in self._in_force()]
 
     def listing_times(self, target: TargetId) -> ListingTimes:
         """When a push and a callback last listed a target."""
         by_push, by_callback = (
-            each.listed_at(target) if source in self.secrets else None for source, each in self._lists.items()
+            each.listed_at(target) if source in self.secrets else None for source, each in self.lists.items()
         )
         return ListingTimes(by_push, by_callback)
 
     def without(self, targets: Iterable[TargetId]) -> list[ListChange]:
         """What ends these targets' listing, by whatever source that is on."""
         gone = frozenset(targets)
-        lists = [self._lists[source] for source in self.secrets]
-        listed = [(each, [target for target in gone if each.listed_at(target) is not None]) for each in lists]
+        listed = [(each, gone & each.stored.rows.keys()) for each in self._in_force()]
         return [each.removed(found) for each, found in listed if found]
 
     def forgotten(self, tracked: Callable[[TargetId], object], before: float) -> list[TargetId]:
         """Those that no account reads any more, and that nothing has listed since `before` (Unix seconds)."""
-        lists = [self._lists[source] for source in self.secrets]
         return [
             target
-            for each in lists
-            for target in each
-            if (each.listed_at(target) or 0.0) < before and tracked(target) is None
+            for each in self._in_force()
+            for target, row in tuple(each.stored.rows.items())  # which other threads change
+            if row.renewed_at < before and tracked(target) is None
         ]
+
+    def _in_force(self) -> list[StoredList]:
+        return [self.lists[source] for source in self.secrets]
 
 
 DRAINED = "drained"
@@ -244,16 +224,13 @@ class Drains:
     """The drained targets that are stored in the state."""
 
     def __init__(self, store: Store) -> None:
-        self._state = StoredTargets(store, DRAINED)
-        self._kept: set[TargetId] = set()
+        self._stored = StoredTargets(store, DRAINED)
 
     def left(self, config: Config) -> dict[TargetId, DrainedTarget]:
         """What the last process left, as far as an account can read it; StartError when the state cannot be read."""
         account_of = AccountOf(config.accounts)
         found: dict[TargetId, DrainedTarget] = {}
-        rows = self._state.all()
-        self._kept = set(rows)
-        for target, row in rows.items():
+        for target, row in self._stored.load().items():
             if (account := account_of(target.app_id)) is not None:
                 entry = stored_entry(target, row)
                 drained = Target(target, account, frozenset(), entry.labels, entry.expected_start, entry.expected_end)
@@ -263,23 +240,19 @@ class Drains:
     def keep(self, states: Mapping[TargetId, TaskState | None]) -> None:
         """Write down which of these are being drained now; None is one that is tracked no more."""
         draining = {target: one for target, one in states.items() if one is not None and one.drain_until is not None}
-        begun = {target: _row(one) for target, one in draining.items() if target not in self._kept}
-        over = [target for target in states if target in self._kept and target not in draining]
-        self._write(begun, over)
+        stored = self._stored.rows
+        if begun := {target: _row(one) for target, one in draining.items() if target not in stored}:
+            self._stored.keep(begun)
+        self._drop([target for target in states if target in stored and target not in draining])
 
     def forget_all_but(self, states: Iterable[TaskState]) -> None:
         """Drop those that are tracked no more."""
         tracked = {one.target.id for one in states}
-        self._write({}, [target for target in self._kept if target not in tracked])
+        self._drop([target for target in tuple(self._stored.rows) if target not in tracked])
 
-    def _write(self, begun: Mapping[TargetId, StoredTarget], over: Iterable[TargetId]) -> None:
-        gone = list(over)
-        if begun:
-            self._state.keep(begun)
-            self._kept |= begun.keys()
-        if gone:
-            self._state.drop(gone)
-            self._kept.difference_update(gone)
+    def _drop(self, targets: list[TargetId]) -> None:
+        if targets:
+            self._stored.drop(targets)
 
 
 def _row(state: TaskState) -> StoredTarget:

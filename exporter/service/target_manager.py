@@ -6,10 +6,9 @@ start, no target is released, because that source may list it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from threading import Lock, RLock
+from threading import RLock
 from typing import NamedTuple
 
 import structlog
@@ -42,6 +41,8 @@ CHANGE_TIMEOUT = 2.0
 OVER_LIMIT = (
     f"more than {MAX_TARGETS:,} targets, or {MAX_LABEL_CHARACTERS:,} characters of labels, in all lists together"
 )
+LISTS_BUSY = "another change of the targets waits for the state"
+
 BATCH = 500
 """Targets that are applied at a time; the registry is free for reads and scrapes between two batches."""
 
@@ -162,11 +163,14 @@ class TargetManager:
 
         BadTargets (over the limits of all lists together), StateError or StartError: nothing has changed.
         """
-        with holding(self.changing, CHANGE_TIMEOUT):
-            changes = make(self.config)
-            if changes:
+        if not self.changing.acquire(timeout=CHANGE_TIMEOUT):
+            raise StateError(LISTS_BUSY)
+        try:
+            if changes := make(self.config):
                 self._carry_out(changes)
             return bool(changes)
+        finally:
+            self.changing.release()
 
     def _desired(self) -> "DesiredTargets":
         listings = (*self._sources.listings(), *self._components.stored_lists.listings())
@@ -234,17 +238,6 @@ class TargetManager:
 
     def _count(self) -> None:
         self._components.self_metrics.listed(self._index.by_source, self._index.rejected)
-
-
-@contextmanager
-def holding(lock: "Lock | RLock", timeout: float) -> Iterator[None]:
-    """Hold a lock; StateError when it cannot be had within `timeout` seconds."""
-    if not lock.acquire(timeout=timeout):
-        raise StateError("another change of the targets waits for the state")
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class DesiredTargets(NamedTuple):

@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, Float, Integer, String, Table, Text
@@ -19,7 +18,6 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateColumn
 
 from exporter.errors import StartError
-from exporter.model.task import Callback
 
 SCHEMA_VERSION = 1
 
@@ -112,14 +110,6 @@ ADDED_COLUMNS = (
     RUNS.c.previous,
 )
 """What a state of schema 1 may lack; opening it adds them."""
-
-
-def receipts_of(callback: Callback) -> list[sa.Select[tuple[Any]]]:
-    """Look-ups of a callback's receipts; the first row that any finds says that it was taken in before."""
-    return [
-        sa.select(RECEIPTS.c.heard_at).where(*(RECEIPTS.c[name] == value for name, value in key._asdict().items()))
-        for key in callback.keys
-    ]
 
 
 ELSEWHERE = "point state.url elsewhere"

@@ -15,7 +15,8 @@ from exporter.model.target import TargetId
 from exporter.model.task import Callback, PageEvent
 from exporter.store.database import Query, T, Workers
 from exporter.store.lease import driver, server_url
-from exporter.store.schema import META, RUNS, STANDBY_QUEUE, STORED_TARGETS, receipts_of
+from exporter.store.schema import META, RUNS, STANDBY_QUEUE, STORED_TARGETS
+from exporter.store.store import receipts_of
 
 BATCH: Final = 200
 """Entries that are applied at a time."""

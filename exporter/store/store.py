@@ -22,6 +22,7 @@ Threads: any may call; only the writer touches the writing connection. While the
 kept (the latest of each run, and sums), up to `max_queued` runs; then new ones are dropped, counted and reported.
 """
 
+import json
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Mapping
@@ -30,7 +31,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Condition, Lock, Thread
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -44,7 +45,7 @@ from exporter.model.task import Callback, EventKey
 from exporter.store import run_table
 from exporter.store.counters import Series, Total, increments, zeros
 from exporter.store.database import Database, LeaseLostError, Query, Workers, insert_new, upsert
-from exporter.store.schema import COUNTERS, RECEIPTS, RUNS, receipts_of
+from exporter.store.schema import COUNTERS, RECEIPTS, RUNS, STORED_TARGETS
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -67,6 +68,8 @@ MAX_WAITING: Final = 4
 """Callers that wait for a state which is known to fail; the others are refused at once."""
 RECENT_SECONDS: Final = 5.0
 """Seconds for which committed receipts are remembered: longer than a look-up takes that may have missed them."""
+MIN_ROWS_PER_SECOND: Final = 2_000
+"""A long list has this much more time for its commit, which a busy machine may need."""
 LONGEST_LOOK_BACK: Final = 96 * 3600.0
 """The API can answer for a run until 72 hours after its start; forgetting one sooner could count it twice."""
 
@@ -540,3 +543,122 @@ def _failed(sentence: str) -> Commit:
     commit: Commit = Future()
     commit.set_exception(StateError(sentence))
     return commit
+
+
+def receipts_of(callback: Callback) -> list[sa.Select[tuple[Any]]]:
+    """Look-ups of a callback's receipts; the first row that any finds says that it was taken in before."""
+    return [
+        sa.select(RECEIPTS.c.heard_at).where(*(RECEIPTS.c[name] == value for name, value in key._asdict().items()))
+        for key in callback.keys
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTarget:
+    """Labels of a target, `__expected_*__` included, and when it was last named, Unix seconds.
+
+    Of a drained one `renewed_at` is until when it is read.
+    """
+
+    labels: Mapping[str, str]
+    renewed_at: float
+
+
+Stored = Mapping[TargetId, StoredTarget]
+
+
+class StoredTargets:
+    """Targets of one source that no list names again: pushed, called back, drained, dark, or removed by hand.
+
+    `rows` holds what the last `load` found and what was written since. `add`, `replace` and `remove` return once
+    committed. StateError: nothing has changed yet; a write that had begun may still be committed, and then `unsure` is
+    set. `keep` and `drop` never wait, and are tried until they are committed.
+    """
+
+    def __init__(self, store: Store, source: str) -> None:
+        self._store = store
+        self._source = source
+        self._own = STORED_TARGETS.c.source == source
+        self.rows: dict[TargetId, StoredTarget] = {}
+        self.unsure = False
+
+    def load(self) -> Stored:
+        """Read every row; StartError when they cannot be read."""
+        query = sa.select(STORED_TARGETS).where(self._own)
+        try:
+            rows = self._store.look_up(lambda connection: connection.execute(query).all(), SCAN_TIMEOUT)
+            self.rows = {TargetId(row.app_id, row.room_id, row.task_id): _stored_target(row) for row in rows}
+        except (StateError, ValueError, AttributeError) as error:
+            raise StartError(f"the targets in the state cannot be read: {error}") from error
+        return self.rows
+
+    def add(self, targets: Stored) -> None:
+        """Write these, replacing what the source said of them before."""
+        self._wait(self._adding(targets), len(targets))
+        self.rows.update(targets)
+
+    def keep(self, targets: Stored) -> None:
+        """Queue a write of these, replacing what the source said of them before; it is not waited for."""
+        self._store.keep(self._adding(targets))
+        self.rows.update(targets)
+
+    def replace(self, targets: Stored) -> None:
+        """Write these, and delete all others of the source."""
+        rows = self._columns(targets)
+
+        def replace(connection: Connection) -> None:
+            connection.execute(sa.delete(STORED_TARGETS).where(self._own))
+            upsert(connection, STORED_TARGETS, rows)
+
+        self._wait(replace, len(rows))
+        self.rows = dict(targets)
+
+    def remove(self, targets: Collection[TargetId]) -> None:
+        """Delete these."""
+        self._wait(self._deleting(targets), len(targets))
+        self._forget(targets)
+
+    def drop(self, targets: Collection[TargetId]) -> None:
+        """Queue a deletion of these; it is not waited for."""
+        self._store.keep(self._deleting(targets))
+        self._forget(targets)
+
+    def _forget(self, targets: Collection[TargetId]) -> None:
+        for target in targets:
+            self.rows.pop(target, None)
+
+    def _wait(self, work: Work, rows: int) -> None:
+        commit = self._store.change(work)
+        try:
+            self._store.wait(commit, WAIT + rows / MIN_ROWS_PER_SECOND)
+        except StateError:
+            commit.add_done_callback(self._ended_late)
+            raise
+
+    def _ended_late(self, _commit: Commit) -> None:
+        self.unsure = True
+
+    def _adding(self, targets: Stored) -> Work:
+        rows = self._columns(targets)
+        return lambda connection: upsert(connection, STORED_TARGETS, rows)
+
+    def _deleting(self, targets: Collection[TargetId]) -> Work:
+        keys = [{f"the_{name}": value for name, value in target._asdict().items()} for target in targets]
+        triple = (STORED_TARGETS.c[name] == sa.bindparam(f"the_{name}") for name in TargetId._fields)
+        delete = sa.delete(STORED_TARGETS).where(self._own, *triple)
+        return lambda connection: connection.execute(delete, keys) if keys else None
+
+    def _columns(self, targets: Stored) -> list[dict[str, Any]]:
+        return [
+            {
+                **target._asdict(),
+                "source": self._source,
+                "labels": json.dumps(dict(stored.labels)),
+                "renewed_at": stored.renewed_at,
+            }
+            for target, stored in targets.items()
+        ]
+
+
+def _stored_target(row: sa.Row[Any]) -> StoredTarget:
+    return StoredTarget({name: str(value) for name, value in json.loads(row.labels).items()}, row.renewed_at)

@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 from exporter.config.times import LATEST
 from exporter.enums import VENDOR_PAGE_REASONS, CallbackOutcome, PageAction, PageReason
-from exporter.model.target import TargetId
+from exporter.model.target import ID_PATTERN, TargetId
 from exporter.model.task import Callback, PageEvent
 from exporter.volcengine.replies import JsonObject, NotAnObject, whole_number
 
@@ -259,11 +259,9 @@ def _callback(payload: _Payload, now: float, max_age: float) -> tuple[Callback, 
         raise _Malformed("EventId", f"EventId must have 1 to {MAX_EVENT_ID_CHARS} characters")
     if "\0" in payload.event_id:  # PostgreSQL takes none
         raise _Malformed("EventId", "EventId must have no NUL character")
-    try:
-        target = TargetId.checked(*_ids(payload, data, ("RoomId", "TaskId")))
-    except ValueError:
-        problem = "AppId, RoomId or TaskId is none that the vendor would take"
-        raise _Malformed("EventData", problem) from None
+    target = TargetId(*_ids(payload, data, ("RoomId", "TaskId")))
+    if not all(map(ID_PATTERN.fullmatch, target)):
+        raise _Malformed("EventData", "AppId, RoomId or TaskId is none that the vendor would take")
     at, documented = event_time(payload.event_time, now, max_age)
     page, unexpected = _page(data, at)
     unexpected = unexpected if documented else (EVENT_TIME_FIELD, *unexpected)

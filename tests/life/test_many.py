@@ -74,7 +74,7 @@ def test_a_restart_reads_the_living_and_not_the_dead(
 
 def left(whole: "Whole") -> dict[str, int]:
     """How much is kept of targets, everywhere."""
-    exporter, poller = whole.exporter, whole.account_poller.poller
+    exporter, poller = whole.exporter, whole.poller
     board, registry, lap = exporter._parts.series_cache, exporter._parts.registry, poller._queue
     return {
         "states": len(registry),
@@ -90,7 +90,7 @@ def left(whole: "Whole") -> dict[str, int]:
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
         "to be written": len(exporter._parts.store._queued.runs) + len(exporter._parts.store._queued.receipts),
-        "called back": len(list(exporter._parts.stored_lists[Source.CALLBACK])),
+        "called back": len(exporter._parts.stored_lists.lists[Source.CALLBACK].stored.rows),
         "lapsed": len(registry._expired_listings),
         "remembered reads": len(exporter._parts.history._successes) + len(exporter._parts.history._failures),
         "remembered changes": len(exporter._parts.history._changes),

@@ -15,8 +15,7 @@ from exporter.scheduler import registry as tracker_module
 from exporter.scheduler.read_queue import CurrentIntervals, PollIntervals
 from exporter.scheduler.registry import DISMISSED, FRESH_FOR_INTERVALS, TaskRegistry
 from exporter.store.counters import Series, Total
-from exporter.store.store import Store
-from exporter.store.stored_targets import StoredTargets
+from exporter.store.store import Store, StoredTargets
 from tests.support.registry import replace_targets
 from tests.support.state import open_store
 
@@ -670,7 +669,7 @@ def test_what_was_removed_by_hand_stays_removed_over_restarts(office: Office, na
     replace_targets(latest.registry, {}, {})
     latest.after(1e6)
     office.store.flush()
-    assert StoredTargets(office.store, DISMISSED).all() == {}
+    assert StoredTargets(office.store, DISMISSED).load() == {}
 
 
 def restarted(office: Office) -> Office:

@@ -113,8 +113,8 @@ def test_a_push_that_took_too_long_may_be_in_force_later(api: Api, monkeypatch: 
         upsert(*rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr("exporter.store.stored_targets.WAIT", 0.05)
-        patch.setattr("exporter.store.stored_targets.upsert", hang)
+        patch.setattr("exporter.store.store.WAIT", 0.05)
+        patch.setattr("exporter.store.store.upsert", hang)
         assert api.ask("POST", body=[{"targets": [str(task)]}]).status_code == 503
         assert api.listed() == {}
         thaw.set()

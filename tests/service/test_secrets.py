@@ -54,11 +54,11 @@ def test_no_secret_is_told(
         world.shift.seconds += 60
         before = text(exporter)
         wait_until(partial(differs, exporter, before), "another scrape")
-    pollers = exporter._parts.pollers._pollers.values()
+    pollers = exporter._parts.pollers
     reprs = [
         repr(part)
-        for each in pollers
-        for part in (each.connected, each.account.client, each.poller, exporter.config, exporter)
+        for name, each in pollers._connected.items()
+        for part in (each, each.account.client, pollers.by_account[name], exporter.config, exporter)
     ]
     assert leaks(logs + caplog.text + text(exporter) + "".join(reprs)) == []
     world.stop(exporter)

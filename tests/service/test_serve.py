@@ -100,8 +100,8 @@ def test_calls_that_a_stop_breaks_off_are_no_failures(
     wait_until(lambda: world.reads(tasks[0]), "calls on their way")
     woken: list[bool] = []
     poller, client = (
-        exporter._parts.pollers._pollers["default"].poller,
-        exporter._parts.pollers._pollers["default"].account.client,
+        exporter._parts.pollers.by_account["default"],
+        exporter._parts.pollers.by_account["default"].account.client,
     )
 
     def noted(work: Callable[[], None]) -> Callable[[], None]:

@@ -13,8 +13,7 @@ from exporter.enums import Source
 from exporter.errors import BadTargets, StateError
 from exporter.model.target import TargetId
 from exporter.service.stored_lists import StoredList, read_push
-from exporter.store.store import Store
-from exporter.store.stored_targets import StoredTarget, StoredTargets
+from exporter.store.store import Store, StoredTarget, StoredTargets
 from tests.support.state import open_store
 
 ONE, TWO = TargetId("app", "room", "one"), TargetId("app", "room", "two")
@@ -98,7 +97,7 @@ def test_a_change_tells_whom_it_touches(state: State) -> None:
     assert first.touched == {ONE}
     assert pushed.replaced({TWO: EDU}, 20.0).touched == {ONE, TWO}
     assert pushed.removed([ONE]).touched == {ONE}
-    assert list(pushed) == [ONE]
+    assert list(pushed.stored.rows) == [ONE]
 
 
 def test_a_time_that_is_none_costs_no_stored_target(state: State, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ from exporter.model.run import StateChange
 from exporter.model.target import TargetId
 from exporter.store.database import upsert
 from exporter.store.standby_queue import StandbyQueue
-from exporter.store.stored_targets import StoredTarget, StoredTargets
+from exporter.store.store import StoredTarget, StoredTargets
 from tests.support.state import LIMIT
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_what_was_added_is_there_after_a_kill(world: "World") -> None:
     pushed.add({ONE: FIRST, TWO: FIRST})
     pushed.add({TWO: LATER})
     world.kill(store)
-    assert StoredTargets(world.open(), Source.PUSH).all() == {ONE: FIRST, TWO: LATER}
+    assert StoredTargets(world.open(), Source.PUSH).load() == {ONE: FIRST, TWO: LATER}
 
 
 def test_sources_share_the_table_and_nothing_else(world: "World") -> None:
@@ -41,12 +41,12 @@ def test_sources_share_the_table_and_nothing_else(world: "World") -> None:
     pushed.add({ONE: FIRST, TWO: FIRST})
     other.add({ONE: LATER, TWO: LATER})
     pushed.replace({TWO: LATER, THREE: FIRST})
-    assert pushed.all() == {TWO: LATER, THREE: FIRST}
+    assert pushed.load() == {TWO: LATER, THREE: FIRST}
     pushed.remove([TWO, ONE])
     pushed.remove([])
-    assert (pushed.all(), other.all()) == ({THREE: FIRST}, {ONE: LATER, TWO: LATER})
+    assert (pushed.load(), other.load()) == ({THREE: FIRST}, {ONE: LATER, TWO: LATER})
     pushed.replace({})
-    assert pushed.all() == {}
+    assert pushed.load() == {}
 
 
 def test_a_write_that_fails_changes_nothing(world: "World") -> None:
@@ -62,13 +62,13 @@ def test_a_write_that_fails_changes_nothing(world: "World") -> None:
         for change in changes:
             with pytest.raises(StateError, match="the state cannot be written"):
                 change()
-    assert (world.failures >= 3, pushed.all()) == (True, {ONE: FIRST})
+    assert (world.failures >= 3, pushed.load()) == (True, {ONE: FIRST})
 
 
 @pytest.mark.parametrize("begun", [True, False])
 def test_a_change_that_took_too_long(world: "World", begun: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a row
     """One that had not begun is withdrawn; one that had is said to be unsure once it ends, and can be made again."""
-    monkeypatch.setattr("exporter.store.stored_targets.WAIT", 0.05)
+    monkeypatch.setattr("exporter.store.store.WAIT", 0.05)
     store, thaw, frozen = world.open(), threading.Event(), threading.Event()
     pushed = StoredTargets(store, Source.PUSH)
 
@@ -81,7 +81,7 @@ def test_a_change_that_took_too_long(world: "World", begun: bool, monkeypatch: p
         upsert(*rows)
 
     if begun:
-        monkeypatch.setattr("exporter.store.stored_targets.upsert", hang_and_write)
+        monkeypatch.setattr("exporter.store.store.upsert", hang_and_write)
     else:
         store.change(hang)
         assert frozen.wait(LIMIT)
@@ -90,10 +90,10 @@ def test_a_change_that_took_too_long(world: "World", begun: bool, monkeypatch: p
     assert not pushed.unsure
     thaw.set()
     assert store.flush(LIMIT)
-    assert (pushed.unsure, pushed.all()) == (begun, {ONE: FIRST} if begun else {})
-    monkeypatch.setattr("exporter.store.stored_targets.WAIT", LIMIT)
+    assert (pushed.unsure, pushed.load()) == (begun, {ONE: FIRST} if begun else {})
+    monkeypatch.setattr("exporter.store.store.WAIT", LIMIT)
     pushed.add({ONE: FIRST})
-    assert pushed.all() == {ONE: FIRST}
+    assert pushed.load() == {ONE: FIRST}
 
 
 def test_what_is_kept_is_tried_until_it_is_written(world: "World") -> None:
@@ -105,7 +105,7 @@ def test_what_is_kept_is_tried_until_it_is_written(world: "World") -> None:
         assert not store.flush(LIMIT)
         drained.drop([ONE])
     assert store.flush(LIMIT)
-    assert drained.all() == {TWO: FIRST}
+    assert drained.load() == {TWO: FIRST}
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
@@ -119,7 +119,7 @@ def test_half_a_replacement_is_none(world: "World") -> None:
     )
     with pytest.raises(StateError):
         pushed.replace({THREE: FIRST, TWO: FIRST})
-    assert pushed.all() == {ONE: FIRST}
+    assert pushed.load() == {ONE: FIRST}
 
 
 @pytest.mark.parametrize("labels", ["nonsense", "[1]", "7"])
@@ -129,7 +129,7 @@ def test_rows_that_cannot_be_read(world: "World", labels: str) -> None:
     pushed.add({ONE: FIRST})
     world.change(f"UPDATE pushed_targets SET labels = '{labels}'")
     with pytest.raises(StartError, match="the targets in the state cannot be read"):
-        pushed.all()
+        pushed.load()
 
 
 @pytest.mark.real
@@ -154,4 +154,4 @@ def test_many(world: "World") -> None:
     many = {TargetId("app", "room", str(number)): FIRST for number in range(20_000)}
     pushed = StoredTargets(store, Source.PUSH)
     store.wait(store.change(pushed._adding(many)), LIMIT)
-    assert pushed.all() == many
+    assert pushed.load() == many

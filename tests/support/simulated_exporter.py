@@ -150,11 +150,11 @@ class Whole:
         self.work = Inline()
         self.exporter = Exporter(config, lambda: config, {}, FileLock(config.state.path).open(), world.clock)
         self.exporter._apply(Settings.of(config))
-        self.account_poller = self.exporter._parts.pollers._pollers["default"]
-        account = self.account_poller.account
+        self.poller = self.exporter._parts.pollers.by_account["default"]
+        account = self.poller.account
         account.rate_limiter._sleep = self._sleep
         account.client._session.mount("https://", Wire(world))
-        self.account_poller.poller.account = replace(account, executor=self.work)
+        self.poller.account = replace(account, executor=self.work)
 
     def list(self, targets: Iterable[TargetId], said: TargetEntry = BARE) -> None:
         """The sources list these now, each with what is `said` of it."""
@@ -169,7 +169,7 @@ class Whole:
             began = self.world.now
             self.exporter._expire()
             self.exporter.push.sweep()
-            while (next_look := self.account_poller.poller.send_due()) < began + step:
+            while (next_look := self.poller.send_due()) < began + step:
                 if not self.work.run():
                     self.world.now = max(self.world.now, next_look)
             self.work.run()
