@@ -16,6 +16,7 @@ from exporter.model.target import TargetId
 from exporter.service.target_manager import OVER_LIMIT
 from exporter.simulator.lifecycle import RunPlan, TaskSettings
 from exporter.store.database import upsert
+from exporter.store.schema import STORED_TARGETS
 from tests.support.small_world import APP, Served, World, samples, text
 from tests.support.waiting import wait_until
 
@@ -108,12 +109,12 @@ def test_a_push_that_took_too_long_may_be_in_force_later(api: Api, monkeypatch: 
     """503, and the same push again is no other; memory and state say the same in the end."""
     thaw, task = threading.Event(), api.world.task("task")
 
-    def hang(*rows: Any) -> None:
-        assert thaw.wait(60)
-        upsert(*rows)
+    def hang(connection: Any, table: Any, rows: Any) -> None:
+        assert table is not STORED_TARGETS or thaw.wait(60)
+        upsert(connection, table, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr("exporter.store.store.WAIT", 0.05)
+        patch.setattr("exporter.store.store.WAIT", 0.3)
         patch.setattr("exporter.store.store.upsert", hang)
         assert api.ask("POST", body=[{"targets": [str(task)]}]).status_code == 503
         assert api.listed() == {}
