@@ -1,4 +1,4 @@
-"""The closed sets of words that become label values (contract, section 4)."""
+"""The closed sets of words that become label values (docs/metrics.md)."""
 
 from enum import StrEnum
 

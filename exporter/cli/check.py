@@ -86,11 +86,7 @@ ADVICE: Final = {
 )
 @web_config_file()
 def check(
-    config_file: Path,
-    probe: str | None,
-    ids: tuple[str, ...],
-    callback_file: Path | None,
-    web_config_file: Path | None,
+    config_file: Path, probe: str | None, ids: tuple[str, ...], callback_file: Path | None, web_config_file: Path | None
 ) -> None:
     """Check a configuration file; every problem is listed at once. Its lists of targets are fetched once.
 

@@ -19,10 +19,7 @@ FAILED: Final = 1
 PROGRAM: Final = "webcast-exporter"
 REVISION_VARIABLE: Final = "WEBCAST_EXPORTER_REVISION"
 
-BEGIN: Final = {
-    "With your own account": "check --probe",
-    "Then": "serve",
-}
+BEGIN: Final = {"With your own account": "check --probe", "Then": "serve"}
 COMMANDS: Final = (
     "check", "dashboards", "demo", "explain", "get", "metrics", "plan", "runs", "serve", "simulate", "version",
 )  # fmt: skip

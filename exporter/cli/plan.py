@@ -91,11 +91,6 @@ class Plan:
     fitting_accounts: int | None
     fits: bool
 
-    @property
-    def delay(self) -> float:
-        """From the end of a running task to the call that sees it, at worst."""
-        return self.interval
-
 
 def planned(load: Load, intervals: PollIntervals, budget: float) -> Plan:
     """What comes of it when one account with so many calls a second reads this load."""
@@ -239,9 +234,6 @@ def _static_targets(config: Config) -> list[Target]:
     return list(accept([static_listing(config)], config.accounts).targets.values())
 
 
-_Row = tuple[str, str]
-
-
 @command(
     short_help="Show whether so many tasks fit.",
     epilog=guide(
@@ -286,7 +278,7 @@ def _account_block(each: AccountPlan, polling: Polling) -> str:
         ("interval in force", _beside(found.interval, "interval", polling.interval)),
         ("... with most rereads", f"{found.interval_with_rereads:.1f} s, {found.rereads:.3f}/s for stopped targets"),
         ("fast interval in force", _beside(found.fast_interval, "fast_interval", polling.fast_interval)),
-        ("an end is seen within", f"{found.delay:.1f} s and the time of a call"),
+        ("an end is seen within", f"{found.interval:.1f} s and the time of a call"),
         ("polling.interval that fits", _fitting(found)),
     ]
     return f"account {each.account.name}\n{_table(rows)}\n  {_verdict(found)}\n"
@@ -347,6 +339,6 @@ def _assumptions(config: Config, plans: list[AccountPlan], tasks: int | None) ->
     yield "  the exporter's own and the fleet's series, a few hundred, come on top"
 
 
-def _table(rows: list[_Row]) -> str:
+def _table(rows: list[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in rows) + 2
     return "\n".join(f"  {name:<{width}}{value}" for name, value in rows)

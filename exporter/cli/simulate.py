@@ -96,11 +96,7 @@ def _chosen(choices: type[E], value: str, what: str) -> E:
 @click.option("--tls", is_flag=True, help="Answer over https, with a certificate made on the spot.")
 @click.option("--fault", metavar="MODE", default="none", callback=_fault, help="Begin with this fault; see below.")
 @click.option(
-    "--not-found",
-    metavar="FORM",
-    default="error",
-    callback=_not_found,
-    help="How a missing task is told; see below.",
+    "--not-found", metavar="FORM", default="error", callback=_not_found, help="How a missing task is told; see below."
 )
 def simulate(
     *,

@@ -154,18 +154,14 @@ def own_labels(labels: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in labels.items() if not name.startswith(RESERVED_PREFIX)}
 
 
-def unique(write: Callable[[Hashable], str] = str) -> Callable[[Items], Items]:
-    """Make a check that a list names nothing twice; `write` is how its sentence writes an element."""
-
-    def check(values: Items) -> Items:
-        seen: set[Hashable] = set()
-        for value in values:
-            if value in seen:
-                raise ValueError(f"names {write(value)} twice")
-            seen.add(value)
-        return values
-
-    return check
+def unique(values: Items) -> Items:
+    """Check that a list names nothing twice."""
+    seen: set[Hashable] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"names {value} twice")
+        seen.add(value)
+    return values
 
 
 def not_empty(sentence: str) -> Callable[[Items], Items]:

@@ -129,18 +129,11 @@ class Account(Section):
         "http://proxy.example:3128",
     )
     tls_config: TlsConfig = TlsConfig()
-    app_ids: Annotated[tuple[AppId, ...], LIST, AfterValidator(unique())] = key(
+    app_ids: Annotated[tuple[AppId, ...], LIST, AfterValidator(unique)] = key(
         (),
         "The apps of this account. Needed with several accounts; `check --probe` asks for the first.",
         "[661e0000000000000000543c]",
     )
-
-
-def _target(raw: object) -> TargetId:
-    """Read a target; the file is the user's own, so a bad one is an error here and not just a target less."""
-    if isinstance(raw, str):
-        return TargetId.parse(raw)
-    raise ValueError("must be APP_ID/ROOM_ID/TASK_ID")
 
 
 def label_value(name: str, value: object) -> str:
@@ -168,7 +161,7 @@ def _consistent(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
-TargetName = Annotated[TargetId, PlainValidator(_target), PlainSerializer(str)]
+TargetName = Annotated[TargetId, PlainValidator(TargetId.parse), PlainSerializer(str)]
 Labels = Annotated[
     dict[Annotated[str, BeforeValidator(label_name)], Annotated[str, BeforeValidator(_label_value)]],
     BeforeValidator(_with_names),
@@ -207,7 +200,7 @@ class FileSdConfig(Section):
         tuple[Annotated[FilePath, BeforeValidator(_pattern)], ...],
         LIST,
         AfterValidator(not_empty("must name a file or a pattern of files")),
-        AfterValidator(unique()),
+        AfterValidator(unique),
     ] = key(
         ...,
         "Files or patterns, ending in `.yml`, `.yaml` or `.json`; wildcards only after the last slash.",
@@ -350,7 +343,7 @@ class Callbacks(Section):
         "keys/callback-secrets",
     )
     event_types: Annotated[
-        tuple[Text, ...], LIST, AfterValidator(not_empty("must name an EventType")), AfterValidator(unique())
+        tuple[Text, ...], LIST, AfterValidator(not_empty("must name an EventType")), AfterValidator(unique)
     ] = key(
         ("Webcast", "UserJoinRoom", "UserLeaveRoom", "InvisibleUserLeaveRoom"),
         "The EventTypes that count, in any case. `Webcast` is a guess; the room events are documented.",
@@ -408,12 +401,12 @@ MetricGroup = Annotated[Literal["monitor", "video", "event_notify"], BeforeValid
 class Metrics(Section):
     """`metrics`: which series there are."""
 
-    groups: Annotated[tuple[MetricGroup, ...], LIST, AfterValidator(unique())] = key(
+    groups: Annotated[tuple[MetricGroup, ...], LIST, AfterValidator(unique)] = key(
         ("monitor", "video", "event_notify"),
         "Per-task series beside the core ones, which are always there.",
         "[monitor]",
     )
-    info_labels: Annotated[tuple[Annotated[str, BeforeValidator(_info_label)], ...], LIST, AfterValidator(unique())] = (
+    info_labels: Annotated[tuple[Annotated[str, BeforeValidator(_info_label)], ...], LIST, AfterValidator(unique)] = (
         key((), "Target labels that are let onto `webcast_task_info`.", "[team, page]")
     )
     max_tasks: Annotated[Int, Field(ge=0)] = key(

@@ -17,25 +17,12 @@ from pydantic import (
 )
 
 from exporter.config.documents import FileFault, parse_yaml, read_text
-from exporter.config.fields import (
-    FOLDER,
-    LIST,
-    Bool,
-    FilePath,
-    Int,
-    Section,
-    Text,
-    string,
-    text,
-)
+from exporter.config.fields import FOLDER, LIST, Bool, FilePath, Int, Section, Text, string, text
 from exporter.config.loader import NOT_A_MAPPING, REDACTED, format_errors
 from exporter.config.times import parse_go_duration
 from exporter.errors import ConfigError, Problem
 
-VERSIONS: Final[Mapping[str, ssl.TLSVersion]] = {
-    "TLS12": ssl.TLSVersion.TLSv1_2,
-    "TLS13": ssl.TLSVersion.TLSv1_3,
-}
+VERSIONS: Final[Mapping[str, ssl.TLSVersion]] = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 OLD_VERSIONS: Final = ("TLS10", "TLS11")
 
 CLIENT_AUTH: Final[Mapping[str, ssl.VerifyMode]] = {

@@ -48,10 +48,7 @@ class ListFetcher:
     """Fetches the list of one URL. `adapter` replaces the network, `stopwatch` gives monotonic seconds."""
 
     def __init__(
-        self,
-        config: HttpSdConfig,
-        adapter: BaseAdapter | None = None,
-        stopwatch: Callable[[], float] = monotonic,
+        self, config: HttpSdConfig, adapter: BaseAdapter | None = None, stopwatch: Callable[[], float] = monotonic
     ) -> None:
         self._config = config
         self._session = new_session(adapter or Transport(connections=1, before_send=self._refuse_if_closed))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.config.schema import Account
@@ -38,7 +38,7 @@ class AccountOf:
 
 
 def accept(listings: Iterable[Listing], accounts: Sequence[Account]) -> Accepted:
-    """Merge what the sources list. Labels merge key by key, and a stronger source wins (contract, "Labels on targets").
+    """Merge what the sources list. Labels merge key by key, and a stronger source wins (docs/behaviour.md).
 
     The order of the targets is that of their first appearance, weakest source first. In this order those that are over
     the limits of all lists together are left out.
@@ -56,8 +56,11 @@ def accept(listings: Iterable[Listing], accounts: Sequence[Account]) -> Accepted
             if account is None:
                 orphans.add(target)
                 continue
-            weaker = targets.get(target)
-            targets[target] = _merged(weaker, listed, listing.source) if weaker else _of(target, account, listed, alone)
+            if target in targets:
+                targets[target] = _merged(targets[target], listed, listing.source)
+            else:
+                times = listed.expected_start, listed.expected_end
+                targets[target] = Target(target, account, alone, listed.labels, *times)
     rejected[Rejection.NO_ACCOUNT] += len(orphans)
     kept = _within_limits(targets)
     rejected[Rejection.OVER_LIMIT] += len(targets) - len(kept)
@@ -86,28 +89,14 @@ def _label_characters(targets: Iterable[Target]) -> int:
     return sum(sum(map(len, each.labels)) + sum(map(len, each.labels.values())) for each in targets)
 
 
-def _of(target: TargetId, account: str, listed: TargetEntry, sources: frozenset[Source]) -> Target:
-    return Target(target, account, sources, listed.labels, listed.expected_start, listed.expected_end)
-
-
-def _merged(target: Target, listed: TargetEntry, source: Source) -> Target:
-    start, end = _expected(target, listed)
-    return replace(
-        target,
-        sources=target.sources | {source},
-        labels={**target.labels, **listed.labels},
-        expected_start=start,
-        expected_end=end,
-    )
-
-
-def _expected(weaker: Target, stronger: TargetEntry) -> tuple[float | None, float | None]:
-    """Start and end; when two sources together would end it before it starts, the stronger one's alone."""
-    start = weaker.expected_start if stronger.expected_start is None else stronger.expected_start
-    end = weaker.expected_end if stronger.expected_end is None else stronger.expected_end
+def _merged(target: Target, stronger: TargetEntry, source: Source) -> Target:
+    """Let what a stronger source says win; when both together would end a class before it starts, its times alone."""
+    start = target.expected_start if stronger.expected_start is None else stronger.expected_start
+    end = target.expected_end if stronger.expected_end is None else stronger.expected_end
     if start is not None and end is not None and end < start:
-        return stronger.expected_start, stronger.expected_end
-    return start, end
+        start, end = stronger.expected_start, stronger.expected_end
+    labels = {**target.labels, **stronger.labels}
+    return Target(target.id, target.account, target.sources | {source}, labels, start, end)
 
 
 class Difference(NamedTuple):
@@ -118,7 +107,7 @@ class Difference(NamedTuple):
 
 
 class TargetIndex:
-    """Not safe for threads: the target manager holds a lock."""
+    """What is accepted of all lists, and how many of each source. The caller holds a lock."""
 
     def __init__(self) -> None:
         self._targets: dict[TargetId, Target] = {}

@@ -138,7 +138,7 @@ def _add(
     targets: dict[TargetId, TargetEntry], rejections: _Rejections, place: str, name: object, entry: TargetEntry
 ) -> None:
     try:
-        target = _target(name)
+        target = TargetId.parse(name)
     except ValueError as error:
         rejections.add(Rejection.INVALID, place, str(error))
         return
@@ -169,12 +169,6 @@ def one_list(source: Source, documents: Iterable[tuple[str, Listing]]) -> Listin
                 targets[target] = listed
         rejected += duplicates.all()
     return Listing(source, targets, tuple(rejected))
-
-
-def _target(name: object) -> TargetId:
-    if not isinstance(name, str):
-        raise ValueError("must be APP_ID/ROOM_ID/TASK_ID")  # noqa: TRY004 - a sentence like the other ones
-    return TargetId.parse(name)
 
 
 def _shared(labels: Mapping[str, object], place: str) -> tuple[TargetEntry | None, list[Problem]]:

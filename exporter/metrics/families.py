@@ -70,8 +70,8 @@ class TaskFamily:
 
     family: Family
     group: Group
-    samples: Callable[[TaskState], Iterable[Sample]]
-    depends_on: Callable[[TaskState], object]
+    samples: Samples
+    depends_on: DependsOn
     _line: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -125,14 +125,6 @@ def _of_stream(value: Callable[[VideoStream], float | None]) -> Samples:
     return samples
 
 
-def _read_success(state: TaskState) -> Iterable[Sample]:
-    return () if state.last_read is None else _one(state.failure is None)
-
-
-def _read_error(state: TaskState) -> Iterable[Sample]:
-    return () if state.failure is None else [((state.failure,), 1.0)]
-
-
 def _status(state: TaskState) -> Iterable[Sample]:
     task = state.task
     return _each((status, status is task.status) for status in Status) if task else ()
@@ -154,10 +146,6 @@ def _duration(state: TaskState) -> Iterable[Sample]:
 def _of_pages(value: Callable[[Pages], float]) -> Samples:
     """From the first read of any kind on; after a restart a run in the state shows that there was one."""
     return lambda state: () if state.last_read is None and state.run is None else _one(value(state.pages))
-
-
-def _last_page_event(state: TaskState) -> Iterable[Sample]:
-    return [((event.action, event.reason), event.at) for event in state.pages.latest]
 
 
 def _monitor(state: TaskState) -> Iterable[Sample]:
@@ -198,13 +186,13 @@ _READS = (
     _row(
         "webcast_task_read_success",
         "1 if the latest read of the task succeeded, 0 if not.",
-        _read_success,
+        lambda state: () if state.last_read is None else _one(state.failure is None),
         depends_on=_latest_read,
     ),
     _row(
         "webcast_task_read_error",
         "1 while the latest read failed, by its reason.",
-        _read_error,
+        lambda state: () if state.failure is None else [((state.failure,), 1.0)],
         "reason",
         depends_on=_latest_read,
     ),
@@ -292,7 +280,7 @@ _PAGES = (
     _row(
         "webcast_task_last_page_event_timestamp_seconds",
         "When the vendor last did so in this run, Unix seconds by the vendor's clock.",
-        _last_page_event,
+        lambda state: [((event.action, event.reason), event.at) for event in state.pages.latest],
         *("event", "reason"),
         depends_on=_pages,
     ),

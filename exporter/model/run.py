@@ -8,7 +8,6 @@ counted once.
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
 
 from exporter.enums import STOPPED_STATUSES, PageAction, PageReason, Status, StopReason
 from exporter.model.target import TargetId
@@ -246,13 +245,6 @@ def _live_without_start(run: Run, task: Task, *, unsure: bool) -> Match:
     return Match.NEW if unsure or run.counted else Match.UNSURE
 
 
-class Advance(NamedTuple):
-    """The target's run after an answer, and what changed."""
-
-    run: Run
-    change: StateChange
-
-
 def advance(
     run: Run | None,
     result: ReadResult,
@@ -261,8 +253,8 @@ def advance(
     *,
     pending_run: Run | None = None,
     unsure: Task | None = None,
-) -> Advance:
-    """Take a successful read into the target's run, as `identify` matched it.
+) -> tuple[Run, StateChange]:
+    """Take a successful read into the target's run, as `identify` matched it; return the run and what changed.
 
     A new run takes the place of the `pending_run`, and has been in the status of the `unsure` answer before it.
     """
@@ -274,13 +266,13 @@ def advance(
             begun, events = _enter(begun, unsure.status)
             change += StateChange(events=events)
         after, events = _read(begun, result, task)
-        return Advance(after, change + StateChange((after,), events))
+        return after, change + StateChange((after,), events)
     if match is Match.SAME:
         after, events = _read(_with_corrected_start(run, task, result.at), result, task)
-        return Advance(after, NO_CHANGE if after is run or after == run else StateChange((after,), events))
+        return after, NO_CHANGE if after is run or after == run else StateChange((after,), events)
     if match is Match.STALE and task.stopped:
         return _late_stop(run, result, task)
-    return Advance(run, NO_CHANGE)
+    return run, NO_CHANGE
 
 
 def mark_lost(run: Run, at: float) -> tuple[Run, StateChange]:
@@ -349,23 +341,23 @@ def _with_corrected_start(run: Run, task: Task, at: float) -> Run:
     return replace(run, start=None, earlier=_with(run.earlier, run.start), previous=run.previous or before)
 
 
-def _late_stop(run: Run, result: ReadResult, task: Task) -> Advance:
+def _late_stop(run: Run, result: ReadResult, task: Task) -> tuple[Run, StateChange]:
     """A late answer tells the end of a run before this one: count it, unless it is counted."""
     before = run.previous
     if before is not None and _may_be(before, run, task):
         stopped, events = _read(before, result, task)
         after = replace(run, previous=None, earlier_ends=_with(run.earlier_ends, task.end))
-        return Advance(after, StateChange((stopped, after), events))
+        return after, StateChange((stopped, after), events)
     if run.start_is_doubtful and task.start is None and (run.start or math.inf) <= (task.end or 0.0) < (run.end or 0.0):
         task = replace(task, start=run.start)  # no two runs overlap
     if task.start == run.start and task.start is not None:
         run = replace(run, start=None)  # the StartTime belongs to this earlier run
     elif task.start in run.earlier or task.end in run.earlier_ends or task.start is task.end is None:
-        return Advance(run, NO_CHANGE)
+        return run, NO_CHANGE
     after = replace(run, earlier=_with(run.earlier, task.start), earlier_ends=_with(run.earlier_ends, task.end))
     seen = min(math.nextafter(run.first_seen, -math.inf), task.end or math.inf, task.start or math.inf)
     stopped, events = _read(Run(run.target, first_seen=seen), result, task)
-    return Advance(after, StateChange((stopped, after), events))
+    return after, StateChange((stopped, after), events)
 
 
 def _may_be(before: Run, run: Run, task: Task) -> bool:

@@ -24,8 +24,10 @@ class TargetId(NamedTuple):
         return "/".join(self)
 
     @classmethod
-    def parse(cls, text: str) -> "TargetId":
+    def parse(cls, text: object) -> "TargetId":
         """Read `APP_ID/ROOM_ID/TASK_ID`; ValueError with a sentence for a person."""
+        if not isinstance(text, str):
+            raise ValueError("must be APP_ID/ROOM_ID/TASK_ID")  # noqa: TRY004 - a sentence like the other ones
         ids = text.split("/")
         if len(ids) != len(cls._fields):
             raise ValueError(f"{_shown(text)} is not APP_ID/ROOM_ID/TASK_ID")

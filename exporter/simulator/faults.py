@@ -142,11 +142,7 @@ class FaultMode(Explained):
     LATENCY = "latency", "the right answer, late", _late
 
     THROTTLE = "throttle", "FlowLimitExceeded.QPSOverLimit, on HTTP 200 unless the style says otherwise", _over_qps
-    THROTTLE_SECONDS = (
-        "throttle_seconds",
-        "a plain HTTP 429, Retry-After in seconds",
-        _too_many(as_date=False),
-    )
+    THROTTLE_SECONDS = ("throttle_seconds", "a plain HTTP 429, Retry-After in seconds", _too_many(as_date=False))
     THROTTLE_DATE = "throttle_date", "a plain HTTP 429, Retry-After as a date", _too_many(as_date=True)
     SERVER_ERROR = "server_error", "InternalError, HTTP 500", _refusal(replies.INTERNAL_ERROR)
 
