@@ -6,7 +6,7 @@ docs/configuration.md is made of these descriptions. An example is YAML of the s
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, cast
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -151,11 +151,6 @@ def _with_names(raw: object) -> object:
     return {name: (name, value) for name, value in raw.items()} if isinstance(raw, dict) else raw
 
 
-def _label_value(pair: object) -> str:
-    name, value = cast("tuple[str, object]", pair)
-    return label_value(name, value)
-
-
 def _consistent(labels: dict[str, str]) -> dict[str, str]:
     expected_times(labels)
     return labels
@@ -163,7 +158,7 @@ def _consistent(labels: dict[str, str]) -> dict[str, str]:
 
 TargetName = Annotated[TargetId, PlainValidator(TargetId.parse), PlainSerializer(str)]
 Labels = Annotated[
-    dict[Annotated[str, BeforeValidator(label_name)], Annotated[str, BeforeValidator(_label_value)]],
+    dict[Annotated[str, BeforeValidator(label_name)], Annotated[str, BeforeValidator(lambda pair: label_value(*pair))]],
     BeforeValidator(_with_names),
     AfterValidator(_consistent),
 ]
@@ -223,10 +218,6 @@ def _user_name(raw: object) -> str:
     return name
 
 
-def _password(raw: object) -> SecretStr:
-    return SecretStr(no_template(text(raw)))
-
-
 class Authorization(Section):
     """`authorization`: the header `Authorization: TYPE CREDENTIALS`."""
 
@@ -253,7 +244,7 @@ class BasicAuth(Section):
     username: Annotated[str, BeforeValidator(_user_name)] = key(
         ..., "User name; instead of `authorization`.", "basic_auth: {username: exporter, password_file: keys/password}"
     )
-    password: Annotated[SecretStr, BeforeValidator(_password)] | None = key(
+    password: Annotated[SecretStr, BeforeValidator(lambda raw: SecretStr(no_template(text(raw))))] | None = key(
         None, "The password.", "basic_auth: {username: exporter, password: made-up}"
     )
     password_file: FilePath | None = key(
@@ -263,12 +254,9 @@ class BasicAuth(Section):
     )
 
 
-class SDTlsConfig(Section):
+class SDTlsConfig(TlsConfig):
     """`tls_config` of http_sd_configs."""
 
-    ca_file: FilePath | None = key(
-        None, "An authority to trust instead of the usual ones, PEM.", "tls_config: {ca_file: company-ca.pem}"
-    )
     cert_file: FilePath | None = key(
         None, "The certificate to show, PEM.", "tls_config: {cert_file: client.pem, key_file: client.key}"
     )
@@ -288,8 +276,7 @@ class SDTlsConfig(Section):
     @property
     def files(self) -> dict[str, Path]:
         """The files that are named, by their keys."""
-        named = {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file}
-        return {key: file for key, file in named.items() if file}
+        return {name: file for name in ("ca_file", "cert_file", "key_file") if (file := getattr(self, name))}
 
 
 class HttpSdConfig(Section):

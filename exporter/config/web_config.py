@@ -78,10 +78,6 @@ def _one_of(known: Mapping[str, object] | tuple[str, ...], others: Mapping[str, 
     return read
 
 
-def _pem(raw: object) -> SecretStr:
-    return SecretStr(text(raw))
-
-
 _TOO_OLD = "is not offered: OpenSSL takes TLS before 1.2 for unsafe; write TLS12 or TLS13"
 
 Version = Annotated[str, BeforeValidator(_one_of(VERSIONS, dict.fromkeys(OLD_VERSIONS, _TOO_OLD)))]
@@ -99,7 +95,7 @@ ClientAuth = Annotated[
 ]
 Suite = Annotated[str, BeforeValidator(_one_of((*SUITES, *SUITES_OF_TLS13), {}))]
 Curve = Annotated[str, BeforeValidator(_one_of(CURVES, {}))]
-Pem = Annotated[SecretStr, BeforeValidator(_pem)]
+Pem = Annotated[SecretStr, BeforeValidator(lambda raw: SecretStr(text(raw)))]
 
 
 class WebSection(Section):
@@ -183,11 +179,7 @@ def _hash(raw: object) -> SecretStr:
     return SecretStr(string(raw))
 
 
-def _go_duration(raw: object) -> float:
-    return parse_go_duration(raw if isinstance(raw, str) else "")
-
-
-GoDuration = Annotated[float, BeforeValidator(_go_duration)]
+GoDuration = Annotated[float, BeforeValidator(lambda raw: parse_go_duration(raw if isinstance(raw, str) else ""))]
 """Seconds."""
 Headers = Mapping[Annotated[str, BeforeValidator(_header_name)], Annotated[str, BeforeValidator(_header_value)]]
 Users = Mapping[Annotated[str, AfterValidator(_user)], Annotated[SecretStr, BeforeValidator(_hash)]]

@@ -20,19 +20,11 @@ Texts = tuple[bytes, ...]
 
 
 class TaskCountKey(NamedTuple):
-    """Under which labels a task counts in `webcast_tasks`."""
+    """Under which labels a task counts: `value` is the status of `webcast_tasks`, the problem of the other family."""
 
     account: str
     app_id: str
-    display_status: str
-
-
-class ProblemCountKey(NamedTuple):
-    """Under which labels a task counts in `webcast_problem_tasks`."""
-
-    account: str
-    app_id: str
-    problem: str
+    value: str
 
 
 class SeriesCache:
@@ -50,9 +42,9 @@ class SeriesCache:
         self._limit = SeriesLimit(max_tasks)
         self._texts: dict[TargetId, Texts] = {}
         self._rendered: dict[TargetId, TaskState] = {}  # what each task's texts were made from
-        self._counted: dict[TargetId, tuple[TaskCountKey, tuple[ProblemCountKey, ...]]] = {}
+        self._counted: dict[TargetId, tuple[TaskCountKey, tuple[TaskCountKey, ...]]] = {}
         self._counts: Counter[TaskCountKey] = Counter()
-        self._problem_counts: Counter[ProblemCountKey] = Counter()
+        self._problem_counts: Counter[TaskCountKey] = Counter()
 
     def show(self, state: TaskState) -> None:
         """Show a task in its current state."""
@@ -89,7 +81,7 @@ class SeriesCache:
         with self._lock:
             return dict(self._counts)
 
-    def problem_counts(self) -> Mapping[ProblemCountKey, int]:
+    def problem_counts(self) -> Mapping[TaskCountKey, int]:
         """How many tasks have which problem."""
         with self._lock:
             return dict(self._problem_counts)
@@ -118,7 +110,7 @@ class SeriesCache:
         if state is not None:
             account, app_id = state.target.account, target.app_id
             status = TaskCountKey(account, app_id, state.display_status)
-            problems = tuple([ProblemCountKey(account, app_id, active.problem) for active in state.problems])
+            problems = tuple([TaskCountKey(account, app_id, active.problem) for active in state.problems])
             self._counts[status] += 1
             self._problem_counts.update(problems)
             self._counted[target] = status, problems

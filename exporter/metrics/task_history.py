@@ -3,8 +3,9 @@
 Bounded over all tasks together. Failures have a limit of their own, so that a success never displaces a failure.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
+from operator import attrgetter
 from struct import Struct
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
@@ -18,9 +19,6 @@ SUCCESSES_EACH = 5
 FAILURES_EACH, MAX_FAILURES = 20, 5_000
 CHANGES_EACH, MAX_CHANGES = 12, 20_000
 MAX_ERROR_LENGTH = 300
-
-MAX_OUTDATED = 100
-"""Outdated entries of the order that are not worth a sweep."""
 
 PACKED = Struct("<df")
 """A success: Unix seconds, and the duration in seconds. Packed, those of 20,000 tasks take 3 MB."""
@@ -59,51 +57,36 @@ class BoundedLog(Generic[Entry]):
     def __init__(self, each: int, total: int) -> None:
         self._each = each
         self._total = total
-        self._entries: dict[TargetId, tuple[tuple[int, Entry], ...]] = {}
-        self._order: deque[tuple[int, TargetId]] = deque()
-        self._number = 0
-        self._size = 0
+        self._count = 0
+        self._entries: OrderedDict[int, tuple[TargetId, Entry]] = OrderedDict()
+        self._numbers: dict[TargetId, deque[int]] = {}
 
     def __len__(self) -> int:
         """Entries of all tasks."""
-        return self._size
+        return len(self._entries)
 
     def add(self, target: TargetId, entry: Entry) -> None:
         """Add an entry of a task."""
-        self._number += 1
-        before = self._entries.get(target, ())
-        self._entries[target] = after = (*before, (self._number, entry))[-self._each :]
-        self._size += len(after) - len(before)
-        self._order.append((self._number, target))
-        while self._size > self._total:
-            self._drop(*self._order.popleft())
-        self._sweep()
+        self._count += 1
+        self._entries[self._count] = target, entry
+        numbers = self._numbers.setdefault(target, deque())
+        numbers.append(self._count)
+        if len(numbers) > self._each:
+            del self._entries[numbers.popleft()]
+        while len(self._entries) > self._total:
+            _, (owner, _) = self._entries.popitem(last=False)
+            self._numbers[owner].popleft()
+            if not self._numbers[owner]:
+                del self._numbers[owner]
 
     def forget(self, target: TargetId) -> None:
         """Drop the entries of one task."""
-        self._size -= len(self._entries.pop(target, ()))
-        self._sweep()
+        for number in self._numbers.pop(target, ()):
+            del self._entries[number]
 
     def latest_first(self, target: TargetId) -> list[Entry]:
         """The entries of one task."""
-        return [entry for _, entry in reversed(self._entries.get(target, ()))]
-
-    def _sweep(self) -> None:
-        """Drop the outdated part of the order before it is the larger one."""
-        if len(self._order) > 2 * self._size + MAX_OUTDATED:
-            self._order = deque(entry for entry in self._order if self._alive(*entry))
-
-    def _alive(self, number: int, target: TargetId) -> bool:
-        kept = self._entries.get(target)
-        return kept is not None and kept[0][0] <= number
-
-    def _drop(self, number: int, target: TargetId) -> None:
-        if not self._alive(number, target):
-            return
-        rest = self._entries.pop(target)[1:]
-        if rest:
-            self._entries[target] = rest
-        self._size -= 1
+        return [self._entries[number][1] for number in reversed(self._numbers.get(target, ()))]
 
 
 class HistoryLog:
@@ -146,9 +129,5 @@ class HistoryLog:
         """The history of one task."""
         with self._lock:
             good = [ReadRecord(at, elapsed) for at, elapsed in PACKED.iter_unpack(self._successes.get(target, b""))]
-            reads = sorted([*good, *self._failures.latest_first(target)], key=_when, reverse=True)
+            reads = sorted([*good, *self._failures.latest_first(target)], key=attrgetter("at"), reverse=True)
             return TaskHistory(tuple(reads), tuple(self._changes.latest_first(target)))
-
-
-def _when(read: ReadRecord) -> float:
-    return read.at

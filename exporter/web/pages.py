@@ -231,7 +231,7 @@ def _landing(request: Request, language: Language) -> Response:
 def _counts(exporter: ExporterApi) -> list[tuple[str, int]]:
     by_status: Counter[str] = Counter()
     for labels, number in exporter.counts().items():
-        by_status[labels.display_status] += number
+        by_status[labels.value] += number
     return [(status.value, by_status[status]) for status in DisplayStatus]
 
 
