@@ -14,7 +14,7 @@ from exporter.service.signals import Signals
 from exporter.simulator.callback_sender import DEMO_DELIVERY, check_url
 from exporter.simulator.faults import TLS_FAULTS, FaultMode
 from exporter.simulator.fleet import Action
-from exporter.simulator.replies import Explained, NotFoundForm, ReplyStyle, describe
+from exporter.simulator.replies import Explained, NotFoundForm, describe
 from exporter.simulator.server import CALLBACK_SECRET, Certificates, Simulation, SimulationOptions, make_certificates
 
 E = TypeVar("E", bound=Explained)
@@ -126,7 +126,7 @@ def simulate(
             port=port,
             callback_url=url,
             callback_secret=secret,
-            style=ReplyStyle(not_found=not_found),
+            not_found=not_found,
             delivery=DEMO_DELIVERY,
             certificates=_certificates(stack) if tls else None,
         )

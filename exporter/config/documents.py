@@ -44,12 +44,9 @@ def read_bytes(path: Path, limit: int) -> bytes:
         check_kind(path.stat())
         # Not blocking, and looked at again: the path may be a pipe by now.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        try:
+        with os.fdopen(descriptor, "rb") as file:
             check_kind(os.fstat(descriptor))
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                content = file.read(limit + 1)
-        finally:
-            os.close(descriptor)
+            content = file.read(limit + 1)
     except OSError as error:
         raise fault_of(error) from None
     except FileFault:

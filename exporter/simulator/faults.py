@@ -14,7 +14,6 @@ from exporter.simulator.replies import (
     Explained,
     NotFoundForm,
     Outcome,
-    ReplyStyle,
     Sending,
     VendorError,
     VendorReply,
@@ -36,7 +35,6 @@ class Incident:
 
     reply: VendorReply
     metadata: CallMetadata
-    style: ReplyStyle
     target: TargetId
     at: float
     latency: float
@@ -58,11 +56,6 @@ def _refusal(error: VendorError) -> Fault:
     return lambda incident: failure(incident.metadata, error, f"Refused: {CANARY}")
 
 
-def _over_qps(incident: Incident) -> VendorReply:
-    error = replies.OVER_QPS._replace(http_status=incident.style.throttle_http_status)
-    return failure(incident.metadata, error, f"The request exceeds the limit. {CANARY}")
-
-
 def _plain(status: int, *headers: tuple[str, str]) -> Fault:
     """An answer of what stands before the vendor's gateway."""
     outcome = outcome_of(VendorError("", status))
@@ -79,7 +72,7 @@ def _too_many(*, as_date: bool) -> Fault:
 
 
 def _not_found(form: NotFoundForm) -> Fault:
-    return lambda incident: not_found(incident.metadata, replace(incident.style, not_found=form), incident.target)
+    return lambda incident: not_found(incident.metadata, form, incident.target)
 
 
 def _document(change: Callable[[Any], Any]) -> Fault:
@@ -141,7 +134,7 @@ class FaultMode(Explained):
     NONE = "none", "no fault"
     LATENCY = "latency", "the right answer, late", _late
 
-    THROTTLE = "throttle", "FlowLimitExceeded.QPSOverLimit, on HTTP 200 unless the style says otherwise", _over_qps
+    THROTTLE = "throttle", "FlowLimitExceeded.QPSOverLimit, on HTTP 200", _refusal(replies.OVER_QPS)
     THROTTLE_SECONDS = ("throttle_seconds", "a plain HTTP 429, Retry-After in seconds", _too_many(as_date=False))
     THROTTLE_DATE = "throttle_date", "a plain HTTP 429, Retry-After as a date", _too_many(as_date=True)
     SERVER_ERROR = "server_error", "InternalError, HTTP 500", _refusal(replies.INTERNAL_ERROR)
@@ -220,13 +213,11 @@ class Faults:
     only: str = ""
     until: float = math.inf
 
-    def apply(
-        self, reply: VendorReply, metadata: CallMetadata, style: ReplyStyle, target: TargetId, at: float
-    ) -> VendorReply:
+    def apply(self, reply: VendorReply, metadata: CallMetadata, target: TargetId, at: float) -> VendorReply:
         """The answer to a call for `target` that arrived at `at` (Unix seconds) and would have had `reply`."""
         if self.only not in ("", target.app_id, str(target)):
             return reply
-        return self.mode.apply(Incident(reply, metadata, style, target, at, self.latency, self.retry_after))
+        return self.mode.apply(Incident(reply, metadata, target, at, self.latency, self.retry_after))
 
     @property
     def clock_ahead(self) -> float:

@@ -25,7 +25,7 @@ from exporter.simulator import replies
 from exporter.simulator.faults import Faults
 from exporter.simulator.fleet import Action, Fleet, state_document, truth_document
 from exporter.simulator.lifecycle import RunPlan, begin_run, queryable, read_settings, run_state, task_document
-from exporter.simulator.replies import CallMetadata, Outcome, Refusal, ReplyStyle, VendorReply
+from exporter.simulator.replies import CallMetadata, NotFoundForm, Outcome, Refusal, VendorReply
 from exporter.volcengine.signing import (
     ALGORITHM,
     cached_signing_key,
@@ -161,7 +161,7 @@ def busiest_second(times: Iterable[float]) -> int:
 
 
 class Gateway:
-    """Answers for a fleet. `accounts`, `style` and `faults` may be changed while it works.
+    """Answers for a fleet. `accounts`, `not_found` and `faults` may be changed while it works.
 
     `qps` is the limit of GetWebCastTask for each account. `/truth` shows what `callback_counts` gives; `tls` says that
     the endpoint is https.
@@ -174,12 +174,12 @@ class Gateway:
         *,
         region: str = "cn-north-1",
         qps: int = QPS[GET_TASK],
-        style: ReplyStyle | None = None,
+        not_found: NotFoundForm = NotFoundForm.ERROR,
     ) -> None:
         self.fleet = fleet
         self.accounts = accounts
         self.region = region
-        self.style = style or ReplyStyle()
+        self.not_found = not_found
         self.faults = Faults()
         self.calls = CallLog()
         self.callback_counts: Callable[[], Mapping[str, int]] | None = None
@@ -205,7 +205,7 @@ class Gateway:
             reply = replies.failure(metadata, refusal.error, str(refusal))
         if action == GET_TASK:
             if account is not None:
-                reply = self.faults.apply(reply, metadata, self.style, target, at)
+                reply = self.faults.apply(reply, metadata, target, at)
             signed = request.headers.get("x-date", "")
             self.calls.record(CallRecord(at, account.name if account else "", target, reply.outcome, signed))
         return reply
@@ -225,10 +225,9 @@ class Gateway:
         action = metadata.action
         limit = self._limits.setdefault((action, account.name), SlidingWindowLimit(self._qps[action]))
         if not limit.allow(at):
-            status = self.style.throttle_http_status
-            raise Refusal(replies.OVER_QPS._replace(http_status=status), "The request exceeds the QPS limit.")
+            raise Refusal(replies.OVER_QPS, "The request exceeds the QPS limit.")
         if action == GET_TASK:
-            return get_task(self.fleet, target, at, self.style, metadata)
+            return get_task(self.fleet, target, at, self.not_found, metadata)
         if action == "StartWebcast":
             return replies.success(metadata, _start(self.fleet, target, fields, at))
         if not self.fleet.stop(target):
@@ -310,13 +309,13 @@ def target_of(fields: Mapping[str, Any]) -> TargetId:
     return TargetId(*(fields[name] for name in ILLEGAL_ID))
 
 
-def get_task(fleet: Fleet, target: TargetId, at: float, style: ReplyStyle, metadata: CallMetadata) -> VendorReply:
+def get_task(fleet: Fleet, target: TargetId, at: float, form: NotFoundForm, metadata: CallMetadata) -> VendorReply:
     """GetWebCastTask: the latest run of a task, within 72 hours of its start. `at` is in Unix seconds."""
     now = int(at * 1000)
     run = fleet.run(target, now)
     if run is None or not queryable(run, now):
-        return replies.not_found(metadata, style, target)
-    return replies.success(metadata, style.result(task_document(run, now)))
+        return replies.not_found(metadata, form, target)
+    return replies.success(metadata, {replies.TASK_KEY: task_document(run, now)})
 
 
 def _start(fleet: Fleet, target: TargetId, fields: Mapping[str, Any], at: float) -> str:

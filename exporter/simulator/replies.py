@@ -44,6 +44,8 @@ WRONG_OWNER = VendorError("InvalidParameter.AccountIdMismatch")
 TASK_NOT_FOUND = VendorError("InvalidParameter.ErrorActiveTaskNotFound")
 OVER_QPS = VendorError("FlowLimitExceeded.QPSOverLimit", 200)
 
+TASK_KEY = "WebcastTask"
+"""As in the seed page's sample; its table writes WebCastTask."""
 ALL_ZERO = {
     "StartTime": 0,
     "EndTime": 0,
@@ -118,24 +120,6 @@ class Sending(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyStyle:
-    """What the simulator does where the vendor's pages contradict each other or are silent.
-
-    `task_key`: the table of the seed page writes WebCastTask, its sample WebcastTask. `omit_zero`: as Go's omitempty,
-    a zero Status included. `throttle_http_status`: 200 or 429.
-    """
-
-    task_key: str = "WebcastTask"
-    not_found: NotFoundForm = NotFoundForm.ERROR
-    omit_zero: bool = False
-    throttle_http_status: int = 200
-
-    def result(self, task: Any) -> dict[str, Any]:
-        """The Result with a task."""
-        return {self.task_key: without_zeros(task) if self.omit_zero else task}
-
-
-@dataclass(frozen=True, slots=True)
 class CallMetadata:
     """What ResponseMetadata says of the call."""
 
@@ -187,32 +171,24 @@ def outcome_of(error: VendorError) -> Outcome:
     return Outcome.FAILED if error.http_status >= INTERNAL_ERROR.http_status else Outcome.REFUSED
 
 
-def not_found(metadata: CallMetadata, style: ReplyStyle, target: TargetId) -> VendorReply:
-    """The answer about a task that does not exist, or started more than 72 hours ago, in the form of the style."""
+def not_found(metadata: CallMetadata, form: NotFoundForm, target: TargetId) -> VendorReply:
+    """The answer about a task that does not exist, or started more than 72 hours ago."""
     message = f"The task {target} doesn't exist or has been stopped."
-    if style.not_found in (NotFoundForm.ERROR, NotFoundForm.BARE_ERROR):
-        error = TASK_NOT_FOUND if style.not_found is NotFoundForm.ERROR else INVALID_PARAMETER
+    if form in (NotFoundForm.ERROR, NotFoundForm.BARE_ERROR):
+        error = TASK_NOT_FOUND if form is NotFoundForm.ERROR else INVALID_PARAMETER
         return replace(failure(metadata, error, message), outcome=Outcome.ANSWERED)
-    if style.not_found is NotFoundForm.MISSING:
+    if form is NotFoundForm.MISSING:
         return VendorReply(200, {"ResponseMetadata": metadata.document()})
     app_id, room_id, task_id = target
     results: dict[NotFoundForm, object] = {
         NotFoundForm.NULL_RESULT: None,
         NotFoundForm.EMPTY: {},
         NotFoundForm.TEXT: "",
-        NotFoundForm.NULL_TASK: {style.task_key: None},
-        NotFoundForm.EMPTY_TASK: {style.task_key: {}},
-        NotFoundForm.ALL_ZERO: style.result(ALL_ZERO),
-        NotFoundForm.ECHO: {style.task_key: {"AppId": app_id, "RoomId": room_id, "TaskId": task_id}},
-        NotFoundForm.UNKNOWN_REASON: {style.task_key: {**ALL_ZERO, "StopReason": "UnknownStopReason"}},
-        NotFoundForm.DEFAULTS: {style.task_key: {"MaxRunningTime": TaskSettings().max_running_time}},
+        NotFoundForm.NULL_TASK: {TASK_KEY: None},
+        NotFoundForm.EMPTY_TASK: {TASK_KEY: {}},
+        NotFoundForm.ALL_ZERO: {TASK_KEY: ALL_ZERO},
+        NotFoundForm.ECHO: {TASK_KEY: {"AppId": app_id, "RoomId": room_id, "TaskId": task_id}},
+        NotFoundForm.UNKNOWN_REASON: {TASK_KEY: {**ALL_ZERO, "StopReason": "UnknownStopReason"}},
+        NotFoundForm.DEFAULTS: {TASK_KEY: {"MaxRunningTime": TaskSettings().max_running_time}},
     }
-    return success(metadata, results[style.not_found])
-
-
-def without_zeros(value: Any) -> Any:
-    """As Go's omitempty leaves it: no zero, false, empty text or empty list as a field; objects stay, even empty."""
-    if isinstance(value, dict):
-        kept = {name: without_zeros(item) for name, item in value.items()}
-        return {name: item for name, item in kept.items() if item or isinstance(item, dict)}
-    return [without_zeros(item) for item in value] if isinstance(value, list) else value
+    return success(metadata, results[form])

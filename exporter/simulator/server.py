@@ -27,7 +27,7 @@ from exporter.simulator.callback_sender import EXACT, CallbackSender, DeliveryPo
 from exporter.simulator.faults import FaultMode
 from exporter.simulator.fleet import demo_fleet
 from exporter.simulator.gateway import ApiRequest, Gateway, SimulatedAccount, refused
-from exporter.simulator.replies import ReplyStyle, Sending, VendorReply
+from exporter.simulator.replies import NotFoundForm, Sending, VendorReply
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -101,7 +101,7 @@ class SimulationOptions:
     accounts: tuple[SimulatedAccount, ...] = (ACCOUNT,)
     region: str = "cn-north-1"
     qps: int = 60
-    style: ReplyStyle = field(default_factory=ReplyStyle)
+    not_found: NotFoundForm = NotFoundForm.ERROR
     callback_url: str = ""
     callback_secret: str = field(default=CALLBACK_SECRET, repr=False)
     delivery: DeliveryPolicy = EXACT
@@ -120,7 +120,7 @@ class Simulation:
         self.clock = clock
         self.fleet = demo_fleet(options.tasks, options.speed, options.seed, clock)
         self.gateway = Gateway(
-            self.fleet, options.accounts, region=options.region, qps=options.qps, style=options.style
+            self.fleet, options.accounts, region=options.region, qps=options.qps, not_found=options.not_found
         )
         self.gateway.tls = options.certificates is not None
         self.calls = self.gateway.calls

@@ -111,7 +111,7 @@ def test_what_cannot_be(run: Run, simulations: list[Simulation], arguments: tupl
 def test_a_missing_task_is_told_as_was_chosen(run: Run, simulations: list[Simulation], form: NotFoundForm) -> None:
     """Each form has a word."""
     assert run(*SIMULATE, "--not-found", form.value).exit_code == 0
-    assert simulations[0].gateway.style.not_found is form
+    assert simulations[0].gateway.not_found is form
 
 
 def test_the_addresses_are_told(run: Run, simulations: list[Simulation]) -> None:

@@ -41,7 +41,7 @@ from exporter.simulator.lifecycle import (
     callback_payload,
     run_state,
 )
-from exporter.simulator.replies import NotFoundForm, ReplyStyle
+from exporter.simulator.replies import NotFoundForm
 from exporter.volcengine.callbacks import ACTION_OF_STATUS, CallbackRules, verify_callback
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ class LifeStory(RuleBasedStateMachine):
     )
     def a_target_is_read(self, task: TargetId, form: NotFoundForm, pauses: list[float]) -> None:
         """The vendor answers with the truth."""
-        self.world.style = ReplyStyle(not_found=form)
+        self.world.not_found = form
         for pause in pauses:
             self.world.now += pause
             self.apply_read(self.world.read(task))

@@ -29,7 +29,7 @@ from exporter.service.settings import Settings
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.gateway import GET_TASK, get_task
 from exporter.simulator.lifecycle import CallbackEvent, RunPlan, begin_run, callback_payload
-from exporter.simulator.replies import INTERNAL_ERROR, CallMetadata, ReplyStyle, VendorReply, failure
+from exporter.simulator.replies import INTERNAL_ERROR, CallMetadata, NotFoundForm, VendorReply, failure
 from exporter.store.counters import Total
 from exporter.store.lease import FileLock
 from exporter.volcengine.replies import Answer, parse_answer
@@ -48,7 +48,7 @@ class World:
 
     now: float = UNIX
     behind: float = 0.0
-    style: ReplyStyle = field(default_factory=ReplyStyle)
+    not_found: NotFoundForm = NotFoundForm.ERROR
     asked: list[tuple[float, TargetId]] = field(default_factory=list)
     failing: bool = False
 
@@ -86,7 +86,7 @@ class World:
         self.asked.append((self.now, target))
         if self.failing:
             return failure(METADATA, INTERNAL_ERROR, "An internal error occurred.")
-        return get_task(self.fleet, target, self.now, self.style, METADATA)
+        return get_task(self.fleet, target, self.now, self.not_found, METADATA)
 
     def _answer(self, target: TargetId) -> Answer:
         reply = self.reply(target)
