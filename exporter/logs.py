@@ -182,9 +182,12 @@ class QueuedLogHandler(logging.Handler):
             self._write(line)
             with self._changed:
                 self._size -= len(line)
-                self.waits_since = time.time() if self._lines else None
+                since, now = self.waits_since, time.time()
+                self.waits_since = now if self._lines else None
                 unreported, self._unreported = (self._unreported, 0) if not self._lines else (0, self._unreported)
                 self._changed.notify_all()
+            if since is not None and now - since > BLOCKED_AFTER:
+                logging.getLogger(__name__).warning({"event": "log was blocked", "since": since})
             if unreported:
                 logging.getLogger(__name__).warning({"event": "log lines dropped", "reason": FULL, "lines": unreported})
 

@@ -199,11 +199,13 @@ def replicate(options: ServeOptions, sockets: Sequence[socket.socket], signals: 
     _show(roles, standby, options)
     listener.start()
     log_start("standby", options.config, listener.urls)
+    answered_at: float | None = None
     try:
-        while (lease := _elected(standby, signals, options)) is not None:
+        while (lease := _elected(standby, signals, options, answered_at)) is not None:
             try:
                 config = _lead(replace(options, config=standby.config), lease, roles, standby, signals)
             finally:
+                answered_at = lease.answered_at
                 lease.release()
             if config is None or signals.stops_within(RETRY_SECONDS):
                 break
@@ -233,9 +235,12 @@ def _show(roles: RoleSwitch, standby: Standby, options: ServeOptions) -> None:
     roles.app = create_standby_app(standby, standby.failed, options.watched.policy, options.web)
 
 
-def _elected(standby: Standby, signals: Signals, options: ServeOptions) -> Lease | None:
-    """Wait for the lease; None at a stop. What is wrong with the server is logged, and tried again."""
-    lease = standby.lease = Lease(options.config.state.url)
+def _elected(standby: Standby, signals: Signals, options: ServeOptions, answered_at: float | None) -> Lease | None:
+    """Wait for the lease; None at a stop. What is wrong with the server is logged, and tried again.
+
+    `answered_at` is when the server last answered about a lease before.
+    """
+    lease = standby.lease = Lease(options.config.state.url, answered_before=answered_at)
     lease.start()
     while True:
         action = signals.wait(ELECTION_INTERVAL)

@@ -7,7 +7,7 @@ memory has one connection only, used in turns.
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from functools import cache
@@ -189,6 +189,8 @@ class Workers:
         future.add_done_callback(lambda _: self._room.release())
         try:
             return future.result(timeout)
+        except CancelledError as error:
+            raise StateError("the state is closed") from error
         except FutureTimeoutError as error:
             future.cancel()
             raise StateError(f"the state does not answer within {timeout:g} s") from error

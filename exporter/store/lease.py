@@ -140,13 +140,17 @@ class Lease:
     """The lease of a PostgreSQL state, sought and renewed by a thread of its own from `start` to `release`.
 
     Any error is tried again: `problem` is the latest sentence, empty when the server answers. Once another process has
-    it `lost` says so, and it is not sought again.
+    it `lost` says so, and it is not sought again. `answered_before` is when the server answered this process before
+    (Unix seconds).
     """
 
     handover_wait = HANDOVER_SECONDS
 
-    def __init__(self, url: StateUrl, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, url: StateUrl, clock: Callable[[], float] | None = None, answered_before: float | None = None
+    ) -> None:
         postgresql = driver()
+        self._answered_before = answered_before
         self._url = server_url(url)
         self._hide_secrets_in = url.hide_in
         self.name = f"state {url}"
@@ -182,7 +186,9 @@ class Lease:
     @property
     def answered_at(self) -> float | None:
         """When the server last answered, Unix seconds; None when it never did."""
-        return None if self._answered_at is None else time.time() - (self._clock() - self._answered_at)
+        if self._answered_at is None:
+            return self._answered_before
+        return time.time() - (self._clock() - self._answered_at)
 
     def start(self) -> None:
         """Begin to seek it."""

@@ -1,4 +1,4 @@
-"""Processes that share a PostgreSQL state, also a silent or a large one: one reads, and nothing accepted is lost."""
+"""Processes that share a PostgreSQL state, also a large one: one reads, and nothing accepted is lost."""
 
 import signal
 import socket
@@ -18,8 +18,6 @@ from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOpt
 from exporter.store.schema import prepare
 from tests.real.conftest import config_of
 from tests.support import web_client
-from tests.support.freezes import stopped
-from tests.support.relay import Relay
 
 if TYPE_CHECKING:
     from tests.real.conftest import Running, StartExporter
@@ -30,7 +28,6 @@ pytestmark = pytest.mark.real
 APP = "661e0000000000000000543c"
 STOPS, LEADER, FAILURES = "webcast_run_stops_total", "webcast_exporter_leader", "webcast_state_write_failures_total"
 TASKS, LIMIT = 20, 60
-PROBES = ("/metrics", "/-/healthy", "/-/ready")
 TOKEN = "a-token-of-the-tests"
 
 Wait = Callable[..., None]
@@ -76,57 +73,6 @@ def simulation() -> Iterator[Simulation]:
         for number in range(TASKS):
             made.fleet.begin(TargetId(APP, "Room", f"Task{number}"), RunPlan(ends=3600.0))
         yield made
-
-
-@pytest.fixture
-def relay(postgres: "Postgres") -> Iterator[Relay]:
-    """The way to the server."""
-    made = Relay(postgres.folder / ".s.PGSQL.5432")
-    yield made
-    made.close()
-
-
-def test_replicas_over_a_database_that_hangs(
-    tmp_path: Path, postgres: "Postgres", simulation: Simulation, start_exporter: "StartExporter", wait: Wait
-) -> None:
-    """None says that it leads, no series of tasks is shown by one that may not lead; then one does, alone."""
-    config = config_with(simulation, postgres.database().whole)
-    both = [start_exporter(write_secrets(tmp_path / str(number)), config) for number in range(2)]
-    wait(lambda: len(leaders(both)) == 1, "one leads", LIMIT)
-    (leader,) = leaders(both)
-    wait(lambda: len(leader.samples("webcast_task_start_timestamp_seconds")) == TASKS, "all tasks are read", LIMIT)
-    with stopped(postgres):
-        simulation.fleet.stop(TargetId(APP, "Room", "Task0"))
-        wait(lambda: not leaders(both), "none says that it leads", LIMIT)
-        assert leader.samples("webcast_task_start_timestamp_seconds") == {}
-        reads = len(simulation.calls.log)
-        wait(lambda: len(simulation.calls.log) > reads + 10, "it reads on, slowly", LIMIT)
-        assert [each.get(path).status_code for each in both for path in PROBES] == [200] * 2 * len(PROBES)
-    wait(lambda: len(leaders(both)) == 1 and says(leaders(both)[0], STOPS) == 1, "one leads and has counted", LIMIT)
-    assert [each.end() for each in both] == [0, 0]
-
-
-def test_a_leader_that_is_cut_off_shows_no_task(  # noqa: PLR0917 - fixtures
-    tmp_path: Path,
-    postgres: "Postgres",
-    relay: Relay,
-    simulation: Simulation,
-    start_exporter: "StartExporter",
-    wait: Wait,
-) -> None:
-    """Its way to the database swallows, the other one's does not: the other leads, and this one says so."""
-    url = postgres.database()
-    database = url.parts["database"]
-    cut = f"postgresql+psycopg://exporter@127.0.0.1:{relay.port}/{database}"
-    first = start_exporter(write_secrets(tmp_path / "first"), config_with(simulation, cut))
-    wait(lambda: says(first, LEADER) == 1, "the first leads", LIMIT)
-    second = start_exporter(write_secrets(tmp_path / "second"), config_with(simulation, url.whole))
-    relay.silent = True
-    wait(lambda: says(second, LEADER) == 1, "the second leads", LIMIT)
-    assert (says(first, LEADER), first.samples("webcast_task_start_timestamp_seconds")) == (0, {})
-    relay.silent = False
-    wait(lambda: "lead lost" in first.written(), "the first stands by", LIMIT)
-    assert [each.end() for each in (first, second)] == [0, 0]
 
 
 def test_a_standby_with_another_secret_file(

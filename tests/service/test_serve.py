@@ -64,6 +64,8 @@ def test_serve_from_start_to_stop(serve_while: Serve, world: World, caplog: pyte
         urls.append(url)
         pages = ("/-/ready", "/-/healthy", "/metrics", "/", "/metrics?collect[]=fleet")
         assert [get(url + page).status_code for page in pages] == [200] * len(pages)
+        names = {line.split("{")[0].split(" ")[0] for line in get(url + "/metrics").text.splitlines() if line[0] != "#"}
+        assert {name for name in names if name not in get(f"{url}/metrics?name[]={name}").text} == set()
 
     serve_while(during)
     with pytest.raises(httpx.ConnectError):

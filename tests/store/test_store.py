@@ -1,5 +1,6 @@
 """A run's end and the counters that it raises are one transaction, and are shown only once it is committed."""
 
+import concurrent.futures
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from exporter.store.counters import Series, Total, zeros
 from exporter.store.run_table import DELETE_BATCH, LOOKUP_BATCH
 from exporter.store.store import Store
 from tests.support.state import LIMIT
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.store.conftest import World
@@ -336,6 +338,18 @@ def test_slow_searches_are_few_and_delay_no_look_up(world: "World") -> None:
         assert not store.has_receipt(CALLBACK)
         thaw.set()
         assert all(future.result(LIMIT) for future in slow)
+
+
+def test_a_look_up_that_waits_when_the_store_is_closed_fails(world: "World") -> None:
+    """With the error that its callers handle: a stop during a silence of the state logs no traceback."""
+    store, thaw = world.open(), threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(store.look_up, lambda _connection: thaw.wait(LIMIT), LIMIT) for _ in range(3)]
+        wait_until(store._lookups._pool._work_queue.qsize, "one has no thread")
+        store.close()
+        done, _ = concurrent.futures.wait(waiting, LIMIT, concurrent.futures.FIRST_COMPLETED)
+        assert isinstance(done.pop().exception(), StateError)
+        thaw.set()
 
 
 def test_a_callback_is_known_again_with_all_it_counted(world: "World") -> None:

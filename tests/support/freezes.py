@@ -1,6 +1,6 @@
-"""The freeze harness: an exporter, everything that it depends on, and each of these ceasing to answer without an error.
+"""The freeze harness: exporters in each role, everything that they depend on, and each of it ceasing to answer.
 
-`Scene` runs the processes; `FREEZES` is the table of what can be silent. tests/real/test_freezes.py asserts.
+`Scene` runs the processes; `WAVES` is the table of what is silent when. tests/real/test_freezes.py asserts.
 """
 
 import fcntl
@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,20 @@ from tests.support import web_client
 from tests.support.freezable import DATABASE, FROZEN
 from tests.support.postgresql import Postgres
 from tests.support.relay import Relay
+from tests.support.waiting import wait_equal
 
 CONFIG, TARGETS, SECRET, KEY = "webcast-exporter.yml", "targets.json", "callback-secret", "far-key"
-NEAR, FAR = "near", "far"
-TASKS = 6
+NEAR, FAR, FEED = "near", "far", "feed"
+ACCOUNTS = (NEAR, FAR)
+TASKS = 5
 PIPE_BYTES = 4096
-LONE, LEADER, STANDBY = "lone", "leader", "standby"
-SQLITE, POSTGRESQL = "sqlite", "postgresql"
+LONE, LONE_ON_SERVER, LEADER, STANDBY = "lone", "lone-on-server", "leader", "standby"
+PROCESSES = (LONE, LONE_ON_SERVER, LEADER, STANDBY)
+REPLICAS = (LEADER, STANDBY)
 STOPS, REFRESHES = "webcast_run_stops_total", "webcast_page_refreshes_total"
-STATUS, HUNG = "webcast_task_status", "webcast_exporter_hung_job_start_timestamp_seconds"
-LEADS = "webcast_exporter_leader"
+STATUS, LEADS = "webcast_task_status", "webcast_exporter_leader"
+EARLIER = 5.0
+"""Seconds before a silence: the last answer may be as old when it begins."""
 
 
 @contextmanager
@@ -52,23 +57,25 @@ def stopped(postgres: Postgres) -> Iterator[None]:
         yield
     finally:
         for number in numbers:
-            os.kill(number, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # a session that has ended since, as the server had been woken before
+                os.kill(number, signal.SIGCONT)
 
 
 @dataclass(frozen=True)
 class Process:
-    """A started exporter, and the reader of its log."""
+    """A started exporter, the reader of its log, and its ways to servers."""
 
     running: Running
     reader: subprocess.Popen[bytes]
     folder: Path
+    relays: Mapping[str, Relay] = field(default_factory=dict)
 
     def samples(self, name: str, **labels: str) -> list[float]:
         """The values of a family's samples with these labels, among others."""
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
         lines = (
             line
-            for line in self.running.get("/metrics").text.splitlines()
+            for line in self.running.get(f"/metrics?name[]={name}").text.splitlines()
             if line.startswith((f"{name}{{", f"{name} "))
         )
         return [float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted)]
@@ -76,6 +83,15 @@ class Process:
     def total(self, name: str, **labels: str) -> float:
         """The sum of them."""
         return sum(self.samples(name, **labels))
+
+    @property
+    def leads(self) -> bool:
+        """Whether it says so."""
+        return self.samples(LEADS) == [1.0]
+
+    def has_lease_answer(self, after: float) -> bool:
+        """Whether the database has answered about the lease since `after`, if there is one."""
+        return all(moment > after for moment in self.samples(ANSWERED))
 
     def call_back(self, target: TargetId, number: int) -> int:
         """The status with which the page event of that number is answered."""
@@ -89,6 +105,18 @@ class Process:
         self._set_frozen(self._frozen | {word})
         return lambda: self._set_frozen(self._frozen - {word})
 
+    def fill_log(self) -> Callable[[], None]:
+        """From now on the log's pipe is full and nobody reads it, until what is returned is called."""
+        self.reader.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.reader.pid, os.WSTOPPED)
+        pipe = os.open(f"/proc/{self.running.process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+        for size in (PIPE_BYTES, 64, 1):
+            with suppress(BlockingIOError):
+                while True:
+                    os.write(pipe, b"\n" * size)
+        os.close(pipe)
+        return lambda: self.reader.send_signal(signal.SIGCONT)
+
     @property
     def _frozen(self) -> set[str]:
         file = self.folder / FROZEN
@@ -99,7 +127,7 @@ class Process:
         (self.folder / "frozen.new").replace(self.folder / FROZEN)
 
 
-def start(stack: ExitStack, folder: Path, config: dict[str, Any]) -> Process:
+def start(stack: ExitStack, folder: Path, config: dict[str, Any], relays: Mapping[str, Relay] | None = None) -> Process:
     """A freezable exporter in its folder, its log read through a pipe; it is killed when the stack is closed."""
     (folder / CONFIG).write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
@@ -116,94 +144,57 @@ def start(stack: ExitStack, folder: Path, config: dict[str, Any]) -> Process:
     stack.callback(reader.wait)
     stack.callback(running.kill)
     stack.callback(reader.send_signal, signal.SIGCONT)
-    return Process(running, reader, folder)
+    return Process(running, reader, folder, relays or {})
 
 
-@dataclass
 class Scene:
-    """A vendor of two accounts (the far one behind a relay), a feed behind a relay, and a database behind a third."""
+    """The processes of each role over a vendor of two accounts; each has ways of its own to it, its feed and its state.
 
-    folder: Path
-    role: str
-    postgres: Postgres | None
-    stack: ExitStack
-    vendors: dict[str, Simulation] = field(default_factory=dict)
-    relays: dict[str, Relay] = field(default_factory=dict)
+    The near account's tasks are listed by HTTP, the far one's by a file. Two lone exporters have a state of their own
+    each, a file and a database; the replicas share one.
+    """
 
-    def __post_init__(self) -> None:
-        for name in (NEAR, FAR):
-            vendor = self.vendors[name] = self.stack.enter_context(Simulation(SimulationOptions(tasks=0, speed=1)))
+    def __init__(self, folder: Path, postgres: Postgres, stack: ExitStack) -> None:
+        self.folder = folder
+        self.postgres = postgres
+        self.stack = stack
+        self.vendors: dict[str, Simulation] = {}
+        for name in ACCOUNTS:
+            vendor = self.vendors[name] = stack.enter_context(Simulation(SimulationOptions(tasks=0, speed=1)))
             for number in range(TASKS):
                 vendor.fleet.begin(self.task(name, number), RunPlan(ends=3600.0))
-            self.relay(name, int(vendor.url.rpartition(":")[2]))
-        if self.postgres:
-            self.relay(DATABASE, self.postgres.folder / ".s.PGSQL.5432")
-            self.database = self.postgres.database().parts["database"]
-        else:
-            self.database = ""
-        self.leader = self.start(LEADER, self.url(direct=True)) if self.role == STANDBY else None
-        self.subject = self.start("subject", self.url(direct=False))
-        counter = self.leader or self.subject
-        wait_until(lambda: len(counter.samples(STATUS, status="running")) == 2 * TASKS, "all tasks are read")
-        if self.leader:
-            wait_until(lambda: self.subject.samples("webcast_exporter_leader") == [0.0], "it stands by")
+        alone, shared = (postgres.database().parts["database"] for _ in range(2))
+        databases = {LONE: "", LONE_ON_SERVER: alone, LEADER: shared, STANDBY: shared}
+        self.processes: dict[str, Process] = {}
+        for name in (LONE, LONE_ON_SERVER, LEADER):
+            self._start(name, databases[name])
+        self._wait_ready()
+        wait_until(lambda: self.processes[LEADER].leads, "the leader leads")
+        self._start(STANDBY, databases[STANDBY])
+        self._wait_ready()
+        assert not self.processes[STANDBY].leads
+        for name in (LONE, LONE_ON_SERVER, LEADER):
+            wait_equal(partial(self.processes[name].total, STATUS, status="running"), 2 * TASKS)
 
-    def relay(self, name: str, server: Path | int) -> None:
-        """Open the way to a server."""
-        self.relays[name] = Relay(server)
-        self.stack.callback(self.relays[name].close)
+    def _wait_ready(self) -> None:
+        for name, process in self.processes.items():
+            wait_until(partial(process.running.answers, "/-/ready"), f"{name} is ready")
 
     def task(self, account: str, number: int) -> TargetId:
         """A task of an account."""
         return TargetId(f"app-{account}", "Room", f"Task{number}")
 
-    def url(self, *, direct: bool) -> str:
-        """The state's."""
-        if self.postgres is None:
-            return "sqlite:///state.db"
-        if direct:
-            return f"postgresql+psycopg://exporter@localhost/{self.database}?host={self.postgres.folder}"
-        return f"postgresql+psycopg://exporter@127.0.0.1:{self.relays[DATABASE].port}/{self.database}"
+    def counting(self, name: str) -> Process:
+        """The process that counts for the state of this one: of replicas, the one that leads."""
+        replicas = [self.processes[each] for each in REPLICAS] if name in REPLICAS else []
+        return next((each for each in replicas if each.leads), self.processes[name])
 
-    def config(self, state: str) -> dict[str, Any]:
-        """Both accounts' tasks, those of the near one by HTTP and the others by file, read once a second."""
-        accounts: list[dict[str, Any]] = []
-        for name, vendor in self.vendors.items():
-            keys = {"access_key_id": vendor.credentials.access_key, "secret_access_key": vendor.credentials.secret_key}
-            port = self.relays[name].port if name == FAR else int(vendor.url.rpartition(":")[2])
-            accounts.append({"name": name, "endpoint": f"http://127.0.0.1:{port}", "timeout": "1s", **keys})
-            accounts[-1] |= {"app_ids": [f"app-{name}"]}
-        del accounts[1]["secret_access_key"]
-        accounts[1]["secret_access_key_file"] = KEY
-        return {
-            "accounts": accounts,
-            "http_sd_configs": [
-                {"url": f"http://127.0.0.1:{self.relays[NEAR].port}/targets", "refresh_interval": "1s"}
-            ],
-            "file_sd_configs": [{"files": [TARGETS], "refresh_interval": "1s"}],
-            "polling": {"interval": "1s", "fast_interval": "1s", "max_backoff": "2s", "stale_after": "3s"},
-            "callbacks": {"secret_file": SECRET},
-            "state": {"url": state},
-            "ha": {"enabled": self.role != LONE},
-        }
-
-    def start(self, name: str, state: str) -> Process:
-        """An exporter in a folder of its own, ready."""
-        folder = self.folder / name
-        folder.mkdir()
-        (folder / TARGETS).write_text(json.dumps([{"targets": [str(self.task(FAR, n)) for n in range(TASKS)]}]))
-        for file, text in ((SECRET, CALLBACK_SECRET), (KEY, self.vendors[FAR].credentials.secret_key)):
-            (folder / file).touch(0o600)
-            (folder / file).write_text(text)
-        process = start(self.stack, folder, self.config(state))
-        wait_until(lambda: process.running.answers("/-/ready"), f"{name} is ready")
-        return process
-
-    @property
-    def counting(self) -> Process:
-        """The process that reads and counts: of two the one that leads, which a database that comes back may change."""
-        both = (self.leader, self.subject) if self.leader else ()
-        return next((each for each in both if each.samples(LEADS) == [1.0]), self.leader or self.subject)
+    def counted(self, name: str) -> dict[str, float]:
+        """The stopped runs that are counted in the state of this process, by reason."""
+        counts: dict[str, float] = {}
+        for (_, reason), count in self.counting(name).running.samples(STOPS).items():
+            counts[reason] = counts.get(reason, 0) + count
+        return {reason: count for reason, count in counts.items() if count}
 
     def truth(self) -> dict[str, float]:
         """The runs that have really stopped, by reason."""
@@ -218,21 +209,49 @@ class Scene:
         now = int(1000 * time.time())
         return sum(status_counts(vendor.fleet, now)[Status.RUNNING] for vendor in self.vendors.values())
 
-    def counted(self) -> dict[str, float]:
-        """Those that are counted."""
-        found = self.counting.running.samples(STOPS)
-        counts: dict[str, float] = {}
-        for (_, reason), count in found.items():
-            counts[reason] = counts.get(reason, 0) + count
-        return {reason: count for reason, count in counts.items() if count}
+    def _start(self, name: str, database: str) -> None:
+        ports = {name: int(vendor.url.rpartition(":")[2]) for name, vendor in self.vendors.items()}
+        servers: dict[str, Path | int] = {**ports, FEED: ports[NEAR]}
+        if database:
+            servers[DATABASE] = self.postgres.folder / ".s.PGSQL.5432"
+        relays = {server: Relay(way) for server, way in servers.items()}
+        for relay in relays.values():
+            self.stack.callback(relay.close)
+        folder = self.folder / name
+        folder.mkdir()
+        (folder / TARGETS).write_text(json.dumps([{"targets": [str(self.task(FAR, n)) for n in range(TASKS)]}]))
+        for file, text in ((SECRET, CALLBACK_SECRET), (KEY, self.vendors[FAR].credentials.secret_key)):
+            (folder / file).touch(0o600)
+            (folder / file).write_text(text)
+        config = self._config({server: f"127.0.0.1:{relay.port}" for server, relay in relays.items()}, database)
+        config["ha"] = {"enabled": name in REPLICAS}
+        self.processes[name] = start(self.stack, folder, config, relays)
+
+    def _config(self, addresses: Mapping[str, str], database: str) -> dict[str, Any]:
+        """Everything is read once a second."""
+        accounts: list[dict[str, Any]] = []
+        for name, vendor in self.vendors.items():
+            account = {"name": name, "endpoint": f"http://{addresses[name]}", "timeout": "1s"}
+            keys = {"access_key_id": vendor.credentials.access_key, "secret_access_key": vendor.credentials.secret_key}
+            accounts.append({**account, **keys, "app_ids": [f"app-{name}"]})
+        del accounts[1]["secret_access_key"]
+        accounts[1]["secret_access_key_file"] = KEY
+        url = f"postgresql+psycopg://exporter@{addresses[DATABASE]}/{database}" if database else "sqlite:///state.db"
+        return {
+            "accounts": accounts,
+            "http_sd_configs": [{"url": f"http://{addresses[FEED]}/targets", "refresh_interval": "1s"}],
+            "file_sd_configs": [{"files": [TARGETS], "refresh_interval": "1s"}],
+            "polling": {"interval": "1s", "fast_interval": "1s", "max_backoff": "2s", "stale_after": "3s"},
+            "callbacks": {"secret_file": SECRET},
+            "state": {"url": url},
+        }
 
 
-Begin = Callable[[Scene], Callable[[], object]]
-"""Begins a silence; what it returns ends it."""
+Begin = Callable[[Scene, Process], Callable[[], object]]
+"""Begins a silence for a process; what it returns ends it."""
 
 
-def _server_stops(scene: Scene) -> Callable[[], object]:
-    assert scene.postgres is not None
+def _server_stops(scene: Scene, _process: Process) -> Callable[[], object]:
     stack = ExitStack()
     stack.enter_context(stopped(scene.postgres))
     scene.stack.callback(stack.close)
@@ -240,132 +259,112 @@ def _server_stops(scene: Scene) -> Callable[[], object]:
 
 
 def _swallows(relay: str) -> Begin:
-    def begin(scene: Scene) -> Callable[[], object]:
-        scene.relays[relay].silent = True
-        return lambda: setattr(scene.relays[relay], "silent", False)
+    def begin(_scene: Scene, process: Process) -> Callable[[], object]:
+        process.relays[relay].silent = True
+        return lambda: setattr(process.relays[relay], "silent", False)
 
     return begin
 
 
-def _answers_break_off(scene: Scene) -> Callable[[], object]:
-    scene.relays[FAR].most = 100
-    return lambda: setattr(scene.relays[FAR], "most", None)
+def _answers_break_off(_scene: Scene, process: Process) -> Callable[[], object]:
+    process.relays[FAR].most = 100
+    return lambda: setattr(process.relays[FAR], "most", None)
 
 
 def _hangs(word: str) -> Begin:
-    return lambda scene: scene.subject.freeze(word)
+    return lambda _, process: process.freeze(word)
 
 
-def _is_a_pipe(name: str) -> Begin:
-    def begin(scene: Scene) -> Callable[[], object]:
-        file = scene.subject.folder / name
-        file.rename(file.with_name("away"))
-        os.mkfifo(file)
-        return lambda: file.with_name("away").replace(file)
-
-    return begin
-
-
-def _log_is_not_read(scene: Scene) -> Callable[[], object]:
-    """The pipe is full: a list of bad targets is a line each."""
-    scene.subject.reader.send_signal(signal.SIGSTOP)
-    file = scene.subject.folder / TARGETS
-    groups = json.loads(file.read_text())
-    bad = [f"{time.time_ns()}-{number}/{'x' * 200}" for number in range(20)]
-    file.write_text(json.dumps([*groups, {"targets": bad}]))
-    return lambda: scene.subject.reader.send_signal(signal.SIGCONT)
+def _becomes_a_pipe(_scene: Scene, process: Process) -> Callable[[], object]:
+    file = process.folder / TARGETS
+    file.rename(file.with_name("away"))
+    os.mkfifo(file)
+    return lambda: file.with_name("away").replace(file)
 
 
 @dataclass(frozen=True)
 class Freeze:
-    """One silence: how it begins, the log's words and the metric that say it, and what it stops.
+    """One silence of a dependency: how it begins, the log's words and the metrics that say it, and what it stops.
 
-    While it lasts `metric` has a sample with these labels and this `value`; None stands for any but 0. `stale` are the
-    accounts whose tasks are not read any more; callbacks are answered with the status `callbacks`.
+    While it lasts `metric` has a sample with these labels and this `value`; None stands for any but 0. Of the metric
+    `since` a sample with these labels is the moment at which the silence began. `stale` are the accounts whose tasks
+    are not read any more; with `state` the state cannot be used.
     """
 
-    name: str
+    dependency: str
     begin: Begin
     log: str
     metric: str
     labels: tuple[tuple[str, str], ...] = ()
     value: float | None = None
+    since: str = ""
     stale: tuple[str, ...] = ()
-    callbacks: int = 200
+    state: bool = False
 
-    def is_said(self, process: Process, before: int) -> bool:
-        """Whether metric and log, after so many characters, say what is silent, and since when."""
+    def is_shown(self, process: Process, begun: float) -> bool:
+        """Whether metrics say what is silent, and since when; it has `begun` at these Unix seconds."""
         values = process.samples(self.metric, **dict(self.labels))
+        moments = process.samples(self.since or self.metric, **dict(self.labels))
         shown = any(value if self.value is None else value == self.value for value in values)
-        return shown and self.log in process.running.written()[before:]
+        return shown and any(begun - EARLIER <= moment <= time.time() for moment in moments)
+
+    def is_logged(self, process: Process, written: int) -> bool:
+        """Whether the log, after so many characters, says what is silent."""
+        return self.log in process.running.written()[written:]
 
 
 QUEUED = "webcast_state_oldest_queued_timestamp_seconds"
 ANSWERED = "webcast_exporter_lease_last_answer_timestamp_seconds"
 BLOCKED = "webcast_exporter_log_blocked_since_timestamp_seconds"
-FAILED = "webcast_discovery_failures_total"
+HUNG = "webcast_exporter_hung_job_start_timestamp_seconds"
+FAILED, LISTED = "webcast_discovery_failures_total", "webcast_discovery_last_success_timestamp_seconds"
+UP, DUE = "webcast_api_up", "webcast_poll_oldest_due_timestamp_seconds"
+
+SERVER = "the database's server, stopped"
+WAY = "the way to the database, which swallows"
+DISK = "the disk"
+LOG = "the reader of the log"
+SECRETS = "a file of secrets"
+LIST_FILE = "a list's file"
+VENDOR = "the vendor"
+FEEDS = "a list's URL"
+DEPENDENCIES = (SERVER, WAY, DISK, LOG, SECRETS, LIST_FILE, VENDOR, FEEDS)
 
 
-def _databases(log: str, metric: str) -> tuple[Freeze, ...]:
-    ways = {"the database's server is stopped": _server_stops, "the way to the database swallows": _swallows(DATABASE)}
-    return tuple(Freeze(name, begin, log, metric, callbacks=503) for name, begin in ways.items())
+def _job(dependency: str, begin: Begin, job: str) -> Freeze:
+    return Freeze(dependency, begin, f'msg="job hangs" job={job}', HUNG, (("job_name", job),))
 
 
-def _job(name: str, begin: Begin, job: str) -> Freeze:
-    return Freeze(name, begin, f'msg="job hangs" job={job}', HUNG, (("job_name", job),))
-
-
-def _vendor(name: str, begin: Begin) -> Freeze:
+def _vendor(begin: Begin) -> Freeze:
     opened = 'msg="circuit open" account=far'
-    return Freeze(name, begin, opened, "webcast_api_up", (("account", FAR),), 0.0, stale=(FAR,))
+    return Freeze(VENDOR, begin, opened, UP, (("account", FAR),), 0.0, since=DUE, stale=(FAR,))
 
 
-FEED = _job("the list of a URL", _swallows(NEAR), "refresh:http_sd_configs[0]")
+server = Freeze(SERVER, _server_stops, 'msg="lease unavailable', ANSWERED, state=True)
+way = Freeze(WAY, _swallows(DATABASE), 'msg="lease unavailable', ANSWERED, state=True)
+disk = Freeze(DISK, _hangs(DATABASE), 'msg="state silent"', QUEUED, state=True)
+log = Freeze(LOG, lambda _, process: process.fill_log(), 'msg="log was blocked"', BLOCKED)
+key = _job(SECRETS, _hangs(KEY), "watch-files")
+secret = _job(SECRETS, _hangs(SECRET), "watch-files")
+list_file = _job(LIST_FILE, _hangs(TARGETS), "refresh:file_sd_configs[0]")
+pipe = Freeze(LIST_FILE, _becomes_a_pipe, 'msg="source failed"', FAILED, (("source", "file"),), since=LISTED)
+vendor = _vendor(_swallows(FAR))
+half_answers = _vendor(_answers_break_off)
+feed = _job(FEEDS, _swallows(FEED), "refresh:http_sd_configs[0]")
 
-
-@dataclass(frozen=True)
-class Group:
-    """Silences that one exporter lives through, one after the other and then all at once."""
-
-    name: str
-    role: str
-    state: str
-    freezes: tuple[Freeze, ...]
-
-
-GROUPS = (
-    Group(
-        "disk, log and vendor",
-        LONE,
-        SQLITE,
-        (
-            Freeze("the state's disk", _hangs(DATABASE), 'msg="state silent"', QUEUED, callbacks=503),
-            _vendor("the vendor", _swallows(FAR)),
-            _vendor("the vendor in the middle of an answer", _answers_break_off),
-            Freeze("the log's reader", _log_is_not_read, "", BLOCKED),
-        ),
-    ),
-    Group(
-        "files and lists",
-        LONE,
-        SQLITE,
-        (
-            _job("an account's secret file", _hangs(KEY), "watch-files"),
-            _job("a list's file", _hangs(TARGETS), "refresh:file_sd_configs[0]"),
-            Freeze("a pipe in place of a list's file", _is_a_pipe(TARGETS), 'msg="source failed"', FAILED),
-            FEED,
-        ),
-    ),
-    Group("lone over PostgreSQL", LONE, POSTGRESQL, _databases('msg="state ', QUEUED)),
-    Group("leader", LEADER, POSTGRESQL, (*_databases('msg="lease unavailable', ANSWERED), FEED)),
-    Group(
-        "standby",
-        STANDBY,
-        POSTGRESQL,
-        (
-            _job("the callbacks' secret file", _hangs(SECRET), "watch-files"),
-            # The server last: the standby may lead once it goes on.
-            *reversed(_databases('msg="lease unavailable', ANSWERED)),
-        ),
-    ),
+WAVES: tuple[Mapping[str, tuple[Freeze, ...]], ...] = (
+    {LONE: (key, list_file, feed, log), LONE_ON_SERVER: (way,), LEADER: (vendor, pipe, secret), STANDBY: (way,)},
+    {LONE: (vendor, pipe, secret), LEADER: (half_answers, key, list_file, feed, log), STANDBY: (secret, log)},
+    {LONE: (disk,), LEADER: (way,)},
+    {LONE_ON_SERVER: (server,), LEADER: (server,), STANDBY: (server,)},
 )
+"""What is silent at the same time, by process. In the third wave the standby takes over."""
+
+MEANINGLESS = {
+    (LEADER, DISK): "its state is in the database; its files are those of secrets and lists",
+    (STANDBY, DISK): "its state is in the database; its files are those of secrets",
+    (STANDBY, LIST_FILE): "it reads no list",
+    (STANDBY, FEEDS): "it reads no list",
+    (STANDBY, VENDOR): "it calls no API",
+}
+"""By process: the dependencies that it does not have."""
