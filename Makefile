@@ -1,6 +1,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# Some containers set it: each test worker and each process that a test starts would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 PYTHON ?= python3
 ENGINE ?= docker

@@ -11,7 +11,9 @@ from exporter.logs import configure_structlog
 
 pytest_plugins = ["tests.support.postgresql", "tests.support.certificates", "tests.support.simulated_exporter"]
 
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile(
+    "tests", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 settings.load_profile("tests")
 configure_structlog()
 

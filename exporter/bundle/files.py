@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from textwrap import indent
@@ -66,7 +67,8 @@ class ExportOptions:
 def bundle(options: ExportOptions | None = None) -> dict[str, str]:
     """Every file to be exported, by its path with slashes, sorted; empty when this installation has none."""
     options = options or ExportOptions()
-    filled = {path: _filled(path, text, options) for path, text in _packaged("dashboards").items()}
+    table = translations(options.language)
+    filled = {path: _filled(path, text, options, table) for path, text in _packaged("dashboards").items()}
     exported = {path: text for path, text in filled.items() if path.split("/")[0] in EXPORTED}
     return dict(sorted({**exported, **_manifests(exported)}.items())) if exported else {}
 
@@ -77,10 +79,17 @@ def runbooks() -> dict[str, str]:
     return {path.removesuffix(".md"): text for path, text in sorted(packaged.items()) if path.endswith(".md")}
 
 
-def translations(language: str) -> dict[str, str]:
+def translations(language: str) -> Mapping[str, str]:
     """English texts to those of the language; empty for English."""
     text = _packaged("dashboards").get(f"languages/{language}.yml")
-    return dict(yaml.safe_load(text)) if text else {}
+    return _parse_table(text) if text else {}
+
+
+@cache
+def _parse_table(text: str) -> Mapping[str, str]:
+    """Parse a table once for each text: it takes a second."""
+    table: Mapping[str, str] = yaml.safe_load(text)
+    return table
 
 
 def _manifests(files: Mapping[str, str]) -> dict[str, str]:
@@ -105,8 +114,7 @@ def _packaged(folder: str) -> dict[str, str]:
     }
 
 
-def _filled(path: str, text: str, options: ExportOptions) -> str:
-    table = translations(options.language) if options.language != "en" else {}
+def _filled(path: str, text: str, options: ExportOptions, table: Mapping[str, str]) -> str:
     if path.startswith("grafana/"):
         text = translate_dashboard(text, table) if table else text
         document = json.loads(text) | ({} if options.timezone == "UTC" else {"timezone": options.timezone})

@@ -19,6 +19,16 @@ pytestmark = pytest.mark.slow
 
 Run = Callable[..., Result]
 
+HELP_AND_METRICS = """
+import sys
+from exporter.cli import main
+for command in ("--help", "metrics"):
+    sys.argv = ["webcast-exporter", command]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+"""
 COMMANDS = [[], *([name] for name in NAMES), ["dashboards", "export"]]
 
 
@@ -110,20 +120,18 @@ def test_a_revision_is_that_of_the_image(monkeypatch: pytest.MonkeyPatch, tmp_pa
     "environ",
     [
         {"PYTHONIOENCODING": "ascii"},
-        {"PYTHONIOENCODING": "latin-1"},
-        {"PYTHONIOENCODING": "cp437"},
+        {"PYTHONIOENCODING": "cp437", "PROMETHEUS_MULTIPROC_DIR": "/nowhere"},
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
         {"LC_ALL": "xx_YY.unknown"},
-        {"PROMETHEUS_MULTIPROC_DIR": "/nowhere"},
     ],
     ids=str,
 )
 def test_no_environment_breaks_the_help(environ: dict[str, str]) -> None:
     """A terminal without Chinese gets it escaped; the multiprocess mode of other programs is not this one's."""
-    for arguments in (["--help"], ["metrics"]):
-        command = [sys.executable, "-m", "exporter", *arguments]
-        done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, check=False)
-        assert (done.returncode, done.stderr) == (0, b"")
+    done = subprocess.run(
+        [sys.executable, "-c", HELP_AND_METRICS], env=os.environ | environ, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr, done.stdout.count(b"webcast_task_info") > 0) == (0, b"", True)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,6 @@ formats = pytest.mark.parametrize("fmt", Format)
 
 
 @formats
-@settings(deadline=None)
 @given(shown=st.lists(knowns, max_size=4, unique_by=lambda known: known.target.id))
 def test_the_text_is_byte_for_byte_the_librarys(fmt: Format, shown: list[TaskState]) -> None:
     """Whatever values and labels there are, a task's text is what prometheus_client would have written."""
@@ -125,7 +124,6 @@ def test_the_text_is_byte_for_byte_the_librarys(fmt: Format, shown: list[TaskSta
 
 
 @formats
-@settings(deadline=None)
 @given(shown=st.lists(knowns, max_size=4, unique_by=lambda known: known.target.id))
 def test_a_parser_reads_back_what_was_said_each_series_once(fmt: Format, shown: list[TaskState]) -> None:
     """No duplicate, no lost sample, no label value that comes back changed."""

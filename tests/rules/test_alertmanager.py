@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,15 @@ DOWN: Alert = {
 }
 
 
+@cache
+def template_file(language: str) -> str:
+    """The bundled templates in a language."""
+    return bundle(ExportOptions(language))["alertmanager/webcast.tmpl"]
+
+
 def rendered(amtool: Path, template: str, folder: Path, *told: Alert, language: str = "en", text: str = "") -> str:
     """A message about these alerts, or another text with this template, by Alertmanager's own template engine."""
-    (folder / "webcast.tmpl").write_text(bundle(ExportOptions(language))["alertmanager/webcast.tmpl"])
+    (folder / "webcast.tmpl").write_text(template_file(language))
     data = {
         "receiver": "x",
         "status": "firing",

@@ -26,7 +26,7 @@ from exporter.model.task import ReadResult, Task
 from exporter.scheduler.circuit_breaker import BreakerEvent, CircuitBreaker, CircuitBreakers, Ticket
 from exporter.scheduler.read_queue import PollIntervals
 
-CASES = int(os.environ.get("FUZZ_CASES", "4000")) // 20
+CASES = int(os.environ.get("FUZZ_CASES", "1200")) // 20
 PARTS = 4
 """The cases are as many tests, so that they can run side by side."""
 RUNNING = Task(status=Status.RUNNING)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.enums import STATUS_OF_CODE, VENDOR_STOP_REASONS, Status, StopReason
@@ -397,7 +397,6 @@ TASKS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(
     st.one_of(JSON, st.fixed_dictionaries({"Result": st.one_of(JSON, st.fixed_dictionaries({"WebCastTask": JSON}))}))
 )
@@ -410,7 +409,6 @@ def test_any_json_is_a_reply_or_one_of_two_errors(document: object) -> None:
     assert isinstance(reply, Reply)
 
 
-@settings(deadline=None)
 @given(TASKS)
 def test_any_task_with_a_status_is_read(task: dict[str, Any]) -> None:
     """With a usable Status no other field can make the read fail; names are known, each once; the text can be shown."""
@@ -494,7 +492,6 @@ def written(task: Task, *, as_strings: bool) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None)
 @given(WELL_FORMED, st.booleans(), st.sampled_from(["WebCastTask", "WebcastTask", "WEBCASTTASK"]))
 def test_a_well_formed_task_is_read_back_whole(task: Task, as_strings: bool, key: str) -> None:  # noqa: FBT001 - hypothesis passes by place
     """What is written as the vendor documents it is read back equal, with nothing unexpected."""
