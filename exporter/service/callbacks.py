@@ -65,16 +65,6 @@ class CallbackIntake:
         """The section `callbacks` that is in force."""
         return self._targets.config.callbacks
 
-    @property
-    def enabled(self) -> bool:
-        """Whether callbacks are accepted."""
-        return Source.CALLBACK in self._parts.stored_lists.secrets
-
-    @property
-    def has_own_listener(self) -> bool:
-        """Whether callbacks come to a listener of their own."""
-        return self.config.listen_address is not None
-
     def receive(self, body: bytes) -> CallbackOutcome:
         """Take one body in; once this returns, what it says is in the state.
 

@@ -20,7 +20,7 @@ from exporter.service.push import PushApi
 from exporter.service.queries import Queries
 from exporter.service.settings import Settings, with_same_state
 from exporter.service.standby import WATCH_FILES_INTERVAL, StandbyQueueWorker
-from exporter.service.stored_lists import secrets_of
+from exporter.service.stored_lists import Secrets, secrets_of
 from exporter.service.target_manager import TargetManager, log_problems, resumable_targets
 from exporter.store.database import Database
 from exporter.store.store import LONGEST_LOOK_BACK
@@ -94,7 +94,7 @@ class Exporter:
         self.queries = Queries(parts, self._targets)
         self.push = PushApi(parts, self._targets)
         self.callbacks = CallbackIntake(parts, self._targets)
-        self._queue_worker = StandbyQueueWorker(parts, self.push, self.callbacks)
+        self.queue_worker = StandbyQueueWorker(parts, self.push, self.callbacks)
         policy = policy or CurrentPolicy()
         self._callback_listener = CallbackListener(
             lambda: create_callback_app(self, self.failed, policy), self.failed, policy
@@ -107,7 +107,7 @@ class Exporter:
         self._loaded()
         self.self_metrics.leader.set_function(lambda: 1.0 if self._leads is None else float(self._leads()))
         if self.config.state.url.is_shared:
-            self._scheduler.every("standby-queue", QUEUE_INTERVAL, self.apply_standby_queue)
+            self._scheduler.every("standby-queue", QUEUE_INTERVAL, self.queue_worker.apply)
         self._scheduler.every("expire", EXPIRE_INTERVAL, self._expire, vital=True)
         self._scheduler.every("watch-files", WATCH_FILES_INTERVAL, self._watch_files)
         self._scheduler.every("housekeeping", HOUSEKEEPING_INTERVAL, self._housekeep)
@@ -141,6 +141,11 @@ class Exporter:
     def config(self) -> Config:
         """The configuration in force."""
         return self._settings.config
+
+    @property
+    def secrets(self) -> Secrets:
+        """Who may push and call back."""
+        return self._parts.stored_lists.secrets
 
     @property
     def not_ready(self) -> str:
@@ -181,10 +186,6 @@ class Exporter:
         self._scheduler.nudge()
         self._scheduler.watch()
         self._parts.store.watch()
-
-    def apply_standby_queue(self) -> None:
-        """Apply what standbys have accepted."""
-        self._queue_worker.apply()
 
     def _apply(self, settings: Settings) -> None:
         parts, config = self._parts, settings.config
@@ -251,7 +252,7 @@ class Exporter:
     def _watch_files(self) -> None:
         self._look_at_files(self.config)
         self._parts.pollers.refresh_credentials()
-        for secrets in tuple(self._parts.stored_lists.secrets.values()):
+        for secrets in tuple(self.secrets.values()):
             secrets.refresh()
 
     def _housekeep(self) -> None:

@@ -11,14 +11,8 @@ from exporter.errors import BadTargets, Problem, StartError, StateError
 from exporter.model.target import TargetId
 from exporter.model.task_state import can_be_dismissed
 from exporter.service.components import Components
-from exporter.service.stored_lists import ListChange, Secrets, read_push
+from exporter.service.stored_lists import ListChange, read_push
 from exporter.service.target_manager import TargetManager
-
-
-def is_push_token(secrets: Secrets, token: str) -> bool:
-    """Whether it is one of the tokens."""
-    tokens = secrets.get(Source.PUSH)
-    return tokens is not None and tokens.matches(token)
 
 
 class PushApi:
@@ -29,15 +23,6 @@ class PushApi:
         self._stored_lists = parts.stored_lists
         self._registry = parts.registry
         self._targets = target_manager
-
-    @property
-    def enabled(self) -> bool:
-        """Whether targets can be pushed."""
-        return Source.PUSH in self._stored_lists.secrets
-
-    def accepts_token(self, token: str) -> bool:
-        """Whether this token may push."""
-        return is_push_token(self._stored_lists.secrets, token)
 
     def update(self, groups: list[TargetGroup], *, replace: bool) -> int:
         """Add and renew the targets of the groups, and with `replace` release all others; return their number.

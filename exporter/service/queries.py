@@ -49,11 +49,6 @@ class Queries:
         return self._parts.clock.unix()
 
     @property
-    def config(self) -> Config:
-        """The configuration in force."""
-        return self._targets.config
-
-    @property
     def lifetimes(self) -> Lifetimes:
         """How long things are kept and waited for."""
         return self._parts.registry.lifetimes

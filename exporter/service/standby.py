@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from exporter.config.schema import Config
 from exporter.discovery.merge import AccountOf
 from exporter.discovery.sd_format import SDSourceError, TargetGroup, groups_of_json
-from exporter.enums import CallbackOutcome, Source
+from exporter.enums import CallbackOutcome
 from exporter.errors import BadTargets, ConfigError, Problem, StartError, StateError
 from exporter.metrics.self_metrics import SelfMetrics
 from exporter.model.clock import Clock
@@ -18,7 +18,7 @@ from exporter.model.target import TargetId
 from exporter.scheduler.scheduler import Scheduler
 from exporter.service.callbacks import CallbackIntake, CallbackListener, callback_rules
 from exporter.service.components import Components, fail, standby_exposition
-from exporter.service.push import PushApi, is_push_token
+from exporter.service.push import PushApi
 from exporter.service.settings import Settings, with_same_state
 from exporter.service.stored_lists import Secrets, read_push, secrets_of
 from exporter.store.lease import Lease
@@ -171,15 +171,6 @@ class PushForLeader:
         self._standby = standby
         self._clock = clock
 
-    @property
-    def enabled(self) -> bool:
-        """Whether targets can be pushed."""
-        return Source.PUSH in self._standby.secrets
-
-    def accepts_token(self, token: str) -> bool:
-        """Whether this token may push."""
-        return is_push_token(self._standby.secrets, token)
-
     def update(self, groups: list[TargetGroup], *, replace: bool) -> int:
         """As the leader will; BadTargets, StateError: nothing has changed."""
         targets = read_push(groups, AccountOf(self._standby.config.accounts))
@@ -202,16 +193,6 @@ class CallbacksForLeader:
     def __init__(self, standby: Standby, clock: Clock) -> None:
         self._standby = standby
         self._clock = clock
-
-    @property
-    def enabled(self) -> bool:
-        """Whether callbacks are taken."""
-        return Source.CALLBACK in self._standby.secrets
-
-    @property
-    def has_own_listener(self) -> bool:
-        """Whether they come to a listener of their own."""
-        return self._standby.config.callbacks.listen_address is not None
 
     def recent(self) -> list[CallbackRecord]:
         """None are shown."""

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from exporter.config.credentials import TokenFile
 from exporter.discovery.sd_format import SDSourceError, groups_of_json
-from exporter.enums import Status, StopReason
+from exporter.enums import Source, Status, StopReason
 from exporter.errors import BadTargets, StartError, StateError
 from exporter.model.target import TargetId
 from exporter.store.run_table import FoundRuns, RunCursor, RunQuery
@@ -26,7 +27,7 @@ from exporter.web.endpoints import (
     read_body,
     require_type,
 )
-from exporter.web.interfaces import ExporterApi, ExporterQueries, PushHandler
+from exporter.web.interfaces import ExporterApi, PushHandler
 from exporter.web.serializers import csv_lines, explain, explain_unlisted, run_json, target_json, task_json
 from exporter.web.task_query import (
     MAX_PAGE,
@@ -200,10 +201,11 @@ class RunPage(NamedTuple):
         return number_of_pages(self.found.total, self.wanted.limit)
 
 
-def find_runs(request: Request, queries: ExporterQueries, sizes: tuple[int, int]) -> RunPage:
+def find_runs(request: Request, sizes: tuple[int, int]) -> RunPage:
     """The stopped runs that the query asks for; QueryError, StateError."""
-    params, now = request.query_params, queries.now
-    oldest = now - queries.config.lifecycle.history
+    exporter, params = exporter_of(request), request.query_params
+    now = exporter.queries.now
+    oldest = now - exporter.config.lifecycle.history
     number, size = parse_number(params, "page", 1, MAX_PAGE), parse_number(params, "size", *sizes)
     wanted = RunQuery(
         since=max(oldest, parse_moment(params, "since", now) or oldest),
@@ -216,7 +218,7 @@ def find_runs(request: Request, queries: ExporterQueries, sizes: tuple[int, int]
         offset=(number - 1) * size,
         after=_parse_cursor(params.get("after", "")),
     )
-    return RunPage(wanted, number, queries.stopped_runs(wanted))
+    return RunPage(wanted, number, exporter.queries.stopped_runs(wanted))
 
 
 def _parse_cursor(text: str) -> RunCursor | None:
@@ -230,7 +232,7 @@ def _runs(request: Request) -> Response:
     """JSON or CSV; `pages` says how many pages were found, `next` where to search on (CSV: `X-Pages`, `X-Next`)."""
     queries = exporter_of(request).queries
     form = parse_word(RunsFormat, request.query_params.get("format", "") or RunsFormat.JSON, "format")
-    page = find_runs(request, queries, RUN_SIZES)
+    page = find_runs(request, RUN_SIZES)
     rows = (
         run_json(run, queries.account_of(run.target.app_id), labels)
         for run, labels in zip(page.found.runs, page.found.labels, strict=True)
@@ -258,14 +260,14 @@ def with_push_token(endpoint: Endpoint) -> Endpoint:
     """Require a token of push.token_file: 401 without one, 404 while pushing is off."""
 
     async def guarded(request: Request) -> Response:
-        push = api_of(request).push
-        if not push.enabled:
+        tokens = api_of(request).secrets.get(Source.PUSH)
+        if tokens is None:
             return failure(404, PUSH_OFF)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return _unauthorized("a push needs the header Authorization: Bearer TOKEN", BEARER)
         try:
-            refusal = await refuse_token(request, token.strip())
+            refusal = await refuse_token(request, tokens, token.strip())
         except Busy:
             return failure(503, TOO_BUSY, RETRY)
         return refusal or await endpoint(request)
@@ -273,9 +275,9 @@ def with_push_token(endpoint: Endpoint) -> Endpoint:
     return guarded
 
 
-async def refuse_token(request: Request, token: str) -> Response | None:
+async def refuse_token(request: Request, tokens: TokenFile, token: str) -> Response | None:
     """The answer to a wrong token (401, or 429 when there are many); None for a good one."""
-    if await pools_of(request).tokens.run(api_of(request).push.accepts_token, token):
+    if await pools_of(request).tokens.run(tokens.matches, token):
         return None
     unsigned: TokenBucket = request.app.state.unsigned
     if not unsigned.take():

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from exporter.enums import CallbackOutcome
+from exporter.enums import CallbackOutcome, Source
 from exporter.errors import ConfigError, StartError, StateError
 from exporter.metrics.exposition import accepts_gzip, choose_format
 from exporter.web.auth import TokenBucket
@@ -285,17 +285,17 @@ def busy() -> Response:
 
 async def callback(request: Request) -> Response:
     """`POST /callback`: 200 once the vendor's event is committed to the state."""
-    callbacks = api_of(request).callbacks
-    if not callbacks.enabled:
+    api = api_of(request)
+    if Source.CALLBACK not in api.secrets:
         return PlainTextResponse(CALLBACKS_OFF, status_code=404)
-    if callbacks.has_own_listener and not request.app.state.is_callback_listener:
+    if api.config.callbacks.listen_address is not None and not request.app.state.is_callback_listener:
         return PlainTextResponse(CALLBACKS_ELSEWHERE, status_code=404)
     try:
         body = await read_body(request, MAX_CALLBACK_BYTES)
     except BodyError as error:
         return PlainTextResponse(f"{error}\n", status_code=error.status, headers=CLOSE)
     try:
-        outcome = await pools_of(request).callbacks.run(callbacks.receive, body)
+        outcome = await pools_of(request).callbacks.run(api.callbacks.receive, body)
     except (Busy, StartError, StateError):
         return PlainTextResponse(STATE_UNAVAILABLE, status_code=503, headers=RETRY)
     unsigned: TokenBucket = request.app.state.unsigned

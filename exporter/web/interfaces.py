@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from exporter.config.credentials import TokenFile
 from exporter.config.schema import Config
 from exporter.discovery.sd_format import TargetGroup
 from exporter.enums import CallbackOutcome, Rejection, Source
@@ -52,13 +53,6 @@ class PushHandler(Protocol):
     StateError and StartError mean that the state cannot be used and nothing has changed.
     """
 
-    @property
-    def enabled(self) -> bool:
-        """Whether targets can be pushed."""
-
-    def accepts_token(self, token: str) -> bool:
-        """Whether the token is one of push.token_file."""
-
     def update(self, groups: list[TargetGroup], *, replace: bool) -> int:
         """Add and renew these targets, or replace the list if `replace`; return their number. BadTargets: no change."""
 
@@ -71,14 +65,6 @@ class PushHandler(Protocol):
 
 class CallbackHandler(Protocol):
     """The vendor's callbacks."""
-
-    @property
-    def enabled(self) -> bool:
-        """Whether callbacks are accepted."""
-
-    @property
-    def has_own_listener(self) -> bool:
-        """Whether callbacks have a listener of their own."""
 
     def recent(self) -> list[CallbackRecord]:
         """The last callbacks, the latest first."""
@@ -93,10 +79,6 @@ class ExporterQueries(Protocol):
     @property
     def now(self) -> float:
         """The wall clock."""
-
-    @property
-    def config(self) -> Config:
-        """The configuration in force."""
 
     @property
     def lifetimes(self) -> Lifetimes:
@@ -144,6 +126,14 @@ class ReplicaApi(Protocol):
     """What a leader and a standby both offer."""
 
     exposition: Exposition
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+
+    @property
+    def secrets(self) -> Mapping[Source, TokenFile]:
+        """Who may push and call back; without a row it is switched off."""
 
     @property
     def push(self) -> PushHandler:

@@ -334,14 +334,14 @@ def _column(
 
 
 def _stopped_runs(request: Request, language: Language) -> Response:
-    queries = exporter_of(request).queries
-    found = find_runs(request, queries, SIZES)
+    exporter = exporter_of(request)
+    found = find_runs(request, SIZES)
     names = ("q", "since", "until", "app_id", "status", "reason", "size", "after")
     filters: dict[str, str | int] = {name: value for name in names if (value := request.query_params.get(name, ""))}
     params = {"show": "stopped", **filters}
     path, api = _path(request, "/tasks"), _path(request, "/api/v1/runs")
     context = {
-        "now": queries.now,
+        "now": exporter.queries.now,
         "query": {name: filters.get(name, "") for name in names},
         "runs": found.found.runs,
         "total": found.found.total,
@@ -349,7 +349,7 @@ def _stopped_runs(request: Request, language: Language) -> Response:
         "older": link(path, params, after=str(found.found.next)) if found.found.next else "",
         "statuses": (Status.ENDED, Status.FAILED),
         "reasons": tuple(StopReason),
-        "history": format_duration(queries.config.lifecycle.history),
+        "history": format_duration(exporter.config.lifecycle.history),
         **_pager(path, params, found.number, found.pages),
         "api": link(api, filters),
         "csv": link(api, filters, format="csv"),
@@ -358,12 +358,13 @@ def _stopped_runs(request: Request, language: Language) -> Response:
 
 
 def _task(request: Request, language: Language) -> Response:
-    queries = exporter_of(request).queries
+    exporter = exporter_of(request)
+    queries = exporter.queries
     try:
         target = target_of(request)
     except ValueError as error:
         return message_page(request, N_("Task"), f"{error}.", 404)
-    runs, history = _runs_of(queries, target), queries.history(target)
+    runs, history = _runs_of(exporter, target), queries.history(target)
     context: dict[str, Any] = {"now": queries.now, "target": target, "runs": runs.runs, "history": history}
     context["can_dismiss"] = False
     state = queries.task_state(target)
@@ -376,35 +377,35 @@ def _task(request: Request, language: Language) -> Response:
         "row": task_facts(row, queries.now),
         "series": explain_series(state, queries, language),
         "runbooks": PROBLEM_RUNBOOKS,
-        "can_dismiss": may_dismiss and exporter_of(request).push.enabled,
+        "can_dismiss": may_dismiss and Source.PUSH in exporter.secrets,
         "next": explain_next_read(queries.next_read(state), queries.now, language),
     }
     return render(request, language, "task.html", context)
 
 
-def _runs_of(queries: ExporterQueries, target: TargetId) -> FoundRuns:
+def _runs_of(exporter: ExporterApi, target: TargetId) -> FoundRuns:
     with suppress(StateError):  # a page without them is better than none
-        oldest = queries.now - queries.config.lifecycle.history
-        return queries.stopped_runs(RunQuery(oldest, target=target, limit=MAX_RUNS_OF_TASK))
+        oldest = exporter.queries.now - exporter.config.lifecycle.history
+        return exporter.queries.stopped_runs(RunQuery(oldest, target=target, limit=MAX_RUNS_OF_TASK))
     return FoundRuns(0, (), ())
 
 
 def _status(request: Request, language: Language) -> Response:
     exporter = exporter_of(request)
-    queries, callbacks = exporter.queries, exporter.callbacks
+    queries = exporter.queries
     context = {
         "now": queries.now,
         "uptime": exporter.uptime,
         "reload": queries.reload,
-        "state": _state_place(queries.config.state),
+        "state": _state_place(exporter.config.state),
         "not_ready": exporter.not_ready,
         "alive": exporter.alive,
         "flags": exporter.flags,
         "versions": {"webcast-exporter": __version__, "Python": platform.python_version(), **_library_versions()},
         "accounts": _account_rows(exporter),
         "jobs": queries.jobs(),
-        "callbacks_on": callbacks.enabled,
-        "callbacks": callbacks.recent(),
+        "callbacks_on": Source.CALLBACK in exporter.secrets,
+        "callbacks": exporter.callbacks.recent(),
         "unknown_codes": [(account, code) for account, codes in queries.unknown_codes().items() for code in codes],
     }
     return render(request, language, "status.html", context)
@@ -420,8 +421,8 @@ def _state_place(state: State) -> str:
 
 
 def _configuration(request: Request, language: Language) -> Response:
-    queries = exporter_of(request).queries
-    context = {"now": queries.now, "text": redacted(queries.config), "reload": queries.reload}
+    exporter = exporter_of(request)
+    context = {"now": exporter.queries.now, "text": redacted(exporter.config), "reload": exporter.queries.reload}
     return render(request, language, "config.html", context)
 
 
@@ -480,11 +481,11 @@ async def dismiss(request: Request) -> Response:
         target, body = target_of(request), await read_body(request, MAX_FORM_BYTES)
     except (ValueError, BodyError) as error:
         return message_page(request, heading, f"{error}.", 400, Connection="close")
-    if not exporter.push.enabled:
+    if (tokens := exporter.secrets.get(Source.PUSH)) is None:
         return message_page(request, heading, N_("Pushing is off: the configuration has no push.token_file."), 404)
     token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
     try:
-        refusal = await refuse_token(request, token)
+        refusal = await refuse_token(request, tokens, token)
         if refusal is not None:
             return message_page(request, heading, N_("This is not a push token."), refusal.status_code)
         found = await pools_of(request).pushes.run(exporter.dismiss, target)

@@ -10,7 +10,7 @@ from exporter.service.signals import SignalAction, Signals
 BROKEN = (
     "exporter.volcengine.signing.signing_key",
     "exporter.service.callbacks.verify_callback",
-    "exporter.service.push.PushApi.accepts_token",
+    "exporter.config.credentials.TokenFile.matches",
     "exporter.web.auth.PasswordChecker._matches",
 )
 

@@ -199,7 +199,7 @@ class Scene:
         if self.pods:
             self.whole.run(moment - self.now, step=2.5)
             for notice in self.vendor.fleet.due_events():
-                if self.whole.exporter.callbacks.enabled:
+                if Source.CALLBACK in self.whole.exporter.secrets:
                     self.whole.call_back(notice)
         else:
             self.vendor.now = moment

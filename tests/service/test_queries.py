@@ -64,7 +64,6 @@ def test_accounts_lists_and_reloads(world: World) -> None:
     assert queries.by_source()[Source.STATIC] == 2
     assert queries.rejected()[Rejection.NO_ACCOUNT] == 0
     wait_until(lambda: queries.accounts()["default"].up, "an answer")
-    assert queries.config is exporter.config
     assert queries.lifetimes.linger == 900.0
     assert queries.reload is not None
     assert queries.reload.good

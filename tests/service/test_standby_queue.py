@@ -53,10 +53,10 @@ def listed(exporter: Exporter) -> set[TargetId]:
 def test_pushes_are_acted_on_in_their_order(world: World, exporter: Exporter) -> None:
     """Added, replaced, released: as the leader's own API does it; then nothing waits."""
     put(world, (EntryKind.ADD, pushed(ONE)), (EntryKind.REPLACE, pushed(TWO)), (EntryKind.ADD, pushed(ONE)))
-    exporter.apply_standby_queue()
+    exporter.queue_worker.apply()
     assert (listed(exporter), waiting(world)) == ({ONE, TWO}, 0)
     put(world, (EntryKind.RELEASE_NOW, json.dumps(ONE)), (EntryKind.RELEASE, json.dumps(ONE)))
-    exporter.apply_standby_queue()
+    exporter.queue_worker.apply()
     assert (listed(exporter), waiting(world)) == ({TWO}, 0)
 
 
@@ -66,7 +66,7 @@ def test_a_callback_counts_by_when_it_came(world: World, exporter: Exporter) -> 
     notice = CallbackEvent(ONE, int(1000 * long_ago), STARTED, "", "evt-1")
     body = callback_payload(notice, SECRET, "4821").decode()
     put(world, (EntryKind.CALLBACK, body), (EntryKind.CALLBACK, body), at=long_ago)
-    exporter.apply_standby_queue()
+    exporter.queue_worker.apply()
     assert (listed(exporter), waiting(world)) == ({ONE}, 0)
     assert set(samples(exporter, "webcast_callback_events_total").values()) == {0.0}
 
@@ -90,7 +90,7 @@ def test_a_callback_counts_by_when_it_came(world: World, exporter: Exporter) -> 
 def test_what_cannot_be_done_holds_nothing_up(world: World, exporter: Exporter, kind: str, body: str) -> None:
     """It is dropped with a line, and what is behind it is acted on."""
     put(world, (kind, body), (EntryKind.ADD, pushed(ONE)))
-    exporter.apply_standby_queue()
+    exporter.queue_worker.apply()
     assert (listed(exporter), waiting(world)) == ({ONE}, 0)
 
 
@@ -98,7 +98,7 @@ def test_more_than_are_taken_at_once(world: World, exporter: Exporter) -> None:
     """All of them."""
     targets = [TargetId(APP, "Room", f"Task{number}") for number in range(BATCH + 5)]
     put(world, *((EntryKind.ADD, pushed(target)) for target in targets))
-    exporter.apply_standby_queue()
+    exporter.queue_worker.apply()
     assert (listed(exporter), waiting(world)) == (set(targets), 0)
 
 
@@ -107,9 +107,9 @@ def test_what_the_state_cannot_take_waits(world: World, exporter: Exporter) -> N
     put(world, (EntryKind.ADD, pushed(ONE)))
     with closing(sqlite3.connect(world.folder / "state.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        exporter.apply_standby_queue()
+        exporter.queue_worker.apply()
         assert listed(exporter) == set()
     assert waiting(world) == 1
     assert samples(exporter, "webcast_state_write_failures_total")[()] >= 1
-    exporter.apply_standby_queue()
+    exporter.queue_worker.apply()
     assert (listed(exporter), waiting(world)) == ({ONE}, 0)

@@ -39,6 +39,7 @@ def with_problems(states: list[TaskState]) -> list[TaskState]:
 
 
 JSON = "application/json"
+TOKEN = "a-token-of-the-tests"
 NOW = 1_768_465_805.0
 LIFETIMES = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
 
@@ -53,20 +54,22 @@ def small_exposition() -> Exposition:
     return Exposition(registry, cache)
 
 
+class FakeTokens:
+    """A file with one token."""
+
+    def matches(self, presented: str) -> bool:
+        """Whether it is the token."""
+        return presented == TOKEN
+
+
 @dataclass
 class FakePush:
     """Takes what it is told; `breaks` is raised instead. `updated` and `released` are what came."""
 
-    enabled: bool = True
-    token: str = "a-token-of-the-tests"
     breaks: Exception | None = None
     updated: list[tuple[list[TargetGroup], bool]] = field(default_factory=list)
     released: list[tuple[TargetId, bool]] = field(default_factory=list)
     listed: bool = True
-
-    def accepts_token(self, token: str) -> bool:
-        """There is one token."""
-        return token == self.token
 
     def update(self, groups: list[TargetGroup], *, replace: bool) -> int:
         """Keep them."""
@@ -87,8 +90,6 @@ class FakePush:
 class FakeCallbacks:
     """Takes whatever comes as the test says; `breaks` is raised instead."""
 
-    enabled: bool = True
-    has_own_listener: bool = False
     outcome: CallbackOutcome = CallbackOutcome.ACCEPTED
     breaks: Exception | None = None
     bodies: list[bytes] = field(default_factory=list)
@@ -112,7 +113,6 @@ class FakeQueries:
 
     tasks: Callable[[], list[TaskState]]
     now: float = NOW
-    config: Config = field(default_factory=Config)
     lifetimes: Lifetimes = LIFETIMES
     reload: Reload | None = None
     turns: dict[TargetId, NextRead] = field(default_factory=dict)
@@ -196,6 +196,10 @@ class FakeExporter:
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     push: FakePush = field(default_factory=FakePush)
     callbacks: FakeCallbacks = field(default_factory=FakeCallbacks)
+    config: Config = field(default_factory=Config)
+    secrets: dict[Source, FakeTokens] = field(
+        default_factory=lambda: {Source.PUSH: FakeTokens(), Source.CALLBACK: FakeTokens()}
+    )
     flags: Mapping[str, str] = field(default_factory=dict)
     uptime: float = 0.0
     known: list[TaskState] = field(default_factory=list)
@@ -249,7 +253,7 @@ class Site:
 
     def send(self, method: str, body: bytes | str, token: str | None = None, **headers: str) -> httpx.Response:
         """A push of `body`, with the good token unless another is given; `token=""` sends no header."""
-        token = self.exporter.push.token if token is None else token
+        token = TOKEN if token is None else token
         if token:
             headers |= {"Authorization": f"Bearer {token}"}
         named = {name.replace("_", "-"): value for name, value in {"Content_Type": JSON, **headers}.items()}

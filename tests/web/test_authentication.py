@@ -14,6 +14,7 @@ from exporter.config.web_config import parse_web_config
 from exporter.web import auth as module
 from exporter.web.auth import MAX_WAITING, Login, PasswordChecker, TooManyLogins, make_policy, read_login
 from tests.support.certificates import HASH, PASSWORD
+from tests.web.conftest import TOKEN
 
 if TYPE_CHECKING:
     import httpx
@@ -107,7 +108,7 @@ def test_a_reload_needs_a_password(guarded: Guarded) -> None:
 )
 def test_a_token_takes_the_passwords_place(guarded: Guarded, method: str, path: str) -> None:
     """A push needs a token and no password; a password is no token."""
-    token = {"Authorization": f"Bearer {guarded.exporter.push.token}"}
+    token = {"Authorization": f"Bearer {TOKEN}"}
     body: dict[str, Any] = {} if method == "DELETE" else {"json": [{"targets": ["a/b/c"]}]}
     assert guarded.ask(method, path, headers=token, **body).status_code == 200
     assert guarded.ask(method, path, auth=AUTH, **body).status_code == 401
@@ -117,7 +118,7 @@ def test_a_token_takes_the_passwords_place(guarded: Guarded, method: str, path: 
 
 def test_a_token_opens_nothing_else(guarded: Guarded) -> None:
     """Not even the list of targets."""
-    token = {"Authorization": f"Bearer {guarded.exporter.push.token}"}
+    token = {"Authorization": f"Bearer {TOKEN}"}
     for method, path in (("GET", "/api/v1/targets"), ("GET", "/metrics"), ("POST", "/-/reload"), ("PATCH", TASK)):
         assert guarded.ask(method, path, headers=token).status_code == 401
     assert guarded.ask("POST", "/api/v1/targetsx", headers=token).status_code == 401
@@ -129,7 +130,7 @@ def test_wrong_tokens_are_bounded(guarded: Guarded) -> None:
     statuses = (guarded.ask("POST", "/api/v1/targets", headers=bad).status_code for _ in range(5000))
     assert next(statuses) == 401
     assert 429 in statuses
-    good = {"Authorization": f"Bearer {guarded.exporter.push.token}"}
+    good = {"Authorization": f"Bearer {TOKEN}"}
     assert guarded.ask("POST", "/api/v1/targets", headers=good, json=[]).status_code == 200
 
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.enums import CallbackOutcome
+from exporter.config.schema import Config
+from exporter.enums import CallbackOutcome, Source
 from exporter.errors import StartError, StateError
 from exporter.web.auth import TokenBucket
 from exporter.web.endpoints import MAX_CALLBACK_BYTES
@@ -53,7 +54,7 @@ def test_a_body_over_64_kib_is_not_read_to_its_end(site: "Site", chunked: bool) 
 
 def test_without_a_secret_there_is_nothing_here(site: "Site") -> None:
     """404, with a sentence that names the key."""
-    site.exporter.callbacks.enabled = False
+    del site.exporter.secrets[Source.CALLBACK]
     answer = site.client.post("/callback", content=b"{}")
     assert (answer.status_code, "callbacks.secret_file" in answer.text) == (404, True)
     assert site.exporter.callbacks.bodies == []
@@ -61,7 +62,8 @@ def test_without_a_secret_there_is_nothing_here(site: "Site") -> None:
 
 def test_a_listener_of_its_own_takes_them_alone(site: "Site", callback_site: "Site") -> None:
     """The main listener answers 404 then; the other one knows no other path."""
-    site.exporter.callbacks.has_own_listener = callback_site.exporter.callbacks.has_own_listener = True
+    own = Config.model_validate({"callbacks": {"listen_address": "127.0.0.1:19470"}})
+    site.exporter.config = callback_site.exporter.config = own
     assert site.client.post("/callback", content=b"{}").status_code == 404
     assert callback_site.client.post("/callback", content=b"{}").status_code == 200
     paths = ("/", "/metrics", "/status", "/-/healthy", "/-/reload", "/api/v1/targets", "/static/style.css")

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from exporter import __version__
-from exporter.enums import CallbackOutcome, ReadFailure
+from exporter.enums import CallbackOutcome, ReadFailure, Source
 from exporter.errors import CredentialsRefused
 from exporter.metrics.self_metrics import AccountNumbers
 from exporter.model.clock import Clock
@@ -47,7 +47,7 @@ def test_the_last_callbacks(site: "Site") -> None:
     for expected in ("1m 5s", "ignored", "&lt;b&gt;Webcast", "RoomId, &lt;script&gt;"):
         assert expected in page
     assert "<script>" not in page
-    site.exporter.callbacks.enabled = False
+    del site.exporter.secrets[Source.CALLBACK]
     assert "callbacks.secret_file" in site.get("/status").text
 
 

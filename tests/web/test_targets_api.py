@@ -12,6 +12,7 @@ from exporter.model.target import Target, TargetId
 from exporter.model.task import Task
 from exporter.model.task_state import TaskState
 from exporter.web.api import MAX_BODY_BYTES
+from tests.web.conftest import TOKEN
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -28,9 +29,7 @@ def error_of(answer: httpx.Response) -> tuple[int, str, str]:
     return answer.status_code, document["errorType"], document["error"]
 
 
-def bearer(site: "Site") -> dict[str, str]:
-    """The header with the token."""
-    return {"Authorization": f"Bearer {site.exporter.push.token}"}
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 def test_the_list_of_targets(site: "Site") -> None:
@@ -81,7 +80,7 @@ def test_post_adds_and_put_replaces(site: "Site", method: str, replace: bool) ->
 @pytest.mark.parametrize(("query", "now"), [("", False), ("?now=true", True), ("?now=false", False)])
 def test_delete(site: "Site", query: str, now: bool) -> None:  # noqa: FBT001 - a table's column
     """The triple is in the path, and `now` skips the drain."""
-    answer = site.ask("DELETE", PATH + query, **bearer(site))
+    answer = site.ask("DELETE", PATH + query, **BEARER)
     assert (answer.status_code, answer.json()) == (200, {"status": "success", "data": {"released": str(ID)}})
     assert site.exporter.push.released == [(ID, now)]
 
@@ -90,13 +89,13 @@ def test_delete_of_a_target_that_was_not_pushed(site: "Site") -> None:
     """404, with a sentence."""
     site.exporter.push.listed = False
     expected = (404, "not_found", f"{ID} is no target by push or callback")
-    assert error_of(site.ask("DELETE", PATH, **bearer(site))) == expected
+    assert error_of(site.ask("DELETE", PATH, **BEARER)) == expected
 
 
 @pytest.mark.parametrize("path", [f"{PATH}?now=perhaps", "/api/v1/targets/app/ro%20om/task"])
 def test_a_delete_that_makes_no_sense(site: "Site", path: str) -> None:
     """400, and nothing is released."""
-    status, kind, _ = error_of(site.ask("DELETE", path, **bearer(site)))
+    status, kind, _ = error_of(site.ask("DELETE", path, **BEARER))
     assert (status, kind, site.exporter.push.released) == (400, "bad_data", [])
 
 
@@ -115,13 +114,13 @@ def test_without_a_good_token_nothing_is_taken(site: "Site", header: str | bytes
 
 def test_the_scheme_s_case_does_not_matter(site: "Site") -> None:
     """As for every HTTP authentication scheme."""
-    headers = {"Authorization": f"bearer  {site.exporter.push.token}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"bearer  {TOKEN}", "Content-Type": "application/json"}
     assert site.client.post("/api/v1/targets", content=ONE, headers=headers).status_code == 200
 
 
 def test_push_that_is_off(site: "Site") -> None:
     """404 with a sentence for every write, token or not; looking stays open."""
-    site.exporter.push.enabled = False
+    del site.exporter.secrets[Source.PUSH]
     for answer in (site.send("POST", ONE), site.send("PUT", ONE, token=""), site.ask("DELETE", PATH)):
         assert error_of(answer) == (404, "not_found", "pushing is off: the configuration has no push.token_file")
     assert site.get("/api/v1/targets").status_code == 200
@@ -161,7 +160,7 @@ def test_a_state_that_cannot_be_written(site: "Site", fault: Exception) -> None:
     site.exporter.push.breaks = fault
     expected = (503, "unavailable", "the state cannot be written now; nothing was changed, try again")
     assert error_of(site.send("POST", ONE)) == expected
-    assert error_of(site.ask("DELETE", PATH, **bearer(site))) == expected
+    assert error_of(site.ask("DELETE", PATH, **BEARER)) == expected
     assert site.exporter.failures == []
 
 
@@ -170,7 +169,7 @@ def test_a_body_has_an_end(site: "Site") -> None:
     whole = b"[" + b" " * (MAX_BODY_BYTES - 2) + b"]"
     assert site.send("POST", whole).status_code == 200
     assert error_of(site.send("POST", whole + b" "))[:2] == (413, "bad_data")
-    headers = {**bearer(site), "Content-Type": "application/json"}
+    headers = {**BEARER, "Content-Type": "application/json"}
 
     def chunks() -> Iterator[bytes]:
         for _ in range(MAX_BODY_BYTES // 65_536 + 1):
@@ -184,12 +183,12 @@ def test_only_json_is_taken(site: "Site") -> None:
     """Another Content-Type is 415; none at all is taken for JSON, and a charset may be named."""
     assert error_of(site.send("POST", ONE, Content_Type="application/x-www-form-urlencoded"))[0] == 415
     assert site.send("POST", ONE, Content_Type="application/json; charset=utf-8").status_code == 200
-    assert site.client.post("/api/v1/targets", content=ONE, headers=bearer(site)).status_code == 200
+    assert site.client.post("/api/v1/targets", content=ONE, headers=BEARER).status_code == 200
 
 
 def test_other_methods(site: "Site") -> None:
     """405 for what no target has."""
-    assert site.ask("PATCH", "/api/v1/targets", **bearer(site)).status_code == 405
+    assert site.ask("PATCH", "/api/v1/targets", **BEARER).status_code == 405
     assert site.get(PATH).status_code == 405
 
 

@@ -11,6 +11,7 @@ from exporter.model.run import Run
 from exporter.model.target import Target, TargetId
 from exporter.model.task import ReadResult, Task, VideoStream
 from exporter.model.task_state import NextRead, TaskState, elapsed
+from tests.web.conftest import TOKEN
 
 if TYPE_CHECKING:
     from tests.web.conftest import Site
@@ -172,11 +173,11 @@ def test_a_stopped_task_can_be_removed(site: "Site") -> None:
     assert [press("wrong"), press("")] == [(401, ""), (401, "")]
     assert press("x" * 10_000)[0] == 400
     assert site.exporter.dismissed == []
-    assert press(site.exporter.push.token) == (303, "/tasks")
-    assert press(site.exporter.push.token, "/tasks/app/room/other")[0] == 404
+    assert press(TOKEN) == (303, "/tasks")
+    assert press(TOKEN, "/tasks/app/room/other")[0] == 404
     assert site.exporter.dismissed == [ID, TargetId("app", "room", "other")]
-    site.exporter.push.enabled = False
-    assert press(site.exporter.push.token)[0] == 404
+    del site.exporter.secrets[Source.PUSH]
+    assert press(TOKEN)[0] == 404
     assert "/dismiss" not in site.get(PATH).text
 
 
