@@ -16,13 +16,11 @@ from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
-from exporter.model.task_state import NextRead, TaskState
 from exporter.scheduler.poller import Poller, ReadAccount
 from exporter.scheduler.registry import TaskRegistry
 from exporter.scheduler.scheduler import Scheduler
 from exporter.service.settings import intervals
 from exporter.volcengine.client import Client, Endpoint
-from exporter.volcengine.error_mapping import UnknownCode
 from exporter.volcengine.rate_limiter import RateLimiter
 
 MAX_IN_FLIGHT = 300
@@ -173,23 +171,9 @@ class AccountPollers:
         while self._retired and self._retired[0][0] <= now:
             self._retired.popleft()[1].close()
 
-    @property
-    def alive(self) -> bool:
-        """Whether threads can be had for every account's calls."""
-        return all(poller.alive for poller in self.by_account.values())
-
-    def next_read(self, state: TaskState) -> NextRead | None:
-        """When a target will be read next; None while no account reads it."""
-        poller = self.by_account.get(state.target.account)
-        return poller.next_read(state.target.id) if poller else None
-
     def numbers(self) -> dict[str, AccountNumbers]:
         """Each account's gauges."""
         return {name: poller.numbers() for name, poller in self.by_account.items()}
-
-    def unknown_codes(self) -> dict[str, list[UnknownCode]]:
-        """Each account's error codes that the vendor does not document, the latest first."""
-        return {name: poller.account.client.unknown_codes() for name, poller in self.by_account.items()}
 
     def stop(self) -> None:
         """Send nothing more, and end the calls in flight."""

@@ -1,7 +1,6 @@
 """The parts that work with each other, made and wired."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 import structlog
 from prometheus_client import (
@@ -33,75 +32,51 @@ STANDBY_FAMILIES = ("webcast_exporter_", "webcast_callback_events")
 """Families of its own that a standby serves."""
 
 
-@dataclass(frozen=True, slots=True)
 class Components:
-    """What the service's modules share."""
+    """What the service's modules share, made and wired over one open state. StartError when it cannot be read."""
 
-    clock: Clock
-    self_metrics: SelfMetrics
-    store: Store
-    stored_lists: StoredLists
-    drains: Drains
-    registry: TaskRegistry
-    series_cache: SeriesCache
-    scheduler: Scheduler
-    pollers: AccountPollers
-    exposition: Exposition
-    history: HistoryLog
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        database: Database,
+        clock: Clock,
+        *,
+        new_rate_limiter: Callable[[float], RateLimiter],
+        labels_of: LabelsOf,
+        leads: Callable[[], bool] | None = None,
+    ) -> None:
+        own = process_registry()
+        self.clock = clock
+        self.self_metrics = SelfMetrics(own)
+        self.store = Store(database, on_failure=self.self_metrics.state_write_failures.inc, labels_of=labels_of)
+        self.stored_lists = StoredLists(self.store)
+        self.drains = Drains(self.store)
+        self.history = HistoryLog()
+        self.registry = TaskRegistry(
+            self.store,
+            settings.lifetimes,
+            clock,
+            self.stored_lists.listing_times,
+            thresholds=settings.thresholds,
+            history=self.history,
+        )
+        self.scheduler = Scheduler(self.self_metrics, clock)
+        self.pollers = AccountPollers(
+            environ, clock, self.self_metrics, self.scheduler, self.registry, new_rate_limiter=new_rate_limiter
+        )
+        self.series_cache = SeriesCache(settings.families, settings.config.metrics.max_tasks, self.registry.get)
+        self.registry.attach(self.series_cache)
+        own.register(FleetCollector(self.series_cache, self.store.counters, self.pollers.numbers))
+        own.register(state_families(lambda: self.store.oldest_queued, lambda: self.store.dropped))
+        own.register(account_families(self.pollers.numbers))
+        self.exposition = Exposition(own, self.series_cache)
+        if leads is not None:
+            self.exposition = LeaderExposition(self.exposition, standby_exposition(own), leads)
 
     def failed(self, what: str, error: Exception) -> None:
         """Count and log an unexpected error where it was caught; `what` names the job."""
         fail(self.self_metrics, what, error)
-
-
-def make_components(
-    settings: Settings,
-    environ: Mapping[str, str],
-    database: Database,
-    clock: Clock,
-    *,
-    new_rate_limiter: Callable[[float], RateLimiter],
-    labels_of: LabelsOf,
-    leads: Callable[[], bool] | None = None,
-) -> Components:
-    """Make and wire them over one open state. StartError when the state cannot be read."""
-    registry = process_registry()
-    self_metrics = SelfMetrics(registry)
-    store = Store(database, on_failure=self_metrics.state_write_failures.inc, labels_of=labels_of)
-    stored_lists = StoredLists(store)
-    history = HistoryLog()
-    task_registry = TaskRegistry(
-        store,
-        settings.lifetimes,
-        clock,
-        stored_lists.listing_times,
-        thresholds=settings.thresholds,
-        history=history,
-    )
-
-    scheduler = Scheduler(self_metrics, clock)
-    pollers = AccountPollers(environ, clock, self_metrics, scheduler, task_registry, new_rate_limiter=new_rate_limiter)
-    series_cache = SeriesCache(settings.families, settings.config.metrics.max_tasks, task_registry.get)
-    task_registry.attach(series_cache)
-    registry.register(FleetCollector(series_cache, store.counters, pollers.numbers))
-    registry.register(state_families(lambda: store.oldest_queued, lambda: store.dropped))
-    registry.register(account_families(pollers.numbers))
-    exposition = Exposition(registry, series_cache)
-    if leads is not None:
-        exposition = LeaderExposition(exposition, standby_exposition(registry), leads)
-    return Components(
-        clock,
-        self_metrics,
-        store,
-        stored_lists,
-        Drains(store),
-        task_registry,
-        series_cache,
-        scheduler,
-        pollers,
-        exposition,
-        history,
-    )
 
 
 class LeaderExposition(Exposition):

@@ -15,7 +15,7 @@ from exporter.model.run import Run
 from exporter.model.target import TargetId
 from exporter.model.task_state import TaskState
 from exporter.service.callbacks import CallbackIntake, CallbackListener
-from exporter.service.components import make_components
+from exporter.service.components import Components
 from exporter.service.push import PushApi
 from exporter.service.queries import Queries
 from exporter.service.settings import Settings, with_same_state
@@ -67,6 +67,8 @@ class Exporter:
         lease_answered_at: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._settings = Settings.of(config)
+        self.config = config
+        self.secrets: Secrets = {}
         self.flags = flags or {}
         self.started_at = clock.unix()
         self._load_config = load_config
@@ -77,7 +79,7 @@ class Exporter:
         self._ready = False
         self._stopping = Event()
         new_rate_limiter = partial(RateLimiter, clock=clock.monotonic, sleep=self._stopping.wait, restrain=restrain)
-        self._parts = parts = make_components(
+        self._parts = parts = Components(
             self._settings,
             environ,
             database,
@@ -138,16 +140,6 @@ class Exporter:
             log.info("configuration reloaded", targets=len(self._parts.registry))
 
     @property
-    def config(self) -> Config:
-        """The configuration in force."""
-        return self._settings.config
-
-    @property
-    def secrets(self) -> Secrets:
-        """Who may push and call back."""
-        return self._parts.stored_lists.secrets
-
-    @property
     def not_ready(self) -> str:
         """Why it cannot serve yet; empty once it can, and for good."""
         if not self._ready:
@@ -174,7 +166,8 @@ class Exporter:
     @property
     def alive(self) -> bool:
         """Whether every vital job has ended lately, and threads can be had for reads."""
-        return self._scheduler.alive and self._parts.pollers.alive
+        pollers = self._parts.pollers.by_account.values()
+        return self._scheduler.alive and all(poller.alive for poller in pollers)
 
     @property
     def state_lost(self) -> str:
@@ -195,6 +188,7 @@ class Exporter:
         listener = self._callback_listener.plan(settings.callback_address)
         # From here on nothing can fail.
         before, self._settings = self._settings, settings
+        self.config, self.secrets = config, secrets
         parts.registry.reconfigure(settings.lifetimes, settings.thresholds)
         parts.pollers.swap(config, accounts)
         if (settings.families, config.metrics.max_tasks) != (before.families, before.config.metrics.max_tasks):

@@ -59,7 +59,8 @@ class Queries:
 
     def next_read(self, state: TaskState) -> NextRead | None:
         """When a target will be read next; None while no account reads it."""
-        return self._parts.pollers.next_read(state)
+        poller = self._parts.pollers.by_account.get(state.target.account)
+        return poller.next_read(state.target.id) if poller else None
 
     def history(self, target: TargetId) -> TaskHistory:
         """Return a target's last reads and changes."""
@@ -83,7 +84,8 @@ class Queries:
 
     def unknown_codes(self) -> Mapping[str, Sequence[UnknownCode]]:
         """Each account's API error codes that the vendor does not document, the latest first."""
-        return self._parts.pollers.unknown_codes()
+        pollers = self._parts.pollers.by_account
+        return {name: poller.account.client.unknown_codes() for name, poller in pollers.items()}
 
     def jobs(self) -> Sequence[JobRow]:
         """The periodic jobs of the scheduler, by name."""

@@ -4,22 +4,10 @@ A run's end and the counters that it raises are one transaction, and the counter
 A kill at any moment is therefore harmless: before the commit the end is read and counted again after the restart, after
 it the run is known. A counter that was ever scraped is in the state.
 
-How to use it::
-
-    store = Store(database, on_failure=metrics.state_write_failures.inc)
-    store.record(change)                      # queue; never waits. The writer commits all that is queued as one
-    commit = store.record(change)             # ... and a caller who must know
-    store.wait(commit)                        # waits for it, at most WAIT seconds; StateError -> 503
-    commit = store.change(work, then)         # the same for other tables: work(connection), then() once committed
-    store.keep(work)                          # tried until it is committed, as a recorded change is
-    store.latest_runs(targets)                # by key, queued changes included; StateError
-    store.live_runs()
-    store.search(lambda connection: stopped_runs(connection, query))    # slow ones have threads of their own
-    store.watch()                             # call each second: reports a state that is silent
-    store.close()                             # commits what is queued, within a second
-
-Threads: any may call; only the writer touches the writing connection. While the state fails or is silent, changes are
-kept (the latest of each run, and sums), up to `max_queued` runs; then new ones are dropped, counted and reported.
+`record` queues a change and never waits; a caller who must know gives its result to `wait`. `change` and `keep` do the
+same for other tables. Any thread may call; only the writer touches the writing connection. While the state fails or is
+silent, changes are kept (the latest of each run, and sums), up to `max_queued` runs; then new ones are dropped, counted
+and reported.
 """
 
 import json
@@ -64,6 +52,7 @@ SEARCH_TIMEOUT: Final = 2.0
 SCAN_TIMEOUT: Final = 20.0
 """Seconds for what a start or a changed list looks up."""
 MAX_QUEUED_RUNS: Final = 50_000
+CLOSED: Final = "the state is closed"
 MAX_WAITING: Final = 4
 """Callers that wait for a state which is known to fail; the others are refused at once."""
 RECENT_SECONDS: Final = 5.0
@@ -82,10 +71,10 @@ LabelsOf = Callable[[TargetId], Mapping[str, str]]
 
 @dataclass
 class _Work:
-    """A change of another table; it is tried once, and then it has changed nothing."""
+    """A change of another table."""
 
     do: Work
-    then: Callable[[], None]
+    then: Callable[[], object] = lambda: None
     commit: Commit = field(default_factory=Future)
 
 
@@ -96,7 +85,7 @@ class _Batch:
     runs: dict[tuple[TargetId, float], tuple[Run, Mapping[str, str]]] = field(default_factory=dict)
     raised: defaultdict[Series, float] = field(default_factory=lambda: defaultdict(float))
     receipts: dict[EventKey, float] = field(default_factory=dict)
-    kept: list[Work] = field(default_factory=list)
+    kept: list[_Work] = field(default_factory=list)
     work: list[_Work] = field(default_factory=list)
     since: float | None = None
     commit: Commit = field(default_factory=Future)
@@ -190,11 +179,11 @@ class Store:
         """Queue a change; the result is done once it is committed."""
         with self._wake:
             if not change:
-                return _done()
+                return _ended()
             if self._closing or self.lost:
-                return _failed(self.lost or "the state is closed")
+                return _ended(self.lost or CLOSED)
             if self._is_full(change):
-                return _failed("the state cannot be written, and its queue is full")
+                return _ended("the state cannot be written, and its queue is full")
             self._queued.add(change, self._labels_of)
             return self._enqueued(self._queued.commit)
 
@@ -205,7 +194,7 @@ class Store:
         """
         with self._wake:
             if self._closing or self.lost:
-                return _failed(self.lost or "the state is closed")
+                return _ended(self.lost or CLOSED)
             item = _Work(work, then)
             self._queued.work.append(item)
             return self._enqueued(item.commit)
@@ -214,8 +203,8 @@ class Store:
         """Queue a change of another table that is tried until it is committed, in its order."""
         with self._wake:
             if self._closing or self.lost:
-                return _failed(self.lost or "the state is closed")
-            self._queued.kept.append(work)
+                return _ended(self.lost or CLOSED)
+            self._queued.kept.append(_Work(work))
             return self._enqueued(self._queued.commit)
 
     def wait(self, commit: Commit, timeout: float = WAIT) -> None:
@@ -315,7 +304,7 @@ class Store:
     def pending(self, callback: Callback) -> Commit:
         """The commit that a callback which was taken in waits for; done when it waits for none."""
         with self._wake:
-            return self._queued_commit(callback) or _done()
+            return self._queued_commit(callback) or _ended()
 
     def forget_receipts_before(self, moment: float) -> None:
         """Delete receipts of callbacks that came before `moment` (Unix seconds)."""
@@ -446,7 +435,7 @@ class Store:
                 upsert(connection, RUNS, runs)
                 insert_new(connection, RECEIPTS, receipts)
                 for kept in batch.kept:
-                    _do(connection, _Work(kept, _nothing))
+                    _do(connection, kept)
                 done += [item for item in batch.work if _do(connection, item)]
         except LeaseLostError as error:
             self._lose(str(error))
@@ -524,24 +513,15 @@ def _do(connection: Connection, item: _Work) -> bool:
     return True
 
 
-def _nothing() -> None:
-    return None
-
-
 def _resolve(commit: Commit, error: Exception | None = None) -> None:
     if not commit.done():
         commit.set_exception(error) if error else commit.set_result(None)
 
 
-def _done() -> Commit:
+def _ended(reason: str = "") -> Commit:
+    """A commit that needs no wait: done, or refused for a reason."""
     commit: Commit = Future()
-    commit.set_result(None)
-    return commit
-
-
-def _failed(sentence: str) -> Commit:
-    commit: Commit = Future()
-    commit.set_exception(StateError(sentence))
+    _resolve(commit, StateError(reason) if reason else None)
     return commit
 
 
