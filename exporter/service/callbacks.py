@@ -23,7 +23,7 @@ from exporter.store.store import StoredTarget
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import CallbackRecord
-from exporter.web.server import Listener, bind
+from exporter.web.server import CALLBACK_OPTION, Listener, bind
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -241,15 +241,12 @@ class Planned(NamedTuple):
 
 
 CLOSED = Planned(None, None)
-PLACE = "callbacks.listen_address"
-SHARE = 4
-"""Of the files that may be open: half of what the main listener has, so that a quarter is left when both are full."""
 
 
 class CallbackListener:
     """At most one listener. A new one listens before the old one ends, so that a reload misses no callback.
 
-    It uses the certificate of the `policy`, and asks for no client certificate or password.
+    It asks for no client certificate or password.
     """
 
     def __init__(
@@ -269,8 +266,8 @@ class CallbackListener:
         """Listen there, unless that is so already; StartError when the address cannot be had."""
         if address == self._now.address or address is None:
             return self._now if address else CLOSED
-        bound, site = bind(address, PLACE), self._make_site()
-        listener = Listener(site, bound, self._failed, PLACE, lambda: self._policy.now.callback_tls, share=SHARE)
+        bound, site = bind(address, CALLBACK_OPTION), self._make_site()
+        listener = Listener(site, bound, self._failed, self._policy, for_callbacks=True)
         listener.start()
         return Planned(address, listener)
 

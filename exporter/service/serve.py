@@ -87,7 +87,7 @@ def serve(
         undo.callback(lock.release)
         exporter = undo.enter_context(leading(setup, lock))
         site = create_app(exporter, exporter.failed, watched.policy, web)
-        listener = Listener(site, sockets, exporter.failed, tls=lambda: watched.policy.now.tls)
+        listener = Listener(site, sockets, exporter.failed, watched.policy)
         undo.callback(listener.stop)
         if signals.stops_within(lock.handover_wait):
             return
@@ -195,7 +195,7 @@ def replicate(options: ServeOptions, sockets: Sequence[socket.socket], signals: 
     """Serve until a stop. ConfigError and StartError, as `serve`, before it begins; nothing ends it after that."""
     standby = _new_standby(options)
     roles = RoleSwitch()
-    listener = Listener(roles, sockets, standby.failed, tls=lambda: options.watched.policy.now.tls)
+    listener = Listener(roles, sockets, standby.failed, options.watched.policy)
     _show(roles, standby, options)
     listener.start()
     log_start("standby", options.config, listener.urls)

@@ -26,6 +26,7 @@ from uvicorn.server import ServerState
 
 from exporter.config.fields import parse_listen_address
 from exporter.errors import StartError
+from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import ReportError
 from exporter.web.tls import Tls
 
@@ -41,8 +42,8 @@ RESTART_SECONDS = 1.0
 """Seconds before a server that failed is started again."""
 
 MAX_CONNECTIONS = 512
-CONNECTION_SHARE = 2
-"""A listener has at most one part in so many of the files that may be open."""
+CONNECTION_SHARE, CALLBACK_SHARE = 2, 4
+"""A listener, or that of callbacks, has one part in so many of the files that may be open: a quarter is left."""
 
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds for a TLS handshake, and as many for its end."""
@@ -56,7 +57,7 @@ SEND_BUFFER_BYTES = 128 * 1024
 WRITE_STALL_TIMEOUT = 2.0
 """Seconds without progress after which a client that does not read its answer may be closed for a new one."""
 
-DEFAULT_OPTION = "--web.listen-address"
+DEFAULT_OPTION, CALLBACK_OPTION = "--web.listen-address", "callbacks.listen_address"
 SYSTEMD_FIRST_FD = 3
 
 
@@ -334,9 +335,8 @@ logging.getLogger("uvicorn.error").addFilter(UvicornLogFilter())
 class Listener:
     """Serves an application on bound sockets, on a thread of its own.
 
-    `failed` is called when the server itself fails; it is then started again on the same sockets. `option` is the
-    setting that chooses another address. `tls` is called for each new connection. One part in `share` of the files
-    that may be open is for its clients.
+    `failed` is called when the server itself fails; it is then started again on the same sockets. New connections use
+    the TLS of the `policy`; one `for_callbacks` alone asks for no client certificate.
     """
 
     def __init__(
@@ -344,15 +344,15 @@ class Listener:
         app: ASGIApp,
         sockets: socket.socket | Sequence[socket.socket],
         failed: ReportError,
-        option: str = DEFAULT_OPTION,
-        tls: Callable[[], Tls | None] = lambda: None,
+        policy: CurrentPolicy | None = None,
         *,
-        share: int = CONNECTION_SHARE,
+        for_callbacks: bool = False,
     ) -> None:
-        self._share = share
+        policy = policy or CurrentPolicy()
+        self._tls: Callable[[], Tls | None] = lambda: policy.now.callback_tls if for_callbacks else policy.now.tls
+        self._share = CALLBACK_SHARE if for_callbacks else CONNECTION_SHARE
         self._sockets = [sockets] if isinstance(sockets, socket.socket) else [*sockets]
-        self._tls = tls
-        self._option = option
+        self._option = CALLBACK_OPTION if for_callbacks else DEFAULT_OPTION
         self._failed = failed
         self._config = uvicorn.Config(
             app,

@@ -21,7 +21,7 @@ from exporter.config.web_config import parse_web_config
 from exporter.metrics.exposition import Format, choose_format
 from exporter.web import endpoints
 from exporter.web.app import WebOptions, create_app
-from exporter.web.auth import make_policy
+from exporter.web.auth import CurrentPolicy, WebPolicy, make_policy
 from exporter.web.interfaces import ExporterApi
 from exporter.web.server import Listener, bind_all
 from exporter.web.tls import Tls, make_tls
@@ -96,9 +96,11 @@ def test_a_callback_path_may_end_with_a_slash(site: "Site", callback_site: "Site
 
 
 @contextmanager
-def listening(app: Any, *addresses: str, **more: Any) -> Iterator[Listener]:
+def listening(app: Any, *addresses: str, tls: Tls | None = None) -> Iterator[Listener]:
     """A listener, started and stopped."""
-    listener = Listener(app, bind_all(addresses or ["127.0.0.1:0"]), lambda *_: None, **more)
+    policy = CurrentPolicy()
+    policy.now = WebPolicy(tls)
+    listener = Listener(app, bind_all(addresses or ["127.0.0.1:0"]), lambda *_: None, policy)
     listener.start()
     yield listener
     listener.stop()
@@ -146,7 +148,7 @@ def test_a_refused_handshake_is_logged_with_its_reason(
         old_tls(context)
     if client == "distrustful":
         context = ssl.create_default_context()
-    with capture_logs() as logs, listening(PlainTextResponse("hello"), tls=lambda: tls) as listener:
+    with capture_logs() as logs, listening(PlainTextResponse("hello"), tls=tls) as listener:
         host, port = listener.url.removeprefix("https://").split(":")
         with socket.create_connection((host, int(port)), WAIT) as plain, suppress(OSError):
             if client == "plain":
@@ -169,7 +171,7 @@ def test_a_client_that_leaves_during_the_handshake_is_not_logged(certificates: "
     ).tls_server_config
     assert section is not None
     tls, _ = make_tls(section)
-    with capture_logs() as logs, listening(PlainTextResponse("hello"), tls=lambda: tls) as listener:
+    with capture_logs() as logs, listening(PlainTextResponse("hello"), tls=tls) as listener:
         host, port = listener.url.removeprefix("https://").split(":")
         socket.create_connection((host, int(port)), WAIT).close()
         context = client_context(certificates.authority)

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.service.callbacks import SHARE
 from exporter.web.endpoints import ChunkedResponse, Turns
 from exporter.web.server import (
+    CALLBACK_SHARE,
     CONNECTION_SHARE,
     STALL_TIMEOUTS,
     WRITE_STALL_TIMEOUT,
@@ -534,4 +534,4 @@ def test_how_many_there_may_be(monkeypatch: pytest.MonkeyPatch, soft: int, most:
 def test_two_listeners_leave_something(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both full, the files, the state and the calls still find descriptors."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, -1))
-    assert max_connections(CONNECTION_SHARE) + max_connections(SHARE) == 768
+    assert max_connections(CONNECTION_SHARE) + max_connections(CALLBACK_SHARE) == 768

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from exporter.config.web_config import parse_web_config
 from exporter.errors import ConfigError
 from exporter.web import tls as module
-from exporter.web.auth import make_policy
+from exporter.web.auth import CurrentPolicy, WebPolicy, make_policy
 from exporter.web.server import Listener, bind
 from exporter.web.tls import Tls, alternative_names, make_tls
 from tests.support.certificates import client_context
@@ -53,12 +53,12 @@ def make(folder: Path) -> Make:
 @pytest.fixture(scope="module")
 def ask(certificates: "Certificates") -> Iterator[Ask]:
     """Ask a listener with this TLS, by a client that shows a certificate or has an own way to speak."""
-    now: list[Tls] = []
-    listener = Listener(PlainTextResponse("hello"), bind("127.0.0.1:0"), _never, tls=lambda: now[-1] if now else None)
+    policy = CurrentPolicy()
+    listener = Listener(PlainTextResponse("hello"), bind("127.0.0.1:0"), _never, policy)
     listener.start()
 
     def asked(tls: Tls, shows: Path | None = None, speaks: Callable[[ssl.SSLContext], object] = id) -> bytes:
-        now.append(tls)
+        policy.now = WebPolicy(tls)
         context = client_context(certificates.authority, shows)
         speaks(context)
         host, port = listener.url.removeprefix("https://").split(":")
