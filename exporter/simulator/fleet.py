@@ -16,7 +16,7 @@ from exporter.enums import VENDOR_STOP_REASONS, PageReason, Status, StopReason
 from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import (
     CHECKS,
-    RANGES,
+    MAX_RUNNING_TIME,
     CallbackEvent,
     Ending,
     PageRemedy,
@@ -30,12 +30,12 @@ from exporter.simulator.lifecycle import (
     callback_events,
     end_run,
     run_state,
+    running_time,
 )
 from exporter.simulator.replies import Explained
 
 MAX_RUNS = 1000
 """Runs kept of one task; older ones are forgotten."""
-LONGEST_RUN = 86_400
 REHEARSAL_INTERVAL = 5
 """Seconds between two checks of a page whose task has that check switched off."""
 REHEARSAL_CYCLES = 180
@@ -95,7 +95,7 @@ class FleetTask:
         if not self.by_hand:
             return dict(self.labels)
         start = self.runs[-1].created // 1000
-        return {**self.labels, "__expected_start__": str(start), "__expected_end__": str(start + LONGEST_RUN)}
+        return {**self.labels, "__expected_start__": str(start), "__expected_end__": str(start + MAX_RUNNING_TIME)}
 
     def is_live(self, at: int) -> bool:
         """Whether the latest run goes on at `at`."""
@@ -286,10 +286,10 @@ def _running(run: SimulatedRun, at: int) -> SimulatedRun:
     """The run in good order from `at` on: started, and without an end before it has run for a day."""
     start = run.start if run.start is not None and run.start <= at else at
     return SimulatedRun(
-        replace(run.settings, max_running_time=LONGEST_RUN),
+        replace(run.settings, max_running_time=MAX_RUNNING_TIME),
         run.created,
         start,
-        start + LONGEST_RUN * 1000,
+        start + MAX_RUNNING_TIME * 1000,
         Ending.TIMED_OUT,
         tuple((since, min(until, at)) for since, until in run.unknown if since < at),
         tuple(remedy for remedy in run.remedies if remedy.at < at),
@@ -469,14 +469,13 @@ def _plan(habit: Habit, rng: Random) -> RunPlan:
 
 def _settings(habit: Habit, run: float, rng: Random) -> TaskSettings:
     """The settings of one run of so many seconds; only a habit that times out reaches its MaxRunningTime."""
-    low, high, _ = RANGES["MaxRunningTime"]
     wanted = round(run if habit.ending is Ending.TIMED_OUT else max(2 * run, 60 * MINUTE))
     notify = habit.trouble is PageReason.START_TIMEOUT or rng.choice((True, False))
     return TaskSettings(
         user_id=f"webcast_{rng.randrange(1000):03d}",
         source_url=SOURCE_URL,
         video=rng.choice(VIDEOS),
-        max_running_time=min(max(wanted, low), high),
+        max_running_time=running_time(wanted),
         freeze_check=5 if habit.trouble is PageReason.FREEZE else rng.choice((0, 10)),
         blank_check=2 if habit.trouble is PageReason.BLANK else rng.choice((0, 5)),
         crash_check=2 if habit.trouble is PageReason.CRASH else rng.choice((0, 5)),

@@ -322,8 +322,8 @@ def _start(fleet: Fleet, target: TargetId, fields: Mapping[str, Any], at: float)
     """StartWebcast: a new run, unless the latest goes on. It is on the real clock, whatever the fleet's speed."""
     try:
         settings = read_settings(fields)
-    except ValueError as error:
-        raise Refusal(replies.INVALID_PARAMETER, f"{error} is missing or out of range.") from None
+    except ValueError:
+        raise Refusal(replies.INVALID_PARAMETER, "A parameter is missing or malformed.") from None
     return "ok" if fleet.start(target, begin_run(RunPlan(settings, starts=START_DELAY), at)) else STARTED_ALREADY
 
 

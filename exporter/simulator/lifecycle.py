@@ -6,7 +6,6 @@ docs 6348/75124 and 6348/69820.
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,12 +14,10 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from exporter.enums import STATUS_OF_CODE, PageReason, Status, StopReason
-from exporter.model.target import ID_PATTERN, TargetId
+from exporter.model.target import TargetId
 
 LOOK_BACK = 72 * 3600
 """Seconds after its start for which a task can be queried."""
-SOURCE_URL = re.compile(r"\S{1,1024}")
-MAX_VIDEOS = 2
 
 STARTED, REFRESHED, RESCHEDULED = 1, 4, 5
 """Status of a callback; its scale is not that of GetWebCastTask."""
@@ -31,26 +28,9 @@ EVENT_TYPE = "Webcast"
 CALLBACK_VERSION = "2020-12-01"
 
 
-class Range(NamedTuple):
-    """The values of a number in StartWebcast; the default is always allowed."""
-
-    low: int
-    high: int
-    default: int
-
-
-RANGES = {
-    "Width": Range(50, 1920, 1280),
-    "Height": Range(50, 1080, 720),
-    "FrameRate": Range(1, 60, 15),
-    "Bitrate": Range(0, 10_000, 0),
-    "MaxRunningTime": Range(10, 86_400, 86_400),
-    "FreezeCheckInterval": Range(2, 30, 0),
-    "BlankCheckInterval": Range(2, 30, 0),
-    "CrashCheckInterval": Range(0, 30, 0),
-    "StartTimeout": Range(0, 60, 0),
-}
-"""Pixels, frames a second, kbit/s and seconds; 0 switches a check off."""
+VIDEO = {"Width": 1280, "Height": 720, "FrameRate": 15, "Bitrate": 0}
+"""The keys of an element of VideoSolutions, with their defaults: pixels, frames a second, kbit/s (0 = adaptive)."""
+MIN_RUNNING_TIME, MAX_RUNNING_TIME = 10, 86_400
 CHECKS = {
     PageReason.FREEZE: ("freeze_check", ((REFRESHED, 2), (RESCHEDULED, 4))),
     PageReason.BLANK: ("blank_check", ((REFRESHED, 2), (RESCHEDULED, 4))),
@@ -60,18 +40,13 @@ CHECKS = {
 """The setting that holds a check's interval, and after how many failed checks which callback follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class VideoSolution:
-    """One output stream in the vendor's units: pixels, frames a second, kbit/s (0 = adaptive)."""
+class VideoSolution(NamedTuple):
+    """One output stream; the vendor's units."""
 
-    width: int = RANGES["Width"].default
-    height: int = RANGES["Height"].default
-    frame_rate: int = RANGES["FrameRate"].default
-    bitrate: int = RANGES["Bitrate"].default
-
-    def document(self) -> dict[str, int]:
-        """The element of VideoSolutions."""
-        return {"Width": self.width, "Height": self.height, "FrameRate": self.frame_rate, "Bitrate": self.bitrate}
+    width: int = VIDEO["Width"]
+    height: int = VIDEO["Height"]
+    frame_rate: int = VIDEO["FrameRate"]
+    bitrate: int = VIDEO["Bitrate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +56,7 @@ class TaskSettings:
     user_id: str = "webcast_1"
     source_url: str = field(default="https://classroom.example.com/live", repr=False)
     video: tuple[VideoSolution, ...] = (VideoSolution(),)
-    max_running_time: int = RANGES["MaxRunningTime"].default
+    max_running_time: int = MAX_RUNNING_TIME
     freeze_check: int = 0
     blank_check: int = 0
     crash_check: int = 0
@@ -93,7 +68,7 @@ class TaskSettings:
         return {
             "UserId": self.user_id,
             "SourceURL": self.source_url,
-            "VideoSolutions": [video.document() for video in self.video],
+            "VideoSolutions": [dict(zip(VIDEO, video, strict=True)) for video in self.video],
             "MonitorConfig": {
                 "BlankCheckInterval": self.blank_check,
                 "CrashCheckInterval": self.crash_check,
@@ -106,37 +81,32 @@ class TaskSettings:
 
 def compressed(settings: TaskSettings, speed: float) -> TaskSettings:
     """The settings with MaxRunningTime `speed` times shorter, rounded up and kept within its range."""
-    low, high, _ = RANGES["MaxRunningTime"]
-    return replace(settings, max_running_time=min(max(math.ceil(settings.max_running_time / speed), low), high))
+    return replace(settings, max_running_time=running_time(math.ceil(settings.max_running_time / speed)))
+
+
+def running_time(seconds: int) -> int:
+    """The nearest MaxRunningTime that the vendor allows."""
+    return min(max(seconds, MIN_RUNNING_TIME), MAX_RUNNING_TIME)
 
 
 def read_settings(body: Mapping[str, Any]) -> TaskSettings:
-    """Read a StartWebcast body; ValueError names the first field that is missing or out of range."""
-    monitor, notify = _mapping(body, "MonitorConfig"), _mapping(body, "EventNotifyConfig")
-    videos = body.get("VideoSolutions") or [{}]
-    if type(videos) is not list or len(videos) > MAX_VIDEOS or any(type(video) is not dict for video in videos):
-        raise ValueError("VideoSolutions")
-    if type(notify.get("EnableEventNotify", False)) is not bool:
-        raise ValueError("EnableEventNotify")
-    return TaskSettings(
-        user_id=_text(body, "UserId", ID_PATTERN),
-        source_url=_text(body, "SourceURL", SOURCE_URL),
-        video=tuple(
-            VideoSolution(
-                width=_even(_number(video, "Width")),
-                height=_even(_number(video, "Height")),
-                frame_rate=_number(video, "FrameRate"),
-                bitrate=_number(video, "Bitrate"),
-            )
-            for video in videos
-        ),
-        max_running_time=_number(body, "MaxRunningTime"),
-        freeze_check=_number(monitor, "FreezeCheckInterval"),
-        blank_check=_number(monitor, "BlankCheckInterval"),
-        crash_check=_number(monitor, "CrashCheckInterval"),
-        event_notify=notify.get("EnableEventNotify", False),
-        start_timeout=_number(notify, "StartTimeout"),
-    )
+    """Read a StartWebcast body; the vendor's ranges are not checked. ValueError when it has not the right shape."""
+    try:
+        monitor, notify = body.get("MonitorConfig") or {}, body.get("EventNotifyConfig") or {}
+        videos = body.get("VideoSolutions") or [{}]
+        return TaskSettings(
+            user_id=_text(body["UserId"]),
+            source_url=_text(body["SourceURL"]),
+            video=tuple(VideoSolution(*(int(video.get(key) or VIDEO[key]) for key in VIDEO)) for video in videos),
+            max_running_time=int(body.get("MaxRunningTime") or MAX_RUNNING_TIME),
+            freeze_check=int(monitor.get("FreezeCheckInterval") or 0),
+            blank_check=int(monitor.get("BlankCheckInterval") or 0),
+            crash_check=int(monitor.get("CrashCheckInterval") or 0),
+            event_notify=bool(notify.get("EnableEventNotify")),
+            start_timeout=int(notify.get("StartTimeout") or 0),
+        )
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError("a parameter is missing or malformed") from error
 
 
 class Ending(Enum):
@@ -341,27 +311,7 @@ def _reason(remedy: PageRemedy) -> str:
 _compact: Callable[[Mapping[str, object]], str] = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _even(pixels: int) -> int:
-    return pixels + pixels % 2
-
-
-def _number(body: Mapping[str, Any], name: str) -> int:
-    low, high, default = RANGES[name]
-    value = default if body.get(name) is None else body[name]
-    if type(value) is not int or not (low <= value <= high or value == default):
-        raise ValueError(name)
-    return value
-
-
-def _text(body: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError(name)
-    return value
-
-
-def _mapping(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = body.get(name) or {}
-    if type(value) is not dict:
-        raise ValueError(name)
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
     return value

@@ -235,12 +235,12 @@ def test_start_query_stop(vendor: "Vendor") -> None:
         ("StopWebcast", b"{", "InvalidParameter.Unmarshal"),
         ("StopWebcast", [], "InvalidParameter.Unmarshal"),
         ("StopWebcast", {**NEW, "AppId": 1}, "InvalidParameter.IllegalAppId"),
-        ("StartWebcast", {**START, "MaxRunningTime": 5}, "InvalidParameter"),
+        ("StartWebcast", {**START, "MaxRunningTime": "5 s"}, "InvalidParameter"),
         ("StartWebcast", {**START, "SourceURL": ""}, "InvalidParameter"),
     ],
 )
 def test_a_bad_start_or_stop_is_refused(action: str, body: object, code: str, vendor: "Vendor") -> None:
-    """The product's codes for bodies, ids, ranges and tasks that are not there."""
+    """The product's codes for bodies, ids, parameters and tasks that are not there."""
     assert error_of(vendor.post(action, body)) == (400, code, 0)
 
 
