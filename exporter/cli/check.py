@@ -84,7 +84,7 @@ ADVICE: Final = {
     metavar="FILE",
     help="Read one captured body of a callback: does its signature fit, and what would it count?",
 )
-@web_config_file()
+@web_config_file
 def check(
     config_file: Path, probe: str | None, ids: tuple[str, ...], callback_file: Path | None, web_config_file: Path | None
 ) -> None:

@@ -22,9 +22,9 @@ WIDTH = 16
         },
     )
 )
-@target_argument()
+@target_argument
 @output_option("table", "json", help="For a person, or a program.")
-@url_option()
+@url_option
 def explain(target: TargetId, output: str, url: str) -> None:
     """Show why a task has no series, or which it has.
 

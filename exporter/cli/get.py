@@ -42,7 +42,7 @@ COLOURS = {
         },
     )
 )
-@target_argument()
+@target_argument
 @config_file(optional=True)
 @output_option("table", "json", "metrics", help="For a person, a program, or a text file collector.")
 def get(target: TargetId, config_file: Path | None, output: str) -> None:

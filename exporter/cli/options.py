@@ -88,13 +88,14 @@ def parse_target(words: Iterable[str]) -> TargetId:
         raise click.UsageError(f"{error}; write APP_ID ROOM_ID TASK_ID or APP_ID/ROOM_ID/TASK_ID") from error
 
 
-def target_argument() -> Decorator:
-    """`APP_ID ROOM_ID TASK_ID` or `APP_ID/ROOM_ID/TASK_ID`."""
-
-    def read(_ctx: click.Context, _param: click.Parameter, words: tuple[str, ...]) -> TargetId:
-        return parse_target(words)
-
-    return click.argument("target", nargs=-1, required=True, metavar="APP_ID ROOM_ID TASK_ID", callback=read)
+target_argument = click.argument(
+    "target",
+    nargs=-1,
+    required=True,
+    metavar="APP_ID ROOM_ID TASK_ID",
+    callback=lambda _ctx, _param, words: parse_target(words),
+)
+"""`APP_ID ROOM_ID TASK_ID` or `APP_ID/ROOM_ID/TASK_ID`."""
 
 
 def config_file(*, optional: bool = False) -> Decorator:
@@ -124,27 +125,12 @@ def output_option(*formats: str, help: str) -> Decorator:  # noqa: A002 - as cli
     )
 
 
-def web_config_file() -> Decorator:
-    """`--web.config.file`."""
-    return click.option(
-        "--web.config.file",
-        "web_config_file",
-        type=click.Path(path_type=Path),
-        help="File of TLS, passwords and headers, in the form of Prometheus's exporter-toolkit.",
-    )
-
-
-def listen_address(flag: str, default: str) -> Decorator:
-    """An option that is HOST:PORT or :PORT; it stays text."""
-    return click.option(
-        flag,
-        "address",
-        metavar="HOST:PORT",
-        callback=_listen_address,
-        default=default,
-        show_default=True,
-        help="Address to serve on; :PORT is every interface, port 0 a free one.",
-    )
+web_config_file = click.option(
+    "--web.config.file",
+    "web_config_file",
+    type=click.Path(path_type=Path),
+    help="File of TLS, passwords and headers, in the form of Prometheus's exporter-toolkit.",
+)
 
 
 def listen_addresses(default: str) -> Decorator:
@@ -152,7 +138,7 @@ def listen_addresses(default: str) -> Decorator:
 
     def read(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
-            _listen_address(ctx, param, value)
+            listen_address(ctx, param, value)
             if values.count(value) > 1:
                 raise click.BadParameter(f"names {value} twice")
         return values
@@ -194,7 +180,8 @@ def logging_options(default_level: str = "info") -> Decorator:
     return decorate
 
 
-def _listen_address(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+def listen_address(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """Check an option that is HOST:PORT or :PORT; it stays text."""
     try:
         parse_listen_address(value)
     except ValueError as error:
@@ -210,17 +197,6 @@ NO_PROXIES: Final = {"http": "", "https": "", "all": ""}
 """For this machine's own ports, of which no proxy knows; other settings of the environment, as of a CA, are kept."""
 USER, PASSWORD = "WEBCAST_EXPORTER_USER", "WEBCAST_EXPORTER_PASSWORD"
 """The login of an exporter that has passwords."""
-
-
-def url_option() -> Decorator:
-    """`--url`."""
-    return click.option(
-        "--url",
-        default=USUAL_URL,
-        show_default=True,
-        callback=_url,
-        help=f"The running exporter. Its password, if it has one: ${USER}, ${PASSWORD}.",
-    )
 
 
 def ask(url: str, path: str, query: Mapping[str, str | int] | None = None) -> requests.Response:
@@ -271,3 +247,12 @@ def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     if parts.username is not None or parts.password is not None:
         raise click.BadParameter(f"must hold no password: set ${USER} and ${PASSWORD}")
     return value.rstrip("/")
+
+
+url_option = click.option(
+    "--url",
+    default=USUAL_URL,
+    show_default=True,
+    callback=_url,
+    help=f"The running exporter. Its password, if it has one: ${USER}, ${PASSWORD}.",
+)

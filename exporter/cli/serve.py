@@ -94,7 +94,7 @@ def _external_url(_ctx: click.Context, _param: click.Parameter, value: str) -> s
     callback=_external_url,
     help="Where people reach the exporter, if that is behind a reverse proxy; its path goes before every link.",
 )
-@web_config_file()
+@web_config_file
 @logging_options()
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version."

@@ -80,7 +80,15 @@ def _chosen(choices: type[E], value: str, what: str) -> E:
 
 
 @command(short_help="Simulate the vendor's API alone.", epilog=f"{EPILOG}\n{END}")
-@listen_address("--listen", "127.0.0.1:18080")
+@click.option(
+    "--listen",
+    "address",
+    metavar="HOST:PORT",
+    callback=listen_address,
+    default="127.0.0.1:18080",
+    show_default=True,
+    help="Address to serve on; :PORT is every interface, port 0 a free one.",
+)
 @click.option("--tasks", type=click.IntRange(1, 100_000), default=40, show_default=True, help="Number of tasks.")
 @click.option("--speed", type=click.FloatRange(0.1, 600), default=1.0, show_default=True, help="Times class time.")
 @click.option(

@@ -144,7 +144,7 @@ def _duration(state: TaskState) -> Iterable[Sample]:
 
 
 def _of_pages(value: Callable[[Pages], float]) -> Samples:
-    """From the first read of any kind on; after a restart a run in the state shows that there was one."""
+    """A page counter, from the first read on, good or bad; a run in the state shows that there was one."""
     return lambda state: () if state.last_read is None and state.run is None else _one(value(state.pages))
 
 

@@ -27,53 +27,48 @@ PROBLEM_TASKS = Family(
 TASKS_WITHOUT_SERIES = Family(
     "webcast_tasks_without_series", Kind.GAUGE, "Tracked tasks that have no series because of metrics.max_tasks."
 )
-RUN_STOPS = Family(
-    "webcast_run_stops_total", Kind.COUNTER, "Runs that stopped, each once, by reason.", ("app_id", "reason")
-)
-RUN_ENDS_UNSEEN = Family(
-    "webcast_run_ends_unseen_total", Kind.COUNTER, "Runs let go while live, whose end will not be read.", ("app_id",)
-)
-RUN_TRANSITIONS = Family(
-    "webcast_run_transitions_total",
-    Kind.COUNTER,
-    "Runs that entered a status, each at most once per status, the first sight included.",
-    ("app_id", "status"),
-)
-RUN_DURATION = Family(
-    "webcast_run_duration_seconds",
-    Kind.HISTOGRAM,
-    "How long runs had run when they stopped.",
-    ("app_id", "status"),
-    DURATION_BUCKETS,
-)
-RUN_END_DETECTION_DELAY = Family(
-    "webcast_run_end_detection_delay_seconds",
-    Kind.HISTOGRAM,
-    "From a run's end to its first sight here, for runs seen live before.",
-    ("app_id",),
-    DELAY_BUCKETS,
-)
-PAGE_REFRESHES = Family(
-    "webcast_page_refreshes_total",
-    Kind.COUNTER,
-    "Page refreshes by the vendor, by what was wrong with the page; from callbacks.",
-    ("app_id", "reason"),
-)
-PAGE_RESCHEDULES = Family(
-    "webcast_page_reschedules_total",
-    Kind.COUNTER,
-    "Task reschedules by the vendor, by what was wrong with the page; from callbacks.",
-    ("app_id", "reason"),
-)
-
 OF_TOTAL = {
-    Total.RUN_STOPS: RUN_STOPS,
-    Total.RUN_ENDS_UNSEEN: RUN_ENDS_UNSEEN,
-    Total.RUN_TRANSITIONS: RUN_TRANSITIONS,
-    Total.RUN_DURATION: RUN_DURATION,
-    Total.RUN_END_DETECTION_DELAY: RUN_END_DETECTION_DELAY,
-    Total.PAGE_REFRESHES: PAGE_REFRESHES,
-    Total.PAGE_RESCHEDULES: PAGE_RESCHEDULES,
+    Total.RUN_STOPS: Family(
+        "webcast_run_stops_total", Kind.COUNTER, "Runs that stopped, each once, by reason.", ("app_id", "reason")
+    ),
+    Total.RUN_ENDS_UNSEEN: Family(
+        "webcast_run_ends_unseen_total",
+        Kind.COUNTER,
+        "Runs let go while live, whose end will not be read.",
+        ("app_id",),
+    ),
+    Total.RUN_TRANSITIONS: Family(
+        "webcast_run_transitions_total",
+        Kind.COUNTER,
+        "Runs that entered a status, each at most once per status, the first sight included.",
+        ("app_id", "status"),
+    ),
+    Total.RUN_DURATION: Family(
+        "webcast_run_duration_seconds",
+        Kind.HISTOGRAM,
+        "How long runs had run when they stopped.",
+        ("app_id", "status"),
+        DURATION_BUCKETS,
+    ),
+    Total.RUN_END_DETECTION_DELAY: Family(
+        "webcast_run_end_detection_delay_seconds",
+        Kind.HISTOGRAM,
+        "From a run's end to its first sight here, for runs seen live before.",
+        ("app_id",),
+        DELAY_BUCKETS,
+    ),
+    Total.PAGE_REFRESHES: Family(
+        "webcast_page_refreshes_total",
+        Kind.COUNTER,
+        "Page refreshes by the vendor, by what was wrong with the page; from callbacks.",
+        ("app_id", "reason"),
+    ),
+    Total.PAGE_RESCHEDULES: Family(
+        "webcast_page_reschedules_total",
+        Kind.COUNTER,
+        "Task reschedules by the vendor, by what was wrong with the page; from callbacks.",
+        ("app_id", "reason"),
+    ),
 }
 """The family of each counter that the state keeps."""
 

@@ -308,7 +308,7 @@ class SelfMetrics:
             self._discovery_last_success.labels(source, place).set(at)
 
     def _what_is_waited_for(self) -> Iterator[ScrapedSample]:
-        """The log, hung jobs, and the database of the lease."""
+        """Samples about the log, jobs that hang, and the database of the lease."""
         for reason, lines in dropped_lines().items():
             yield LINES_DROPPED, (reason,), lines
         for job, since in self.hung_jobs().items():

@@ -1,4 +1,4 @@
-"""Time, as it is passed in."""
+"""The clocks that are passed to whatever needs the time."""
 
 import time
 from collections.abc import Callable

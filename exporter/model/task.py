@@ -40,7 +40,7 @@ class EventNotify:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One successful read. None always means "not said"; it is never a number in disguise.
+    """One successful read. None always means that the vendor does not say it.
 
     `start` and `end` are Unix seconds; `end` and `stop_reason` are set only when the task has stopped.
     `source_host` is all that is ever kept of SourceURL, whose query may carry authentication.

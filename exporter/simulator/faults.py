@@ -76,7 +76,7 @@ def _not_found(form: NotFoundForm) -> Fault:
 
 
 def _document(change: Callable[[Any], Any]) -> Fault:
-    """Another document; that the vendor has answered is true all the same."""
+    """Replace the document; the call still counts as answered."""
     return lambda incident: replace(incident.reply, document=change(incident.reply.document))
 
 
@@ -98,7 +98,7 @@ def _cut(document: Any) -> bytes:
 
 
 def _fields(change: Callable[[str, Any], Any]) -> Fault:
-    """With `change` for each field of the task; an answer without one stays as it is."""
+    """Apply `change` to each field of the task; an answer without a task stays as it is."""
 
     def changed(document: Any) -> Any:
         result = document.get("Result")

@@ -294,7 +294,7 @@ class Gateway:
 
 
 def refused(status: int, sentence: str) -> VendorReply:
-    """A request for a page that cannot be granted."""
+    """The answer to a request for a page that cannot be had so."""
     return VendorReply(status, {"error": sentence}, Outcome.REFUSED)
 
 

@@ -184,7 +184,7 @@ class RunState(NamedTuple):
 
 
 def begin_run(plan: RunPlan, at: float, speed: float = 1.0) -> SimulatedRun:
-    """Make a plan come true from `at` (Unix seconds) on, `speed` times faster than class time."""
+    """Put a plan on the real clock, from `at` (Unix seconds) on and `speed` times faster than class time."""
 
     def real(offset: float) -> int:
         return round((at + offset / speed) * 1000)

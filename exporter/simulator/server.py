@@ -291,7 +291,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 async def _turns() -> None:
-    """Some turns of the event loop."""
+    """Let the event loop run a few times."""
     for _ in range(5):
         await asyncio.sleep(0)
 

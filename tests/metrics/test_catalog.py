@@ -12,10 +12,10 @@ from prometheus_client.samples import Sample
 from exporter.cli.metrics import reference
 from exporter.enums import Source
 from exporter.metrics.families import TARGET_LABELS, Family, Group, Kind, TaskFamily, task_families
-from exporter.metrics.fleet import FLEET, RUN_STOPS, FleetCollector
+from exporter.metrics.fleet import FLEET, OF_TOTAL, FleetCollector
 from exporter.metrics.self_metrics import EXPORTER, AccountNumbers, SelfMetrics, account_families, state_families
 from exporter.metrics.series_cache import SeriesCache
-from exporter.store.counters import zeros
+from exporter.store.counters import Total, zeros
 from tests.support.task_states import unread
 
 TASK_ROWS = task_families(Group)
@@ -140,5 +140,5 @@ def test_each_row_has_one_line_in_the_reference(row: Family) -> None:
 def test_openmetrics_names_a_counter_without_total(openmetrics: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """HELP and TYPE carry the family's name, which is the samples' but for OpenMetrics counters."""
     name = "webcast_run_stops" if openmetrics else "webcast_run_stops_total"
-    expected = f"# HELP {name} {RUN_STOPS.help}\n# TYPE {name} counter\n".encode()
-    assert expected == RUN_STOPS.heading(openmetrics=openmetrics)
+    expected = f"# HELP {name} {OF_TOTAL[Total.RUN_STOPS].help}\n# TYPE {name} counter\n".encode()
+    assert expected == OF_TOTAL[Total.RUN_STOPS].heading(openmetrics=openmetrics)
