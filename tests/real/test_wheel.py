@@ -40,7 +40,9 @@ def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     into = [*PIP, "--python", str(environment / "bin" / "python")]
-    subprocess.run([*into, "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)], check=True)
+    subprocess.run(
+        [*into, "install", "--quiet", "--no-compile", "-c", str(ROOT / "constraints.txt"), str(wheel)], check=True
+    )
     return environment / "bin" / "webcast-exporter"
 
 
