@@ -11,6 +11,9 @@ from time import monotonic
 STOP_DEADLINE = 1.7
 """Seconds from the first signal to stop until the process ends, whatever hangs; a clean stop is 2 s at most."""
 
+LOOK_INTERVAL = 0.5
+"""Seconds after which the main thread looks again: a signal just before it begins to wait does not wake it."""
+
 
 class SignalAction(Enum):
     """What a signal asks for."""
@@ -62,6 +65,10 @@ class Signals:
 
     def wait(self, seconds: float | None = None) -> SignalAction | None:
         """The next action, None when there is none in time. Several are one, and a stop comes before all."""
+        if seconds is None:
+            while (action := self.wait(LOOK_INTERVAL)) is None:
+                pass
+            return action
         try:
             actions = [self._arrived.get(timeout=seconds)]
         except Empty:

@@ -3,13 +3,15 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty
+from unittest.mock import Mock
 
 import pytest
 
 from exporter.config.fields import StateUrl
 from exporter.config.schema import State
 from exporter.service.serve import hold_state, serve
-from exporter.service.signals import SignalAction, Signals
+from exporter.service.signals import LOOK_INTERVAL, SignalAction, Signals
 from exporter.store.lease import FileLock
 from tests.support.small_world import World
 
@@ -72,6 +74,21 @@ def test_several_signals_are_one_wish() -> None:
     signals._arrived.put(SignalAction.RELOAD)
     assert signals.wait(1) is SignalAction.RELOAD
     assert signals.wait(0.0) is None
+
+
+def test_a_wait_without_end_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes just before the main thread begins to wait is handled all the same, when it looks again."""
+    signals, waits = Signals(), []
+
+    def get(timeout: float | None) -> SignalAction:
+        waits.append(timeout)
+        if len(waits) < 3:
+            raise Empty
+        return SignalAction.STOP
+
+    monkeypatch.setattr(signals, "_arrived", Mock(get=get, empty=lambda: True))
+    assert signals.wait() is SignalAction.STOP
+    assert waits == [LOOK_INTERVAL] * 3
 
 
 def test_only_a_stop_ends_a_wait_for_one() -> None:
