@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.config.schema import Account
-from exporter.discovery.sd_format import MAX_LABEL_CHARACTERS, MAX_TARGETS, Listing, TargetEntry
+from exporter.discovery.sd_format import MAX_LABEL_BYTES, MAX_TARGETS, Listing, TargetEntry, bytes_of_labels
 from exporter.enums import Rejection, Source
 from exporter.model.target import Target, TargetId
 
@@ -68,25 +68,25 @@ def accept(listings: Iterable[Listing], accounts: Sequence[Account]) -> Accepted
 
 
 def _within_limits(targets: Mapping[TargetId, Target]) -> Mapping[TargetId, Target]:
-    if _allowed(len(targets), _label_characters(targets.values())):
+    if _allowed(len(targets), _label_bytes(targets.values())):
         return targets
     kept: dict[TargetId, Target] = {}
-    characters = 0
+    size = 0
     for target, listed in targets.items():
-        more = _label_characters([listed])
-        if _allowed(len(kept) + 1, characters + more):
+        more = _label_bytes([listed])
+        if _allowed(len(kept) + 1, size + more):
             kept[target] = listed
-            characters += more
+            size += more
     return kept
 
 
-def _allowed(number: int, characters: int) -> bool:
-    """Whether one process may hold so many targets with so many characters of labels."""
-    return number <= MAX_TARGETS and characters <= MAX_LABEL_CHARACTERS
+def _allowed(number: int, size: int) -> bool:
+    """Whether one process may hold so many targets with so many bytes of labels."""
+    return number <= MAX_TARGETS and size <= MAX_LABEL_BYTES
 
 
-def _label_characters(targets: Iterable[Target]) -> int:
-    return sum(sum(map(len, each.labels)) + sum(map(len, each.labels.values())) for each in targets)
+def _label_bytes(targets: Iterable[Target]) -> int:
+    return sum(bytes_of_labels(each.labels) for each in targets)
 
 
 def _merged(target: Target, stronger: TargetEntry, source: Source) -> Target:
@@ -113,7 +113,7 @@ class TargetIndex:
         self._targets: dict[TargetId, Target] = {}
         self._orphans: set[TargetId] = set()
         self._rejected: Counter[Rejection] = Counter()
-        self._characters = 0
+        self._label_bytes = 0
         self.by_source: Counter[Source] = Counter()
 
     @property
@@ -126,7 +126,7 @@ class TargetIndex:
         self._targets = dict(accepted.targets)
         self._orphans = set(accepted.without_account)
         self._rejected = Counter(accepted.rejected)
-        self._characters = _label_characters(self._targets.values())
+        self._label_bytes = _label_bytes(self._targets.values())
         self.by_source = Counter(source for target in self._targets.values() for source in target.sources)
 
     def allows(self, difference: Difference) -> bool:
@@ -134,9 +134,9 @@ class TargetIndex:
         touched = difference.listed.keys() | difference.gone
         before = [self._targets[target] for target in touched if target in self._targets]
         number = len(difference.listed) - len(before)
-        characters = _label_characters(difference.listed.values()) - _label_characters(before)
-        larger = number > 0 or characters > 0
-        return not larger or _allowed(len(self._targets) + number, self._characters + characters)
+        size = _label_bytes(difference.listed.values()) - _label_bytes(before)
+        larger = number > 0 or size > 0
+        return not larger or _allowed(len(self._targets) + number, self._label_bytes + size)
 
     def change(self, difference: Difference, orphans: Iterable[TargetId]) -> None:
         """Some targets have changed; `orphans` are those of the gone that no account reads."""
@@ -144,7 +144,7 @@ class TargetIndex:
         before = [self._targets.pop(target) for target in touched if target in self._targets]
         self.by_source.subtract(source for target in before for source in target.sources)
         self._targets.update(difference.listed)
-        self._characters += _label_characters(difference.listed.values()) - _label_characters(before)
+        self._label_bytes += _label_bytes(difference.listed.values()) - _label_bytes(before)
         self.by_source.update(source for target in difference.listed.values() for source in target.sources)
         self._orphans = (self._orphans - touched) | set(orphans)
 

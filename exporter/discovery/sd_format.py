@@ -27,7 +27,7 @@ MAX_TARGETS = 100_000
 MAX_LABELS = 1_000
 """Of one group."""
 MAX_LABEL_VALUE = 4_096
-MAX_LABEL_CHARACTERS = 32 * 1024 * 1024
+MAX_LABEL_BYTES = 32 * 1024 * 1024
 """Of all targets of one list, and of all lists: each target has its group's labels, in the state and in answers."""
 
 
@@ -108,6 +108,11 @@ class _Rejections:
         return (*self._entries, *more)
 
 
+def bytes_of_labels(labels: Mapping[str, str]) -> int:
+    """What labels take in memory at most: one character beyond ASCII can make all of its text four bytes wide."""
+    return sum(len(text) if text.isascii() else 4 * len(text) for text in (*labels, *labels.values()))
+
+
 def read_groups(source: Source, groups: Iterable[TargetGroup], place: str = "") -> Listing:
     """Read one list. One bad target costs that target, bad labels cost their group; the first of two equal ones stays.
 
@@ -115,16 +120,16 @@ def read_groups(source: Source, groups: Iterable[TargetGroup], place: str = "") 
     """
     targets: dict[TargetId, TargetEntry] = {}
     rejections = _Rejections(place)
-    label_characters = 0
+    label_bytes = 0
     for index, group in enumerate(groups):
         where = f"{place}[{index}]"
         entry, problems = _shared(group.labels, f"{where}.labels")
         if entry is not None:
-            characters = len(group.targets) * sum(map(len, (*entry.labels, *entry.labels.values())))
-            if label_characters + characters <= MAX_LABEL_CHARACTERS:
-                label_characters += characters
+            size = len(group.targets) * bytes_of_labels(entry.labels)
+            if label_bytes + size <= MAX_LABEL_BYTES:
+                label_bytes += size
             else:
-                sentence = f"are more than {MAX_LABEL_CHARACTERS:,} characters over all targets of this list"
+                sentence = f"are more than {MAX_LABEL_BYTES:,} bytes over all targets of this list"
                 entry, problems = None, [Problem(f"{where}.labels", sentence)]
         for position, problem in enumerate(problems):
             rejections.add(Rejection.INVALID, problem.path, problem.sentence, 0 if position else len(group.targets))

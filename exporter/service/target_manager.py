@@ -15,7 +15,7 @@ import structlog
 
 from exporter.config.schema import Config
 from exporter.discovery.merge import Accepted, AccountOf, Difference, TargetIndex, accept, merged
-from exporter.discovery.sd_format import MAX_LABEL_CHARACTERS, MAX_TARGETS, Listing, SDSource
+from exporter.discovery.sd_format import MAX_LABEL_BYTES, MAX_TARGETS, Listing, SDSource
 from exporter.discovery.sources import Sources
 from exporter.enums import Rejection, Source
 from exporter.errors import BadTargets, Problem, StartError, StateError
@@ -38,9 +38,7 @@ APPLY_INTERVAL = 1.0
 CHANGE_TIMEOUT = 2.0
 """Seconds that a push or a callback waits for another change of the lists, whose commit may wait for the state."""
 
-OVER_LIMIT = (
-    f"more than {MAX_TARGETS:,} targets, or {MAX_LABEL_CHARACTERS:,} characters of labels, in all lists together"
-)
+OVER_LIMIT = f"more than {MAX_TARGETS:,} targets, or {MAX_LABEL_BYTES:,} bytes of labels, in all lists together"
 LISTS_BUSY = "another change of the targets waits for the state"
 
 BATCH = 500

@@ -164,7 +164,7 @@ def test_the_sum_of_all_lists_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_labels_of_all_lists_are_bounded_as_they_are_after_the_merge(monkeypatch: pytest.MonkeyPatch) -> None:
     """A label that two lists give to one target counts once; each target counts with its group's labels."""
-    monkeypatch.setattr("exporter.discovery.merge.MAX_LABEL_CHARACTERS", 20)
+    monkeypatch.setattr("exporter.discovery.merge.MAX_LABEL_BYTES", 20)
     shared, other = TargetEntry({"l": "x" * 9}), TargetEntry({"l": "y" * 9})
     accepted = accept([Listing(Source.FILE, {A: shared, B: shared}), Listing(Source.PUSH, {A: other})], ONLY)
     assert (set(accepted.targets), accepted.rejected[Rejection.OVER_LIMIT]) == ({A, B}, 0)
@@ -174,7 +174,7 @@ def test_labels_of_all_lists_are_bounded_as_they_are_after_the_merge(monkeypatch
 
 def test_a_change_within_the_limits_is_told_from_one_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
     """What makes the whole no larger is allowed, also when a list of files has filled it."""
-    monkeypatch.setattr("exporter.discovery.merge.MAX_LABEL_CHARACTERS", 20)
+    monkeypatch.setattr("exporter.discovery.merge.MAX_LABEL_BYTES", 20)
     index = TargetIndex()
 
     def allowed(labels: Mapping[TargetId, dict[str, str]], gone: Collection[TargetId] = ()) -> bool:
@@ -191,3 +191,5 @@ def test_a_change_within_the_limits_is_told_from_one_beyond(monkeypatch: pytest.
     assert allowed({C: {"l": "x" * 9}}, gone=[A])
     assert allowed({B: {"l": "y" * 9}})
     assert not allowed({B: {"l": "y" * 10}})
+    assert not allowed({B: {"l": "课" * 3}})
+    assert allowed({B: {"l": "课" * 2}})

@@ -254,7 +254,7 @@ def test_labels_of_all_targets_are_bounded() -> None:
     assert list(listing.targets) == [T1]
     (rejected,) = listing.rejected
     assert (rejected.problem.path, rejected.targets) == ("[0].labels", 2_000)
-    assert "33,554,432 characters over all targets" in rejected.problem.sentence
+    assert "33,554,432 bytes over all targets" in rejected.problem.sentence
 
 
 def test_a_target_that_is_no_text() -> None:

@@ -434,7 +434,7 @@ def test_labels_of_many_pushes_and_lists_are_bounded_in_all(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A push beyond the sum is refused; a list that grows beyond it costs targets, which a metric and the log tell."""
-    monkeypatch.setattr("exporter.discovery.merge.MAX_LABEL_CHARACTERS", 40)
+    monkeypatch.setattr("exporter.discovery.merge.MAX_LABEL_BYTES", 40)
     one, two, three = (TargetId(APP, "Room", name) for name in ("one", "two", "three"))
     api.push(one, text="x" * 10)
     api.push(two, text="x" * 10)
