@@ -61,10 +61,10 @@ coverage: $(VENV) parts ## The tests without real processes, with the coverage f
 
 parts: packages helm ## Fetch Prometheus, Alertmanager and others for tests and benchmarks, unless they are on PATH
 
-packages:
+packages: ## Fetch those that Debian packages
 	@.ci/real-parts || test "$${CI:-}" != true
 
-helm: $(VENV)
+helm: $(VENV) ## Fetch helm
 	@.ci/helm || test "$${CI:-}" != true
 
 docs: $(VENV) ## Write the parts of docs/ and of the READMEs that come from the code

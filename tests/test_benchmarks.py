@@ -26,7 +26,6 @@ def test_what_is_to_cost_less(ratio: float, verdict: str) -> None:
 
 
 def test_the_table() -> None:
-    """Markdown, as it stands in docs/performance.md."""
     result = at_least("a scrape", 87.25, reach=40, hold=20, ours="8.7 ms", other="759 ms")
     assert table([result]).splitlines() == [
         "| what | ours | against | ratio | reach | hold |  |",

@@ -32,7 +32,6 @@ MACHINE_PATHS = [
 
 
 def committed() -> list[Path]:
-    """Every file git tracks, relative to the root."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")
@@ -96,7 +95,6 @@ def test_constraints_pin_every_declared_dependency() -> None:
 
 
 def test_make_help_lists_every_target() -> None:
-    """`make` alone tells all that it can do, and makes nothing."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     shown = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert targets == set(re.findall(r"^  make ([a-z]+) +\S", shown, re.MULTILINE))
@@ -110,7 +108,6 @@ def test_changelog_begins_with_what_is_unreleased_or_this_version() -> None:
 
 
 def test_dockerfile_has_no_warning() -> None:
-    """Hadolint finds nothing from warning up."""
     hadolint = Path(sys.executable).parent / "hadolint"
     command = [str(hadolint), "--failure-threshold", "warning", str(ROOT / "Dockerfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

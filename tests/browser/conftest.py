@@ -42,7 +42,6 @@ Look = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Started once."""
     program = real_part("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)

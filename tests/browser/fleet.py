@@ -100,7 +100,6 @@ def many(number: int) -> Iterator[TaskState]:
 
 
 def runs_that_stopped() -> list[Run]:
-    """A night's."""
     found = []
     for state in morning():
         if state.task is not None and state.task.stopped and state.status_since is not None:

@@ -13,7 +13,6 @@ IMAGE = Path(__file__).parent.parent.parent / "docs" / "images" / "tasks.png"
 
 
 def main() -> None:
-    """One picture, sharp enough for a fine screen."""
     with serving(create_app) as serve, sync_playwright() as playwright:
         site = serve(school())
         browser = playwright.chromium.launch(executable_path=real_part("chromium"), args=FLAGS)

@@ -29,7 +29,6 @@ PHONE = 390
 
 
 def rooms(page: Page) -> list[str]:
-    """The rooms of the table, from the top."""
     return [text.partition(" / ")[0] for text in page.locator("tbody th a").all_inner_texts()]
 
 
@@ -104,7 +103,6 @@ def test_what_is_wrong_first_then_by_filter_and_order(look: "Look") -> None:
 
 
 def test_one_task(look: "Look") -> None:
-    """A task's row leads to its page."""
     with look() as view:
         page = view.go("/tasks")
         page.get_by_role("link", name="Biology-1 / record").click()

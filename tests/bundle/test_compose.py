@@ -122,7 +122,6 @@ def test_prometheus_and_alertmanager_take_what_is_mounted(inside: Path) -> None:
 
 
 def told(command: list[Path | str]) -> str:
-    """What a program says that must succeed."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

@@ -50,7 +50,6 @@ class Asked(dict[str, str]):
 
 
 def texts(translate: Callable[[str, Mapping[str, str]], str], text: str) -> set[str]:
-    """Every text of a file that a reader sees."""
     asked = Asked()
     translate(text, asked)
     return set(asked)
@@ -67,7 +66,6 @@ ZONE_NAMES = {"Asia/Shanghai"}
 
 
 def annotations(files: dict[str, str]) -> list[dict[str, str]]:
-    """Of all alerts, in their order."""
     groups = yaml.safe_load(files["prometheus/alerts.yml"])["groups"]
     return [rule["annotations"] for group in groups for rule in group["rules"] if "alert" in rule]
 

@@ -19,7 +19,6 @@ SMALL_ENOUGH = 262_144
 
 
 def test_the_files_of_the_bundle() -> None:
-    """Nothing that makes the files is among them."""
     assert list(FILES) == [
         "README.md",
         "alertmanager/alertmanager.yml",
@@ -41,7 +40,6 @@ def test_the_files_of_the_bundle() -> None:
 
 
 def test_a_file_is_bundled_as_it_lies_there() -> None:
-    """Text for text."""
     lying = {name: text for name, text in FILES.items() if name not in MANIFESTS}
     assert lying == {name: (ROOT / "dashboards" / name).read_text() for name in lying}
 

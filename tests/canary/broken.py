@@ -16,12 +16,10 @@ BROKEN = (
 
 
 def fail(*_args: Any, **_keys: Any) -> Never:
-    """What each of them does."""
     raise RuntimeError("made to fail")
 
 
 def crash(_exporter: Any, signals: Signals, _lock: Any) -> Never:
-    """In place of an end."""
     while signals.wait(1.0) is not SignalAction.STOP:
         pass
     fail()

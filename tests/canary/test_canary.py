@@ -10,7 +10,6 @@ pytestmark = pytest.mark.real
 
 
 def leaks(said: str, words: tuple[str, ...]) -> list[str]:
-    """Which of the words are in what was said."""
     return [word for word in words if word in said]
 
 
@@ -39,7 +38,6 @@ def test_it_was_all_looked_at(visited: Visit) -> None:
 
 
 def test_callbacks_and_pushes_were_taken(visited: Visit) -> None:
-    """With the right secret and with no other."""
     codes = [said.partition(" ")[0] for asked, said in visited.answers.items() if asked.startswith("POST /callback")]
     assert codes == ["200", "400", "401", "400"]
     codes = [said.partition(" ")[0] for asked, said in visited.answers.items() if asked.startswith("POST /api")]

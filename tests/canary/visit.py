@@ -112,7 +112,6 @@ def _never(_what: str, _error: Exception) -> None:
 
 
 def look(visit: Visit) -> None:
-    """Every page, in every form that it has."""
     for page in dict.fromkeys(pages()):
         visit.ask("GET", page)
     visit.ask("GET", "/metrics", headers={"Accept": "application/openmetrics-text"})
@@ -129,5 +128,4 @@ def spoil(visit: Visit) -> None:
 
 
 def reasons(visit: Visit) -> set[str]:
-    """Why reads fail now."""
     return set(re.findall(r'webcast_task_read_error{.*reason="(\w+)"', visit.ask("GET", "/metrics").text))

@@ -75,7 +75,6 @@ def run() -> Run:
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    """A simulated API without tasks."""
     with Simulation(SimulationOptions(tasks=0, speed=1)) as simulation:
         yield Api(simulation, tmp_path)
 

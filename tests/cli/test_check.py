@@ -83,7 +83,6 @@ def test_probe_for_a_task_that_cannot_exist(run: Run, api: "Api", order: tuple[s
 
 
 def test_probe_for_a_task(run: Run, api: "Api") -> None:
-    """A task that is there is told with its status."""
     task = api.task()
     result = run("check", "--config.file", api.config(), "--probe", str(task))
     assert (result.exit_code, result.stderr) == (0, "")
@@ -128,7 +127,6 @@ def test_a_probe_that_fails(
 
 
 def test_probe_when_the_api_fails(run: Run, api: "Api") -> None:
-    """A failure of the API is told as what it is."""
     api.simulation.faults.mode = FaultMode.SERVER_ERROR
     result = run("check", "--config.file", api.config(), "--probe")
     assert (result.exit_code, "account default: server: " in result.stderr) == (1, True)
@@ -175,7 +173,6 @@ def test_probe_for_an_app_of_no_account(run: Run, api: "Api") -> None:
 
 
 def reading(target: TargetId, outcome: object) -> ReadResult:
-    """A read that ended so."""
     return ReadResult(target, at=1.0, server_time=1.0, elapsed=0.1, outcome=outcome)  # type: ignore[arg-type]  # as given
 
 
@@ -198,7 +195,6 @@ def test_a_made_up_app_may_be_rejected(
 
 
 def written(folder: Path, text: str, mode: int = 0o600) -> str:
-    """The name of a web config file."""
     file = folder / "web.yml"
     file.touch(mode)
     file.chmod(mode)
@@ -225,7 +221,6 @@ def test_a_bad_file(run: Run, api: "Api", certificates: "Certificates") -> None:
 
 
 def test_both_bad(run: Run, api: "Api") -> None:
-    """The problems of both files at once."""
     web = written(api.folder, "basic_auth_users: {alice: secret}")
     result = run("check", "--config.file", api.config(pollng={}), "--web.config.file", web)
     assert [line.split(": ")[1] for line in result.stderr.splitlines()] == ["pollng", web]
@@ -269,7 +264,6 @@ def check(run: Run, api: "Api", tmp_path: Path) -> Check:
 
 
 def lines(result: Result) -> list[str]:
-    """What was said of the body."""
     return [line.partition("body: ")[2] for line in result.stdout.splitlines() if "body: " in line]
 
 

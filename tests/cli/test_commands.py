@@ -40,7 +40,6 @@ def _restored() -> Iterator[None]:
 
 
 def terminate() -> None:
-    """Send the main thread a SIGTERM."""
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
@@ -75,7 +74,6 @@ def test_simulate_on_every_interface(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_simulate_on_a_taken_port(run: Run) -> None:
-    """Exit 1 and a sentence."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         result = run("simulate", "--listen", address)
@@ -191,7 +189,6 @@ def test_export_replaces_and_keeps(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("bundle")
 def test_export_where_it_cannot_be_written(run: Run, tmp_path: Path) -> None:
-    """Exit 1, and a sentence with the file and the reason."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "grafana").write_text("a file where a folder must be")
     result = run("dashboards", "export", str(tmp_path / "folder"))

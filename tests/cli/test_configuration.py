@@ -13,7 +13,6 @@ COMMANDS = [("check",), ("serve",), ("get", "app", "Room", "Task")]
 
 
 def lines(result: Result) -> list[str]:
-    """What was told on standard error."""
     return result.stderr.splitlines()
 
 
@@ -40,7 +39,6 @@ def test_all_problems_at_once(run: Run, api: "Api", command: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_a_file_that_is_not_there(run: Run, command: tuple[str, ...]) -> None:
-    """The name of the file and that it does not exist."""
     result = run(*command, "--config.file", "nowhere.yml")
     assert (result.exit_code, lines(result)) == (2, ["webcast-exporter: nowhere.yml does not exist"])
 
@@ -55,7 +53,6 @@ def test_a_file_that_is_not_there(run: Run, command: tuple[str, ...]) -> None:
     ],
 )
 def test_a_file_that_is_no_configuration(run: Run, api: "Api", content: str, sentence: str) -> None:
-    """One sentence says what it is instead."""
     (api.folder / "bad.yml").write_text(content)
     result = run("check", "--config.file", str(api.folder / "bad.yml"))
     assert result.exit_code == 2
@@ -65,7 +62,6 @@ def test_a_file_that_is_no_configuration(run: Run, api: "Api", content: str, sen
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_no_credentials(run: Run, api: "Api", command: tuple[str, ...]) -> None:
-    """The three ways to give them are named."""
     result = run(*command, "--config.file", api.config({"name": "default"}))
     assert result.exit_code == 2
     assert result.stderr.startswith("webcast-exporter: accounts[0]: has no credentials")
@@ -81,7 +77,6 @@ def test_get_without_file_and_credentials(run: Run) -> None:
 
 
 def test_half_of_the_credentials(run: Run, api: "Api") -> None:
-    """One variable without the other is told by name."""
     result = run("check", "--config.file", api.config({"name": "default"}), env={"VOLC_ACCESSKEY": "AKLTexample"})
     assert (result.exit_code, "$VOLC_SECRETKEY is not set" in result.stderr) == (2, True)
 
@@ -96,7 +91,6 @@ def test_a_secret_that_is_a_directory(run: Run, api: "Api") -> None:
 
 
 def test_a_target_that_is_none(run: Run, api: "Api") -> None:
-    """A malformed target in the file is told with its place."""
     result = run("check", "--config.file", api.config(static_configs=[{"targets": ["app/room", "a/b/c", "a/b/c d"]}]))
     assert result.exit_code == 2
     assert [line.split(": ")[1] for line in lines(result)] == [
@@ -144,7 +138,6 @@ def test_the_state_s_password_is_in_no_error(run: Run, api: "Api", password: str
 
 
 def test_serve_on_a_state_that_is_none(run: Run, api: "Api") -> None:
-    """A file that is no database is exit 1 and one sentence."""
     (api.folder / "state.db").write_text("a letter, and not a database")
     result = run("serve", "--config.file", api.config(), "--web.listen-address", "127.0.0.1:0")
     assert (result.exit_code, len(lines(result))) == (1, 1)

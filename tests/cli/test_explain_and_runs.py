@@ -46,7 +46,6 @@ def unforeseen(_what: str, error: Exception) -> None:
 
 @contextmanager
 def exporter(answer: Callable[[Request], Response]) -> Iterator[str]:
-    """In place of one: the same answer to every path."""
     listener = Listener(Starlette(routes=[Route("/{path:path}", answer)]), bind("127.0.0.1:0"), unforeseen)
     listener.start()
     yield listener.url
@@ -54,7 +53,6 @@ def exporter(answer: Callable[[Request], Response]) -> Iterator[str]:
 
 
 def data(said: object) -> Callable[[Request], Response]:
-    """An answer in the envelope."""
     return lambda _: JSONResponse({"status": "success", "data": said})
 
 
@@ -124,7 +122,6 @@ def test_another_answer(run: Run, answer: Callable[[Request], Response], words: 
 
 
 def test_no_exporter_answers(run: Run) -> None:
-    """The sentence names the address and the option."""
     result = run("explain", *TRIPLE, "--url", "http://127.0.0.1:1")
     assert result.exit_code == 1
     assert "no exporter answers at http://127.0.0.1:1" in result.stderr
@@ -142,7 +139,6 @@ def test_no_exporter_answers(run: Run) -> None:
     ],
 )
 def test_bad_usage(run: Run, arguments: tuple[str, ...], words: str) -> None:
-    """Exit 2, and how it should be."""
     result = run(*arguments)
     assert result.exit_code == 2
     assert words in result.stderr
@@ -150,7 +146,6 @@ def test_bad_usage(run: Run, arguments: tuple[str, ...], words: str) -> None:
 
 
 def unwritten(error: Exception, *, first: bool) -> None:
-    """The state can be written."""
     raise AssertionError(error, first)
 
 
@@ -195,7 +190,6 @@ def test_runs_from_a_state_without_a_process(run: Run, file: str, tmp_path: Path
     [("sqlite://", "is no file: ask the running exporter"), ("sqlite:////nowhere/state.db", "no such file")],
 )
 def test_a_state_that_cannot_be_read(run: Run, tmp_path: Path, url: str, words: str) -> None:
-    """Exit 1, with the reason."""
     file = tmp_path / "webcast-exporter.yml"
     file.write_text(f"accounts: [{{name: default}}]\nstate: {{url: '{url}'}}\n")
     result = run("runs", "--config.file", str(file))
@@ -204,7 +198,6 @@ def test_a_state_that_cannot_be_read(run: Run, tmp_path: Path, url: str, words: 
 
 
 def test_a_state_of_another_program(run: Run, tmp_path: Path) -> None:
-    """The cause is told."""
     (tmp_path / "state.db").write_text("no database, but long enough to look into " * 10)
     file = tmp_path / "webcast-exporter.yml"
     file.write_text(f"accounts: [{{name: default}}]\nstate: {{url: 'sqlite:///{tmp_path}/state.db'}}\n")

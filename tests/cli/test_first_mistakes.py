@@ -64,7 +64,6 @@ def test_1_a_wrong_key(ask: Callable[..., str], by: str, api: "Api") -> None:
 
 
 def test_1_a_wrong_key_of_the_environment(run: Run, api: "Api") -> None:
-    """The variable is named."""
     config = api.config({"name": "default", "endpoint": api.simulation.url})
     env = {"VOLC_ACCESSKEY": CREDENTIALS.access_key, "VOLC_SECRETKEY": "canary"}
     told = run("get", *TASK, "--config.file", config, env=env).stderr
@@ -73,7 +72,6 @@ def test_1_a_wrong_key_of_the_environment(run: Run, api: "Api") -> None:
 
 @pytest.mark.parametrize("by", ASKING)
 def test_2_a_wrong_region(ask: Callable[..., str], by: str, api: "Api") -> None:
-    """The region and the endpoint stand beside each other."""
     told = ask(by, region="ap-singapore-1")
     assert "\n  accounts[].region must be the one of accounts[].endpoint\n" in told
     assert f"\n  the region is ap-singapore-1 (accounts[0].region), the endpoint {api.simulation.url}\n" in told

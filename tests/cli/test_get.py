@@ -19,7 +19,6 @@ Run = Callable[..., Result]
 
 
 def ask(run: Run, api: "Api", task: TargetId, *more: str) -> Result:
-    """`get` with the API's configuration."""
     return run("get", *task, "--config.file", api.config(), *more)
 
 
@@ -87,7 +86,6 @@ def test_not_found_as_metrics(run: Run, api: "Api") -> None:
 
 
 def test_a_wrong_secret(run: Run, api: "Api") -> None:
-    """The refusal helps, and holds no secret."""
     config = api.config(api.account(secret_access_key="canary"))
     result = run("get", *api.task(), "--config.file", config)
     assert result.exit_code == 1

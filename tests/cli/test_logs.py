@@ -43,14 +43,12 @@ def _restored() -> Iterator[None]:
 
 
 def broken() -> RuntimeError:
-    """An error with a traceback."""
     with pytest.raises(RuntimeError) as caught:
         raise RuntimeError(NASTY)
     return caught.value
 
 
 def queue() -> QueuedLogHandler:
-    """The handler that is configured."""
     (handler,) = (each for each in logging.getLogger().handlers if isinstance(each, QueuedLogHandler))
     return handler
 
@@ -64,7 +62,6 @@ def written(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def say(fmt: str, capsys: pytest.CaptureFixture[str], level: str = "info") -> list[str]:
-    """The lines that a few records make."""
     logs.configure(level, fmt)
     log = logging.getLogger("exporter.somewhere")
     log.debug("too fine")
@@ -115,14 +112,12 @@ def test_logfmt_lines(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_events_have_keys(capsys: pytest.CaptureFixture[str], fmt: str, line: str) -> None:
-    """An event of structlog is a line with its keys."""
     logs.configure("info", fmt)
     EVENTS.warning("circuit open", account="main", reason=None, on=True, delay=5.0, path="a b", targets=["x", "y"])
     assert written(capsys).strip().endswith(line)
 
 
 def test_an_event_in_an_exception_has_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    """`log.exception` tells where it came from."""
     logs.configure("info", "json")
     try:
         raise broken()

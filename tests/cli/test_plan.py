@@ -139,14 +139,12 @@ def test_the_tables_are_aligned(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [("--tasks", "0"), ("--tasks", "many"), ("--starts-per-day", "-1")])
 def test_bad_usage(run: Run, arguments: tuple[str, ...]) -> None:
-    """What cannot be planned for is exit 2."""
     result = run("plan", "--config.file", "x", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("webcast-exporter: invalid value for '--")
 
 
 def test_a_bad_configuration(run: Run, tmp_path: Path) -> None:
-    """Exit 2, with every problem and its path."""
     file = tmp_path / "config.yml"
     file.write_text("accounts: [{max_qps: 0}]\npolling: {interval: 0s}\n")
     result = run("plan", "--config.file", str(file))

@@ -52,7 +52,6 @@ def test_a_secret_of_ones_own(run: Run, simulations: list[Simulation], tmp_path:
 
 
 def test_without_a_url_nothing_is_called_back(run: Run, simulations: list[Simulation]) -> None:
-    """Nothing is said of callbacks either."""
     result = run(*SIMULATE)
     assert (result.exit_code, simulations[0].options.callback_url) == (0, "")
     assert "callbacks to" not in result.stdout
@@ -101,7 +100,6 @@ def test_tls_tells_what_to_trust(run: Run, simulations: list[Simulation]) -> Non
     ],
 )
 def test_what_cannot_be(run: Run, simulations: list[Simulation], arguments: tuple[str, ...], sentence: str) -> None:
-    """Bad usage."""
     result = run(*SIMULATE, *arguments)
     assert (result.exit_code, simulations) == (2, [])
     assert sentence in result.stderr
@@ -115,7 +113,6 @@ def test_a_missing_task_is_told_as_was_chosen(run: Run, simulations: list[Simula
 
 
 def test_the_addresses_are_told(run: Run, simulations: list[Simulation]) -> None:
-    """The endpoint, the key pair, the pages."""
     told = run(*SIMULATE).stdout
     url, credentials = simulations[0].url, simulations[0].credentials
     for text in (url, credentials.access_key, credentials.secret_key, f"{url}/targets", f"{url}/truth", f"{url}/fault"):
@@ -124,7 +121,6 @@ def test_the_addresses_are_told(run: Run, simulations: list[Simulation]) -> None
 
 
 def test_the_help_lists_every_choice(run: Run) -> None:
-    """With what it does, each on a line."""
     help_text = run("simulate", "--help").stdout
     for choice in (*FaultMode, *NotFoundForm, *Action):
         assert re.search(rf"^ *{choice.value} +{re.escape(choice.says)}$", help_text, re.MULTILINE), choice

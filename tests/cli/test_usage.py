@@ -70,14 +70,12 @@ def test_examples_are_accepted(run: Run, command: list[str], monkeypatch: pytest
 
 
 def test_an_example_with_an_option_that_does_not_exist_is_found() -> None:
-    """The rule itself."""
     with pytest.raises(click.UsageError):
         parsed(["plan", "--config.file", "x", "--task", "1"])
 
 
 @pytest.mark.parametrize("group", [[], ["dashboards"]], ids=" ".join)
 def test_lists_of_commands_say_it_in_one_line(run: Run, group: list[str]) -> None:
-    """No sentence is cut short."""
     assert "..." not in run(*group, "--help").stdout.partition("Commands:")[2]
 
 
@@ -90,7 +88,6 @@ def test_help_tells_what_the_exit_codes_mean(run: Run, name: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_option_has_its_words(command: list[str]) -> None:
-    """None is left to its name."""
     found: click.Command = main
     for name in command:
         assert isinstance(found, click.Group)
@@ -230,7 +227,6 @@ def test_bad_usage(run: Run, arguments: tuple[str, ...]) -> None:
     ],
 )
 def test_bad_usage_says_what_is_wrong(run: Run, problem: str, arguments: tuple[str, ...]) -> None:
-    """The sentence tells how it should be."""
     assert problem in run(*arguments).stderr
 
 

@@ -82,11 +82,9 @@ def test_any_document(document: dict[str, Any]) -> None:
 
 @given(st.dictionaries(st.sampled_from(keys_at(Config, ("accounts", 0))), SCALARS))
 def test_any_account(account: dict[str, Any]) -> None:
-    """Any values in an account are a configuration or problems."""
     assert accepts(yaml.safe_dump({"accounts": [account]}, allow_unicode=True)) in {True, False}
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])) | st.text(alphabet="ab:-[]{}&*!|>'\"%@#?,<\n \t01"))
 def test_any_text(text: str) -> None:
-    """Any text at all is a configuration or problems."""
     assert accepts(text) in {True, False}

@@ -45,7 +45,6 @@ class Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """A folder with a good first set."""
     return Folder(tmp_path)
 
 
@@ -132,7 +131,6 @@ def test_a_file_that_comes_back_is_no_problem(folder: Folder) -> None:
 
 
 def test_never_a_good_set(folder: Folder) -> None:
-    """Without any good set there is nothing to sign with."""
     folder.write(ak="")
     with pytest.raises(ConfigError, match="access_key_id_file: the file is empty"):
         folder.open()

@@ -17,7 +17,6 @@ Read = Callable[[str], Config]
 
 
 def of(config: Config, environ: dict[str, str]) -> Credentials:
-    """The first account's credentials."""
     return resolve(config.accounts[0], environ)
 
 
@@ -107,7 +106,6 @@ def test_what_is_no_file(tmp_path: Path, name: str, sentence: str) -> None:
 
 
 def test_no_credentials_at_all(read: Read) -> None:
-    """The sentence names all three ways to give them."""
     (problem,) = file_problems(read("{}"), {"VOLC_ACCESSKEY": ""})
     assert problem.path == "accounts[0]"
     for way in ("access_key_id and secret_access_key,", "secret_access_key_file", "$VOLC_SECRETKEY"):
@@ -151,6 +149,5 @@ def test_all_accounts_at_once(tmp_path: Path) -> None:
 
 
 def test_resolve_raises_all_of_it(read: Read) -> None:
-    """Resolving one account raises what its check would list."""
     with pytest.raises(ConfigError, match="has no credentials"):
         of(read("{}"), {})

@@ -96,19 +96,16 @@ DIFFERENT = {
 
 
 def read(text: str) -> WebConfig:
-    """The text of a file in /etc/webcast."""
     return parse_web_config(text, Path("/etc/webcast"))
 
 
 @pytest.mark.parametrize("text", TAKEN)
 def test_what_the_toolkit_takes_is_taken(text: str) -> None:
-    """A file that node_exporter takes is taken here too."""
     read(text)
 
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_the_toolkit_refuses_is_refused(text: str) -> None:
-    """With a sentence."""
     with pytest.raises(ConfigError):
         read(text)
 

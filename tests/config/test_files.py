@@ -144,7 +144,6 @@ def test_problems_of_the_section(problems: Callable[[str], list[str]]) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "."])
 def test_a_file_without_secrets_is_a_problem_at_the_load(loaded: Callable[[str], Config], name: str) -> None:
-    """Told with its place."""
     with pytest.raises(ConfigError, match=r"callbacks\.secret_file: the file (does not exist|is a directory)"):
         loaded(f"{{secret_file: {name}}}")
 
@@ -162,36 +161,29 @@ def test_what_is_warned_of(loaded: Callable[[str], Config], tmp_path: Path) -> N
 
 
 def test_no_repr_tells_a_secret(loaded: Callable[[str], Config]) -> None:
-    """The configuration knows the file alone."""
     assert CANARY not in repr(loaded("{secret_file: secret}"))
 
 
 def refused(path: Path) -> str:
-    """What `load` says of a file that cannot be used."""
     with pytest.raises(ConfigError) as caught:
         load(path)
     return str(caught.value)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    """A file that is not there is named in one sentence."""
     assert f"{tmp_path}/no.yml does not exist" == refused(tmp_path / "no.yml")
 
 
 def test_a_directory(tmp_path: Path) -> None:
-    """A directory in the file's place is said to be one."""
     assert f"{tmp_path} is a directory, not a file" == refused(tmp_path)
 
 
 def test_a_file_as_a_folder(tmp_path: Path) -> None:
-    """A path through a file leads nowhere."""
     (tmp_path / "file").touch()
     assert f"{tmp_path}/file/c.yml does not exist" == refused(tmp_path / "file" / "c.yml")
 
 
 def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file this user may not read is one sentence."""
-
     def forbidden(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -206,7 +198,6 @@ def test_an_impossible_name() -> None:
 
 
 def test_not_utf_8(tmp_path: Path) -> None:
-    """Text in another encoding is said to be, with the place."""
     file = tmp_path / "c.yml"
     file.write_bytes(b"a: \xff")
     assert f"{file} is not UTF-8 text (at byte 3)" == refused(file)
@@ -220,7 +211,6 @@ def test_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_too_large(tmp_path: Path) -> None:
-    """A file over 10 MiB is not even parsed."""
     file = tmp_path / "c.yml"
     file.write_bytes(b"#" * (MAX_CONFIG_FILE + 1))
     assert f"{file} has more than 10,485,760 bytes" == refused(file)

@@ -264,7 +264,6 @@ def test_all_at_once(problems: Problems) -> None:
 
 
 def test_accounts_without_names_share_one(problems: Problems) -> None:
-    """The default name is a name like any other."""
     assert problems("accounts: [{app_ids: [x]}, {app_ids: [y]}]") == [
         "accounts[1].name: is the name of accounts[0] too"
     ]

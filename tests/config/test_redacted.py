@@ -124,12 +124,10 @@ polling: {interval: 1h30m}
 
 @pytest.fixture
 def config() -> Config:
-    """A configuration with every kind of secret."""
     return parse_config(TEXT, Path("/etc/webcast"))
 
 
 def test_no_secret_is_redacted(config: Config) -> None:
-    """Each stands as `<secret>`, a query of a URL too."""
     text = redacted(config)
     assert [canary for canary in CANARIES if canary in text] == []
     said = yaml.safe_load(text)
@@ -150,5 +148,4 @@ def test_it_reads_as_it_would_be_written(config: Config) -> None:
 
 
 def test_the_defaults_are_a_configuration() -> None:
-    """What is shown without secrets is accepted as a file."""
     assert parse_config(redacted(Config()), Path()) == Config()

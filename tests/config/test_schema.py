@@ -236,6 +236,5 @@ def test_a_password_is_cut_out_of_foreign_sentences() -> None:
 
 
 def test_it_is_frozen() -> None:
-    """A configuration in force cannot be changed in place."""
     with pytest.raises(ValidationError, match="frozen"):
         DEFAULTS.polling.interval = 1.0

@@ -33,7 +33,6 @@ from exporter.config.times import (
     ],
 )
 def test_what_prometheus_reads(text: str, seconds: float) -> None:
-    """A duration means the seconds it means to Prometheus."""
     assert seconds == parse_duration(text)
 
 
@@ -70,7 +69,6 @@ def test_how_it_is_written(seconds: float, text: str) -> None:
 
 @given(st.integers(min_value=0, max_value=int(MAX_DURATION_SECONDS * 1000) - 1))
 def test_round_trip(milliseconds: int) -> None:
-    """What is written is read back as the same seconds."""
     assert milliseconds / 1000 == parse_duration(format_duration(milliseconds / 1000))
 
 
@@ -148,7 +146,6 @@ def test_a_number_keeps_its_time_as_text(seconds: float) -> None:
 
 @given(st.text())
 def test_any_text_is_a_time_or_a_sentence(text: str) -> None:
-    """No text fails in another way than by a ValueError."""
     with suppress(ValueError):
         assert parse_time(text) >= 0
 
@@ -166,12 +163,10 @@ def test_both_expected_times() -> None:
 
 
 def test_an_end_before_its_start() -> None:
-    """A class cannot end before it starts."""
     with pytest.raises(ValueError, match="__expected_end__ is before __expected_start__"):
         expected_times({"__expected_start__": "1700000200", "__expected_end__": "1700000100"})
 
 
 def test_the_label_is_named() -> None:
-    """The sentence says which of the two labels is wrong."""
     with pytest.raises(ValueError, match=r"^__expected_end__ needs a date"):
         expected_times({"__expected_start__": "1700000200", "__expected_end__": "soon"})

@@ -38,7 +38,6 @@ class Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """A folder with one token."""
     made = Folder(tmp_path)
     made.write(f"{CANARY}\n")
     return made
@@ -94,7 +93,6 @@ def test_a_file_without_tokens_is_a_problem_at_the_load(folder: Folder, content:
 
 
 def test_short_tokens_are_warned_of(folder: Folder) -> None:
-    """A token that can be guessed is accepted, with a warning."""
     assert warnings(folder.config()) == []
     folder.write("fifteen-letters\n")
     expected = ["push.token_file: holds a token of fewer than 16 characters, which can be guessed"]
@@ -106,7 +104,6 @@ def test_short_tokens_are_warned_of(folder: Folder) -> None:
 
 
 def test_each_token_is_accepted_and_no_part_of_one(folder: Folder) -> None:
-    """All of a token counts, with its case."""
     folder.write("first-token\nsecond-token")
     tokens = folder.open()
     others = ("", "first", "first-token ", "FIRST-TOKEN", "first-token\nsecond-token", "t\xf6ken")
@@ -148,7 +145,6 @@ def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(folder: Folder) -> No
 
 
 def test_no_token_is_told(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither a repr, however deep, nor the log holds one."""
     caplog.set_level("DEBUG")
     tokens = folder.open()
     tokens.matches(CANARY)

@@ -17,12 +17,10 @@ PAIR = "cert_file: tls/server.crt, key_file: /run/server.key"
 
 
 def read(text: str) -> WebConfig:
-    """The text of a file in /etc/webcast."""
     return parse_web_config(text, FOLDER)
 
 
 def problems(text: str) -> list[str]:
-    """What is wrong with it."""
     with pytest.raises(ConfigError) as caught:
         read(text)
     return [str(problem) for problem in caught.value.problems]
@@ -179,7 +177,6 @@ def test_what_cannot_be_honoured_is_a_problem(section: str, expected: str) -> No
 
 
 def test_a_suite_that_go_deems_unsafe_is_not_known() -> None:
-    """As in the toolkit of today."""
     (told,) = problem_of_tls("cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]")
     assert told.startswith("tls_server_config.cipher_suites[0]: must be one of TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, ")
 
@@ -193,7 +190,6 @@ def test_tls_without_a_certificate_is_a_problem() -> None:
 
 
 def test_all_problems_are_told_at_once() -> None:
-    """Of every section."""
     told = problems("tls_server_config: {cert: '', min_version: 1.2}\nrate_limit: 3\nhttp_server_config: {http2: x}")
     assert [line.split(":")[0] for line in told] == [
         "tls_server_config.min_version",
@@ -203,7 +199,6 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    """A sentence."""
     with pytest.raises(ConfigError, match="the file does not exist"):
         load_web_config(tmp_path / "web.yml")
 
@@ -218,7 +213,6 @@ def test_no_secret_is_told() -> None:
 
 
 def outcome(text: str) -> tuple[WebConfig | None, list[str]]:
-    """What is read, or what is wrong."""
     try:
         return read(text), []
     except ConfigError as error:
@@ -264,6 +258,5 @@ def test_any_document_is_read_or_refused(document: object) -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    """The same for what is no YAML."""
     config, told = outcome(text)
     assert (config is None) == bool(told)

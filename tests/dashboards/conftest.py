@@ -11,26 +11,22 @@ FILES = sorted((Path(__file__).parent.parent.parent / "dashboards" / "grafana").
 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
 def dashboard_file(request: pytest.FixtureRequest) -> Path:
-    """Each dashboard's file."""
     path: Path = request.param
     return path
 
 
 @pytest.fixture
 def dashboard(dashboard_file: Path) -> dict[str, Any]:
-    """Its document."""
     document: dict[str, Any] = json.loads(dashboard_file.read_text())
     return document
 
 
 @pytest.fixture
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    """Its panels, the rows left out."""
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 @pytest.fixture
 def everyone() -> dict[str, dict[str, Any]]:
-    """All documents, by their uid."""
     documents = [json.loads(path.read_text()) for path in FILES]
     return {document["uid"]: document for document in documents}

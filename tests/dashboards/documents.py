@@ -38,7 +38,6 @@ class Selector(NamedTuple):
 
 
 def selectors(expression: str) -> list[Selector]:
-    """All selectors of an expression."""
     return [
         Selector(function, name, {label: (how, value) for label, how, value in MATCHER.findall(matchers)}, window)
         for function, name, matchers, window in SELECTOR.findall(expression)
@@ -63,18 +62,15 @@ def properties(panel: Json, name: str) -> list[Any]:
 
 
 def fixed_names(panel: Json) -> set[str]:
-    """The names that overrides match."""
     return {
         rule["matcher"]["options"] for rule in panel["fieldConfig"]["overrides"] if rule["matcher"]["id"] == "byName"
     }
 
 
 def columns(panel: Json) -> dict[str, str]:
-    """A table's fields and their titles."""
     renamed: dict[str, str] = panel["transformations"][-1]["options"]["renameByName"]
     return renamed
 
 
 def variables(document: Json) -> dict[str, Json]:
-    """What can be chosen at the top, by name."""
     return {variable["name"]: variable for variable in document["templating"]["list"]}

@@ -97,7 +97,6 @@ RULES: tuple[Rule, ...] = (names, labels, values, windows, counters, quantiles, 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_expression_keeps_the_rule(rule: Rule, dashboard: Json) -> None:
-    """What the rule's own docstring says."""
     expressions = {(name, query["expr"]) for name, query in queries(dashboard)}
     assert {(name, text): rule(text) for name, text in expressions if rule(text)} == {}
 

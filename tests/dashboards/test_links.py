@@ -11,7 +11,6 @@ TASK = {"app_id", "room_id", "task_id"}
 
 
 def links(panel: Json) -> Iterator[Json]:
-    """All data links of a panel."""
     for found in properties(panel, "links"):
         yield from found
 

@@ -41,7 +41,6 @@ def test_units_are_grafana_s(panels: list[Json]) -> None:
 
 
 def test_columns_of_numbers_have_a_unit_or_words(panels: list[Json]) -> None:
-    """A number in a table says what it is a number of."""
     bare = {
         (panel["title"], title)
         for panel in panels
@@ -70,7 +69,6 @@ def test_legends_name(panels: list[Json]) -> None:
 
 
 def test_legends_name_labels_that_the_result_has(panels: list[Json]) -> None:
-    """A label in a legend is one that the expression groups by."""
     for target in (target for panel in panels for target in panel["targets"]):
         wanted = set(LEGEND_LABEL.findall(target.get("legendFormat", "")))
         by = {label.strip() for group in re.findall(r" by \(([^)]*)\)", target["expr"]) for label in group.split(",")}
@@ -103,7 +101,6 @@ def test_overrides_match_something(panels: list[Json]) -> None:
 
 
 def test_value_mappings_know_the_vocabulary(panels: list[Json]) -> None:
-    """A mapping of words maps words that exist."""
     for panel in panels:
         mappings = [mapping for found in properties(panel, "mappings") for mapping in found]
         keys = {key for mapping in mappings for key in mapping["options"] if not key.isdigit()}

@@ -27,7 +27,6 @@ class Answer:
 
 
 def names(*tasks: str) -> Answer:
-    """A good list of these tasks."""
     return Answer(body=json.dumps([{"targets": [f"app/room/{task}" for task in tasks]}]).encode())
 
 

@@ -48,7 +48,6 @@ class Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """A folder without files."""
     return Folder(tmp_path)
 
 
@@ -185,7 +184,6 @@ def test_a_file_of_two_patterns_is_one_file(folder: Folder) -> None:
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "[]", "null"])
 def test_an_emptied_file(folder: Folder, content: str) -> None:
-    """An empty document is a good one that names nothing."""
     file = folder.write("a.yml", "1")
     folder.source.refresh()
     file.write_text(content)

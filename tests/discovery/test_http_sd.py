@@ -17,12 +17,10 @@ CHANGED, SAME = Refreshed(changed=True), Refreshed(changed=False)
 
 
 def failed(problem: str) -> Refreshed:
-    """One failure, with this sentence."""
     return Refreshed(changed=False, failures=1, problem=problem)
 
 
 def tasks(source: HttpSource) -> list[str]:
-    """The tasks that are listed now."""
     return [target.task_id for target in source.listing.targets]
 
 
@@ -143,7 +141,6 @@ def test_no_server(backend: Any, source: HttpSource) -> None:
 
 
 def test_no_tls(backend: Any, section: Section) -> None:
-    """A server that speaks no TLS is reported as one."""
     done = HttpSource(section(backend.url.replace("http:", "https:")), "x").refresh()
     assert done.problem.startswith("cannot be had: no TLS connection")
 
@@ -249,7 +246,6 @@ def test_a_proxy(backend: Any, section: Section) -> None:
 
 
 def test_a_proxy_that_is_down(section: Section) -> None:
-    """A proxy's failure is reported without its URL."""
     source = HttpSource(section("http://backend.example", "proxy_url: 'http://me:s3cret@127.0.0.1:1'"), "x")
     assert failed("cannot be had: the proxy cannot be reached: connection refused") == source.refresh()
 

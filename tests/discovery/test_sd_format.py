@@ -143,7 +143,6 @@ JSON = st.recursive(
 @BOTH
 @given(document=JSON)
 def test_anything(read: Reader, document: object) -> None:
-    """Whatever is written is groups or an SDSourceError."""
     with contextlib.suppress(SDSourceError):
         assert all(isinstance(group, TargetGroup) for group in read(json.dumps(document)))
 
@@ -303,7 +302,6 @@ def test_all_groups_are_one_list() -> None:
 
 
 def test_no_static_configs() -> None:
-    """A file without any lists nothing."""
     assert static_listing(parse_config("{}", Path())).targets == {}
 
 

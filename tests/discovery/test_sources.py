@@ -51,7 +51,6 @@ class Scripted(SDSource):
 
 
 def read(text: str = CONFIG) -> Config:
-    """A configuration whose files are nowhere."""
     return parse_config(text, Path("/nowhere"))
 
 
@@ -137,7 +136,6 @@ def test_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_what_changed_while_one_fails(caplog: pytest.LogCaptureFixture) -> None:
-    """Each place is reported for itself."""
     sources, by_place = scripted()
     for place in PLACES[:2]:
         by_place[place].results = [BAD]
@@ -242,5 +240,4 @@ def test_files_and_urls_together(
 
 
 def listed(sources: Sources) -> dict[Source, list[str]]:
-    """The tasks that each source lists."""
     return {listing.source: [target.task_id for target in listing.targets] for listing in sources.listings()}

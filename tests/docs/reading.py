@@ -58,7 +58,6 @@ def blocks_of(path: Path) -> list[Block]:
 
 
 def blocks(*kinds: str) -> list[Block]:
-    """Those of all documents that are of these kinds."""
     return [block for path in documents() for block in blocks_of(path) if block.kind in kinds]
 
 
@@ -68,7 +67,6 @@ def prose(path: Path) -> str:
 
 
 def headings(path: Path) -> list[tuple[int, str]]:
-    """Depth and words of each heading."""
     return [(len(marks), words.strip()) for marks, words in HEADING.findall(FENCED.sub("", path.read_text("utf-8")))]
 
 

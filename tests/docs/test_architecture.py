@@ -25,7 +25,6 @@ def trees() -> dict[Path, ast.Module]:
 
 
 def section(title: str) -> str:
-    """The text below one heading."""
     return re.split(r"^## ", TEXT.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
 
 
@@ -48,14 +47,12 @@ def definitions() -> dict[str, list[Path]]:
 
 
 def test_each_term_of_the_glossary_is_in_the_code() -> None:
-    """A term that the code does not use is no term."""
     known = definitions()
     assert len(terms("Glossary")) > 25
     assert [term for term in terms("Glossary") if term not in known] == []
 
 
 def test_no_class_name_is_used_twice() -> None:
-    """One word for one thing."""
     classes: defaultdict[str, list[str]] = defaultdict(list)
     for path, tree in trees().items():
         for node in ast.walk(tree):
@@ -109,7 +106,6 @@ def private_names(path: Path, tree: ast.Module) -> list[str]:
 
 
 def test_names_of_tests_and_events_are_the_field_s() -> None:
-    """A test's name is read in reports, an event in logs."""
     files = sorted((ROOT / "tests").rglob("*.py"))
     assert [name for path in files for name in private_names(path, ast.parse(path.read_text()))] == []
     assert [event.name for event in events() if PRIVATE_WORDS.search(event.name)] == []

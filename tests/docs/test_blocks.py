@@ -46,7 +46,6 @@ def kind_of_yaml(document: object) -> str:
 
 
 def test_every_block_says_what_it_is() -> None:
-    """Each block has a kind for which there is a test."""
     unchecked = [f"{block.place}: {block.kind}" for path in documents() for block in blocks_of(path)]
     assert [told for told in unchecked if told.partition(": ")[2] not in CHECKED] == []
 

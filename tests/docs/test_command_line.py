@@ -17,7 +17,6 @@ TEXT = (ROOT / "docs" / "command-line.md").read_text()
 
 
 def test_every_flag_is_told_with_its_default() -> None:
-    """Each once, and no other."""
     told = dict(re.findall(r"^\| `(--[a-z.-]+)[^|]*` \| (.*?) \|", TEXT, re.MULTILINE))
     options = [param for param in serve.params if isinstance(param, click.Option)]
     assert sorted(told) == sorted(option.opts[0] for option in options)
@@ -28,7 +27,6 @@ def test_every_flag_is_told_with_its_default() -> None:
 
 
 def test_the_limits_of_the_log_are_the_code_s() -> None:
-    """Each figure of the page."""
     assert f"a queue of {MAX_QUEUED_BYTES >> 20} MiB" in TEXT
     assert f"at most {USUAL_LIMIT.burst} lines are written at once and {USUAL_LIMIT.per_second:g} a second" in TEXT
     assert f"`uvicorn`) {STRANGERS_LIMIT.burst} at once and one in {1 / STRANGERS_LIMIT.per_second:g} seconds" in TEXT

@@ -95,7 +95,6 @@ def test_text_without_a_command_is_listed() -> None:
 
 @pytest.mark.parametrize("line", ["serv --config.file x", "check --prob", "get app room", "dashboards import x"])
 def test_a_command_that_does_not_exist_is_found(line: str) -> None:
-    """The check itself, for commands."""
     with pytest.raises(click.UsageError):
         parsed(["webcast-exporter", *line.split()])
 

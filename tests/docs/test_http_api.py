@@ -23,7 +23,6 @@ PLACES = {"{name:path}": "NAME", "{name}": "NAME", "{app_id}/{room_id}/{task_id}
 
 
 def told() -> set[tuple[str, str]]:
-    """Method and path of each row of the table."""
     rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
     return {(method, path) for row in rows for method, path in re.findall(r"`([A-Z]+) (/[^`?]*)`", row.split("|")[1])}
 

@@ -29,7 +29,6 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 def test_a_dead_link_is_found(tmp_path: Path) -> None:
-    """The rule itself."""
     document = tmp_path / "a.md"
     document.write_text("# One `two` /-three\n[a](#one-two--three) [b](#two) [c](b.md) [d](https://x.example/y)\n")
     assert dead(document) == ["#two", "b.md"]

@@ -24,7 +24,6 @@ PUSHED_TO = "http://127.0.0.1:10960"
 
 
 def program(name: str) -> str:
-    """The program, or a skip."""
     return shutil.which(name) or pytest.skip(f"there is no {name} here")
 
 

@@ -46,7 +46,6 @@ ALL = sorted({reference for path in documents() for reference in references(path
 
 @pytest.mark.parametrize(("file", "test"), ALL)
 def test_a_test_that_is_named_is_there(file: str, test: str) -> None:
-    """The file or the folder, and the function in it."""
     assert (ROOT / file).exists()
     assert not test or re.search(rf"^(?:async )?def {test}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE)
 
@@ -59,14 +58,12 @@ def test_each_promise_names_a_test() -> None:
 
 
 def test_every_fault_is_told() -> None:
-    """In reliability.md, by the name of its case."""
     rows = [line for line in RELIABILITY.splitlines() if line.startswith("|")]
     assert {case.name for case in CASES} - {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set()
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_a_bound_is_the_code_s(bound: str) -> None:
-    """To the number."""
     assert bound in SECURITY
     assert {server.HANDSHAKE_TIMEOUT, endpoints.BODY_TIMEOUT} == {server.STALL_TIMEOUTS[server.Waiting.HEAD]}
     assert server.CONNECTION_SHARE == 2

@@ -30,7 +30,6 @@ def file_of(key: str, example: str) -> str:
 
 
 def test_every_key_is_told() -> None:
-    """Each once, and no other."""
     keys = [f"{section}.{key}" for section, model in SECTIONS.items() for key in model.model_fields]
     keys += [key for key in WebConfig.model_fields if key not in SECTIONS]
     assert sorted(key for key, _ in ROWS) == sorted(keys)
@@ -38,7 +37,6 @@ def test_every_key_is_told() -> None:
 
 @pytest.mark.parametrize(("key", "example"), ROWS)
 def test_an_example_is_good_and_of_its_key(key: str, example: str) -> None:
-    """The file is accepted with it, and the key is in it."""
     config = parse_web_config(file_of(key, example), Path("/etc/webcast"))
     section, _, name = key.partition(".")
     assert getattr(config, section).model_fields_set >= {name} if name else config.basic_auth_users

@@ -57,7 +57,6 @@ class Place:
 
 
 def open_place(stack: ExitStack, name: str, certificates: Certificates | None = None, **settings: Any) -> Place:
-    """A vendor that answers until the stack is closed."""
     scene = SimulationOptions(tasks=0, speed=1, accounts=(SimulatedAccount(name, (KEY,)),), certificates=certificates)
     return Place(name, stack.enter_context(Simulation(scene)), settings=settings)
 

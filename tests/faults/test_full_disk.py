@@ -20,7 +20,6 @@ TASKS = 6
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    """A vendor with six running tasks."""
     with ExitStack() as stack:
         opened = open_place(stack, "default")
         opened.run_tasks("app", TASKS)
@@ -28,7 +27,6 @@ def place() -> Iterator[Place]:
 
 
 def config_of(place: Place) -> dict[str, object]:
-    """Read once a second, kept in a file."""
     return {
         "accounts": [place.account()],
         "static_configs": [{"targets": [str(task) for task in place.tasks]}],
@@ -43,7 +41,6 @@ def limit(process: Process, size: int) -> None:
 
 
 def stop(place: Place, *numbers: int) -> None:
-    """These tasks end."""
     for number in numbers:
         assert place.simulation.fleet.stop(place.tasks[number])
 

@@ -36,7 +36,6 @@ class Shifted:
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    """A vendor with a running task."""
     with ExitStack() as stack:
         opened = open_place(stack, "default")
         opened.run_tasks("app", 1)
@@ -45,7 +44,6 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture
 def shift() -> Shifted:
-    """The clock of the exporter."""
     return Shifted()
 
 
@@ -64,7 +62,6 @@ def exporter(place: Place, shift: Shifted, tmp_path: Path) -> Iterator[Exporter]
 
 @pytest.fixture
 def status_of(exporter: Exporter) -> Iterator[Callable[[str], int]]:
-    """The HTTP status of a page."""
     listener = Listener(create_app(exporter, exporter.failed), bind("127.0.0.1:0"), exporter.failed)
     listener.start()
     with web_client.client(listener.url) as client:
@@ -95,7 +92,6 @@ def test_a_hung_thread_is_seen(
 
 
 def test_a_dead_scheduler_is_seen(status_of: Callable[[str], int], exporter: Exporter, shift: Shifted) -> None:
-    """Whatever ended it."""
     exporter._scheduler._scheduler.shutdown(wait=True)
     shift.seconds += LATE
     assert status_of("/-/healthy") == 503

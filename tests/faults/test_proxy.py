@@ -15,7 +15,6 @@ LIMIT = 60.0
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    """A running one."""
     made = Proxy()
     yield made
     made.close()
@@ -55,7 +54,6 @@ def tunnelled(proxy: Proxy, server: str) -> int:
 
 
 def test_it_passes_requests_on(proxy: Proxy, server: str) -> None:
-    """Plain ones and tunnels; several on a connection."""
     assert forwarded(proxy, server, times=2) == [200, 200]
     assert tunnelled(proxy, server) == 200
     assert [head.split()[0] for head in proxy.heads] == ["GET", "CONNECT"]
@@ -66,7 +64,6 @@ def test_it_passes_requests_on(proxy: Proxy, server: str) -> None:
 def test_it_says_no(
     proxy: Proxy, server: str, mode: ProxyMode, status: int, ask: Callable[[Proxy, str], object]
 ) -> None:
-    """In either way of asking; and yes again afterwards."""
     proxy.turn(mode)
     if ask is forwarded:
         assert ask(proxy, server) == [status]

@@ -19,7 +19,6 @@ failing = pytest.mark.parametrize("case", FAILING, ids=lambda case: case.name)
 
 
 def status_of(scrape: Scrape, app: str, task: str) -> dict[str, float]:
-    """The status series of a task."""
     return scrape.by("status", "webcast_task_status", app_id=app, task_id=task)
 
 
@@ -121,7 +120,6 @@ def test_what_harms_no_read_is_not_told(weather: Weather, case: Case) -> None:
 
 @pytest.mark.parametrize("name", [*(case.name for case in CASES), DNS])
 def test_all_is_well_again(weather: Weather, name: str) -> None:
-    """Every task is read and running, and no error is shown."""
     last = weather.after[-1]
     counts = last.samples("webcast_tasks", account=name)
     assert {of["status"] for of, count in counts if count} == {"running"}
@@ -189,7 +187,6 @@ def test_only_what_the_api_does_not_know_any_more_counts_as_lost(weather: Weathe
 
 
 def test_no_error_was_unforeseen(weather: Weather) -> None:
-    """Nothing of it took the program by surprise."""
     last = weather.after[-1]
     assert last.total("webcast_exporter_internal_errors_total") == 0
     assert last.total("webcast_exporter_scheduler_events_total", event="error") == 0

@@ -55,7 +55,6 @@ def config_of(places: Mapping[str, Place]) -> dict[str, Any]:
 
 
 def live_through(stack: ExitStack, folder: Path) -> Weather:
-    """The whole of it."""
     certificates = make_certificates(folder)
     places = {case.name: open_case(stack, case, certificates) for case in CASES}
     nowhere = places[DNS] = open_place(stack, DNS, endpoint=NOWHERE)

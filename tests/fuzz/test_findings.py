@@ -15,7 +15,6 @@ PAYLOADS = sorted((HERE.parent / "payloads").glob("*.json"))
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_findings_stay_mended(name: str) -> None:
-    """Each was a bug once."""
     for file in (HERE / "findings" / name).glob("[!.]*"):
         SUBJECTS[name](file.read_bytes())
 
@@ -39,6 +38,5 @@ def test_changed_payloads(file: Path, seeds: list[int]) -> None:
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode(errors="surrogatepass")))
 def test_any_bytes(data: bytes) -> None:
-    """As the fuzzer does, for a moment."""
     reply(data)
     callback(data)

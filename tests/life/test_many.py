@@ -41,7 +41,6 @@ def remember(folder: "Path", runs: list[Run]) -> None:
 
 
 def ended_run(target: TargetId, end: float) -> Run:
-    """One that was counted at its end."""
     last = Task(Status.ENDED, start=end - 3000, end=end, stop_reason=StopReason.STOP_BY_API, user_id="bot")
     entered = frozenset({Status.RUNNING, Status.ENDED})
     return Run(target, end - 2990, end - 3000, entered, StopReason.STOP_BY_API, end + 5, last)

@@ -120,14 +120,12 @@ def test_an_empty_name_is_no_name(whole: Exposition, fmt: Format) -> None:
 
 
 def test_names_and_fleet_together_give_what_both_allow(whole: Exposition) -> None:
-    """A per-task family that is named is not part of the fleet."""
     names = ["webcast_task_status", "webcast_tasks_without_series"]
     found = families(whole.scrape(Format.TEXT, names, per_task=False), Format.TEXT)
     assert found.keys() == {"webcast_tasks_without_series"}
 
 
 def test_without_tasks_the_text_is_the_registrys_and_the_headings(registry: CollectorRegistry) -> None:
-    """Before the first target the exporter serves itself."""
     SelfMetrics(registry)
     exposition = Exposition(registry, SeriesCache(ROWS, 100, lambda _: None))
     text = exposition.scrape(Format.TEXT)

@@ -41,7 +41,6 @@ def values(registry: CollectorRegistry, cache: SeriesCache) -> Callable[[Mapping
 
 
 def counted(*facts: RunEvent) -> dict[Series, float]:
-    """An open app's totals after these facts."""
     totals = dict.fromkeys(zeros("App1"), 0.0)
     for fact in facts:
         for series, amount in increments(fact):
@@ -60,7 +59,6 @@ def test_an_open_app_has_every_counter_at_zero(values: Callable[..., Values]) ->
 
 
 def test_without_an_app_there_are_no_samples_of_one(values: Callable[..., Values]) -> None:
-    """Nothing is made up before an app is known."""
     assert values({}, "webcast_run_stops_total") == {}
     assert values({}, "webcast_run_duration_seconds_count") == {}
     assert values({}, "webcast_tasks_without_series") == {(): 0.0}
@@ -95,7 +93,6 @@ def test_each_stored_total_is_shown() -> None:
 
 
 def test_the_apps_stand_beside_each_other(values: Callable[..., Values]) -> None:
-    """One app's totals are not another's."""
     totals = {Series(Total.RUN_ENDS_UNSEEN, "App2"): 2.0, Series(Total.RUN_ENDS_UNSEEN, "App1"): 1.0}
     assert values(totals, "webcast_run_ends_unseen_total") == {("App1",): 1.0, ("App2",): 2.0}
 

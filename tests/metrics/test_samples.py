@@ -48,12 +48,10 @@ NOT_OF_THE_STATE = {
 
 
 def text(known: TaskState, rows: tuple[TaskFamily, ...] = ROWS) -> str:
-    """All of a task's series."""
     return b"".join(render(known, rows)).decode()
 
 
 def names(known: TaskState) -> set[str]:
-    """The families of which a task has series."""
     return {sample.name for family in text_string_to_metric_families(text(known)) for sample in family.samples}
 
 
@@ -123,7 +121,6 @@ def test_a_failed_read_keeps_the_state() -> None:
 
 @pytest.mark.parametrize("failure", ReadFailure)
 def test_each_reason_of_a_failed_read_is_a_label_value(failure: ReadFailure) -> None:
-    """One sample with the latest reason, never two."""
     known = replace(unread(), last_read=NOW, failure=failure)
     assert values(known, "webcast_task_read_error") == {(failure.value,): 1.0}
     expected = {"webcast_task_info", "webcast_task_read_success", "webcast_task_read_error", *PAGE_COUNTERS}
@@ -174,7 +171,6 @@ def test_a_status_is_one_of_five(status: Status) -> None:
 
 @pytest.mark.parametrize("reason", StopReason)
 def test_a_stop_reason_is_one_sample(reason: StopReason) -> None:
-    """1 for the reason, no series for the others."""
     known = after(unread(), Task(Status.FAILED, stop_reason=reason))
     assert values(known, "webcast_task_stop_reason") == {(reason.value,): 1.0}
 

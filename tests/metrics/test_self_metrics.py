@@ -28,14 +28,11 @@ Values = dict[tuple[str, ...], float]
 
 @pytest.fixture
 def self_metrics(registry: CollectorRegistry) -> SelfMetrics:
-    """All of them, on the registry."""
     return SelfMetrics(registry)
 
 
 @pytest.fixture
 def values(registry: CollectorRegistry) -> Callable[[str], Values]:
-    """The samples of one name, by their label values."""
-
     def found(name: str) -> Values:
         samples = [sample for metric in registry.collect() for sample in metric.samples]
         return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name == name}
@@ -51,7 +48,6 @@ def read_result(outcome: Task | ReadError, *, unexpected: tuple[str, ...] = ()) 
 def test_what_can_be_counted_is_at_zero_from_the_start(
     self_metrics: SelfMetrics, values: Callable[..., Values]
 ) -> None:
-    """Every known label value that belongs to no account."""
     assert isinstance(self_metrics, SelfMetrics)
     assert values("webcast_api_unexpected_values_total") == {(field,): 0.0 for field in (*FIELDS, *CALLBACK_FIELDS)}
     assert values("webcast_targets") == {(source.value,): 0.0 for source in Source}
@@ -96,7 +92,6 @@ def test_each_attempt_is_counted_and_timed(self_metrics: SelfMetrics, values: Ca
 def test_a_failed_call_is_counted_by_its_reason(
     self_metrics: SelfMetrics, values: Callable[..., Values], error: type[ReadError]
 ) -> None:
-    """One reason goes up and no other."""
     self_metrics.open_account("default")
     self_metrics.observe("default", read_result(error("what went wrong")))
     failures = {reason: value for (_, reason), value in values("webcast_api_request_failures_total").items() if value}
@@ -125,7 +120,6 @@ def test_fields_that_were_not_as_documented_are_counted(
 
 
 def test_lists_say_what_they_hold_now(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
-    """What is no longer listed is zero again."""
     self_metrics.listed({Source.STATIC: 3}, {Rejection.DUPLICATE: 2})
     assert values("webcast_targets")["static",] == 3.0
     assert values("webcast_targets_rejected")["duplicate",] == 2.0

@@ -41,7 +41,6 @@ def test_with_a_limit_of_zero_no_task_has_series() -> None:
 
 
 def test_a_task_beyond_the_limit_has_no_series() -> None:
-    """No task loses its series to an equal."""
     limited = SeriesLimit(1)
     limited.put(shown_as(DisplayStatus.RUNNING, "Task0"))
     assert limited.put(shown_as(DisplayStatus.FAILED, "Task1")) == []

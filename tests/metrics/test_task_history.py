@@ -27,7 +27,6 @@ FAILED = replace(RUNNING, task=Task(Status.FAILED))
 
 
 def read_result(at: float, outcome: Task | TimedOut, target: TargetId = ID) -> ReadResult:
-    """One read that took a quarter of a second."""
     return ReadResult(target, at=at, server_time=at, elapsed=0.25, outcome=outcome)
 
 

@@ -35,7 +35,6 @@ WAITS = Lifetimes(stale_after=120.0, linger=900.0, drain=1800.0)
 
 
 def event(at: float, number: int = 1, action: PageAction = PageAction.REFRESH) -> Callback:
-    """A page event of the target at a moment."""
     return Callback(TARGET.id, f"evt-{number}", f"sig-{number}", at, PageEvent(action, PageReason.FREEZE, at))
 
 
@@ -47,7 +46,6 @@ def listen(known: TaskState, *callbacks: Callback, delay: float = 1.0) -> TaskSt
 
 
 def shown(known: TaskState) -> tuple[int, int]:
-    """The run's two page counters."""
     return known.pages.refreshes, known.pages.reschedules
 
 

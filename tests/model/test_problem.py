@@ -34,7 +34,6 @@ SLOW: ReadError = TimedOut("too slow")
 
 
 def stopped(at: float | None, reason: StopReason | None, status: Status = Status.ENDED, start: float = NOW) -> Task:
-    """A task that stopped at `at`."""
     return Task(status, start=start, end=at, stop_reason=reason)
 
 
@@ -65,7 +64,6 @@ def told(state: TaskState, now: float) -> dict[str, tuple[float, str]]:
 
 
 def page(action: PageAction, at: float, reason: PageReason = PageReason.FREEZE) -> Told:
-    """A page event that is delivered at once."""
     return at, PageEvent(action, reason, at)
 
 

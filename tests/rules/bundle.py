@@ -25,18 +25,15 @@ Rule = dict[str, Any]
 
 
 def load(file: Path) -> Any:
-    """A YAML document."""
     return yaml.safe_load(file.read_text())
 
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    """All rules of both files, in their order."""
     return tuple(rule for file in RULE_FILES for group in load(file)["groups"] for rule in group["rules"])
 
 
 def alerts() -> Iterator[Rule]:
-    """The alerting ones."""
     return (rule for rule in rules() if "alert" in rule)
 
 

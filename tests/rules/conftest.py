@@ -16,25 +16,21 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def promtool_bin() -> Path:
-    """Prometheus's tool."""
     return real_part("promtool")
 
 
 @pytest.fixture(scope="session")
 def prometheus_bin() -> Path:
-    """The real Prometheus."""
     return real_part("prometheus")
 
 
 @pytest.fixture(scope="session")
 def amtool_bin() -> Path:
-    """Alertmanager's tool."""
     return real_part("amtool")
 
 
 @pytest.fixture(scope="session")
 def alertmanager_bin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The real Alertmanager."""
     with alertmanager_program(tmp_path_factory.mktemp("alertmanager")) as program:
         yield program
 
@@ -54,5 +50,4 @@ def start_process() -> Iterator[Callable[[list[str], Path, str], Running]]:
 
 @pytest.fixture
 def scene(new_whole: Callable[..., "Whole"], promtool_bin: Path, tmp_path: Path) -> Scene:
-    """An empty scene at its first moment."""
     return Scene(new_whole, promtool_bin, tmp_path)

@@ -58,7 +58,6 @@ def task(name: str, app_id: str = APP) -> TargetId:
 
 
 def as_scraped(text: str) -> str:
-    """What the exporter served."""
     return text
 
 

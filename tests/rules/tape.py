@@ -72,7 +72,6 @@ class Tape:
 
 
 def selector(labels: Mapping[str, str]) -> str:
-    """Labels as they stand behind a name."""
     return "{" + ", ".join(f"{name}={json.dumps(value)}" for name, value in sorted(labels.items())) + "}"
 
 

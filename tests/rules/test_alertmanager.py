@@ -23,7 +23,6 @@ Alert = dict[str, Any]
 
 @pytest.mark.real
 def test_amtool_takes_the_configuration(amtool_bin: Path) -> None:
-    """Configuration and template are valid."""
     done = subprocess.run([amtool_bin, "check-config", CONFIG], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 templates" in done.stdout
@@ -80,7 +79,6 @@ def _names(matchers: Iterable[str]) -> set[str]:
 
 
 def told(name: str, target: TargetId, severity: str, problem: str, *, cause: str = "", status: str = "firing") -> Alert:
-    """An alert of a class as Alertmanager gets it."""
     exporter = "http://webcast.example.internal:10960"
     return {
         "status": status,
@@ -113,7 +111,6 @@ DOWN: Alert = {
 
 @cache
 def template_file(language: str) -> str:
-    """The bundled templates in a language."""
     return bundle(ExportOptions(language))["alertmanager/webcast.tmpl"]
 
 
@@ -231,7 +228,6 @@ ODD_NAMES = {
 
 
 def named(teacher: str) -> Alert:
-    """A dark class with an info label."""
     return DARK | {"labels": DARK["labels"] | {"teacher": teacher}}
 
 

@@ -271,7 +271,6 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_told_of_a_class(scene: Scene, case: str) -> None:
-    """Each alert once, while it is true, and nothing else."""
     CASES[case].begin(scene)
     passed = 0.0
     for minute, alerts in CASES[case].moments:

@@ -162,12 +162,10 @@ def test_one_app_refused(scene: Scene) -> None:
 
 
 def errors(reason: str) -> Alert:
-    """Calls that fail for a reason."""
     return of_exporter("WebCastApiErrors", "warning", **ACCOUNT, reason=reason)
 
 
 def of_first(classes: int) -> Refuses:
-    """Calls for so many classes are rejected."""
     rejected = {task(f"Class{index}") for index in range(classes)}
     return lambda target: INVALID_PARAMETER if target in rejected else None
 
@@ -208,7 +206,6 @@ STORIES: dict[str, tuple[tuple[Refuses | None, float, tuple[Alert, ...]], ...]] 
 
 @pytest.mark.parametrize("story", STORIES)
 def test_calls_that_fail(scene: Scene, story: str) -> None:
-    """Each alert while it is true, and no other."""
     start_classes(scene, 7)
     for refuses, minutes, alerts in STORIES[story]:
         scene.vendor.refuses = refuses or scene.vendor.refuses
@@ -242,7 +239,6 @@ def test_read_too_rarely(scene: Scene) -> None:
 
 
 def test_read_often_enough(scene: Scene) -> None:
-    """Six times in ten minutes, as configured."""
     scene.configure(polling={"interval": "100s"})
     start_classes(scene)
     scene.passes(minutes=20)
@@ -381,7 +377,6 @@ def test_state_not_written(scene: Scene) -> None:
 
 
 def set_read_only(scene: Scene, switch: str) -> None:
-    """Have SQLite refuse every write, or none."""
     set_broken(scene.whole.exporter._parts.store, broken=switch == "ON")
 
 

@@ -35,7 +35,6 @@ def titled(rule: Rule) -> str:
 
 @pytest.mark.real
 def test_promtool_takes_the_rules(promtool_bin: Path) -> None:
-    """Both files are valid, and no rule is there twice."""
     done = subprocess.run([promtool_bin, "check", "rules", *RULE_FILES], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -136,7 +135,6 @@ def test_each_recorded_series_is_used() -> None:
 
 
 def test_every_alert_says_why_it_is_as_it_is() -> None:
-    """A comment stands above each."""
     lines = ALERTS.read_text().splitlines()
     above = [lines[number - 1].strip() for number, line in enumerate(lines) if line.strip().startswith("- alert:")]
     assert [line for line in above if not line.startswith("#")] == []
@@ -185,7 +183,6 @@ def test_a_runbook_is_whole(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_queries_of_a_runbook_ask_for_what_exists(page: Path) -> None:
-    """As the rules themselves."""
     queries = BLOCK.findall(page.read_text())
     assert queries
     assert [faults(query) for query in queries if faults(query)] == []
@@ -207,5 +204,4 @@ def test_queries_of_a_runbook_ask_for_what_exists(page: Path) -> None:
     ],
 )
 def test_faults_are_found(expression: str, expected: list[str]) -> None:
-    """The rules above cannot pass by finding nothing at all."""
     assert faults(expression) == expected

@@ -175,7 +175,6 @@ class World(Executor):
 
 @pytest.fixture
 def world() -> Callable[..., World]:
-    """Make a world; keywords as World's fields."""
     return World
 
 

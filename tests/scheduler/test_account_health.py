@@ -13,7 +13,6 @@ OUTCOMES = list[tuple[float, Task | ReadError]]
 
 
 def result(outcome: Task | ReadError, name: str = "t", skew: float | None = None) -> ReadResult:
-    """A read of the target of that name."""
     return ReadResult(TargetId("app", "room", name), 0.0, 0.0, 0.1, outcome, skew=skew)
 
 

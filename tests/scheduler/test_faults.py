@@ -270,7 +270,6 @@ def test_without_a_thread_no_target_is_lost(world: Worlds, caplog: pytest.LogCap
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
-    """What was logged above debug."""
     return [(record.levelno, record.getMessage()) for record in caplog.records if record.levelno > logging.DEBUG]
 
 

@@ -34,7 +34,6 @@ def test_what_was_never_read_is_due_at_once(world: Worlds) -> None:
 
 
 def test_before_its_expected_start(world: Worlds) -> None:
-    """Then, and that is why."""
     here = world()
     target = here.add("t", expected_start=here.unix() + 3600)
     here.run(1)
@@ -42,7 +41,6 @@ def test_before_its_expected_start(world: Worlds) -> None:
 
 
 def test_while_the_breaker_is_open(world: Worlds) -> None:
-    """Not before the next probe."""
     here = world(answer=lambda _target: CredentialsRefused("no such key"))
     target = here.add("t")
     here.run(1)

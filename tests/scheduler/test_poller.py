@@ -29,7 +29,6 @@ def test_before_its_expected_start_a_target_is_not_read(world: Worlds) -> None:
 
 
 def test_an_expected_start_in_the_past_is_no_hindrance(world: Worlds) -> None:
-    """It is read at once."""
     here = world()
     here.add("t", expected_start=here.unix() - 10)
     here.run(1)
@@ -154,7 +153,6 @@ def test_a_target_forgotten_by_its_own_read_may_be_listed_again(world: Worlds) -
 
 
 def test_moved_to_another_account_it_is_read_there_first(world: Worlds) -> None:
-    """As one never read there."""
     old, new = world(), world(qps=1.0)
     target = old.add("t")
     old.run(10)

@@ -16,7 +16,6 @@ REREAD = Wait(ReadClass.REREAD, 600.0)
 
 
 def named(name: str, app: str = "app") -> TargetId:
-    """A target."""
     return TargetId(app, "room", name)
 
 
@@ -24,13 +23,11 @@ A, B, C, D = (named(name) for name in "abcd")
 
 
 def drain(queue: ReadQueue, now: float, stretch: IntervalFactors = NONE, budget: float = BUDGET) -> Iterator[TargetId]:
-    """All that can be taken at this moment."""
     while (target := queue.pop(now, budget, stretch)) is not None:
         yield target
 
 
 def read(queue: ReadQueue, target: TargetId, now: float, wait: Wait, stretch: IntervalFactors = NONE) -> None:
-    """A target is taken at its time, and waits again."""
     assert target == queue.pop(now, BUDGET, stretch)
     queue.reschedule(target, now, wait, stretch)
 
@@ -481,7 +478,6 @@ NORMAL_PERIODS = {ReadClass.FAST: 5.0, ReadClass.NORMAL: 30.0, ReadClass.BACKOFF
 
 
 def fleet(number: int, wait: Wait = NORMAL) -> ReadQueue:
-    """So many targets that were read at 0."""
     queue = ReadQueue()
     for index in range(number):
         queue.add(named(str(index)), 0.0)

@@ -91,14 +91,12 @@ class Office:
 
 @pytest.fixture
 def office() -> Iterator[Office]:
-    """A tracker at work."""
     made = Office()
     yield made
     made.store.close()
 
 
 def test_a_listed_target_is_shown_unread_and_its_app_s_counters_exist(office: Office) -> None:
-    """From the moment it is accepted."""
     office.lists(2)
     assert len(office.registry) == 2
     assert [known.display_status for known in office.registry.all()] == [DisplayStatus.UNREAD] * 2
@@ -115,7 +113,6 @@ def test_a_read_changes_what_is_shown_and_counted(office: Office) -> None:
 
 
 def test_a_reading_of_a_target_that_is_gone_is_nothing(office: Office) -> None:
-    """It is not shown, not tracked and not counted."""
     assert office.read() is None
     assert office.cache.up == {}
     assert len(office.registry) == 0
@@ -134,7 +131,6 @@ def test_nothing_fresh_for_stale_after_is_stale(office: Office) -> None:
 
 
 def test_what_is_read_in_time_is_never_stale(office: Office) -> None:
-    """Each read moves the moment on."""
     office.lists()
     for _ in range(50):
         office.read()
@@ -228,7 +224,6 @@ def test_a_drain_that_sees_no_end_lets_go_and_says_so(office: Office) -> None:
 
 
 def test_listed_again_during_its_drain_it_stays(office: Office) -> None:
-    """As if it had never been let go."""
     office.lists()
     office.read()
     office.lists(0)
@@ -260,7 +255,6 @@ def test_forgotten_and_listed_again_in_between_it_is_not_told(office: Office) ->
 
 
 def test_labels_and_account_of_a_listed_target_may_change(office: Office) -> None:
-    """What is known of it stays."""
     office.lists()
     office.read()
     office.lists(labels={"team": "edu"})
@@ -441,7 +435,6 @@ CRASH = PageEvent(PageAction.RESCHEDULE, PageReason.CRASH, NOW)
 
 
 def callback(number: int, target: TargetId = ID) -> Callback:
-    """A crash of the page."""
     return Callback(target, f"evt-{number}", f"sig-{number}", NOW, CRASH)
 
 
@@ -506,7 +499,6 @@ DARK_CLASSES = pytest.mark.parametrize("outcomes", DARK.values(), ids=DARK)
 
 
 def problems(office: Office) -> list[str]:
-    """What is shown to be wrong with the task."""
     known = office.cache.up.get(ID)
     return [active.problem for active in known.problems] if known else []
 
@@ -579,13 +571,11 @@ def test_a_problem_comes_with_time_alone(office: Office) -> None:
 
 
 def of_apps(*app_ids: str) -> dict[TargetId, Target]:
-    """A target of each."""
     targets = [TargetId(app_id, "room", "t0") for app_id in app_ids]
     return {target: Target(target, "default") for target in targets}
 
 
 def open_apps(office: Office) -> set[str]:
-    """The apps that have counters."""
     return {series.app_id for series in office.store.counters()}
 
 
@@ -673,7 +663,6 @@ def test_what_was_removed_by_hand_stays_removed_over_restarts(office: Office, na
 
 
 def restarted(office: Office) -> Office:
-    """Another registry over the same store."""
     again = Office(office.store, office.now)
     again.registry.resume()
     return again

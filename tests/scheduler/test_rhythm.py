@@ -20,7 +20,6 @@ ENDED = Task(status=Status.ENDED)
 
 
 def per_second(times: list[float], start: float, end: float) -> list[int]:
-    """How many calls were sent in each second."""
     found = Counter(int(time - start) for time in times if start <= time < end)
     return [found[second] for second in range(int(end - start))]
 

@@ -31,13 +31,11 @@ class Jobs:
 
 
 def wait_for(event: threading.Event) -> None:
-    """Hang until it is set."""
     event.wait(LIMIT)
 
 
 @pytest.fixture
 def jobs() -> Iterator[Jobs]:
-    """A scheduler that stops with the test."""
     made = Jobs()
     yield made
     made.scheduler.stop()

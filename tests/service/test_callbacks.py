@@ -26,7 +26,6 @@ STARTED, REFRESHED, RESCHEDULED, ENDED = 1, 4, 5, 3
 
 
 def fields_of(notice: CallbackEvent) -> dict[str, str]:
-    """The signed fields of an event's body."""
     return {
         name: value
         for name, value in json.loads(callback_payload(notice, SECRET, "4821")).items()
@@ -106,7 +105,6 @@ class Vendor(Served):
 
 @pytest.fixture
 def vendor(world: World) -> Iterator[Vendor]:
-    """One at work, without targets."""
     made = Vendor(world)
     yield made
     made.stop()
@@ -388,7 +386,6 @@ def test_a_listener_of_its_own(vendor: Vendor) -> None:
 
 
 def test_a_taken_address_stops_the_start(vendor: Vendor) -> None:
-    """In a sentence that names the key."""
     with closing(bind("127.0.0.1:0")) as taken:
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -13,7 +13,6 @@ HTTP = ("http_sd_configs[0]", "http")
 
 
 def listed(*targets: TargetId, **labels: Any) -> str:
-    """A document in the SD form."""
     return json.dumps([{"targets": [str(target) for target in targets], "labels": labels}])
 
 

@@ -16,7 +16,6 @@ OPEN = "its mode 0644 lets every user of this machine read the file; chmod o-r i
 
 @pytest.fixture
 def readable(tmp_path: Path) -> Path:
-    """Files that everybody can read."""
     for name in ("tokens", "webcast-exporter.yml", "web.yml"):
         (tmp_path / name).write_text(f"basic_auth_users: {{alice: {HASH}}}\n")
         (tmp_path / name).chmod(0o644)
@@ -24,12 +23,10 @@ def readable(tmp_path: Path) -> Path:
 
 
 def config_in(readable: Path, text: str = "push: {token_file: tokens}") -> Config:
-    """A configuration in the readable."""
     return parse_config(text, readable)
 
 
 def problems(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The logged problems."""
     events = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
     return [event["problem"] for event in events if event["event"] == "secret file readable by all"]
 
@@ -120,7 +117,6 @@ class Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path, certificates: "Certificates") -> Folder:
-    """With TLS and a password."""
     made = Folder(tmp_path, certificates)
     made.show(certificates.trusted)
     made.write(TLS + USERS)
@@ -128,7 +124,6 @@ def folder(tmp_path: Path, certificates: "Certificates") -> Folder:
 
 
 def looks(file: WebFile, number: int) -> None:
-    """Look so many times."""
     for _ in range(number):
         file.refresh()
 
@@ -254,7 +249,6 @@ def test_a_file_that_is_emptied_opens_nothing(folder: Folder, caplog: pytest.Log
 
 
 def test_a_bad_file_to_begin_with(folder: Folder) -> None:
-    """Every problem, each with the file's name."""
     folder.write("tls_server_config: {cert_file: no.pem, key_file: no.pem}\n")
     with pytest.raises(ConfigError) as caught:
         folder.open()

@@ -20,7 +20,6 @@ LISTED = "static_configs: [{targets: [a/r/1, a/r/2, a/r/3, b/r/1, c/r/1]}]\n"
 
 
 def config(text: str = "accounts: [{name: default}]") -> Config:
-    """The configuration of a file."""
     return parse_config(text, Path())
 
 

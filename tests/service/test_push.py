@@ -79,7 +79,6 @@ class Api(Served):
 
 @pytest.fixture
 def api(world: World) -> Iterator[Api]:
-    """One at work, without targets."""
     made = Api(world)
     yield made
     made.stop()

@@ -74,7 +74,6 @@ def test_accounts_lists_and_reloads(world: World) -> None:
 
 
 def test_while_the_state_is_closed(world: World) -> None:
-    """A sentence instead of runs."""
     exporter = world.start()
     world.stop(exporter)
     with pytest.raises(StateError):

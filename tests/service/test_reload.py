@@ -14,7 +14,6 @@ LOADED_AT = "webcast_exporter_config_last_reload_success_timestamp_seconds"
 
 
 def shown(exporter: Exporter) -> set[str]:
-    """The task ids that have series."""
     return {task for _, _, _, _, task, _ in samples(exporter, "webcast_task_info")}
 
 
@@ -92,7 +91,6 @@ def test_a_bad_file_changes_nothing(world: World) -> None:
 
 
 def test_a_file_that_is_no_yaml_or_gone(world: World) -> None:
-    """Neither ends anything."""
     exporter = world.start()
     world.file.write_text("accounts: [\n")
     with pytest.raises(ConfigError, match="is not YAML"):

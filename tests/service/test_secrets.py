@@ -15,12 +15,10 @@ CANARIES = ("canary-in-the-secret", "canary-in-the-token", "canary-in-the-proxy"
 
 
 def differs(exporter: Exporter, before: str) -> bool:
-    """Whether a scrape is another one than `before`."""
     return text(exporter) != before
 
 
 def leaks(text: str) -> list[str]:
-    """Which secrets a text holds."""
     return [canary for canary in CANARIES if canary in text]
 
 

@@ -51,7 +51,6 @@ def serve_while(world: World, at_sigterm: Callable[[], None]) -> Serve:
 
 
 def get(url: str) -> httpx.Response:
-    """One GET, without any proxy."""
     return web_client.get(url)
 
 
@@ -205,7 +204,6 @@ def test_a_start_that_fails_leaves_nothing_behind(
 
 
 def test_a_port_in_use(world: World, at_sigterm: Callable[[], None]) -> None:
-    """It is said before the state is touched."""
     assert at_sigterm is not None
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(StartError, match="address already in use"):
         serve(world.load, [f"127.0.0.1:{other.getsockname()[1]}"], {})
@@ -248,7 +246,6 @@ def test_a_state_that_breaks_while_it_is_read(
 
 
 def test_a_folder_that_does_not_exist(world: World, at_sigterm: Callable[[], None]) -> None:
-    """The sentence names the state and the reason."""
     assert at_sigterm is not None
     world.write(state={"url": f"sqlite:///{world.folder}/nowhere/state.db"})
     with pytest.raises(StartError, match=r"nowhere/state\.db\.lock: no such file or directory"):

@@ -17,7 +17,6 @@ ONE, TWO = TargetId(APP, "Room", "One"), TargetId(APP, "Room", "Two")
 
 
 def pushed(*targets: TargetId) -> str:
-    """The body of a push."""
     return json.dumps([{"targets": [str(target) for target in targets], "labels": {"team": "edu"}}])
 
 
@@ -39,14 +38,12 @@ def put(world: World, *entries: tuple[str, str], at: float | None = None) -> Non
 
 
 def waiting(world: World) -> int:
-    """How many entries wait."""
     with closing(sqlite3.connect(world.folder / "state.db")) as connection:
         count: int = connection.execute("SELECT count(*) FROM inbox").fetchone()[0]
     return count
 
 
 def listed(exporter: Exporter) -> set[TargetId]:
-    """The targets by push."""
     return {state.target.id for state in exporter.tracked() if state.drain_until is None}
 
 
@@ -95,7 +92,6 @@ def test_what_cannot_be_done_holds_nothing_up(world: World, exporter: Exporter, 
 
 
 def test_more_than_are_taken_at_once(world: World, exporter: Exporter) -> None:
-    """All of them."""
     targets = [TargetId(APP, "Room", f"Task{number}") for number in range(BATCH + 5)]
     put(world, *((EntryKind.ADD, pushed(target)) for target in targets))
     exporter.queue_worker.apply()

@@ -45,7 +45,6 @@ class State:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[State]:
-    """A new state."""
     made = State(tmp_path / "state.db")
     yield made
     made.close()

@@ -41,7 +41,6 @@ def now() -> float:
 
 @pytest.fixture
 def target() -> TargetId:
-    """The task of all examples."""
     return TargetId(*TRIPLE.values())
 
 
@@ -102,7 +101,6 @@ class Vendor:
 
 @pytest.fixture
 def vendor() -> Vendor:
-    """A new one."""
     return Vendor()
 
 
@@ -182,7 +180,6 @@ class ReceiverHandler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A running one."""
     made = Receiver()
     server = ReceiverServer(made)
     made.url = f"http://127.0.0.1:{server.server_port}/callback?app=1"

@@ -67,7 +67,6 @@ class World:
 
 @pytest.fixture
 def world(now: float) -> Iterator[World]:
-    """A running one."""
     made = World(now)
     with made.simulation:
         yield made

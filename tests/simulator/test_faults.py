@@ -198,13 +198,11 @@ def test_an_unknown_caller_meets_no_fault(vendor: "Vendor") -> None:
 
 
 def test_every_mode_is_described() -> None:
-    """A line each, with its word first."""
     assert [line.split()[0] for line in describe(FaultMode).splitlines()] == [mode.value for mode in FaultMode]
     assert all(mode.says for mode in FaultMode)
 
 
 def test_the_page_tells_what_is_in_force(vendor: "Vendor") -> None:
-    """The mode, for whom, how long, and all there are."""
     vendor.gateway.faults.begin(FaultMode.STALL, only="app", until=NOW + 3)
     shown = vendor.page("/fault").document
     assert (shown["mode"], shown["only"], shown["seconds_left"]) == ("stall", "app", 3.0)
@@ -241,7 +239,6 @@ def test_the_page_sets_a_fault(vendor: "Vendor") -> None:
     ],
 )
 def test_what_makes_no_sense_changes_nothing(query: str, sentence: str, vendor: "Vendor") -> None:
-    """400 with a sentence."""
     reply = vendor.page("/fault", query, "POST")
     assert (reply.status, sentence in reply.document["error"]) == (400, True)
     assert vendor.gateway.faults.mode is FaultMode.NONE

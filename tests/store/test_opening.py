@@ -178,7 +178,6 @@ def test_tables_are_made_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
-    """A folder that does not exist is named, and none is made."""
     file = tmp_path / "none" / "state.db"
     expected = f"state {file}: cannot be opened; is {file.parent} a folder this user may write to?"
     assert expected == refusal(file)
@@ -186,7 +185,6 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
-    """A folder is no file: one sentence says so."""
     assert refusal(tmp_path) == f"state {tmp_path}: is a directory, not a file"
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def run(name: str, end_seen: float | None, reason: StopReason | None, status: Status | None, app: str = "app") -> Run:
-    """One run, ended or not."""
     entered = frozenset({Status.RUNNING} | ({status} if status else set()))
     last = Task(status, stop_reason=reason) if status else None
     return Run(TargetId(app, "Room_1", name), 1.0, 2.0, entered, reason, end_seen, last)
@@ -38,14 +37,12 @@ LABELS = {"team": '教育 "7%"', "Straße": "une école 😀", "path": r"C:\new"
 
 
 def fill(made: Store) -> None:
-    """Record these runs."""
     made._labels_of = lambda target: LABELS if target.task_id == "late" else {}
     made.wait(made.record(StateChange(RUNS)), LIMIT)
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    """A state with these runs."""
     made = open_store()
     fill(made)
     yield made

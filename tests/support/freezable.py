@@ -24,7 +24,6 @@ stat, open_file, resolve = os.stat, os.open, socket.getaddrinfo
 
 
 def content(name: str) -> str:
-    """A file's text; empty when there is none."""
     try:
         descriptor = open_file(name, os.O_RDONLY)
     except FileNotFoundError:
@@ -64,7 +63,6 @@ def follow_clock() -> None:
 
 
 def main() -> None:
-    """Run the program."""
     os.stat = hanging(stat)
     os.open = hanging(open_file)
     socket.getaddrinfo = hanging(resolve)

@@ -17,7 +17,6 @@ class Received(NamedTuple):
 
 @contextmanager
 def receiver(status: int = 200, answer: bytes = b"") -> Iterator[tuple[str, list[Received]]]:
-    """Its address, and the list of all requests so far."""
     requests: list[Received] = []
 
     class Handler(BaseHTTPRequestHandler):

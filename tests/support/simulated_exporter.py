@@ -214,5 +214,4 @@ def new_whole(tmp_path: Path) -> Iterator[Callable[..., Whole]]:
 
 @pytest.fixture
 def new_world() -> Callable[[], World]:
-    """Make a world without tasks."""
     return World

@@ -105,7 +105,6 @@ class World:
 
 
 def text(exporter: Exporter) -> str:
-    """One scrape."""
     return exporter.exposition.scrape(Format.TEXT).decode()
 
 

@@ -17,7 +17,6 @@ def unread(task_id: str = "Task1", app_id: str = "App1", account: str = "default
 
 
 def after(state: TaskState, outcome: Task | ReadError, at: float = NOW) -> TaskState:
-    """The state after one more read."""
     return apply_read(state, ReadResult(state.target.id, at=at, server_time=at, elapsed=0.1, outcome=outcome))[0]
 
 

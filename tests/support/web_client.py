@@ -25,10 +25,8 @@ def request(method: str, url: str, **settings: Any) -> httpx.Response:
 
 
 def get(url: str, **settings: Any) -> httpx.Response:
-    """GET `url`."""
     return request("GET", url, **settings)
 
 
 def post(url: str, **settings: Any) -> httpx.Response:
-    """POST to `url`."""
     return request("POST", url, **settings)

@@ -54,7 +54,6 @@ def body(secret: str = SECRET, **changes: Any) -> bytes:
 
 
 def outcome(raw: bytes, rules: CallbackRules = RULES, now: float = NOW) -> CallbackOutcome:
-    """What a body comes to."""
     return verify_callback(raw, rules, now).outcome
 
 
@@ -159,7 +158,6 @@ def test_any_secret_may_fit() -> None:
 
 @pytest.mark.parametrize("key", ["EventType", "EventData", "EventTime", "EventId", "AppId", "Version", "Nonce"])
 def test_a_changed_value_does_not_fit(key: str) -> None:
-    """No value can be changed without the secret."""
     said = json.loads(body())
     changed = {**said, key: said[key] + "0"}
     assert outcome(json.dumps(changed).encode()) is CallbackOutcome.BAD_SIGNATURE
@@ -246,7 +244,6 @@ def test_a_shape_shows_names_and_never_values() -> None:
 
 
 def test_no_repr_tells_a_secret() -> None:
-    """Neither the terms' nor a result's."""
     assert SECRET not in repr(RULES) + repr(verify_callback(body(), RULES, NOW))
 
 

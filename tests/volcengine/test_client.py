@@ -42,7 +42,6 @@ RUNNING = {
 
 
 def answer(document: object = RUNNING, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer as the network would give it."""
     response = Response()
     response.status_code = status
     response.headers = CaseInsensitiveDict(headers or {})
@@ -98,13 +97,10 @@ class World:
 
 
 def answering(document: object = RUNNING, status: int = 200, headers: Mapping[str, str] | None = None) -> World:
-    """A world in which each call is answered so."""
     return World(Wire(lambda: answer(document, status, headers)))
 
 
 def failing(error: Exception) -> World:
-    """A world in which each call fails so."""
-
     def fail() -> Response:
         raise error
 

@@ -29,7 +29,6 @@ PATIENCE = 60.0
 
 @pytest.fixture
 def api() -> Iterator[LoopbackServer]:
-    """A server of one's own."""
     server = LoopbackServer()
     yield server
     server.close()
@@ -79,7 +78,6 @@ def test_connections_are_kept_and_cookies_are_not(api: LoopbackServer, client: C
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
 def test_a_redirect_is_not_followed(api: LoopbackServer, client: Client, status: str) -> None:
-    """A redirect from the API is a failed read, never followed."""
     api.answer = reply(b"", status, f"Location: http://127.0.0.1:{api.port}/elsewhere\r\n")
     assert isinstance(client.read(TARGET).error, Rejected)
     assert len(api.heads) == 1

@@ -147,7 +147,6 @@ def test_answers_without_metadata(document: object) -> None:
 
 
 def test_a_redirect_says_that_it_is_not_followed() -> None:
-    """A redirect from the API is `rejected` and never followed."""
     error = error_in_answer(302, None, None, NOW)
     assert str(error) == "the API answered with a redirect, which is not followed (http=302)"
 
@@ -235,7 +234,6 @@ def test_retry_after_in_both_forms(header: str | None, seconds: float | None) ->
 
 @pytest.mark.parametrize("text", ["", "yesterday", "0", "Mon, 01 Jan 99999 00:00:00 GMT", "a, b c d e f"])
 def test_no_date_is_none(text: str) -> None:
-    """A header that is no date gives no time."""
     assert unix_time(text) is None
 
 
@@ -262,7 +260,6 @@ def test_without_a_date_header_our_clock_counts() -> None:
 
 
 def test_seconds_need_no_clock() -> None:
-    """They are what they are."""
     assert retry_after(DATE, "7", SENT - 3600) == 7
 
 
@@ -288,20 +285,17 @@ def not_connected(cause: OSError) -> Exception:
 
 
 def tunnel(status: int) -> Exception:
-    """What a proxy's refusal of CONNECT becomes."""
     cause = OSError(f"Tunnel connection failed: {status} s3cret")
     return of_requests.ProxyError(of_urllib3.MaxRetryError(POOL, SECRET_URL, of_urllib3.ProxyError(SECRET_URL, cause)))
 
 
 def untrusted() -> ssl.SSLCertVerificationError:
-    """A refused certificate as OpenSSL words it."""
     error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED]")
     error.verify_message = "certificate has expired"
     return error
 
 
 def broken_tls() -> ssl.SSLError:
-    """A TLS alert as OpenSSL words it."""
     error = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER]")
     error.reason = "WRONG_VERSION_NUMBER"
     return error

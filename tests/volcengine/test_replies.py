@@ -268,7 +268,6 @@ def read(path: str, value: object) -> Reply:
 
 
 def kept(reply: Reply, attribute: str) -> object:
-    """`video.0.width` of the reply's task."""
     value: Any = reply.task
     for step in attribute.split("."):
         value = value[int(step)] if step.isdigit() else getattr(value, step)

@@ -38,7 +38,6 @@ Serve = Callable[[Answer], LoopbackServer]
 
 @pytest.fixture
 def server() -> Iterator[Serve]:
-    """Starts servers that are closed in the end."""
     made: list[LoopbackServer] = []
 
     def start(serve: Answer) -> LoopbackServer:
@@ -51,7 +50,6 @@ def server() -> Iterator[Serve]:
 
 
 def client_of(url: str, timeout: float = LIMIT, **keys: str) -> Client:
-    """A client that does not wait for its budget."""
     return Client(Endpoint(url=url, timeout=timeout, **keys), fixed(), RateLimiter(1000))
 
 
@@ -352,7 +350,6 @@ def test_a_proxy_of_the_environment_that_cannot_be_used(monkeypatch: pytest.Monk
 
 
 def tls_server(server: Serve, certificates: Certificates) -> LoopbackServer:
-    """A server that speaks TLS and answers."""
     context = certificates.context(stranger=False)
 
     def serve(connection: socket.socket) -> None:

@@ -66,7 +66,6 @@ class Guarded:
 
 @pytest.fixture
 def guarded(site: "Site", callback_site: "Site") -> Guarded:
-    """A site that asks for Alice's password."""
     made = Guarded(site, callback_site)
     made.ask_for(USERS)
     return made
@@ -198,7 +197,6 @@ class Checks:
 
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> Checks:
-    """Every use of bcrypt."""
     made = Checks()
     monkeypatch.setattr(bcrypt, "checkpw", made)
     return made
@@ -210,7 +208,6 @@ def passwords(**hashes: str) -> PasswordChecker:
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """To its end."""
     return asyncio.run(work)
 
 
@@ -362,5 +359,4 @@ def test_a_check_that_breaks_is_told_to_all_who_wait(checks: Checks, monkeypatch
 
 
 def test_no_repr_tells_anything() -> None:
-    """Neither a name nor a password nor a hash."""
     assert (repr(passwords()), repr(GOOD)) == ("PasswordChecker(1)", "Login()")

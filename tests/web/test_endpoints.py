@@ -132,7 +132,6 @@ END: Message = {"type": "http.disconnect"}
 
 
 def part(body: bytes, *, more: bool = True) -> Message:
-    """A piece of a body."""
     return {"type": "http.request", "body": body, "more_body": more}
 
 
@@ -149,12 +148,10 @@ def sent(*messages: Message, headers: Sequence[tuple[bytes, bytes]] = ()) -> Req
 
 
 def read(request: Request, limit: int = 10, timeout: float = 5.0) -> bytes:
-    """The body, or why there is none."""
     return asyncio.run(read_body(request, limit, timeout))
 
 
 def test_a_body_in_pieces() -> None:
-    """Read to its end, up to the very limit."""
     assert read(sent(part(b"12345"), part(b"67890", more=False))) == b"1234567890"
 
 
@@ -193,7 +190,6 @@ def test_batches_hold_the_same_bytes(pieces: list[bytes], size: int) -> None:
 
 
 def answer(_: Request) -> Response:
-    """Some pieces."""
     text = compress(PIECES)
     return ChunkedResponse(decompress(text.parts), text.length, {"Content-Type": "text/plain"}, Turns())
 

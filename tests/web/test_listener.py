@@ -28,7 +28,6 @@ def failures() -> Failures:
 
 @pytest.fixture
 def opened(failures: Failures) -> Iterator[Open]:
-    """Start a listener; it is stopped after the test."""
     running: list[Listener] = []
 
     def start(address: str, app: ASGIApp) -> Listener:
@@ -42,7 +41,6 @@ def opened(failures: Failures) -> Iterator[Open]:
 
 
 def ask(listener: Listener) -> str:
-    """The body of its one page."""
     return web_client.get(listener.url).text
 
 
@@ -93,7 +91,6 @@ def test_it_serves_where_it_says(opened: Open, address: str, start: str) -> None
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 def test_it_serves_on_ipv6(opened: Open) -> None:
-    """An IPv6 address is in brackets in `url`."""
     listener = opened("[::1]:0", HELLO)
     assert listener.url.startswith("http://[::1]:")
     assert ask(listener) == "hello"
@@ -114,7 +111,6 @@ def test_no_client_is_answered_before_the_start() -> None:
 
 
 def test_a_port_in_use(opened: Open) -> None:
-    """It names the address, the reason and the flag that helps."""
     address = opened("127.0.0.1:0", HELLO).url.removeprefix("http://")
     with pytest.raises(StartError, match=rf"cannot listen on {address}: address already in use; --web.listen-address"):
         bind(address)

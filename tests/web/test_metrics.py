@@ -86,7 +86,6 @@ def test_head_has_the_headers_and_no_body(site: "Site") -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_metrics_are_only_read(site: "Site", method: str) -> None:
-    """Any other method is 405 and says what is allowed."""
     answer = site.ask(method, "/metrics")
     assert answer.status_code == 405
     assert "GET" in answer.headers["allow"]

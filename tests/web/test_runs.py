@@ -93,7 +93,6 @@ def test_since_and_until(site: "Site", query: str, since: float, until: float | 
 
 
 def test_the_filters_are_handed_on(site: "Site") -> None:
-    """Page, app, status, reason and text."""
     site.get("/api/v1/runs?app_id=app&status=failed&reason=Lost&q=x&size=2&page=2")
     wanted = site.exporter.queries.wanted[-1]
     assert wanted[2:6] == ("app", Status.FAILED, StopReason.LOST, "x")

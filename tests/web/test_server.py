@@ -104,7 +104,6 @@ class Scene:
 
 @asynccontextmanager
 async def opened(most: int = 512, tls: Tls | None = None, app: ASGIApp = site) -> AsyncIterator[Scene]:
-    """A server that accepts."""
     scene = Scene(most, tls, app)
     with scene.listening:
         await scene.server.startup([scene.listening])
@@ -116,8 +115,6 @@ async def opened(most: int = 512, tls: Tls | None = None, app: ASGIApp = site) -
 
 
 def play(act: Callable[[Scene], Awaitable[None]], **how: object) -> None:
-    """One scene, from start to end."""
-
     async def played() -> None:
         async with opened(**how) as scene:  # type: ignore[arg-type]  # as the test says
             await act(scene)
@@ -388,8 +385,6 @@ def test_six_hundred_idle_clients() -> None:
 
 
 def test_a_hundred_at_once() -> None:
-    """Every one has its whole answer."""
-
     async def one(scene: Scene) -> int:
         reader, writer = await scene.client()
         writer.write(b"GET /big HTTP/1.0\r\n\r\n")

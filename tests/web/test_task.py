@@ -35,7 +35,6 @@ RUNNING = TaskState(
 
 
 def told(site: "Site") -> dict[str, Any]:
-    """What `explain` gets."""
     answer: dict[str, Any] = site.get(f"/api/v1{PATH}").json()["data"]
     return answer
 

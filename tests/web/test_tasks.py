@@ -65,7 +65,6 @@ def site(site: "Site") -> "Site":
 
 
 def names(site: "Site", query: str) -> list[str]:
-    """The tasks of one answer, in its order."""
     return [task["task_id"] for task in site.get(f"/api/v1/tasks?{query}").json()["data"]["tasks"]]
 
 

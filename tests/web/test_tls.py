@@ -32,7 +32,6 @@ Ask = Callable[..., bytes]
 
 @pytest.fixture
 def folder(tmp_path: Path, certificates: "Certificates") -> Path:
-    """Where the certificates lie under short names."""
     for name, file in {"good": certificates.trusted, "stranger": certificates.stranger}.items():
         (tmp_path / f"{name}.pem").write_bytes(file.read_bytes())
     return tmp_path
@@ -40,8 +39,6 @@ def folder(tmp_path: Path, certificates: "Certificates") -> Path:
 
 @pytest.fixture
 def make(folder: Path) -> Make:
-    """From the keys of a section."""
-
     def made(keys: str = "", pair: str = "cert_file: good.pem, key_file: good.pem") -> tuple[Tls, Tls]:
         section = parse_web_config(f"tls_server_config: {{{pair}, {keys}}}", folder).tls_server_config
         assert section is not None
@@ -87,7 +84,6 @@ def refused(ask: Ask, *how: object) -> bool:
 
 
 def problems(make: Make, keys: str, pair: str) -> list[str]:
-    """What is wrong with a section."""
     with pytest.raises(ConfigError) as caught:
         make(keys, pair)
     return [str(problem) for problem in caught.value.problems]
@@ -97,7 +93,6 @@ GOOD = "cert_file: good.pem, key_file: good.pem"
 
 
 def test_it_speaks_tls(make: Make, ask: Ask) -> None:
-    """The certificate is shown on both listeners."""
     for tls in make():
         assert ask(tls).endswith(b"\r\n\r\nhello")
 

@@ -38,7 +38,6 @@ CATALOGUES = sorted(LOCALES.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
 
 
 def messages() -> set[str]:
-    """Every message of the code and the templates."""
     return {str(message) for _, _, message, _, _ in extract_from_dir(WEB, METHODS)}
 
 
@@ -125,7 +124,6 @@ def test_the_language_is_the_readers(header: str, tag: str) -> None:
     ],
 )
 def test_every_page_is_in_every_language(site: "Site", tag: str, path: str) -> None:
-    """And says so."""
     answer = site.get(path, Accept_Language=tag, Accept="text/html")
     assert f'<html lang="{tag}">' in answer.text
     assert answer.headers["content-language"] == tag
