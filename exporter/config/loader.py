@@ -15,10 +15,10 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from exporter.config.credentials import MAX_CERTIFICATE_FILE, given, read_tokens, resolve, token_files, unusable_files
+from exporter.config.credentials import MAX_CERTIFICATE_FILE, read_tokens, resolve, token_files, unusable_files
 from exporter.config.documents import FileFault, parse_yaml, read_text, step, typed
-from exporter.config.fields import FOLDER, POSTGRESQL_PREFIX, Duration, PositiveDuration, Section
-from exporter.config.schema import VENDOR_MAX_QPS, Account, Config, HttpSdConfig
+from exporter.config.fields import FOLDER, POSTGRESQL_PREFIX, Duration, PositiveDuration, SDUrl, Section, StateUrl
+from exporter.config.schema import VENDOR_MAX_QPS, Account, Config
 from exporter.config.times import format_duration
 from exporter.errors import ConfigError, Problem
 from exporter.model.target import TargetId
@@ -28,6 +28,8 @@ MAX_CONFIG_FILE: Final = 10 * 1024 * 1024
 
 REDACTED: Final = "<secret>"
 DEFAULT_NAME: Final[str] = Account.model_fields["name"].default
+CERTIFICATE_FILES: Final = ("ca_file", "cert_file")
+"""Keys of files that hold no secret; all others that name one file do."""
 SHORT_TOKEN: Final = 16
 """Characters; a shorter one can be guessed."""
 
@@ -42,7 +44,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     except FileFault as fault:
         raise ConfigError([Problem("", f"{path} {fault}")]) from None
     config = parse_config(text, path.parent)
-    if environ is not None and (problems := file_problems(config, environ)):
+    if environ is not None and (problems := [*file_problems(config, environ)]):
         raise ConfigError(problems)
     return config
 
@@ -114,12 +116,8 @@ def _list(raw: object) -> Sequence[Any]:
 # Of the files that are named
 
 
-def file_problems(config: Config, environ: Mapping[str, str]) -> list[Problem]:
-    """Return what keeps the exporter from calling, discovering or being called: secrets and certificates."""
-    return [*_credentials(config, environ), *_sd_files(config), *_token_files(config)]
-
-
-def _credentials(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+def file_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what keeps the exporter from calling, discovering or being called: secrets and certificates."""
     for index, account in enumerate(config.accounts):
         place = f"accounts[{index}]"
         try:
@@ -131,15 +129,9 @@ def _credentials(config: Config, environ: Mapping[str, str]) -> Iterator[Problem
                 read_text(account.tls_config.ca_file, MAX_CERTIFICATE_FILE)
             except FileFault as fault:
                 yield Problem(f"{place}.tls_config.ca_file", f"the file {fault}")
-
-
-def _sd_files(config: Config) -> Iterator[Problem]:
     for index, section in enumerate(config.http_sd_configs):
         for problem in unusable_files(section):
             yield Problem(f"http_sd_configs[{index}].{problem.path}", problem.sentence)
-
-
-def _token_files(config: Config) -> Iterator[Problem]:
     for key, file in token_files(config).items():
         try:
             read_tokens(file, key.noun)
@@ -152,24 +144,40 @@ def _token_files(config: Config) -> Iterator[Problem]:
 
 def secret_files(config: Config) -> dict[str, Path]:
     """Return the files that the configuration names for their secrets, by the places that name them."""
-    found = {
-        f"accounts[{index}].{key}_file": file
-        for index, account in enumerate(config.accounts)
-        for key, (_, file) in given(account).items()
+    return {
+        place: value
+        for place, key, value in _values(config)
+        if isinstance(value, Path) and key not in CERTIFICATE_FILES
     }
-    found |= {key.place: file for key, file in token_files(config).items()}
-    for index, section in enumerate(config.http_sd_configs):
-        found |= {f"http_sd_configs[{index}].{key}": file for key, file in _secret_files_of_sd(section)}
-    return {place: file for place, file in found.items() if file}
 
 
 def holds_secrets(config: Config) -> bool:
-    """Whether the configuration file has a secret in itself."""
-    of_accounts = any(inline for account in config.accounts for inline, _ in given(account).values())
-    proxies = [account.proxy_url for account in config.accounts] + [each.proxy_url for each in config.http_sd_configs]
-    passwords = any(proxy and "@" in proxy.get_secret_value() for proxy in proxies)
-    in_state = config.state.url.is_shared and config.state.url.parts["password"]
-    return bool(of_accounts or passwords or in_state) or any(map(_inline_secret, config.http_sd_configs))
+    """Whether the configuration file has a secret in itself: also in a proxy's, a list's or the state's URL."""
+    return any(_is_secret(key, value) for _, key, value in _values(config))
+
+
+def _values(section: Section, path: str = "") -> Iterator[tuple[str, str, object]]:
+    """Yield each value of a section and of those in it, with its path and its key."""
+    for key in type(section).model_fields:
+        value, place = getattr(section, key), step(path, key)
+        if isinstance(value, Section):
+            yield from _values(value, place)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Section):
+            for index, each in enumerate(value):
+                yield from _values(each, step(place, index))
+        else:
+            yield place, key, value
+
+
+def _is_secret(key: str, value: object) -> bool:
+    match value:
+        case SecretStr():
+            return key != "proxy_url" or "@" in value.get_secret_value()
+        case SDUrl():
+            return "?" in value.whole
+        case StateUrl():
+            return value.is_shared and bool(value.parts["password"])
+    return False
 
 
 def readable_by_all(files: Mapping[str, Path]) -> list[Problem]:
@@ -179,21 +187,6 @@ def readable_by_all(files: Mapping[str, Path]) -> list[Problem]:
         for place, file in files.items()
         if (mode := _mode(file)) & stat.S_IROTH
     ]
-
-
-def _secret_files_of_sd(section: HttpSdConfig) -> Iterator[tuple[str, Path | None]]:
-    if section.authorization:
-        yield "authorization.credentials_file", section.authorization.credentials_file
-    if section.basic_auth:
-        yield "basic_auth.password_file", section.basic_auth.password_file
-    yield "tls_config.key_file", section.tls_config.key_file
-
-
-def _inline_secret(section: HttpSdConfig) -> bool:
-    """Whether it has a credential, a password, or a query in its URL, which may be one."""
-    login = section.authorization and section.authorization.credentials
-    password = section.basic_auth and section.basic_auth.password
-    return bool(login or password or "?" in section.url.whole)
 
 
 def _mode(file: Path) -> int:

@@ -1,4 +1,4 @@
-"""The ten likeliest mistakes of somebody who is new: each is told with what, where, and what to do next."""
+"""The ten likeliest mistakes of a new user: each message says what, where, and what to do next."""
 
 import logging
 import re
@@ -89,7 +89,7 @@ def test_3_a_clock_that_is_off(ask: Callable[..., str], by: str, api: "Api") -> 
 
 @pytest.mark.parametrize("by", ASKING)
 def test_4_no_right(ask: Callable[..., str], by: str, api: "Api") -> None:
-    """Which action the policy needs, as far as anybody knows, and whose key it is."""
+    """Which action the policy needs, as far as the vendor documents it, and which account's key it is."""
     api.simulation.faults.begin(FaultMode.LACK_POLICY)
     told = ask(by)
     assert "the access key has no right to call GetWebCastTask" in told

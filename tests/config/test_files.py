@@ -91,7 +91,7 @@ def test_what_is_secret_of_a_web_config(text: str, places: list[str]) -> None:
 
 @pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
 def test_who_can_read_a_file(tmp_path: Path, mode: int, told: bool) -> None:  # noqa: FBT001
-    """A group may, everybody may not; a file that is not there is somebody else's problem."""
+    """A group may read it, other users may not; a file that is not there is reported by another check."""
     file = tmp_path / "secret"
     file.touch()
     file.chmod(mode)

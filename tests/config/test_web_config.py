@@ -33,7 +33,7 @@ def problem_of_tls(section: str) -> list[str]:
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}", "tls_server_config:\nbasic_auth_users:\n", "rate_limit: {}"])
 def test_a_file_may_ask_for_nothing(text: str) -> None:
-    """Then nothing is asked of anybody, as in the toolkit."""
+    """Then no client is asked for a password or a certificate, as in the toolkit."""
     assert read(text) == WebConfig()
     assert (read(text).files, read(text).holds_secrets) == ({}, False)
 

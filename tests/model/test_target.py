@@ -37,7 +37,7 @@ def test_a_bad_name_is_refused_with_a_sentence(text: str, sentence: str) -> None
 
 @pytest.mark.parametrize("text", ["https://u:secret@a.example/", "a/b/c?token=secret", "a.example/x/y/z?secret"])
 def test_a_url_in_the_place_of_a_name_is_not_told(text: str) -> None:
-    """A SourceURL that somebody lists by mistake: its user and its query may be secrets."""
+    """A SourceURL that is listed by mistake: its user and its query may be secrets."""
     with pytest.raises(ValueError, match=r"must be|is not") as raised:
         TargetId.parse(text)
     assert "secret" not in str(raised.value)
