@@ -16,7 +16,7 @@ from exporter.enums import Status
 from exporter.metrics.families import Group, task_families
 from exporter.metrics.series_cache import render
 from exporter.model.target import Target, TargetId
-from exporter.model.task import ReadResult, Task
+from exporter.model.task import Task
 from exporter.model.task_state import TaskState, apply_read
 from exporter.service.accounts import read_once
 
@@ -53,18 +53,16 @@ def get(target: TargetId, config_file: Path | None, output: str) -> None:
     config = load(config_file, os.environ) if config_file else Config()
     place, account = account_for(config, target)
     result = read_once(account, target, os.environ, place)
-    state = _state(result)
+    state = apply_read(TaskState(Target(target, account="")), result)[0]
     if output == "metrics":
         click.echo(_metrics(state), nl=False)
+    elif result.task is not None and output == "json":
+        click.echo(json.dumps(asdict(result.task), indent=2, ensure_ascii=False))
     elif result.task is not None:
-        click.echo(_as_json(result.task) if output == "json" else _as_table(result.task, state))
+        click.echo(_table(result.task, state))
     if result.error is not None:
         click.echo(coloured(f"{target}: {explain_error(result.error, result, account, place)}", "red"), err=True)
         raise click.exceptions.Exit(1)
-
-
-def _state(result: ReadResult) -> TaskState:
-    return apply_read(TaskState(Target(result.target, account="")), result)[0]
 
 
 def _metrics(state: TaskState) -> str:
@@ -73,11 +71,8 @@ def _metrics(state: TaskState) -> str:
     return "".join((row.family.heading(openmetrics=False) + text).decode() for row, text in texts if text)
 
 
-def _as_json(task: Task) -> str:
-    return json.dumps(asdict(task), indent=2, ensure_ascii=False)
-
-
-def _as_table(task: Task, state: TaskState) -> str:
+def _table(task: Task, state: TaskState) -> str:
+    checks = asdict(task.monitor)
     rows = {
         "status": coloured(task.status, COLOURS[task.status]),
         "stop reason": task.stop_reason,
@@ -87,7 +82,7 @@ def _as_table(task: Task, state: TaskState) -> str:
         "read at": _moment(state.task_time),
         "user": task.user_id,
         "page on": task.source_host,
-        "monitors": _monitors(task),
+        "monitors": ", ".join(f"{check} every {wait} s" if wait else f"{check} off" for check, wait in checks.items()),
         "video": ", ".join(f"{video.width}x{video.height} at {video.frames_per_second}/s" for video in task.video),
     }
     return "\n".join(f"{name:<14}{value}" for name, value in rows.items() if value)
@@ -95,8 +90,3 @@ def _as_table(task: Task, state: TaskState) -> str:
 
 def _moment(seconds: float | None) -> str:
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _monitors(task: Task) -> str:
-    checks = asdict(task.monitor)
-    return ", ".join(f"{check} every {seconds} s" if seconds else f"{check} off" for check, seconds in checks.items())

@@ -1,6 +1,6 @@
 """`simulate`: the simulated API alone."""
 
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -15,7 +15,7 @@ from exporter.simulator.callback_sender import DEMO_DELIVERY, check_url
 from exporter.simulator.faults import TLS_FAULTS, FaultMode
 from exporter.simulator.fleet import Action
 from exporter.simulator.replies import Explained, NotFoundForm, describe
-from exporter.simulator.server import CALLBACK_SECRET, Certificates, Simulation, SimulationOptions, make_certificates
+from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions, make_certificates
 
 E = TypeVar("E", bound=Explained)
 
@@ -63,20 +63,16 @@ def _secret(_ctx: click.Context, _param: click.Parameter, value: Path | None) ->
         raise click.BadParameter(f"the file {fault}") from fault
 
 
-def _fault(_ctx: click.Context, _param: click.Parameter, value: str) -> FaultMode:
-    return _chosen(FaultMode, value, "fault")
+def _one_of(choices: type[E], what: str) -> Callable[[click.Context, click.Parameter, str], E]:
+    """The callback of an option whose choices are listed at the end of the help."""
 
+    def read(_ctx: click.Context, _param: click.Parameter, value: str) -> E:
+        for choice in choices:
+            if choice == value:
+                return choice
+        raise click.BadParameter(f"{value!r} is no {what}, --help lists them{did_you_mean(value, choices)}")
 
-def _not_found(_ctx: click.Context, _param: click.Parameter, value: str) -> NotFoundForm:
-    return _chosen(NotFoundForm, value, "form of an answer")
-
-
-def _chosen(choices: type[E], value: str, what: str) -> E:
-    """A member of an enumeration that is listed at the end of the help."""
-    for choice in choices:
-        if choice == value:
-            return choice
-    raise click.BadParameter(f"{value!r} is no {what}, --help lists them{did_you_mean(value, choices)}")
+    return read
 
 
 @command(short_help="Simulate the vendor's API alone.", epilog=f"{EPILOG}\n{END}")
@@ -102,9 +98,19 @@ def _chosen(choices: type[E], value: str, what: str) -> E:
     help="File whose first line signs these events; without it a made-up secret does.",
 )
 @click.option("--tls", is_flag=True, help="Answer over https, with a certificate made on the spot.")
-@click.option("--fault", metavar="MODE", default="none", callback=_fault, help="Begin with this fault; see below.")
 @click.option(
-    "--not-found", metavar="FORM", default="error", callback=_not_found, help="How a missing task is told; see below."
+    "--fault",
+    metavar="MODE",
+    default="none",
+    callback=_one_of(FaultMode, "fault"),
+    help="Begin with this fault; see below.",
+)
+@click.option(
+    "--not-found",
+    metavar="FORM",
+    default="error",
+    callback=_one_of(NotFoundForm, "form of an answer"),
+    help="How a missing task is told; see below.",
 )
 def simulate(
     *,
@@ -126,7 +132,8 @@ def simulate(
     signals = Signals()
     signals.listen()
     host, port = parse_listen_address(address)
-    with ExitStack() as stack:
+    with TemporaryDirectory(prefix="simulator-") as name:
+        folder = Path(name)
         options = SimulationOptions(
             tasks=tasks,
             speed=speed,
@@ -136,47 +143,30 @@ def simulate(
             callback_secret=secret,
             not_found=not_found,
             delivery=DEMO_DELIVERY,
-            certificates=_certificates(stack) if tls else None,
+            certificates=make_certificates(folder) if tls else None,
         )
         simulation = Simulation(options)
         simulation.faults.begin(fault)
-        stack.enter_context(simulation)
-        click.echo(described(simulation))
-        signals.wait()
+        with simulation:
+            click.echo(described(simulation))
+            signals.wait()
 
 
 def described(simulation: Simulation) -> str:
-    """Where it is, and what it accepts and sends."""
-    credentials = simulation.credentials
-    return "\n".join(
-        (
-            f"The simulated API answers on {simulation.url}",
-            f"  access key   {credentials.access_key}",
-            f"  secret key   {credentials.secret_key}",
-            f"  task list    {simulation.url}/targets (the form of http_sd_configs)",
-            f"  the truth    {simulation.url}/truth",
-            f"  rehearsal    {simulation.url}/ (POST /task/APP/ROOM/TASK?do=fail breaks a task, do=start heals it)",
-            f"  faults       {simulation.url}/fault (POST ?mode=MODE; now: {simulation.faults.mode})",
-            *_authority(simulation),
-            *_callbacks(simulation),
-        )
-    )
-
-
-def _certificates(stack: ExitStack) -> Certificates:
-    return make_certificates(Path(stack.enter_context(TemporaryDirectory(prefix="simulator-"))))
-
-
-def _authority(simulation: Simulation) -> tuple[str, ...]:
-    """What a client must trust."""
-    certificates = simulation.options.certificates
-    return () if certificates is None else (f"  its ca_file  {certificates.authority}",)
-
-
-def _callbacks(simulation: Simulation) -> tuple[str, ...]:
-    """Where they go, and the secret unless it is the user's own."""
-    sender = simulation.callback_sender
-    if sender is None:
-        return ()
-    secret = sender.secret if sender.secret == CALLBACK_SECRET else "the one in the file"
-    return (f"  callbacks to {sender.url}", f"  their secret {secret}")
+    """Where it is, and what it accepts and sends; a secret only if it is not the user's own."""
+    credentials, certificates = simulation.credentials, simulation.options.certificates
+    lines = [
+        f"The simulated API answers on {simulation.url}",
+        f"  access key   {credentials.access_key}",
+        f"  secret key   {credentials.secret_key}",
+        f"  task list    {simulation.url}/targets (the form of http_sd_configs)",
+        f"  the truth    {simulation.url}/truth",
+        f"  rehearsal    {simulation.url}/ (POST /task/APP/ROOM/TASK?do=fail breaks a task, do=start heals it)",
+        f"  faults       {simulation.url}/fault (POST ?mode=MODE; now: {simulation.faults.mode})",
+    ]
+    if certificates is not None:
+        lines.append(f"  its ca_file  {certificates.authority}")
+    if sender := simulation.callback_sender:
+        secret = sender.secret if sender.secret == CALLBACK_SECRET else "the one in the file"
+        lines += [f"  callbacks to {sender.url}", f"  their secret {secret}"]
+    return "\n".join(lines)

@@ -202,28 +202,26 @@ class TokenFile:
     def refresh(self) -> None:
         """Read the file again if it has changed."""
         with self._lock:
-            self._reload()
+            before = fingerprints((self.file,))
+            if before == self._fingerprints and not self._fault:
+                return
+            try:
+                found = read_tokens(self.file, self.key.noun)
+            except FileFault as fault:
+                if str(fault) != self._fault:
+                    self._fault = str(fault)
+                    path = str(self.file)
+                    log.warning("secret file not reloaded", source=self.key.place, path=path, error=self._fault)
+                return
+            self._fault = ""
+            self._fingerprints = before if fingerprints((self.file,)) == before else None
+            self.tokens = found
 
     def matches(self, presented: str) -> bool:
         """Whether `presented` is one of them, in a time that does not depend on how much of it is right."""
         digest = sha256(presented.encode()).digest()
         found = [compare_digest(digest, sha256(_value(token).encode()).digest()) for token in self.tokens]
         return any(found)
-
-    def _reload(self) -> None:
-        before = fingerprints((self.file,))
-        if before == self._fingerprints and not self._fault:
-            return
-        try:
-            found = read_tokens(self.file, self.key.noun)
-        except FileFault as fault:
-            if str(fault) != self._fault:
-                self._fault = str(fault)
-                log.warning("secret file not reloaded", source=self.key.place, path=str(self.file), error=self._fault)
-            return
-        self._fault = ""
-        self._fingerprints = before if fingerprints((self.file,)) == before else None
-        self.tokens = found
 
 
 # http_sd_configs
