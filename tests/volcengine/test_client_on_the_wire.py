@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from requests import Request
 
 from exporter import __version__
 from exporter.errors import NotJson, Rejected, ServerFailed, Throttled, TimedOut, TlsFailed, Unreachable
 from exporter.model.credentials import Credentials
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
-from exporter.volcengine.client import Client, Endpoint
+from exporter.volcengine.client import Client, Endpoint, head
 from exporter.volcengine.rate_limiter import Permit, RateLimiter
 from tests.support.credentials import fixed
 from tests.support.loopback import TASK, Answer, LoopbackServer, raw, reply, reset, silence
@@ -23,8 +24,8 @@ WIRE_QUERY = (
     "Action=GetWebCastTask&AppId=661e0000000000000000543c&RoomId=room%40a.b-c_1&TaskId=Task1&Version=2020-12-01"
 )
 
-PATIENCE = 60.0
-"""Seconds within which anything that does not wait for a timeout is over, on any machine."""
+LIMIT = 60.0
+"""Seconds that a test waits at most for what needs no timeout."""
 
 
 @pytest.fixture
@@ -34,12 +35,26 @@ def api() -> Iterator[LoopbackServer]:
     server.close()
 
 
+@pytest.fixture(params=[False, True], ids=["new connection", "kept connection"])
+def kept(request: pytest.FixtureRequest) -> bool:
+    """Whether the first call of the test goes over a connection that an earlier call has left."""
+    return bool(request.param)
+
+
 @pytest.fixture
-def client(api: LoopbackServer) -> Iterator[Client]:
+def client(api: LoopbackServer, *, kept: bool) -> Iterator[Client]:
     """A client of that server, with a timeout that no good answer meets, on any machine."""
-    made = client_of(at(api.port, PATIENCE))
+    made = client_of(at(api.port, LIMIT))
+    if kept:
+        use(made, api)
     yield made
     made.close()
+
+
+def use(client: Client, api: LoopbackServer) -> None:
+    """Make a call that is answered, and forget its request."""
+    assert client.read(TARGET).task is not None
+    api.heads.clear()
 
 
 def at(port: int, timeout: float = 0.4) -> Endpoint:
@@ -127,14 +142,48 @@ def test_nothing_is_repeated(
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_broken_answer_is_a_failed_read(
-    api: LoopbackServer, client: Client, answer: Answer, kind: type[Exception], sentence: str
+    api: LoopbackServer, client: Client, answer: Answer, kind: type[Exception], sentence: str, *, kept: bool
 ) -> None:
-    """Whatever comes in place of an answer is told in our words, at once, after one request."""
+    """Each is told in the exporter's words, at once; only a kept connection without an answer is tried again."""
     api.answer = answer
     error = client.read(TARGET).error
     assert error is not None
     assert (kind, sentence) == (type(error), error.what)
-    assert len(api.heads) == 1
+    without_answer = sentence in ("the connection was closed before an answer", "the connection was reset")
+    assert len(api.heads) == (2 if kept and without_answer else 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(TASK), TASK),
+        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(TASK), TASK),
+    ],
+    ids=["chunks", "a connection to close"],
+)
+def test_the_ways_to_end_an_answer(api: LoopbackServer, client: Client, answer: bytes) -> None:
+    """Answers in chunks leave the connection to the next call, and one that closes it does not."""
+    api.answer = lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\n" + answer)
+    connections = len(api.connections)
+    assert [client.read(TARGET).error for _ in range(3)] == [None] * 3
+    made = len(api.connections) - connections
+    assert made == (2 + (connections == 0) if b"close" in answer else connections == 0)
+
+
+def test_an_answer_that_ends_with_its_connection_is_read(api: LoopbackServer, client: Client) -> None:
+    """An answer without a length."""
+    api.answer = raw(b"HTTP/1.1 200 OK\r\n\r\n" + TASK)
+    assert client.read(TARGET).task is not None
+
+
+@pytest.mark.parametrize("line_break", ["\r\n", "\n", "\r"])
+def test_a_header_cannot_hold_a_line_break(line_break: str) -> None:
+    """It would be taken for the end of the header."""
+    request = Request("GET", "http://rtc.example/?a=b").prepare()
+    assert head(request) == b"GET /?a=b HTTP/1.1\r\nAccept-Encoding: identity\r\n\r\n"
+    request.headers["X-Date"] = f"2026{line_break}Injected: 1"
+    with pytest.raises(ValueError, match="line break"):
+        head(request)
 
 
 def test_a_compressed_answer_is_read(api: LoopbackServer, client: Client) -> None:
@@ -155,10 +204,14 @@ def test_a_compressed_answer_is_read(api: LoopbackServer, client: Client) -> Non
     ],
     ids=["status line", "header", "body", "chunks", "one chunk", "until closed"],
 )
-def test_a_slow_trickle_is_a_timeout(api: LoopbackServer, start: bytes, drop: bytes) -> None:
+def test_a_slow_trickle_is_a_timeout(api: LoopbackServer, start: bytes, drop: bytes, *, kept: bool) -> None:
     """The timeout bounds the whole answer, headers too, however steadily it drips."""
+    client = client_of(at(api.port, timeout=1.0))
+    if kept:
+        use(client, api)
     api.answer = api.drip(start, drop)
-    assert isinstance(client_of(at(api.port)).read(TARGET).error, TimedOut)
+    assert isinstance(client.read(TARGET).error, TimedOut)
+    assert len(api.heads) == 1
 
 
 def test_silence_is_a_timeout(api: LoopbackServer, client: Client) -> None:
@@ -248,9 +301,9 @@ def test_close_ends_calls_in_flight(api: LoopbackServer) -> None:
     readings: list[ReadResult] = []
     caller = threading.Thread(target=lambda: readings.append(client.read(TARGET)))
     caller.start()
-    assert api.arrived.wait(PATIENCE)
+    assert api.arrived.wait(LIMIT)
     client.close()
-    caller.join(PATIENCE)
+    caller.join(LIMIT)
     assert [Unreachable] == [type(reading.error) for reading in readings]
 
 
