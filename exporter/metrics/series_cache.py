@@ -141,12 +141,12 @@ def render(state: TaskState, families: Sequence[TaskFamily]) -> Texts:
 def render_changed(state: TaskState, before: TaskState, texts: Texts, families: Sequence[TaskFamily]) -> Texts:
     """Render a task's texts, keeping those of `texts` that are the same as for the state `before`."""
     dependencies = {row.depends_on for row in families}
-    changed = {depends_on: depends_on(state) != depends_on(before) for depends_on in dependencies}
-    if not any(changed.values()):
+    changed = {depends_on for depends_on in dependencies if depends_on(state) != depends_on(before)}
+    if not changed:
         return texts
     target = [escaped(value) for value in state.target.id]
     rows = zip(families, texts, strict=True)
-    return tuple([row.text(state, target) if changed[row.depends_on] else text for row, text in rows])
+    return tuple([row.text(state, target) if row.depends_on in changed else text for row, text in rows])
 
 
 class _Position(NamedTuple):

@@ -33,7 +33,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 QUEUE_INTERVAL = 0.5
 """Seconds between two looks for what standbys have accepted."""
-EXPIRE_INTERVAL = 0.1
+EXPIRE_INTERVAL = 0.25
 """Seconds between two looks at what has fallen due with time alone."""
 HOUSEKEEPING_INTERVAL = 600.0
 SWEEP = 1.0

@@ -137,6 +137,9 @@ def test_nothing_is_repeated(
         ),
         (raw(b""), Unreachable, "the connection was closed before an answer"),
         (raw(b"220 smtp.example ESMTP\r\n"), Unreachable, "the answer is no HTTP"),
+        (raw(b"HTTP/3 200 OK\r\n\r\n"), Unreachable, "the answer is no HTTP"),
+        (raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"), Unreachable, "the answer is no HTTP"),
+        (raw(b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 101 + b"\r\n"), Unreachable, "the answer is no HTTP"),
         (reset, Unreachable, "the connection was reset"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -154,20 +157,27 @@ def test_a_broken_answer_is_a_failed_read(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("start", "stays"),
     [
-        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(TASK), TASK),
-        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(TASK), TASK),
+        ("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{task}", True),
+        ("HTTP/1.1 200\nContent-Length:{length}\n\n{task}", True),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{task}", True),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n{length:x}\r\n{task}\r\n0\r\n\r\n", True),
+        ("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: {length}\r\n\r\n{task}", True),
+        ("HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n{task}", False),
+        ("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{task}", False),
     ],
-    ids=["chunks", "a connection to close"],
 )
-def test_the_ways_to_end_an_answer(api: LoopbackServer, client: Client, answer: bytes) -> None:
-    """Answers in chunks leave the connection to the next call, and one that closes it does not."""
-    api.answer = lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\n" + answer)
+def test_a_connection_stays_when_the_answer_says_so(
+    api: LoopbackServer, client: Client, start: str, *, stays: bool
+) -> None:
+    """By the version, Connection, and a length or chunks."""
+    answer = start.format(length=len(TASK), task=TASK.decode()).encode()
+    api.answer = lambda connection: connection.sendall(answer)
     connections = len(api.connections)
     assert [client.read(TARGET).error for _ in range(3)] == [None] * 3
-    made = len(api.connections) - connections
-    assert made == (2 + (connections == 0) if b"close" in answer else connections == 0)
+    made = len(api.connections) - max(connections, 1)
+    assert made == (0 if stays else 2)
 
 
 def test_an_answer_that_ends_with_its_connection_is_read(api: LoopbackServer, client: Client) -> None:
