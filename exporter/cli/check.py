@@ -2,9 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
 
@@ -119,35 +118,25 @@ def check(
 # --probe
 
 
-class _Probe(NamedTuple):
-    """What the API answered to an account, which has its `place` in the file."""
-
-    place: str
-    account: Account
-    result: ReadResult
-
-
 def _probe(config: Config, accepted: Accepted, target: TargetId | None) -> bool:
     """Print what the API answers, as each answer comes; return whether that is good everywhere."""
     all_good = True
-    for probe in _probes(config, accepted, target):
-        good, sentence = _judge(probe, target)
-        text = f"account {probe.account.name}: {sentence}"
+    for place, account, asked in _questions(config, accepted, target):
+        good, sentence = _judge(place, account, read_once(account, asked, os.environ, place), target)
+        text = f"account {account.name}: {sentence}"
         click.echo(coloured(text, "green" if good else "red"), err=not good)
         all_good &= good
     return all_good
 
 
-def _probes(config: Config, accepted: Accepted, target: TargetId | None) -> Iterator[_Probe]:
-    """Ask the API: the account of the task that is asked for, or else each."""
+def _questions(config: Config, accepted: Accepted, target: TargetId | None) -> list[tuple[str, Account, TargetId]]:
+    """Return which accounts are to read which task: that of the given one, or else each one that cannot exist."""
     if target:
-        place, account = account_for(config, target)
-        yield _Probe(place, account, read_once(account, target, os.environ, place))
-        return
-    for index, account in enumerate(config.accounts):
-        unknown = TargetId(_app_of(account, accepted), NO_SUCH_ROOM, NO_SUCH_ROOM)
-        place = f"accounts[{index}]"
-        yield _Probe(place, account, read_once(account, unknown, os.environ, place))
+        return [(*account_for(config, target), target)]
+    return [
+        (f"accounts[{index}]", account, TargetId(_app_of(account, accepted), NO_SUCH_ROOM, NO_SUCH_ROOM))
+        for index, account in enumerate(config.accounts)
+    ]
 
 
 def _app_of(account: Account, accepted: Accepted) -> str:
@@ -155,9 +144,8 @@ def _app_of(account: Account, accepted: Accepted) -> str:
     return next(iter((*account.app_ids, *listed)), NO_SUCH_APP)
 
 
-def _judge(probe: _Probe, target: TargetId | None) -> tuple[bool, str]:
+def _judge(place: str, account: Account, result: ReadResult, target: TargetId | None) -> tuple[bool, str]:
     """Return whether the answer is what it should be, and a sentence."""
-    place, account, result = probe
     error, task = result.error, result.task
     if task is not None and result.target.room_id == NO_SUCH_ROOM:
         return False, (
