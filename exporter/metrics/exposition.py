@@ -1,6 +1,6 @@
 """What `/metrics` serves: which format a scrape asks for, and the text in it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from itertools import chain
 
@@ -9,7 +9,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
-from exporter.metrics.series_cache import SeriesCache
+from exporter.metrics.families import TaskFamily
+from exporter.metrics.series_cache import SeriesCache, Texts
 
 OPENMETRICS_END = b"# EOF\n"
 
@@ -42,29 +43,28 @@ class Exposition:
     def pieces(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> Iterator[bytes]:
         """Yield the same text as at this moment, family by family, so that only one family is joined at a time."""
         openmetrics, wanted = fmt is Format.OPENMETRICS, frozenset(filter(None, names))
+        families, texts = self._series_cache.snapshot() if per_task else ((), [])
         registry = self._registry.restricted_registry(wanted) if wanted else self._registry
         if openmetrics:
             text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]  # untyped in the library
             text = text.removesuffix(OPENMETRICS_END)
         else:
             text = generate_latest(registry)
-        tasks = self._task_pieces(wanted, openmetrics=openmetrics) if per_task else iter(())
+        tasks = _joined(families, texts, wanted, openmetrics=openmetrics)
         return chain((text,), tasks, (OPENMETRICS_END,) if openmetrics else ())
 
-    def _task_pieces(self, wanted: Collection[str], *, openmetrics: bool) -> Iterator[bytes]:
-        families, texts = self._series_cache.snapshot()
-        columns = zip(*texts, strict=True) if texts else ((),) * len(families)
 
-        def pieces() -> Iterator[bytes]:
-            for row, column in zip(families, columns, strict=True):
-                if wanted and row.family.name not in wanted:
-                    continue
-                text = b"".join(column)
-                if text or not wanted:
-                    yield row.family.heading(openmetrics=openmetrics)
-                    yield text
-
-        return pieces()
+def _joined(
+    families: Sequence[TaskFamily], texts: Sequence[Texts], wanted: Collection[str], *, openmetrics: bool
+) -> Iterator[bytes]:
+    columns = zip(*texts, strict=True) if texts else ((),) * len(families)
+    for row, column in zip(families, columns, strict=True):
+        if wanted and row.family.name not in wanted:
+            continue
+        text = b"".join(column)
+        if text or not wanted:
+            yield row.family.heading(openmetrics=openmetrics)
+            yield text
 
 
 class PrefixFilter(Collector):
