@@ -37,6 +37,14 @@ def test_they_have_the_same_links() -> None:
     assert chinese[1:] == english[1:]
 
 
+def test_they_count_the_alerts() -> None:
+    """An alert that is added is one more in both."""
+    rules = (ROOT / "dashboards" / "prometheus" / "alerts.yml").read_text()
+    number = len(set(re.findall(r"(?m)^ *- alert: (\w+)$", rules)))
+    assert f"[{number} alerts]" in ENGLISH.read_text()
+    assert f"[{number} 条告警]" in CHINESE.read_text()
+
+
 def test_they_have_the_same_code_in_words() -> None:
     """Names of keys, commands and paths are not translated, and none is left out."""
 
