@@ -38,7 +38,9 @@ from tests.support.waiting import wait_equal
 pytestmark = pytest.mark.real
 
 PROBES = ("/metrics", "/-/healthy", "/-/ready")
+CALLED_BACK = "webcast_callback_events_total"
 MORE_READS = 2
+CALLBACKS = 20
 
 Silences = Mapping[str, tuple[Freeze, ...]]
 
@@ -88,8 +90,10 @@ def judge_silence(scene: Scene, name: str, silences: Silences, number: int, coun
             still = TASKS - number  # the others had stopped before
             wait_equal(partial(process.total, "webcast_tasks", app_id=app, status="stale"), still)
             assert process.samples(STATUS, app_id=app, status="running").count(1.0) == 0
-    assert [process.running.get(path).status_code for path in PROBES] == [200] * len(PROBES)
-    assert process.call_back(scene.task(NEAR, TASKS - 1), number) == (503 if cut_off else 200)
+    with ThreadPoolExecutor(CALLBACKS) as pool:  # of those that wait, none keeps a scrape or a probe waiting
+        callbacks = [pool.submit(process.call_back, scene.task(NEAR, TASKS - 1), number) for _ in range(CALLBACKS)]
+        assert [process.running.get(path).status_code for path in PROBES] == [200] * len(PROBES)
+        assert {callback.result() for callback in callbacks} == {503 if cut_off else 200}
 
 
 def at_once(judgements: list[Callable[[], None]]) -> None:
@@ -177,6 +181,8 @@ def test_what_is_silent_stops_nothing_else(scene: Scene) -> None:
     for name in PROCESSES:
         assert scene.counted(name) == scene.truth()
         assert scene.counting(name).total(REFRESHES) == len(WAVES)
+    for name in (LONE, LONE_ON_SERVER):
+        assert scene.processes[name].samples(CALLED_BACK, outcome="accepted") == [len(WAVES)]
 
     everything = {name: tuple({freeze for wave in WAVES for freeze in wave.get(name, ())}) for name in PROCESSES}
     ends = [freeze.begin(scene, scene.processes[name]) for name, freezes in everything.items() for freeze in freezes]
