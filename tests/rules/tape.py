@@ -1,6 +1,7 @@
 """What a Prometheus would have stored of an exporter's scrapes, as the input of `promtool test rules`."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -123,7 +124,10 @@ def unit_test(
 def run_promtool(promtool: Path, document: Mapping[str, Any], file: Path) -> str:
     """What promtool has against it; empty when the rules do as is expected."""
     file.write_text(json.dumps(document, indent=1))
-    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
+    fewer_collections = os.environ | {"GOGC": "400"}  # half of the CPU went into collecting garbage
+    done = subprocess.run(
+        [promtool, "test", "rules", file], env=fewer_collections, capture_output=True, text=True, check=False
+    )
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 

@@ -51,20 +51,20 @@ WAYS_TO_BE_DARK = {
 
 @pytest.mark.parametrize("way", WAYS_TO_BE_DARK)
 def test_a_dark_class_is_one_critical_alert_from_beginning_to_end(scene: Scene, way: str) -> None:
-    """For the 45 minutes until its expected end, though `linger` is 15 minutes."""
+    """For the 25 minutes until its expected end, though `linger` is 15 minutes."""
     plan = WAYS_TO_BE_DARK[way]
-    scene.list(ILL, starts=0, ends=50 * MINUTE)
+    scene.list(ILL, starts=0, ends=30 * MINUTE)
     if plan is not None:
         scene.start(ILL, plan)
     scene.start(WELL)
     scene.passes(minutes=4)
-    for _ in range(45):
+    for _ in range(25):
         scene.expects(DARK)
         scene.passes(minutes=1)
     scene.fired_once(DARK)
     scene.passes(minutes=5)
     scene.expects()
-    scene.passes(minutes=20)
+    scene.passes(minutes=10)
     scene.expects()
     scene.prove()
 

@@ -378,13 +378,13 @@ def test_no_token_is_told(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     assert [canary for canary in (TOKEN, wrong) if canary in logs + stored] == []
 
 
-def test_20_000_targets_in_one_body(api: Api) -> None:
+def test_thousands_of_targets_in_one_body(api: Api) -> None:
     """They are accepted; the same list again only renews them, and costs little."""
     api.world.write(metrics={"max_tasks": 100})  # what is rendered costs the most by far
     api.exporter.reload()
-    many = [TargetId(APP, "Room", f"Task{number}") for number in range(20_000)]
+    many = [TargetId(APP, "Room", f"Task{number}") for number in range(5_000)]
     api.push(*many, method="PUT", team="edu", __expected_start__=2_000_000_000)
-    assert api.counted() == 20_000
+    assert api.counted() == 5_000
     before = [api.exporter.queries.task_state(target) for target in many]
     api.push(*many, method="PUT", team="edu", __expected_start__=2_000_000_000)
     assert all(api.exporter.queries.task_state(target) is state for target, state in zip(many, before, strict=True))
