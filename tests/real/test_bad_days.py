@@ -1,4 +1,4 @@
-"""What broke real deployments, as processes: connects that hang, odd clocks, half-open connections, large states."""
+"""What broke real deployments, as processes: connects that hang, odd clocks, large states, apps that come and go."""
 
 import signal
 import socket
@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from threading import Event, Semaphore
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -28,9 +28,6 @@ from tests.support.freezes import CONFIG, Process, start
 from tests.support.loopback import LoopbackServer, silence
 from tests.support.relay import Relay
 from tests.support.waiting import wait_equal
-
-if TYPE_CHECKING:
-    from tests.support.postgresql import Postgres
 
 pytestmark = pytest.mark.real
 
@@ -174,29 +171,10 @@ def test_a_wall_clock_that_is_wrong_for_a_while(
     assert process.running.end() == 0
 
 
-def test_connections_to_the_database_that_are_half_open(
-    stack: ExitStack, simulation: Simulation, tmp_path: Path, postgres: "Postgres"
-) -> None:
-    """The client's halves break, the server's stay: a lone exporter goes on over its own dead session."""
-    relay = Relay(postgres.folder / ".s.PGSQL.5432")
-    stack.callback(relay.close)
-    database = postgres.database().parts["database"]
-    url = f"postgresql+psycopg://exporter@127.0.0.1:{relay.port}/{database}"
-    process = started(stack, tmp_path, config_with(simulation, state={"url": url}))
-    assert push(process, [str(target) for target in tasks()]).status_code == 200
-    for number in range(3):
-        wait_running(process, TASKS - number)
-        relay.cut()
-        simulation.fleet.stop(tasks()[number])
-        wait_equal(partial(process.total, STOPS), number + 1)
-    assert process.running.process.poll() is None
-    assert process.running.end() == 0
-
-
 def test_a_state_of_150_000_runs(stack: ExitStack, simulation: Simulation, tmp_path: Path) -> None:
     """A start, reloads, a list of 600 new targets and searches look none of them through: it is healthy meanwhile.
 
-    A restart without a drain counts no run of a list that is read again as unseen.
+    A restart without a drain counts no run as unseen of a list that is read again, or of one that does not answer yet.
     """
     open_sqlite(tmp_path / "state.db").close()
     with closing(sqlite3.connect(tmp_path / "state.db")) as state:
@@ -205,9 +183,13 @@ def test_a_state_of_150_000_runs(stack: ExitStack, simulation: Simulation, tmp_p
     targets = tmp_path / "targets.yml"
     targets.write_text(yaml.safe_dump([{"targets": [str(target) for target in tasks()]}]))
     files = [{"files": ["targets.yml"], "refresh_interval": "1s"}]
-    config = config_with(simulation, file_sd_configs=files, lifecycle={"drain": "0s"})
+    feed = Relay(int(simulation.url.rpartition(":")[2]))
+    stack.callback(feed.close)
+    urls = [{"url": f"http://127.0.0.1:{feed.port}/targets", "refresh_interval": "1s"}]
+    config = config_with(simulation, file_sd_configs=files, http_sd_configs=urls, lifecycle={"drain": "0s"})
+    simulation.fleet.begin(TargetId(APP, "Feed", "Task"), RunPlan(ends=3600.0))
     process = started(stack, tmp_path, config)
-    wait_running(process, TASKS)
+    wait_running(process, TASKS + 1)
     targets.write_text(yaml.safe_dump([{"targets": [str(target) for target in tasks(600)]}]))
     for number in range(3):
         reads = len(simulation.calls.log)
@@ -221,8 +203,9 @@ def test_a_state_of_150_000_runs(stack: ExitStack, simulation: Simulation, tmp_p
     assert process.running.get("/api/v1/runs?q=%00").status_code in {200, 400}
     assert process.total("webcast_state_write_failures_total") == 0
     process.running.kill()
-    process = started(stack, tmp_path, config)
-    wait_running(process, TASKS)
+    feed.silent = True
+    process = started(stack, tmp_path, config, "/metrics")
+    wait_running(process, TASKS + 1)
     assert (process.total("webcast_run_ends_unseen_total"), process.total(STOPS)) == (0, 0)
     assert process.running.end() == 0
 

@@ -12,6 +12,7 @@ import pytest
 
 from exporter.simulator.lifecycle import RunPlan
 from tests.real.conftest import wait_until
+from tests.support.freezable import DATABASE
 from tests.support.freezes import (
     ACCOUNTS,
     DEPENDENCIES,
@@ -173,7 +174,10 @@ def test_each_dependency_is_silent_for_each_role() -> None:
 
 
 def test_what_is_silent_stops_nothing_else(scene: Scene) -> None:
-    """Reads, scrapes and probes go on, what is not read is stale, it is said; nothing is lost, and a stop is a stop."""
+    """Reads, scrapes and probes go on, what is not read is stale, it is said; nothing is lost, and a stop is a stop.
+
+    So it is when connections to the database are half open: none takes its own dead session for another process's.
+    """
     for number, silences in enumerate(WAVES):
         live_through(scene, silences, number)
     leading = [name for name, process in scene.processes.items() if process.leads]
@@ -183,6 +187,12 @@ def test_what_is_silent_stops_nothing_else(scene: Scene) -> None:
         assert scene.counting(name).total(REFRESHES) == len(WAVES)
     for name in (LONE, LONE_ON_SERVER):
         assert scene.processes[name].samples(CALLED_BACK, outcome="accepted") == [len(WAVES)]
+
+    scene.vendors[NEAR].fleet.stop(scene.task(NEAR, TASKS))
+    for process in scene.processes.values():
+        if DATABASE in process.relays:
+            process.relays[DATABASE].cut()  # the server's halves stay open
+    judge_end(scene, len(WAVES) - 1, time.time())
 
     everything = {name: tuple({freeze for wave in WAVES for freeze in wave.get(name, ())}) for name in PROCESSES}
     ends = [freeze.begin(scene, scene.processes[name]) for name, freezes in everything.items() for freeze in freezes]
