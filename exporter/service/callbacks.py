@@ -2,11 +2,9 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
-from starlette.types import ASGIApp
 
 from exporter.config.schema import Callbacks as CallbackConfig
 from exporter.discovery.merge import AccountOf
@@ -21,8 +19,9 @@ from exporter.service.stored_lists import Secrets
 from exporter.service.target_manager import CHANGE_TIMEOUT, LISTS_BUSY, OVER_LIMIT, TargetManager
 from exporter.store.store import StoredTarget
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
+from exporter.web.app import create_callback_app
 from exporter.web.auth import CurrentPolicy
-from exporter.web.interfaces import CallbackRecord
+from exporter.web.interfaces import CallbackRecord, ReplicaApi, ReportError
 from exporter.web.server import CALLBACK_OPTION, Listener, bind
 
 log = structlog.stdlib.get_logger(__name__)
@@ -249,10 +248,8 @@ class CallbackListener:
     It asks for no client certificate or password.
     """
 
-    def __init__(
-        self, make_site: Callable[[], ASGIApp], failed: Callable[[str, Exception], None], policy: CurrentPolicy
-    ) -> None:
-        self._make_site = make_site
+    def __init__(self, api: ReplicaApi, failed: ReportError, policy: CurrentPolicy) -> None:
+        self._api = api
         self._failed = failed
         self._policy = policy
         self._now = CLOSED
@@ -266,7 +263,8 @@ class CallbackListener:
         """Listen there, unless that is so already; StartError when the address cannot be had."""
         if address == self._now.address or address is None:
             return self._now if address else CLOSED
-        bound, site = bind(address, CALLBACK_OPTION), self._make_site()
+        bound = bind(address, CALLBACK_OPTION)
+        site = create_callback_app(self._api, self._failed, self._policy)
         listener = Listener(site, bound, self._failed, self._policy, for_callbacks=True)
         listener.start()
         return Planned(address, listener)

@@ -25,7 +25,6 @@ from exporter.service.target_manager import TargetManager, log_problems, resumab
 from exporter.store.database import Database
 from exporter.store.store import LONGEST_LOOK_BACK
 from exporter.volcengine.rate_limiter import RateCap, RateLimiter, unrestrained
-from exporter.web.app import create_callback_app
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import Reload
 
@@ -97,10 +96,7 @@ class Exporter:
         self.push = PushApi(parts, self._targets)
         self.callbacks = CallbackIntake(parts, self._targets)
         self.queue_worker = StandbyQueueWorker(parts, self.push, self.callbacks)
-        policy = policy or CurrentPolicy()
-        self._callback_listener = CallbackListener(
-            lambda: create_callback_app(self, self.failed, policy), self.failed, policy
-        )
+        self._callback_listener = CallbackListener(self, self.failed, policy or CurrentPolicy())
 
     def start(self) -> None:
         """Begin to read; ConfigError when an account cannot call, StartError when the state's runs cannot be read."""

@@ -21,7 +21,6 @@ class Settings:
     """
 
     config: Config
-    intervals: PollIntervals
     lifetimes: Lifetimes
     thresholds: ProblemThresholds
     families: tuple[TaskFamily, ...]
@@ -33,7 +32,6 @@ class Settings:
         takes_callbacks = config.callbacks.secret_file is not None
         return cls(
             config=config,
-            intervals=intervals(config),
             lifetimes=Lifetimes(
                 stale_after=config.polling.stale_after,
                 linger=config.lifecycle.linger,

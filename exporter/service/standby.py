@@ -24,7 +24,6 @@ from exporter.service.stored_lists import Secrets, read_push, secrets_of
 from exporter.store.lease import Lease
 from exporter.store.standby_queue import Entry, EntryKind, StandbyQueue, delete, event_from_text, event_to_text, oldest
 from exporter.volcengine.callbacks import verify_callback
-from exporter.web.app import create_callback_app
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import CallbackRecord
 
@@ -99,9 +98,7 @@ class Standby:
         self.push = PushForLeader(self, clock)
         self.callbacks = CallbacksForLeader(self, clock)
         self.lease: Lease | None = None
-        self._callback_listener = CallbackListener(
-            lambda: create_callback_app(self, self.failed, policy), self.failed, policy
-        )
+        self._callback_listener = CallbackListener(self, self.failed, policy)
         try:
             self._apply(config)
         except (ConfigError, StartError) as error:

@@ -160,15 +160,24 @@ def verify_callback(body: bytes, rules: CallbackRules, now: float) -> CallbackRe
             return CallbackResult(CallbackOutcome.BAD_SIGNATURE, shape, "the signature fits none of the secrets")
         if not rules.wants(payload.event_type):
             return CallbackResult(CallbackOutcome.IGNORED, shape, "its EventType is none of callbacks.event_types")
-        if payload.event_type.lower() in ROOM_EVENTS:
-            return _room_event(payload, shape, rules, now)
-        callback, unexpected = _callback(payload, now, rules.max_age)
+        data = _event_data(payload)
+        at, documented = event_time(payload.event_time, now, rules.max_age)
+        unexpected: tuple[str, ...] = () if documented else (EVENT_TIME_FIELD,)
+        is_stale = abs(now - at) > rules.max_age
+        callback = room_event = None
+        if payload.event_type.lower() not in ROOM_EVENTS:
+            callback, more = _callback(payload, data, at)
+            unexpected += more
+        elif not is_stale:
+            room_event = RoomEvent(*_ids(payload, data, ("RoomId", "UserId")))
     except _Malformed as error:
         return CallbackResult(CallbackOutcome.MALFORMED, shape, str(error), error.field)
-    if _is_stale(callback.at, rules, now):
+    if is_stale:
         problem = "its EventTime is further from now than callbacks.max_age"
         return CallbackResult(CallbackOutcome.STALE, shape, problem, EVENT_TIME_FIELD, callback)
-    return CallbackResult(CallbackOutcome.ACCEPTED, shape, callback=callback, unexpected=unexpected)
+    return CallbackResult(
+        CallbackOutcome.ACCEPTED, shape, callback=callback, room_event=room_event, unexpected=unexpected
+    )
 
 
 def event_time(text: str, now: float, max_age: float) -> tuple[float, bool]:
@@ -237,24 +246,8 @@ def _text(values: JsonObject, key: str) -> str:
     return value or ""
 
 
-def _is_stale(at: float, rules: CallbackRules, now: float) -> bool:
-    return abs(now - at) > rules.max_age
-
-
-def _room_event(payload: _Payload, shape: CallbackShape, rules: CallbackRules, now: float) -> CallbackResult:
-    data = _event_data(payload)
-    at, documented = event_time(payload.event_time, now, rules.max_age)
-    if _is_stale(at, rules, now):
-        problem = "its EventTime is further from now than callbacks.max_age"
-        return CallbackResult(CallbackOutcome.STALE, shape, problem, EVENT_TIME_FIELD)
-    ids = _ids(payload, data, ("RoomId", "UserId"))
-    unexpected = () if documented else (EVENT_TIME_FIELD,)
-    return CallbackResult(CallbackOutcome.ACCEPTED, shape, room_event=RoomEvent(*ids), unexpected=unexpected)
-
-
-def _callback(payload: _Payload, now: float, max_age: float) -> tuple[Callback, tuple[str, ...]]:
+def _callback(payload: _Payload, data: JsonObject, at: float) -> tuple[Callback, tuple[str, ...]]:
     """The event of a task, and which of its values are undocumented."""
-    data = _event_data(payload)
     if not 0 < len(payload.event_id) <= MAX_EVENT_ID_CHARS:
         raise _Malformed("EventId", f"EventId must have 1 to {MAX_EVENT_ID_CHARS} characters")
     if "\0" in payload.event_id:  # PostgreSQL takes none
@@ -262,9 +255,7 @@ def _callback(payload: _Payload, now: float, max_age: float) -> tuple[Callback, 
     target = TargetId(*_ids(payload, data, ("RoomId", "TaskId")))
     if not all(map(ID_PATTERN.fullmatch, target)):
         raise _Malformed("EventData", "AppId, RoomId or TaskId is none that the vendor would take")
-    at, documented = event_time(payload.event_time, now, max_age)
     page, unexpected = _page(data, at)
-    unexpected = unexpected if documented else (EVENT_TIME_FIELD, *unexpected)
     digest = sha256(payload.signature.encode(errors="replace")).hexdigest()  # what is stored must not be the signature
     return Callback(target, payload.event_id, digest, at, page), unexpected
 
