@@ -192,7 +192,10 @@ class Exporter:
         parts.registry.open_apps(app_id for account in config.accounts for app_id in account.app_ids)
         parts.stored_lists.secrets = secrets
         self._targets.swap(config, sources)
-        self._schedule_sweep()
+        if secrets:
+            self._scheduler.every("expire-listings", SWEEP, self.push.sweep)
+        else:
+            self._scheduler.cancel("expire-listings")
         self._callback_listener.swap(listener)
         log_problems(warnings(config))
         if not self._started:
@@ -210,14 +213,8 @@ class Exporter:
         remembered = {**remembered, **self._parts.store.latest_runs(drained)}
         live = {target.id: target for target in resumable_targets(self.config, remembered)}
         live |= {target: each.target for target, each in drained.items()}
-        self._targets.adopt(live, remembered)
+        self._parts.registry.change_targets(live, (), remembered)
         self._parts.registry.resume_drains({target: each.until for target, each in drained.items()})
-
-    def _schedule_sweep(self) -> None:
-        if self._parts.stored_lists.secrets:
-            self._scheduler.every("expire-listings", SWEEP, self.push.sweep)
-        else:
-            self._scheduler.cancel("expire-listings")
 
     def _as_config_error(self, error: Exception) -> ConfigError:
         """What went wrong with a reload, as problems to be shown."""

@@ -54,7 +54,10 @@ class WebFile:
         try:
             self._load()
         except ConfigError as error:
-            self._log_once(str(error))
+            if str(error) != self._logged:
+                problems = str(error).replace("\n", "; ")
+                log.error("web config file not reloaded", path=str(self._file), error=problems)  # noqa: TRY400 - sentences
+            self._logged = str(error)
         else:
             log.info("web config file reloaded", path=str(self._file))
 
@@ -73,13 +76,6 @@ class WebFile:
 
     def _fingerprints(self) -> Fingerprints:
         return fingerprints((self._file, *self._config.files.values()))
-
-    def _log_once(self, sentence: str) -> None:
-        """A sentence once, until it is another or all is well."""
-        if sentence != self._logged:
-            problems = sentence.replace("\n", "; ")
-            log.error("web config file not reloaded", path=str(self._file), error=problems)
-        self._logged = sentence
 
 
 class FileWatcher:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -44,12 +45,9 @@ class StandbyQueueWorker:
             while entries := self._store.look_up(oldest):
                 for entry in entries:
                     self._apply(entry)
-                    self._delete(entry)
+                    self._store.wait(self._store.change(partial(delete, numbers=[entry.number])))
         except (StateError, StartError):
             return  # the store has counted and reported it
-
-    def _delete(self, entry: Entry) -> None:
-        self._store.wait(self._store.change(lambda connection: delete(connection, [entry.number])))
 
     def _apply(self, entry: Entry) -> None:
         try:

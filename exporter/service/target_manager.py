@@ -135,10 +135,6 @@ class TargetManager:
         self._components.self_metrics.refreshed(source.source, source.place, done.failures, now)
         self.apply()
 
-    def adopt(self, targets: Mapping[TargetId, Target], runs: Mapping[TargetId, Run]) -> None:
-        """Go on with the targets that an earlier process was reading."""
-        self._components.registry.change_targets(targets, (), runs)
-
     def apply(self) -> None:
         """Make what is in force equal to what is desired; what the state does not allow now is tried again."""
         with self.changing:

@@ -247,7 +247,8 @@ class Store:
     def oldest_queued(self) -> float | None:
         """Since when the oldest change waits for its commit, Unix seconds; None when none waits."""
         with self._wake:
-            return self._oldest()
+            waiting = [batch.since for batch in (self._in_flight, self._queued) if batch and batch.since is not None]
+            return min(waiting, default=None)
 
     @property
     def dropped(self) -> int:
@@ -365,10 +366,6 @@ class Store:
             self._overflowing = True
             log.error("state queue full, changes are dropped", state=self._database.name, runs=number)
         return True
-
-    def _oldest(self) -> float | None:
-        waiting = [batch.since for batch in (self._in_flight, self._queued) if batch and batch.since is not None]
-        return min(waiting, default=None)
 
     def _queued_commit(self, callback: Callback) -> Commit | None:
         for batch in (self._queued, self._in_flight):
