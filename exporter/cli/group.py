@@ -10,14 +10,13 @@ from typing import Any, Final
 
 import click
 
-from exporter import __version__, logs
+from exporter import REVISION_VARIABLE, __version__, logs
 from exporter.cli.options import HELP, Command, did_you_mean, example, guide
 from exporter.errors import ConfigError, StartError
 
 BAD_USAGE: Final = 2
 FAILED: Final = 1
 PROGRAM: Final = "webcast-exporter"
-REVISION_VARIABLE: Final = "WEBCAST_EXPORTER_REVISION"
 
 BEGIN: Final = {"With your own account": "check --probe", "Then": "serve"}
 COMMANDS: Final = (

@@ -21,8 +21,6 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 BAD_USAGE: Final = "bad usage, or a bad configuration: each problem is a line on standard error, with its path"
 DEFAULT_CONFIG_FILE: Final = "webcast-exporter.yml"
-NO_EXITS: Final[Mapping[int, str]] = {}
-NO_MORE: Final[Mapping[str, str]] = {}
 
 
 class Command(click.Command):
@@ -59,11 +57,11 @@ def example(words: str) -> str:
     return f"{unfolded}Example: webcast-exporter {words}"
 
 
-def guide(words: str, *, exits: Mapping[int, str] = NO_EXITS, more: Mapping[str, str] = NO_MORE) -> str:
+def guide(words: str, *, exits: Mapping[int, str] | None = None, more: Mapping[str, str] | None = None) -> str:
     """Return the end of a help with what exit codes mean, and `more` commands, each under what it is for."""
     unfolded = "\b\n"
-    codes = [f"  {code}  {meaning}" for code, meaning in exits.items()]
-    others = [line for purpose, other in more.items() for line in (f"  {purpose}:", f"    webcast-exporter {other}")]
+    codes = [f"  {code}  {meaning}" for code, meaning in (exits or {}).items()]
+    others = [f"  {purpose}:\n    webcast-exporter {other}" for purpose, other in (more or {}).items()]
     parts = [f"{unfolded}Exit codes:\n" + "\n".join(codes)] if codes else []
     parts += [f"{unfolded}More:\n" + "\n".join(others)] if others else []
     return "\n\n".join([*parts, example(words)])

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from exporter import __version__
+from exporter import REVISION_VARIABLE, __version__
 from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source
 from exporter.errors import BadSchema
 from exporter.logs import blocked_since, dropped_lines
@@ -154,9 +154,6 @@ _BY_NAME = {family.name: family for family in EXPORTER}
 
 CALL_FAILURES = tuple(failure for failure in ReadFailure if failure is not ReadFailure.NOT_FOUND)
 SCHEDULER_EVENTS = ("error", "max_instances", "missed")
-REVISION_VARIABLE = "WEBCAST_EXPORTER_REVISION"
-"""Set in the image to the commit that it was built from."""
-
 
 RATE_LIMIT = "webcast_api_rate_limit_requests_per_second"
 ACCOUNT_GAUGES = (
@@ -232,9 +229,7 @@ class SelfMetrics:
         """Since when each job hangs (Unix seconds)."""
         self.lease_answered_at: Callable[[], float | None] = lambda: None
         """When the database last answered about the lease (Unix seconds)."""
-        registry.register(
-            ScrapedFamilies((LINES_DROPPED, HUNG_JOB, LOG_BLOCKED, LEASE_ANSWER), self._what_is_waited_for)
-        )
+        registry.register(ScrapedFamilies((LINES_DROPPED, HUNG_JOB, LOG_BLOCKED, LEASE_ANSWER), self._runtime_samples))
         for field in (*FIELDS, *CALLBACK_FIELDS):
             self._unexpected.labels(field)
         for outcome in CallbackOutcome:
@@ -307,7 +302,7 @@ class SelfMetrics:
         if not failures:
             self._discovery_last_success.labels(source, place).set(at)
 
-    def _what_is_waited_for(self) -> Iterator[ScrapedSample]:
+    def _runtime_samples(self) -> Iterator[ScrapedSample]:
         """Samples about the log, jobs that hang, and the database of the lease."""
         for reason, lines in dropped_lines().items():
             yield LINES_DROPPED, (reason,), lines

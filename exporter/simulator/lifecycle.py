@@ -27,7 +27,6 @@ EVENT_TYPE = "Webcast"
 """A guess: no page of the vendor states the literal."""
 CALLBACK_VERSION = "2020-12-01"
 
-
 VIDEO = {"Width": 1280, "Height": 720, "FrameRate": 15, "Bitrate": 0}
 """The keys of an element of VideoSolutions, with their defaults: pixels, frames a second, kbit/s (0 = adaptive)."""
 MIN_RUNNING_TIME, MAX_RUNNING_TIME = 10, 86_400

@@ -109,7 +109,7 @@ def test_a_revision_is_that_of_the_image(monkeypatch: pytest.MonkeyPatch, tmp_pa
     """Without one and without a repository it is unknown."""
     monkeypatch.setattr(group, "__file__", str(tmp_path / "exporter" / "cli" / "group.py"))
     assert group.revision() == "unknown"
-    monkeypatch.setenv(group.REVISION_VARIABLE, "abc1234")
+    monkeypatch.setenv(exporter.REVISION_VARIABLE, "abc1234")
     assert group.revision() == "abc1234"
 
 

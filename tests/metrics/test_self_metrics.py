@@ -5,11 +5,10 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter import __version__
+from exporter import REVISION_VARIABLE, __version__
 from exporter.enums import CallbackOutcome, ReadFailure, Rejection, Source, Status
 from exporter.errors import AppRefused, BadSchema, CredentialsRefused, NotFound, ReadError, Throttled, TimedOut
 from exporter.metrics.self_metrics import (
-    REVISION_VARIABLE,
     AccountNumbers,
     SelfMetrics,
     account_families,
