@@ -55,7 +55,7 @@ class Waves:
         file.write_text(yaml.safe_dump(document))
         config = load(file, {})
         clock = Clock(lambda: self.now, lambda: self.now)
-        self.exporter = Exporter(config, lambda: config, {}, open_sqlite(config.state.path), clock)
+        self.exporter = Exporter(config, lambda: config, {}, open_sqlite(config.state.url.path), clock)
         self.exporter._apply(self.exporter._settings)
 
     def run(self, wave: int, tasks: int) -> None:

@@ -28,7 +28,7 @@ from exporter.discovery.sources import Sources
 from exporter.enums import CallbackOutcome
 from exporter.errors import AppRefused, ConfigError, NotFound, Problem, Rejected, StartError
 from exporter.model.target import TargetId
-from exporter.model.task import ReadResult
+from exporter.model.task import Callback, ReadResult
 from exporter.service.accounts import read_once
 from exporter.service.file_watcher import load_both
 from exporter.service.target_manager import merge_lists
@@ -181,12 +181,10 @@ def _check_callback(config: Config, file: Path) -> bool:
         advice = ADVICE.get(result.outcome, "").format(file=secret_file)
         click.echo(f"{file}: {result.outcome}: {result.problem}{f'; {advice}' if advice else ''}", err=True)
         return False
-    return _tell_callback(config, file, result)
+    return _tell_callback(config, file, result, result.callback)
 
 
-def _tell_callback(config: Config, file: Path, result: CallbackResult) -> bool:
-    callback = result.callback
-    assert callback is not None  # noqa: S101 - checked by the caller
+def _tell_callback(config: Config, file: Path, result: CallbackResult, callback: Callback) -> bool:
     click.echo(f"{file}: the signature fits")
     app_id = callback.target.app_id
     if AccountOf(config.accounts)(app_id) is None:

@@ -443,11 +443,6 @@ class State(Section):
         "sqlite:////var/lib/webcast-exporter/state.db",
     )
 
-    @property
-    def path(self) -> Path | None:
-        """As the URL's."""
-        return self.url.path
-
 
 class Ha(Section):
     """`ha`: several processes over one state, of which one reads."""

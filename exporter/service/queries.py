@@ -22,10 +22,10 @@ from exporter.web.serializers import run_json
 
 def runs_in_state(config: Config, wanted: RunQuery) -> Iterator[dict[str, Any]]:
     """Every stopped run that matches, `wanted.limit` in one query. StartError when the state cannot be read."""
-    if config.state.path is None:
+    if config.state.url.path is None:
         raise StartError("the state is no file: ask the running exporter, with --url")
     account_of = AccountOf(config.accounts)
-    with reading_file(config.state.path) as connection:
+    with reading_file(config.state.url.path) as connection:
         while True:
             found = stopped_runs(connection, wanted)
             for run, labels in zip(found.runs, found.labels, strict=True):

@@ -109,7 +109,7 @@ def hold_state(state: State, signals: Signals) -> StateLock | None:
 
     def wait() -> bool:
         if next(waits) == 0:
-            log.warning("waiting for another process to release the state", state=str(state.path or state.url))
+            log.warning("waiting for another process to release the state", state=str(state.url.path or state.url))
         return signals.wait(ELECTION_INTERVAL) is not SignalAction.STOP
 
     if lock.acquire(wait):
@@ -141,7 +141,7 @@ def leading(options: ServeOptions, lock: StateLock) -> Iterator[Exporter]:
             yield exporter
         except (SQLAlchemyError, StateError) as error:
             cause = getattr(error, "orig", None) or str(error)
-            raise StartError(f"state {config.state.path or config.state.url} cannot be read: {cause}") from error
+            raise StartError(f"state {config.state.url.path or config.state.url} cannot be read: {cause}") from error
 
 
 def rate_beside(rate: float, state: State) -> float:

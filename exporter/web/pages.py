@@ -417,7 +417,7 @@ def _library_versions() -> dict[str, str]:
 
 
 def _state_place(state: State) -> str:
-    return str(state.path or state.url) if state.path or state.url.is_shared else ""
+    return str(state.url.path or state.url) if state.url.path or state.url.is_shared else ""
 
 
 def _configuration(request: Request, language: Language) -> Response:

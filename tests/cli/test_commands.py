@@ -114,7 +114,7 @@ def test_demo_serves_a_fleet(run: Run, monkeypatch: pytest.MonkeyPatch, meanwhil
     assert "The simulated API answers on http://127.0.0.1:" in result.stdout
     (config,) = configs
     assert [str(source.url) for source in config.http_sd_configs] == [f"{config.accounts[0].endpoint}/targets"]
-    assert config.state.path is None
+    assert config.state.url.path is None
 
 
 def test_serve_hands_over_what_it_was_given(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

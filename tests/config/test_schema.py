@@ -140,7 +140,7 @@ def test_everything_given(read: Read) -> None:
     }
     assert (config.polling.interval, config.polling.stale_after, config.lifecycle.linger) == (1.0, 0.0, 0.0)
     assert (config.metrics.groups, config.metrics.info_labels, config.metrics.max_tasks) == ((), ("team",), 0)
-    assert Path("/var/lib/w.db") == config.state.path
+    assert Path("/var/lib/w.db") == config.state.url.path
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_everything_given(read: Read) -> None:
 )
 def test_the_state_s_file(read: Read, url: str, path: Path | None) -> None:
     """Three slashes begin a relative path, four an absolute one, two mean memory; the config's folder plays no part."""
-    assert path == read(f'state: {{url: "{url}"}}').state.path
+    assert path == read(f'state: {{url: "{url}"}}').state.url.path
 
 
 @pytest.mark.parametrize(

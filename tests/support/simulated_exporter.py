@@ -148,7 +148,7 @@ class Whole:
         config = load(file, {})
         self.world = world
         self.work = Inline()
-        self.exporter = Exporter(config, lambda: config, {}, FileLock(config.state.path).open(), world.clock)
+        self.exporter = Exporter(config, lambda: config, {}, FileLock(config.state.url.path).open(), world.clock)
         self.exporter._apply(Settings.of(config))
         self.poller = self.exporter._parts.pollers.by_account["default"]
         account = self.poller.account

@@ -85,7 +85,7 @@ class World:
         """One that is not started yet."""
         config = self.load()
         clock = Clock(self.shift.unix, self.shift.monotonic)
-        self.running.append(Exporter(config, self.load, {}, FileLock(config.state.path).open(), clock))
+        self.running.append(Exporter(config, self.load, {}, FileLock(config.state.url.path).open(), clock))
         return self.running[-1]
 
     def start(self) -> Exporter:
