@@ -26,6 +26,8 @@ API_DOWN = of_exporter("WebCastApiDown", "critical", **ACCOUNT)
 APP_REFUSED = of_exporter("WebCastAppRefused", "critical", **ACCOUNT, app_id=APP)
 STALE = of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=APP)
 ERRORS = of_exporter("WebCastApiErrors", "warning", **ACCOUNT, reason="server")
+SILENT = of_exporter("WebCastStateSilent", "critical", instance="a:10960")
+STUCK = of_exporter("WebCastExporterStuck", "warning", instance="a:10960", job_name="housekeeping")
 
 INHIBITED: dict[str, Pair] = {
     "many failures, one of them": (MANY, FAILED),
@@ -41,6 +43,8 @@ INHIBITED: dict[str, Pair] = {
     "API down, its errors": (API_DOWN, ERRORS),
     "API down, stale": (API_DOWN, STALE),
     "app refused, stale": (APP_REFUSED, STALE),
+    "state silent, its jobs": (SILENT, STUCK),
+    "state not written, its jobs": (of_exporter("WebCastStateNotWritten", "critical", instance="a:10960"), STUCK),
 }
 NOT_INHIBITED: dict[str, Pair] = {
     "many failures, in another app": (MANY, of_task("WebCastTaskFailed", ELSEWHERE, "critical")),
@@ -52,6 +56,10 @@ NOT_INHIBITED: dict[str, Pair] = {
         of_exporter("WebCastDataStale", "critical", **ACCOUNT, app_id=ELSEWHERE.app_id),
     ),
     "API down, a class": (API_DOWN, DARK),
+    "state silent, another instance": (
+        SILENT,
+        of_exporter("WebCastExporterStuck", "warning", instance="b:10960", job_name="lease"),
+    ),
 }
 
 
