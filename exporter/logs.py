@@ -20,6 +20,8 @@ from typing import Any, Final, NamedTuple, TextIO
 import structlog
 from structlog.typing import EventDict
 
+log = structlog.stdlib.get_logger(__name__)
+
 LEVELS: Final = ("debug", "info", "warn", "error")
 FORMATS: Final = ("logfmt", "json")
 PLAIN: Final = re.compile(r'[^\s"=\\]+')
@@ -187,9 +189,9 @@ class QueuedLogHandler(logging.Handler):
                 unreported, self._unreported = (self._unreported, 0) if not self._lines else (0, self._unreported)
                 self._changed.notify_all()
             if since is not None and now - since > BLOCKED_AFTER:
-                logging.getLogger(__name__).warning({"event": "log was blocked", "since": since})
+                log.warning("log was blocked", since=since)
             if unreported:
-                logging.getLogger(__name__).warning({"event": "log lines dropped", "reason": FULL, "lines": unreported})
+                log.warning("log lines dropped", reason=FULL, lines=unreported)
 
     def _write(self, line: bytes) -> None:
         """Write one line; a stream that is closed or broken loses it."""

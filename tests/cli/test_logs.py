@@ -18,9 +18,9 @@ import structlog
 from structlog.testing import capture_logs
 
 from exporter import logs
-from exporter.logs import STRANGERS_LIMIT, USUAL_LIMIT, QueuedLogHandler, dropped_lines
+from exporter.logs import BLOCKED_AFTER, STRANGERS_LIMIT, USUAL_LIMIT, QueuedLogHandler, dropped_lines
 from tests.support import web_client
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_equal, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -172,8 +172,11 @@ def test_it_writes_to_standard_error() -> None:
     assert queue().stream is sys.stderr
 
 
-def test_a_log_that_is_not_read_stops_no_caller() -> None:
-    """Lines are dropped and counted while the pipe is full; once it is read the rest comes, and says how many."""
+def test_a_log_that_is_not_read_stops_no_caller(caplog: pytest.LogCaptureFixture) -> None:
+    """Lines are dropped and counted while the pipe is full; once it is read the rest comes.
+
+    Then two lines say how many were dropped, and since when nothing was read.
+    """
     reading, writing = os.pipe()
     before = dropped_lines()["queue_full"]
     with os.fdopen(writing, "w") as stream:
@@ -188,6 +191,9 @@ def test_a_log_that_is_not_read_stops_no_caller() -> None:
         dropped = dropped_lines()["queue_full"] - before
         assert 1_500 < dropped < 2_000
         assert not handler.wait_written(0)
+        assert handler.waits_since is not None
+        handler.waits_since -= 2 * BLOCKED_AFTER
+        since = handler.waits_since
         taken: list[bytes] = []
         drain = threading.Thread(target=lambda: taken.extend(iter(lambda: os.read(reading, 65_536), b"")))
         drain.start()
@@ -197,6 +203,11 @@ def test_a_log_that_is_not_read_stops_no_caller() -> None:
     os.close(reading)
     log.removeHandler(handler)
     assert b"".join(taken).count(b"\n") == 3_000 - dropped
+    expected = [
+        {"event": "log was blocked", "since": since},
+        {"event": "log lines dropped", "reason": "queue_full", "lines": dropped},
+    ]
+    wait_equal(lambda: [record.msg for record in caplog.records if record.name == logs.__name__], expected)
 
 
 def test_a_closed_log_stops_no_caller() -> None:
