@@ -6,6 +6,7 @@ signature. Each has a function of its own, so that a refused signature can be co
 
 import hashlib
 import hmac
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -26,7 +27,13 @@ DEFAULT_PORTS = frozenset({None, 80, 443})
 
 def x_date(at: float) -> str:
     """Unix seconds as the X-Date header: `20260115T083005Z`."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return _x_date(math.floor(at))
+
+
+@lru_cache(maxsize=16)
+def _x_date(second: int) -> str:
+    """Cached, because many calls are signed in one second."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def canonical_query(params: Mapping[str, str]) -> str:
