@@ -280,7 +280,7 @@ async def refuse_token(request: Request, tokens: TokenFile, token: str) -> Respo
     if await pools_of(request).tokens.run(tokens.matches, token):
         return None
     unsigned: TokenBucket = request.app.state.unsigned
-    if not unsigned.take():
+    if not unsigned.try_acquire():
         return failure(429, TOO_MANY_TOKENS)
     return _unauthorized("this token is not one of push.token_file", f'{BEARER}, error="invalid_token"')
 

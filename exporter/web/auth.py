@@ -53,7 +53,7 @@ class TokenBucket:
         self._tokens = burst
         self._updated_at = monotonic()
 
-    def take(self) -> bool:
+    def try_acquire(self) -> bool:
         """Take one token; False when there is none."""
         with self._lock:
             now = self._monotonic()
@@ -207,7 +207,7 @@ def make_policy(config: WebConfig) -> WebPolicy:
 
 async def refusal(scope: Scope, policy: WebPolicy) -> ASGIApp | None:
     """The answer to a request without a good password (401) or above the rate (429); None when it may go on."""
-    if policy.rate and not policy.rate.take():
+    if policy.rate and not policy.rate.try_acquire():
         return TOO_MANY_REQUESTS
     if not policy.passwords or _needs_push_token(scope):
         return None

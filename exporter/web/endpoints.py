@@ -299,7 +299,7 @@ async def callback(request: Request) -> Response:
     except (Busy, StartError, StateError):
         return PlainTextResponse(STATE_UNAVAILABLE, status_code=503, headers=RETRY)
     unsigned: TokenBucket = request.app.state.unsigned
-    if outcome in STATUS_OF_OUTCOME and not unsigned.take():
+    if outcome in STATUS_OF_OUTCOME and not unsigned.try_acquire():
         return PlainTextResponse(TOO_MANY_UNSIGNED, status_code=429, headers=CLOSE)
     return PlainTextResponse(f"{outcome}\n", status_code=STATUS_OF_OUTCOME.get(outcome, 200))
 

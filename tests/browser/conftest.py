@@ -58,7 +58,7 @@ def serve() -> Iterator[Serve]:
 
 def school() -> FakeExporter:
     """A school in the morning."""
-    exporter = FakeExporter(known=morning(), flags={"--config.file": "webcast.yml"}, uptime=93_784.0)
+    exporter = FakeExporter(states=morning(), flags={"--config.file": "webcast.yml"}, uptime=93_784.0)
     exporter.queries.runs = runs_that_stopped()
     exporter.queries.numbers = {"default": AccountNumbers(48.0, 48.0, 9.6, up=True, clock_skew=0.1, oldest_due=NOW - 3)}
     exporter.queries.listed = {Source.HTTP: 51, Source.PUSH: 1}

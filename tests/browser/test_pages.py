@@ -64,9 +64,9 @@ def test_on_a_phone_each_task_is_a_card(look: "Look") -> None:
 
 def test_the_longest_ids_fit(look: "Look", site: "Site") -> None:
     """As long as the vendor allows, in one word, on any screen."""
-    known = site.exporter.known[0]
+    known = site.exporter.states[0]
     long = replace(known, target=replace(known.target, id=TargetId("a" * 128, "r" * 128, "t" * 128)))
-    site.exporter.known = [long, *site.exporter.known]
+    site.exporter.states = [long, *site.exporter.states]
     for width in (PHONE, 1024):
         with look(width=width) as view:
             for path in ("/tasks?q=rrr", f"/tasks/{long.target.id}"):
@@ -117,9 +117,9 @@ def test_live_without_reloading(look: "Look", site: "Site") -> None:
         page = view.go("/tasks?sort=task")
         link = page.get_by_role("link", name="Drawing-11 / record")
         link.focus()
-        site.exporter.known = [
+        site.exporter.states = [
             replace(known, task=Task(Status.FAILED)) if known.target.id.room_id == "Drawing-11" else known
-            for known in site.exporter.known
+            for known in site.exporter.states
         ]
         row = page.locator("tr", has_text="Drawing-11")
         expect(row.locator(".badge")).to_have_text("running")
@@ -128,7 +128,7 @@ def test_live_without_reloading(look: "Look", site: "Site") -> None:
         expect(link).to_be_focused()
         expect(page.locator("#live-said")).to_contain_text("as of")
         page.get_by_role("button", name="Live").click()
-        site.exporter.known = []
+        site.exporter.states = []
         page.clock.run_for(60_000)
         expect(row.locator(".badge")).to_have_text("failed")
         page.get_by_role("button", name="Paused").click()
@@ -178,7 +178,7 @@ def test_without_scripts(look: "Look") -> None:
 
 def test_twenty_thousand_tasks(look: "Look", site: "Site") -> None:
     """The page is as large as its rows, and the next one is a link."""
-    site.exporter.known = [*many(20_000), task_state(20_000, Task(Status.FAILED), since=5)]
+    site.exporter.states = [*many(20_000), task_state(20_000, Task(Status.FAILED), since=5)]
     with look() as view:
         page = view.go("/tasks")
         assert rooms(page)[0] == "Algebra-20000"

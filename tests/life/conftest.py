@@ -57,12 +57,12 @@ class Instance:
     def apply_callback(self, callback: Callback) -> bool:
         """Apply a callback as the service does; whether it was new and is in the store now."""
         try:
-            known = self.store.has_receipt(callback)
+            received = self.store.has_receipt(callback)
         except StateError:
             return False
-        if not known:
+        if not received:
             self.registry.apply_callback(callback)
-        return not known
+        return not received
 
     def kill(self) -> None:
         """End as a killed process does: nothing more is written."""

@@ -74,17 +74,17 @@ def test_a_restart_reads_the_living_and_not_the_dead(
 def left(whole: "Whole") -> dict[str, int]:
     """How much is kept of targets, everywhere."""
     exporter, poller = whole.exporter, whole.poller
-    board, registry, lap = exporter._parts.series_cache, exporter._parts.registry, poller._queue
+    cache, registry, queue = exporter._parts.series_cache, exporter._parts.registry, poller._queue
     return {
         "states": len(registry),
         "expiries": max(0, len(registry._checks) - SWEEP_SLACK),
         "looks": len(registry._check_at),
         "forgotten": len(registry._forgotten),
-        "texts": len(board._rendered) + len(board._texts),
-        "places": len(board._counted),
-        "counted": sum(board.counts().values()),
-        "in the round": len(lap._entries),
-        "class_counts": sum(lap.class_counts.values()),
+        "texts": len(cache._rendered) + len(cache._texts),
+        "places": len(cache._counted),
+        "counted": sum(cache.counts().values()),
+        "queued": len(queue._entries),
+        "class_counts": sum(queue.class_counts.values()),
         "failures": len(poller._failures),
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
@@ -93,7 +93,7 @@ def left(whole: "Whole") -> dict[str, int]:
         "lapsed": len(registry._expired_listings),
         "remembered reads": len(exporter._parts.history._successes) + len(exporter._parts.history._failures),
         "remembered changes": len(exporter._parts.history._changes),
-        "on the roster": len(exporter._targets._index._targets),
+        "listed": len(exporter._targets._index._targets),
     }
 
 

@@ -48,9 +48,9 @@ def small_exposition() -> Exposition:
     """One gauge of the fleet, one task."""
     registry = CollectorRegistry(auto_describe=True)
     Gauge("webcast_example", "An example.", registry=registry).set(7)
-    known = TaskState(Target(TargetId("app", "room", "task"), account="default"))
-    cache = SeriesCache(task_families(()), 10, {known.target.id: known}.get)
-    cache.show(known)
+    state = TaskState(Target(TargetId("app", "room", "task"), account="default"))
+    cache = SeriesCache(task_families(()), 10, {state.target.id: state}.get)
+    cache.show(state)
     return Exposition(registry, cache)
 
 
@@ -202,14 +202,14 @@ class FakeExporter:
     )
     flags: Mapping[str, str] = field(default_factory=dict)
     uptime: float = 0.0
-    known: list[TaskState] = field(default_factory=list)
+    states: list[TaskState] = field(default_factory=list)
     dismissed: list[TargetId] = field(default_factory=list)
     policy: CurrentPolicy = field(default_factory=CurrentPolicy)
 
     def __post_init__(self) -> None:
         self.queries = FakeQueries(self.tracked)
         self._seen: list[TaskState] | None = None
-        self._states: list[TaskState] = []
+        self._with_problems: list[TaskState] = []
 
     def counts(self) -> Mapping[TaskCountKey, int]:
         """As in the real one, unless it `breaks`."""
@@ -218,15 +218,15 @@ class FakeExporter:
         return self.tasks
 
     def dismiss(self, target: TargetId) -> bool:
-        """Remember it; False for what is not known."""
+        """Remember it; False for what is not tracked."""
         self.dismissed.append(target)
         return self.queries.task_state(target) is not None
 
     def tracked(self) -> list[TaskState]:
         """As the test says."""
-        if self._seen is not self.known:
-            self._seen, self._states = self.known, with_problems(self.known)
-        return self._states
+        if self._seen is not self.states:
+            self._seen, self._with_problems = self.states, with_problems(self.states)
+        return self._with_problems
 
     def reload(self) -> None:
         """Count it, and fail if there are problems."""

@@ -92,7 +92,7 @@ def test_an_allowance_comes_back_with_time() -> None:
     allowance = TokenBucket(2.0, 3.0, lambda: now[0])
 
     def admitted() -> int:
-        return sum(allowance.take() for _ in range(10))
+        return sum(allowance.try_acquire() for _ in range(10))
 
     assert [admitted(), admitted()] == [3, 0]
     now[0] = 1.0

@@ -153,7 +153,7 @@ def test_the_page_of_the_morning_after(site: "Site") -> None:
 def test_while_the_state_cannot_be_read(site: "Site") -> None:
     """503 with what to do; a task's page does without."""
     site.exporter.queries.breaks = StateError("locked")
-    site.exporter.known = [TaskState(Target(TargetId("app", "room", "good"), "default"))]
+    site.exporter.states = [TaskState(Target(TargetId("app", "room", "good"), "default"))]
     for path in ("/api/v1/runs", "/tasks?show=stopped"):
         answer = site.get(path)
         assert answer.status_code == 503

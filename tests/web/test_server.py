@@ -213,7 +213,7 @@ def test_a_client_that_does_not_read() -> None:
     play(act)
 
 
-def test_a_client_that_does_not_take_its_leave() -> None:
+def test_a_client_that_does_not_read_its_last_answer_is_cut() -> None:
     """An answer is whole for the server once it is handed to the system; a client that does not read it is cut too."""
 
     async def act(scene: Scene) -> None:

@@ -86,7 +86,7 @@ def test_why_an_account_fails(site: "Site") -> None:
     failures = (ReadFailure.AUTH, ReadFailure.AUTH, ReadFailure.TIMEOUT)
     targets = [Target(TargetId("app", "room", f"t{number}"), "main") for number, _ in enumerate(failures)]
     both = zip(targets, failures, strict=True)
-    site.exporter.known = [TaskState(target, failure=failure, last_read=1.0) for target, failure in both]
+    site.exporter.states = [TaskState(target, failure=failure, last_read=1.0) for target, failure in both]
     error = CredentialsRefused("the signature is refused", code="SignatureDoesNotMatch", request_id="2026-1")
     for target in targets:
         queries.remembered.add_read(ReadResult(target.id, 1.0, 1.0, 0.1, error))

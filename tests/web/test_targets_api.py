@@ -34,7 +34,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 def test_the_list_of_targets(site: "Site") -> None:
     """In Prometheus's envelope: what it is, from where, and what the latest read said; times are RFC 3339."""
-    site.exporter.known = [
+    site.exporter.states = [
         TaskState(
             Target(
                 ID, "default", frozenset({Source.PUSH, Source.FILE}), {"team": "\u8bfe"}, expected_end=1_768_469_405.5
@@ -194,7 +194,7 @@ def test_other_methods(site: "Site") -> None:
 
 def test_a_list_of_20_000_is_shown(site: "Site") -> None:
     """All targets are in one answer."""
-    site.exporter.known = [
+    site.exporter.states = [
         TaskState(Target(TargetId("app", "room", str(number)), "default")) for number in range(20_000)
     ]
     document = json.loads(site.get("/api/v1/targets").content)

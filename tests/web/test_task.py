@@ -41,7 +41,7 @@ def told(site: "Site") -> dict[str, Any]:
 
 def test_the_page_tells_all_that_is_known(site: "Site") -> None:
     """State, reads with their errors, changes, who lists it; labels as text."""
-    site.exporter.known = [RUNNING]
+    site.exporter.states = [RUNNING]
     insight = site.exporter.queries
     insight.turns = {ID: NextRead("normal", NOW + 25)}
     insight.remembered.add_read(ReadResult(ID, NOW - 65, NOW - 65, 5.0, TimedOut("no answer within 5 s")))
@@ -80,14 +80,14 @@ def test_the_page_tells_all_that_is_known(site: "Site") -> None:
 )
 def test_when_it_is_read_next(site: "Site", turn: NextRead | None, sentence: str) -> None:
     """The moment, and why then."""
-    site.exporter.known = [RUNNING]
+    site.exporter.states = [RUNNING]
     site.exporter.queries.turns = {ID: turn} if turn else {}
     assert told(site)["next_read_because"] == sentence
     assert told(site)["next_read"] == (None if turn is None or turn.due is None else told(site)["next_read"])
 
 
 @pytest.mark.parametrize(
-    ("known", "seated", "words"),
+    ("state", "has_series", "words"),
     [
         (RUNNING, True, "all its series"),
         (TaskState(TARGET), True, "no read of it has ended yet"),
@@ -105,12 +105,12 @@ def test_when_it_is_read_next(site: "Site", turn: NextRead | None, sentence: str
         ),
     ],
 )
-def test_why_it_has_series_or_none(site: "Site", known: TaskState, words: str, *, seated: bool) -> None:
+def test_why_it_has_series_or_none(site: "Site", state: TaskState, words: str, *, has_series: bool) -> None:
     """In a sentence that names the key of the configuration, where one decides."""
-    site.exporter.known = [known]
-    site.exporter.queries.without_series = set() if seated else {ID}
+    site.exporter.states = [state]
+    site.exporter.queries.without_series = set() if has_series else {ID}
     assert words in told(site)["series_because"]
-    assert told(site)["has_series"] is seated
+    assert told(site)["has_series"] is has_series
     assert words in site.get(PATH).text
 
 
@@ -138,7 +138,7 @@ def test_what_can_be_no_task(site: "Site") -> None:
 def test_a_stale_task_shows_its_last_state(site: "Site") -> None:
     """What it was last read as, since when nothing is known, and why."""
     stale = replace(RUNNING, task=None, last_task=TASK, failure=ReadFailure.TIMEOUT, failing_since=NOW - 600)
-    site.exporter.known = [replace(stale, last_success=NOW - 600, last_answer=NOW - 600)]
+    site.exporter.states = [replace(stale, last_success=NOW - 600, last_answer=NOW - 600)]
     for path in ("/tasks", PATH):
         page = site.get(path).text
         for told in ("stale", "last read as running", "stale: timeout"):
@@ -151,7 +151,7 @@ def test_a_stale_task_shows_its_last_state(site: "Site") -> None:
 def test_a_stopped_task_has_no_deadline_and_no_bar(site: "Site") -> None:
     """It will run no longer; what failed is not drawn as progress."""
     failed = replace(TASK, status=Status.FAILED, end=NOW - 60, stop_reason=StopReason.UNKNOWN)
-    site.exporter.known = [replace(RUNNING, task=failed, last_task=failed, status_since=NOW - 60)]
+    site.exporter.states = [replace(RUNNING, task=failed, last_task=failed, status_since=NOW - 60)]
     page = site.get(PATH).text
     assert "May run until" not in page
     assert "<progress" not in page
@@ -162,7 +162,7 @@ def test_a_stopped_task_can_be_removed(site: "Site") -> None:
     """By the button of its page, with a push token; the button is there only where it works."""
     assert 'action="/tasks/app/room/task/dismiss"' not in site.get(PATH).text
     failed = replace(TASK, status=Status.FAILED, end=NOW - 60, stop_reason=StopReason.UNKNOWN)
-    site.exporter.known = [replace(RUNNING, task=failed, last_task=failed, status_since=NOW - 60)]
+    site.exporter.states = [replace(RUNNING, task=failed, last_task=failed, status_since=NOW - 60)]
     assert 'action="/tasks/app/room/task/dismiss"' in site.get(PATH).text
 
     def press(token: str, path: str = PATH) -> tuple[int, str]:

@@ -18,7 +18,7 @@ NOW = 1_768_465_805.0
 ODD = '<b onclick="x">'
 
 
-def known(name: str, status: Status | None, *, account: str = "default", **task: Any) -> TaskState:
+def task_state(name: str, status: Status | None, *, account: str = "default", **task: Any) -> TaskState:
     """A task that was read 5 s ago, and came to its status a minute ago."""
     target = Target(TargetId("app", "room", name), account, frozenset({Source.HTTP}), {"team": ODD})
     if status is None:
@@ -43,24 +43,24 @@ def fleet() -> list[TaskState]:
     pages = Pages(3, 0, events[-1:], events)
     run = Run(TargetId("app", "room", "page"), 1.0, entered=frozenset({Status.RUNNING}), pages=pages)
     return [
-        known("calm", Status.RUNNING, start=NOW - 1800, max_running_time=7200),
-        known("over", Status.ENDED, start=NOW - 100, end=NOW - 60, stop_reason=StopReason.STOP_BY_API),
-        replace(known("page", Status.RUNNING, start=NOW - 600), run=run),
+        task_state("calm", Status.RUNNING, start=NOW - 1800, max_running_time=7200),
+        task_state("over", Status.ENDED, start=NOW - 100, end=NOW - 60, stop_reason=StopReason.STOP_BY_API),
+        replace(task_state("page", Status.RUNNING, start=NOW - 600), run=run),
         replace(
-            known("dumb", Status.RUNNING, account="other"),
+            task_state("dumb", Status.RUNNING, account="other"),
             failure=ReadFailure.TIMEOUT,
             last_read=NOW - 1,
             failing_since=NOW - 200,
         ),
-        known("dead", Status.FAILED, stop_reason=StopReason.START_TASK_FAILED),
-        known("new", None),
+        task_state("dead", Status.FAILED, stop_reason=StopReason.START_TASK_FAILED),
+        task_state("new", None),
     ]
 
 
 @pytest.fixture
 def site(site: "Site") -> "Site":
     """With a fleet."""
-    site.exporter.known = fleet()
+    site.exporter.states = fleet()
     return site
 
 
@@ -131,9 +131,9 @@ def test_a_query_for_what_there_is_not(site: "Site", query: str) -> None:
 
 def test_what_is_past_counts_as_that(site: "Site") -> None:
     """Once its linger is over a failed task is no failed one any more, as in `webcast_tasks`; it stays listed."""
-    dead = site.exporter.known[4]
+    dead = site.exporter.states[4]
     ended = Run(dead.target.id, 1.0, stopped=StopReason.UNKNOWN, end_seen=NOW - 900, last=dead.task)
-    site.exporter.known = [replace(dead, run=ended), *site.exporter.known[:4]]
+    site.exporter.states = [replace(dead, run=ended), *site.exporter.states[:4]]
     assert names(site, "status=failed") == []
     assert names(site, "status=past") == ["dead"]
     assert names(site, "")[-1] == "dead"
@@ -197,12 +197,12 @@ def test_no_page_has_anything_inline(site: "Site") -> None:
 def test_without_any_task(site: "Site") -> None:
     """It says where targets come from; a filter that nothing fits says so."""
     assert "No matching tasks" in site.get("/tasks?q=no-such-text").text
-    site.exporter.known = []
+    site.exporter.states = []
     assert "There is no target yet." in site.get("/tasks").text
 
 
 def test_twenty_thousand_tasks(site: "Site") -> None:
     """The page works with as many as the exporter is made for."""
-    site.exporter.known = [known(f"t{number}", Status(list(Status)[number % 5])) for number in range(20_000)]
+    site.exporter.states = [task_state(f"t{number}", Status(list(Status)[number % 5])) for number in range(20_000)]
     page = site.get("/tasks?q=t1&sort=-elapsed&status=running").text
     assert "2,222 of 20,000 tasks" in page
