@@ -94,20 +94,16 @@ def test_what_one_looks_for_is_in_the_first_file() -> None:
     assert missing == []
 
 
-def private_names(path: Path, tree: ast.Module) -> list[str]:
-    """Places of private words in the names of a file, and of its classes and functions."""
-    place = path.relative_to(ROOT)
-    found = [f"{place}" for _ in PRIVATE_WORDS.findall(path.stem.replace("_", " "))]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", node.name).replace("_", " ")
-            found += [f"{place}:{node.lineno} {node.name}" for _ in PRIVATE_WORDS.findall(name)]
-    return found
+def private_names(path: Path) -> list[str]:
+    """Private words in the name of a file, and in those of its classes and functions."""
+    names = [path.stem, *re.findall(r"^ *(?:class|(?:async )?def) (\w+)", path.read_text(), re.MULTILINE)]
+    words = {name: re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name) for name in names}
+    return [f"{path.relative_to(ROOT)}: {name}" for name in names if PRIVATE_WORDS.search(words[name])]
 
 
 def test_names_of_tests_and_events_are_the_field_s() -> None:
     files = sorted((ROOT / "tests").rglob("*.py"))
-    assert [name for path in files for name in private_names(path, ast.parse(path.read_text()))] == []
+    assert [name for path in files for name in private_names(path)] == []
     assert [event.name for event in events() if PRIVATE_WORDS.search(event.name)] == []
 
 
@@ -116,7 +112,7 @@ def test_words_are_the_field_s() -> None:
     found: list[str] = []
     for path, tree in trees().items():
         place = path.relative_to(ROOT)
-        found += private_names(path, tree)
+        found += private_names(path)
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 words = PRIVATE_WORDS.findall(ast.get_docstring(node) or "")

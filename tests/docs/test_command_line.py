@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import click
-import pytest
 
 from docs.source.log_events import DOCUMENT, events, reference
 from exporter.cli.serve import serve
@@ -32,18 +31,28 @@ def test_the_limits_of_the_log_are_the_code_s() -> None:
     assert f"`uvicorn`) {STRANGERS_LIMIT.burst} at once and one in {1 / STRANGERS_LIMIT.per_second:g} seconds" in TEXT
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_offered(shell: str) -> None:
+COMPLETION = """
+import os
+from exporter.cli import main
+for asked in ("zsh_source", "fish_source", "bash_source", "bash_complete"):
+    os.environ["_WEBCAST_EXPORTER_COMPLETE"] = asked
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+"""
+
+
+def test_completion_is_offered() -> None:
     """The script of each shell is printed, and asks for the words of a command."""
-    assert f"_WEBCAST_EXPORTER_COMPLETE={shell}_source webcast-exporter" in TEXT
-    environ = {**os.environ, "_WEBCAST_EXPORTER_COMPLETE": f"{shell}_source"}
-    command = [sys.executable, "-m", "exporter"]
-    script = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
-    assert f"{shell}_complete" in script
     words = {"COMP_WORDS": "webcast-exporter serve --web.tel", "COMP_CWORD": "2"}
-    environ |= {"_WEBCAST_EXPORTER_COMPLETE": "bash_complete", **words}
-    found = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
-    assert found == "plain,--web.telemetry-path\n"
+    found = subprocess.run(
+        [sys.executable, "-c", COMPLETION], env=os.environ | words, capture_output=True, text=True, check=True
+    ).stdout
+    for shell in ("bash", "zsh", "fish"):
+        assert f"_WEBCAST_EXPORTER_COMPLETE={shell}_source webcast-exporter" in TEXT
+        assert f"{shell}_complete" in found
+    assert found.endswith("\nplain,--web.telemetry-path\n")
 
 
 def test_the_events_of_the_log_are_those_of_the_code() -> None:

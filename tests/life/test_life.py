@@ -458,7 +458,7 @@ def test_every_run_is_counted_once(
     run_state_machine_as_test(
         _Told,
         settings=settings(
-            max_examples=100,
+            max_examples=30,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,

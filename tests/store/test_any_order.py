@@ -214,4 +214,4 @@ class ExporterInAnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = ExporterInAnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
