@@ -7,13 +7,13 @@ memory has one connection only, used in turns.
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from threading import BoundedSemaphore, RLock
+from threading import BoundedSemaphore, Lock, RLock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -169,16 +169,29 @@ class PostgresqlDatabase(Database):
 class Workers:
     """A few threads that run queries for callers who wait no longer than a deadline.
 
-    At most `threads` queries run and as many again wait; one more is refused at once. A database that is silent costs
-    its callers the deadline, never more.
+    At most `threads` queries run and seven times as many wait; one more is refused at once. A database that is silent
+    costs its callers the deadline, never more: after the first that was not answered in time, one at a time tries
+    again, and the others are refused at once, until one is answered.
     """
 
     def __init__(self, name: str, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, name)
         self._room = BoundedSemaphore(8 * threads)
+        self._silent = False
+        self._trial = Lock()
 
     def run(self, work: Callable[[], T], timeout: float) -> T:
         """The result of `work`; StateError when it fails or is not there in time."""
+        if not self._silent:
+            return self._run(work, timeout)
+        if not self._trial.acquire(blocking=False):
+            raise StateError("the state does not answer")
+        try:
+            return self._run(work, timeout)
+        finally:
+            self._trial.release()
+
+    def _run(self, work: Callable[[], T], timeout: float) -> T:
         if not self._room.acquire(blocking=False):
             raise StateError("the state is busy: too many queries at once")
         try:
@@ -186,16 +199,22 @@ class Workers:
         except RuntimeError as error:
             self._room.release()
             raise StateError("the state is closed") from error
-        future.add_done_callback(lambda _: self._room.release())
+        future.add_done_callback(self._ended)
         try:
             return future.result(timeout)
         except CancelledError as error:
             raise StateError("the state is closed") from error
         except FutureTimeoutError as error:
+            self._silent = True
             future.cancel()
             raise StateError(f"the state does not answer within {timeout:g} s") from error
         except (SQLAlchemyError, ValueError, TypeError, AttributeError) as error:
             raise StateError(f"the state cannot be read: {type(error).__name__}") from error
+
+    def _ended(self, future: "Future[T]") -> None:
+        self._room.release()
+        if not future.cancelled() and future.exception() is None:
+            self._silent = False
 
     def close(self) -> None:
         """Begin nothing more; what is running is not waited for."""

@@ -340,6 +340,25 @@ def test_slow_searches_are_few_and_delay_no_look_up(world: "World") -> None:
         assert all(future.result(LIMIT) for future in slow)
 
 
+def test_while_look_ups_are_not_answered_one_at_a_time_waits(world: "World") -> None:
+    """A crowd of callbacks over a silent state is refused at once; once a look-up is answered all are made again."""
+    store, thaw = world.open(), threading.Event()
+
+    def hang(_connection: object) -> bool:
+        return thaw.wait(LIMIT)
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(StateError, match="within"):
+            store.look_up(hang, 0.01)
+        trial = pool.submit(store.look_up, hang, LIMIT)
+        wait_until(store._lookups._trial.locked, "one tries again")
+        with pytest.raises(StateError, match=r"does not answer$"):
+            store.look_up(hang, LIMIT)
+        thaw.set()
+        assert trial.result(LIMIT)
+    assert store.look_up(hang, LIMIT)
+
+
 def test_a_look_up_that_waits_when_the_store_is_closed_fails(world: "World") -> None:
     """With the error that its callers handle: a stop during a silence of the state logs no traceback."""
     store, thaw = world.open(), threading.Event()
