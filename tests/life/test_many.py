@@ -26,7 +26,7 @@ APP = "661e0000000000000000543c"
 ENDED, LIVE = 2_500, 500
 WAVES, IN_A_WAVE = 3, 150
 ENDINGS = (Ending.STOPPED_BY_API, Ending.BY_THE_PAGE, Ending.BROKE)
-MOST_BLOCKS_LEFT = 2
+MOST_BLOCKS_LEFT = 1.5
 """Blocks of memory for each task that has lived: its id alone, a tuple and a text, would be more."""
 
 
