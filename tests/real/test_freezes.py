@@ -48,7 +48,7 @@ Silences = Mapping[str, tuple[Freeze, ...]]
 
 @pytest.fixture
 def scene(tmp_path: Path, postgres: Postgres) -> Iterator[Scene]:
-    """All that runs, well."""
+    """All processes, ready and with every task read."""
     with ExitStack() as stack:
         yield Scene(tmp_path, postgres, stack)
 
@@ -65,7 +65,7 @@ def account_reads(scene: Scene, name: str, silences: Silences) -> dict[str, int]
 
 
 def reads_go_on(scene: Scene, names: list[str], silences: Silences) -> None:
-    """Of every account that answers."""
+    """Wait for more reads of every account that answers, by each of these processes."""
     before = {name: account_reads(scene, name, silences) for name in names}
     for name, reads in before.items():
         for account, number in reads.items():
@@ -104,16 +104,16 @@ def at_once(judgements: list[Callable[[], None]]) -> None:
             judged.result()
 
 
-def say_it(process: Process, freezes: tuple[Freeze, ...], begun: float, written: int) -> None:
+def wait_reported(process: Process, freezes: tuple[Freeze, ...], begun: float, written: int) -> None:
     """Metrics say what has been silent since `begun`, and so does the log, if it is read, after so many characters."""
     for freeze in freezes:
         shown = partial(freeze.is_shown, process, begun)
         wait_until(shown, f"metrics of {process.folder.name} say it of {freeze.dependency}")
     if log not in freezes:
-        log_it(process, freezes, written)
+        wait_logged(process, freezes, written)
 
 
-def log_it(process: Process, freezes: tuple[Freeze, ...], written: int) -> None:
+def wait_logged(process: Process, freezes: tuple[Freeze, ...], written: int) -> None:
     """The log, after so many characters, says what was silent."""
     for freeze in freezes:
         wait_until(
@@ -122,7 +122,7 @@ def log_it(process: Process, freezes: tuple[Freeze, ...], written: int) -> None:
         )
 
 
-def live_through(scene: Scene, silences: Silences, number: int) -> None:
+def run_wave(scene: Scene, silences: Silences, number: int) -> None:
     """Silences and their end: in both accounts a task stops meanwhile; of the near one a new one is listed, one calls.
 
     A replica whose leader has lost the state leads itself.
@@ -137,14 +137,14 @@ def live_through(scene: Scene, silences: Silences, number: int) -> None:
     scene.vendors[NEAR].fleet.begin(scene.task(NEAR, TASKS + number), RunPlan(ends=3600.0))
     reads_go_on(scene, leading, silences)
     for name, freezes in silences.items():
-        say_it(scene.processes[name], freezes, begun, written[name])
+        wait_reported(scene.processes[name], freezes, begun, written[name])
     if not all(has_no_state(silences, name) for name in REPLICAS):
         wait_until(lambda: any(scene.processes[name].leads for name in REPLICAS), "a replica leads")
     at_once([partial(judge_silence, scene, name, silences, number, counted[name]) for name in PROCESSES])
     for end in ends:
         end()
     for name, freezes in silences.items():
-        log_it(scene.processes[name], freezes, written[name])
+        wait_logged(scene.processes[name], freezes, written[name])
     judge_end(scene, number, time.time())
 
 
@@ -179,7 +179,7 @@ def test_what_is_silent_stops_nothing_else(scene: Scene) -> None:
     So it is when connections to the database are half open: none takes its own dead session for another process's.
     """
     for number, silences in enumerate(WAVES):
-        live_through(scene, silences, number)
+        run_wave(scene, silences, number)
     leading = [name for name, process in scene.processes.items() if process.leads]
     reads_go_on(scene, leading, {})
     for name in PROCESSES:

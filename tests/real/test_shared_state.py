@@ -121,16 +121,16 @@ def test_a_standby_with_another_secret_file(
             assert [each.get("/-/ready").status_code for each in (leader, standby)] == [200, 200]
 
     both = {"leader": leader, "standby": standby}
-    last, heir = sorted(both, key=lambda name: says(both[name], LEADER), reverse=True)
-    secret = tmp_path / heir / "secret"
+    last, successor = sorted(both, key=lambda name: says(both[name], LEADER), reverse=True)
+    secret = tmp_path / successor / "secret"
     text = secret.read_text()
     secret.write_text("")
     assert both[last].end() == 0
-    wait(lambda: "take-over failed" in both[heir].written(), "it cannot lead", LIMIT)
-    assert (says(both[heir], LEADER), both[heir].get("/-/ready").status_code) == (0, 200)
+    wait(lambda: "take-over failed" in both[successor].written(), "it cannot lead", LIMIT)
+    assert (says(both[successor], LEADER), both[successor].get("/-/ready").status_code) == (0, 200)
     secret.write_text(text)
-    wait(lambda: says(both[heir], LEADER) == 1, "it leads", LIMIT)
-    assert both[heir].end() == 0
+    wait(lambda: says(both[successor], LEADER) == 1, "it leads", LIMIT)
+    assert both[successor].end() == 0
 
 
 KEPT_RUNS = """
