@@ -110,6 +110,17 @@ def test_two_targets_of_an_app_refused_in_a_row_open_that_app_alone() -> None:
     assert call(breakers, RUNNING, "a/room/t0", now=105.0) == [BreakerEvent("a", None)]
 
 
+@pytest.mark.parametrize(("of_app", "wait"), [(2, 15.0), (6, 5.0), (50, 5.0)])
+def test_an_app_of_few_targets_is_not_probed_more_often_than_it_was_read(of_app: int, wait: float) -> None:
+    """Two targets at an interval of 30 s are a read every 15 s."""
+    breakers = CircuitBreakers(300.0)
+    for number in range(2):
+        result = ReadResult(TargetId("app", "room", f"t{number}"), 100.0, 100.0, 0.1, AppRefused("no"))
+        sent = breakers.send("app", 100.0)
+        breakers.add_result(result, sent, 100.0, targets=100, of_app=of_app, interval=30.0)
+    assert breakers.app_probe_at("app", 100.1) == 100.0 + wait
+
+
 @pytest.mark.parametrize("outcome", [RUNNING, NotFound("no such task"), Rejected("bad room"), AppRefused("no")])
 def test_any_answer_to_a_probe_closes_the_account(outcome: Task | ReadError) -> None:
     """A task that is not found, rejected or another account's was answered."""
