@@ -246,7 +246,7 @@ def test_a_target_the_api_never_knew_goes(api: Api) -> None:
     wait_until(lambda: "not_found" in api.ask("GET").text, "the answer")
     api.world.shift.seconds += 3601
     wait_until(lambda: listed_a_second_later() == {"later": ["push"]}, "the first one is gone")
-    wait_until(lambda: "not_found" in api.ask("GET").text, "the answer")
+    wait_until(lambda: listed_a_second_later() and "not_found" in api.ask("GET").text, "the answer")
     api.world.shift.seconds += 1801
     wait_until(lambda: listed_a_second_later() == {}, "the second one is gone")
 
