@@ -362,6 +362,7 @@ def test_while_look_ups_are_not_answered_one_at_a_time_waits(world: "World") -> 
 def test_a_look_up_that_waits_when_the_store_is_closed_fails(world: "World") -> None:
     """With the error that its callers handle: a stop during a silence of the state logs no traceback."""
     store, thaw = world.open(), threading.Event()
+    connections = store._database._readers.pool
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(store.look_up, lambda _connection: thaw.wait(LIMIT), LIMIT) for _ in range(3)]
         wait_until(store._lookups._pool._work_queue.qsize, "one has no thread")
@@ -369,6 +370,8 @@ def test_a_look_up_that_waits_when_the_store_is_closed_fails(world: "World") -> 
         done, _ = concurrent.futures.wait(waiting, LIMIT, concurrent.futures.FIRST_COMPLETED)
         assert isinstance(done.pop().exception(), StateError)
         thaw.set()
+    store._lookups._pool.shutdown()
+    connections.dispose()  # those that were in use when the store was closed
 
 
 def test_a_callback_is_known_again_with_all_it_counted(world: "World") -> None:
