@@ -23,7 +23,16 @@ from exporter.service.push import PushApi
 from exporter.service.settings import Settings, with_same_state
 from exporter.service.stored_lists import Secrets, read_push, secrets_of
 from exporter.store.lease import Lease
-from exporter.store.standby_queue import Entry, EntryKind, StandbyQueue, delete, event_from_text, event_to_text, oldest
+from exporter.store.standby_queue import (
+    Entry,
+    EntryKind,
+    StandbyQueue,
+    delete,
+    event_from_text,
+    event_to_text,
+    oldest,
+    release_to_text,
+)
 from exporter.volcengine.callbacks import verify_callback
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import CallbackRecord
@@ -178,7 +187,7 @@ class PushForLeader:
         if not self._standby.queue.may_release(target):
             return False
         kind = EntryKind.RELEASE_NOW if now else EntryKind.RELEASE
-        self._standby.queue.put(kind, json.dumps(target), self._clock.unix())
+        self._standby.queue.put(kind, release_to_text(target), self._clock.unix())
         return True
 
 

@@ -79,6 +79,11 @@ def event_from_text(text: str) -> tuple[Callback, tuple[str, ...]]:
     return callback, tuple(map(str, found["unexpected"]))
 
 
+def release_to_text(target: TargetId) -> str:
+    """The body of a release."""
+    return json.dumps(target)
+
+
 class StandbyQueue:
     """A standby's access to the state, without the lease. StateError when the server does not answer in time."""
 
@@ -101,30 +106,40 @@ class StandbyQueue:
         waiting = sa.select(STANDBY_QUEUE.c.number).where(
             STANDBY_QUEUE.c.kind == EntryKind.EVENT, STANDBY_QUEUE.c.body == text
         )
-        return self._finds([*receipts_of(callback), waiting])
+        return self._run(lambda connection: _finds(connection, [*receipts_of(callback), waiting]))
 
     def may_release(self, target: TargetId) -> bool:
         """Whether a push or a callback lists the target, or will once the queue is applied, or its run has stopped."""
         stored, runs = (
             [table.c[name] == value for name, value in target._asdict().items()] for table in (STORED_TARGETS, RUNS)
         )
-        queued = STANDBY_QUEUE.c.body.contains(target.task_id, autoescape=True)
-        latest = sa.select(RUNS.c.end_seen).where(*runs).order_by(RUNS.c.first_seen.desc()).limit(1).subquery()
-        return self._finds(
-            [
-                sa.select(STORED_TARGETS.c.source).where(*stored),
-                sa.select(STANDBY_QUEUE.c.number).where(queued),
-                sa.select(latest).where(latest.c.end_seen.is_not(None)),
-            ]
+        released = sa.and_(
+            STANDBY_QUEUE.c.kind == EntryKind.RELEASE_NOW, STANDBY_QUEUE.c.body == release_to_text(target)
         )
+        named = STANDBY_QUEUE.c.body.contains(target.task_id, autoescape=True)
+        others = STANDBY_QUEUE.c.kind != EntryKind.RELEASE_NOW
+        queued = (
+            sa.select(STANDBY_QUEUE.c.kind)
+            .where(sa.or_(released, sa.and_(others, named)))
+            .order_by(STANDBY_QUEUE.c.number.desc())
+            .limit(1)
+        )
+        latest = sa.select(RUNS.c.end_seen).where(*runs).order_by(RUNS.c.first_seen.desc()).limit(1).subquery()
+        tracked = [
+            sa.select(STORED_TARGETS.c.source).where(*stored),
+            sa.select(latest).where(latest.c.end_seen.is_not(None)),
+        ]
+
+        def may_release(connection: Connection) -> bool:
+            last = connection.execute(queued).scalar()
+            return last != EntryKind.RELEASE_NOW and (last is not None or _finds(connection, tracked))
+
+        return self._run(may_release)
 
     def close(self) -> None:
         """Close the connections."""
         self._workers.close()
         self._engine.dispose()
-
-    def _finds(self, queries: Sequence[sa.Select[tuple[Any]]]) -> bool:
-        return self._run(lambda connection: any(connection.execute(query).first() is not None for query in queries))
 
     def _run(self, work: Query[T]) -> T:
         def run() -> T:
@@ -132,3 +147,7 @@ class StandbyQueue:
                 return work(connection)
 
         return self._workers.run(run, TIMEOUT)
+
+
+def _finds(connection: Connection, queries: Sequence[sa.Select[tuple[Any]]]) -> bool:
+    return any(connection.execute(query).first() is not None for query in queries)

@@ -12,7 +12,7 @@ from exporter.errors import StartError, StateError
 from exporter.model.run import StateChange
 from exporter.model.target import TargetId
 from exporter.store.database import upsert
-from exporter.store.standby_queue import StandbyQueue
+from exporter.store.standby_queue import EntryKind, StandbyQueue, release_to_text
 from exporter.store.store import StoredTarget, StoredTargets
 from tests.support.state import LIMIT
 
@@ -145,6 +145,17 @@ def test_what_a_standby_may_release(world: "World", ended: Callable[..., StateCh
     queue = StandbyQueue(world.url)
     never = TargetId("app", "room", "never")
     assert [queue.may_release(target) for target in (ONE, TWO, THREE, never)] == [True, False, True, False]
+
+    def puts(*kinds: EntryKind) -> list[bool]:
+        found = []
+        for kind in kinds:
+            queue.put(kind, release_to_text(ONE), 1.0)
+            found.append(queue.may_release(ONE))
+        return found
+
+    kinds = (EntryKind.RELEASE_NOW, EntryKind.ADD, EntryKind.RELEASE, EntryKind.RELEASE_NOW)
+    assert puts(*kinds) == [False, True, True, False], "the latest entry that waits decides"
+    assert queue.may_release(THREE)
     queue.close()
 
 
