@@ -133,7 +133,7 @@ EXPORTER = (
     Family(
         "webcast_exporter_lease_last_answer_timestamp_seconds",
         Kind.GAUGE,
-        "When the database last answered about the lease, Unix seconds; absent without PostgreSQL.",
+        "When the database last answered about the lease, or was first asked, Unix seconds; absent without PostgreSQL.",
     ),
     Family("webcast_exporter_internal_errors_total", Kind.COUNTER, "Unexpected errors; each is logged."),
     Family(

@@ -150,7 +150,7 @@ class Lease:
         self, url: StateUrl, clock: Callable[[], float] | None = None, answered_before: float | None = None
     ) -> None:
         postgresql = driver()
-        self._answered_before = answered_before
+        self._answered_before = time.time() if answered_before is None else answered_before
         self._url = server_url(url)
         self._hide_secrets_in = url.hide_in
         self.name = f"state {url}"
@@ -184,8 +184,8 @@ class Lease:
         return self._clock() - self._tried_at
 
     @property
-    def answered_at(self) -> float | None:
-        """When the server last answered, Unix seconds; None when it never did."""
+    def answered_at(self) -> float:
+        """When the server last answered, Unix seconds; while it never did, when it was first to be asked."""
         if self._answered_at is None:
             return self._answered_before
         return time.time() - (self._clock() - self._answered_at)

@@ -220,6 +220,9 @@ def test_a_lease_is_unconfirmed_after_a_sleep_of_the_machine(
     monkeypatch.setattr(time, "clock_gettime", seconds.__getitem__)
     lease = Lease(StateUrl("postgresql+psycopg://user@host/database"), answered_before=5.0)
     assert lease.answered_at == 5.0
+    before = time.time()
+    lease = Lease(StateUrl("postgresql+psycopg://user@host/database"))
+    assert before <= lease.answered_at <= time.time()
     lease.token, lease._confirmed_until = 1, lease._clock() + leases.LEASE_SECONDS
     assert lease.confirmed
     clock = time.CLOCK_BOOTTIME if boot_clock else time.CLOCK_MONOTONIC

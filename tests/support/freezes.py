@@ -91,7 +91,8 @@ class Process:
 
     def has_lease_answer(self, after: float) -> bool:
         """Whether the database has answered about the lease since `after`, if there is one."""
-        return all(moment > after for moment in self.samples(ANSWERED))
+        found = self.samples(ANSWERED)
+        return bool(found or DATABASE not in self.relays) and all(moment > after for moment in found)
 
     def call_back(self, target: TargetId, number: int) -> int:
         """The status with which the page event of that number is answered."""
@@ -172,6 +173,7 @@ class Scene:
         wait_until(lambda: self.processes[LEADER].leads, "the leader leads")
         self._start(STANDBY, databases[STANDBY])
         self._wait_ready()
+        wait_until(partial(self.processes[STANDBY].has_lease_answer, time.time()), "the standby asks for the lease")
         assert not self.processes[STANDBY].leads
         for name in (LONE, LONE_ON_SERVER, LEADER):
             wait_equal(partial(self.processes[name].total, STATUS, status="running"), 2 * TASKS)
