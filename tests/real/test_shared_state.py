@@ -118,7 +118,7 @@ def test_a_standby_with_another_secret_file(
             other.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {read_only}'.encode())
             other.execute(f"SELECT pg_terminate_backend(pid) {sessions}", [name])
             wait(lambda number=number: len(leaders([leader, standby])) == number, f"{number} lead", LIMIT)
-            assert [each.get("/-/ready").status_code for each in (leader, standby)] == [200, 200]
+            wait(lambda: leader.answers("/-/ready") and standby.answers("/-/ready"), "both are ready", LIMIT)
 
     both = {"leader": leader, "standby": standby}
     last, successor = sorted(both, key=lambda name: says(both[name], LEADER), reverse=True)
