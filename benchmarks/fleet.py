@@ -51,7 +51,7 @@ def read_fleet(tasks: int) -> Exporter:
     listed = [{"targets": [str(target(number)) for number in range(tasks)], "labels": {"team": "edu"}}]
     sections = {"accounts": [account()], "static_configs": listed, "metrics": {"info_labels": ["team"]}}
     made = exporter(sections, Clock(unix=lambda: READ_AT + 30))
-    made._apply(made._settings)
+    made._apply(made.config)
     for number in range(tasks):
         made._parts.registry.apply_read(reading(number))
     return made

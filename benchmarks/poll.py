@@ -61,7 +61,7 @@ def polls(url: str) -> Iterator[Callable[[], object]]:
         "polling": {"interval": "1ms", "fast_interval": "1ms"},
     }
     made = exporter(sections)
-    made._apply(made._settings)
+    made._apply(made.config)
     poller = made._parts.pollers.by_account["bench"]
     waiting = Waiting()
     poller.account = replace(poller.account, executor=waiting)

@@ -56,7 +56,7 @@ class Waves:
         config = load(file, {})
         clock = Clock(lambda: self.now, lambda: self.now)
         self.exporter = Exporter(config, lambda: config, {}, open_sqlite(config.state.url.path), clock)
-        self.exporter._apply(self.exporter._settings)
+        self.exporter._apply(self.exporter.config)
 
     def run(self, wave: int, tasks: int) -> None:
         """One wave from its push until nothing of it is tracked."""

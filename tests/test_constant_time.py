@@ -26,7 +26,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 @pytest.mark.parametrize("equal", [True, False])
-def test_tokens(tmp_path: Path, answers: list[bool], equal: bool) -> None:  # noqa: FBT001
+def test_tokens(tmp_path: Path, answers: list[bool], equal: bool) -> None:
     """Of pushes."""
     (tmp_path / "tokens").write_text(SECRET)
     answers[:] = [equal]
@@ -34,7 +34,7 @@ def test_tokens(tmp_path: Path, answers: list[bool], equal: bool) -> None:  # no
 
 
 @pytest.mark.parametrize("equal", [True, False])
-def test_signatures(answers: list[bool], equal: bool) -> None:  # noqa: FBT001
+def test_signatures(answers: list[bool], equal: bool) -> None:
     """Of callbacks."""
     answers[:] = [equal]
     body = callback_payload(CallbackEvent(TargetId("app", "room", "task"), 1_000, 4, "", "event"), SECRET, "4821")
@@ -43,7 +43,7 @@ def test_signatures(answers: list[bool], equal: bool) -> None:  # noqa: FBT001
 
 
 @pytest.mark.parametrize("equal", [True, False])
-def test_passwords_that_are_remembered(answers: list[bool], equal: bool) -> None:  # noqa: FBT001
+def test_passwords_that_are_remembered(answers: list[bool], equal: bool) -> None:
     """Whatever it says no to is bcrypt's to judge."""
     answers[:] = [equal]
     passwords = PasswordChecker({"alice": HASH.encode()})

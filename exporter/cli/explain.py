@@ -23,7 +23,7 @@ WIDTH = 16
     )
 )
 @target_argument
-@output_option("table", "json", help="For a person, or a program.")
+@output_option("table", "json", help_text="For a person, or a program.")
 @url_option
 def explain(target: TargetId, output: str, url: str) -> None:
     """Show why a task has no series, or which it has.

@@ -44,7 +44,7 @@ COLOURS = {
 )
 @target_argument
 @config_file(optional=True)
-@output_option("table", "json", "metrics", help="For a person, a program, or a text file collector.")
+@output_option("table", "json", "metrics", help_text="For a person, a program, or a text file collector.")
 def get(target: TargetId, config_file: Path | None, output: str) -> None:
     """Read one task once. Its name may also be APP_ID/ROOM_ID/TASK_ID.
 

@@ -68,7 +68,7 @@ class CommandGroup(click.Group):
 class Commands(CommandGroup):
     """The commands of the program, imported when they are asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return every name."""
         return list(COMMANDS)
 
@@ -105,12 +105,12 @@ def revision() -> str:
         return "unknown"
     command = ["git", "-C", str(repository), "rev-parse", "--short", "HEAD"]
     try:
-        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=5).stdout.strip()  # noqa: S603 - constant words
+        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=5).stdout.strip()  # noqa: S603 - no word of it is input
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 
 
-def print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+def print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click passes it by position
     """Print the version and end; the callback of `--version`."""
     if value and not ctx.resilient_parsing:
         click.echo(version_text())

@@ -116,10 +116,14 @@ def config_file(*, optional: bool = False) -> Decorator:
     )
 
 
-def output_option(*formats: str, help: str) -> Decorator:  # noqa: A002 - as click names it
+def output_option(*formats: str, help_text: str) -> Decorator:
     """`--output`, whose first format is the default."""
     return click.option(
-        "--output", type=click.Choice(formats, case_sensitive=False), default=formats[0], show_default=True, help=help
+        "--output",
+        type=click.Choice(formats, case_sensitive=False),
+        default=formats[0],
+        show_default=True,
+        help=help_text,
     )
 
 

@@ -1,13 +1,13 @@
 """`simulate`: the simulated API alone."""
 
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import click
 
-from exporter.cli.options import command, did_you_mean, guide, listen_address
+from exporter.cli.options import Decorator, command, did_you_mean, guide, listen_address
 from exporter.config.documents import read_text
 from exporter.config.fields import one_line, parse_listen_address
 from exporter.service.signals import Signals
@@ -63,8 +63,8 @@ def _secret(_ctx: click.Context, _param: click.Parameter, value: Path | None) ->
         raise click.BadParameter(f"the file {fault}") from fault
 
 
-def _one_of(choices: type[E], what: str) -> Callable[[click.Context, click.Parameter, str], E]:
-    """The callback of an option whose choices are listed at the end of the help."""
+def _listed_option(flag: str, choices: type[E], what: str, default: str, *, metavar: str, help_text: str) -> Decorator:
+    """An option whose choices are listed at the end of the help."""
 
     def read(_ctx: click.Context, _param: click.Parameter, value: str) -> E:
         for choice in choices:
@@ -72,7 +72,7 @@ def _one_of(choices: type[E], what: str) -> Callable[[click.Context, click.Param
                 return choice
         raise click.BadParameter(f"{value!r} is no {what}, --help lists them{did_you_mean(value, choices)}")
 
-    return read
+    return click.option(flag, metavar=metavar, default=default, callback=read, help=help_text)
 
 
 @command(short_help="Simulate the vendor's API alone.", epilog=f"{EPILOG}\n{END}")
@@ -98,19 +98,14 @@ def _one_of(choices: type[E], what: str) -> Callable[[click.Context, click.Param
     help="File whose first line signs these events; without it a made-up secret does.",
 )
 @click.option("--tls", is_flag=True, help="Answer over https, with a certificate made on the spot.")
-@click.option(
-    "--fault",
-    metavar="MODE",
-    default="none",
-    callback=_one_of(FaultMode, "fault"),
-    help="Begin with this fault; see below.",
-)
-@click.option(
+@_listed_option("--fault", FaultMode, "fault", "none", metavar="MODE", help_text="Begin with this fault; see below.")
+@_listed_option(
     "--not-found",
+    NotFoundForm,
+    "form of an answer",
+    "error",
     metavar="FORM",
-    default="error",
-    callback=_one_of(NotFoundForm, "form of an answer"),
-    help="How a missing task is told; see below.",
+    help_text="How a missing task is told; see below.",
 )
 def simulate(
     *,
@@ -132,8 +127,10 @@ def simulate(
     signals = Signals()
     signals.listen()
     host, port = parse_listen_address(address)
-    with TemporaryDirectory(prefix="simulator-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        certificates = None
+        if tls:
+            certificates = make_certificates(Path(stack.enter_context(TemporaryDirectory(prefix="simulator-"))))
         options = SimulationOptions(
             tasks=tasks,
             speed=speed,
@@ -143,13 +140,13 @@ def simulate(
             callback_secret=secret,
             not_found=not_found,
             delivery=DEMO_DELIVERY,
-            certificates=make_certificates(folder) if tls else None,
+            certificates=certificates,
         )
         simulation = Simulation(options)
         simulation.faults.begin(fault)
-        with simulation:
-            click.echo(described(simulation))
-            signals.wait()
+        stack.enter_context(simulation)
+        click.echo(described(simulation))
+        signals.wait()
 
 
 def described(simulation: Simulation) -> str:

@@ -26,7 +26,7 @@ ENVIRONMENT: Final = {
     "session_token": "VOLC_SESSION_TOKEN",
 }
 PAIR: Final = ("access_key_id", "secret_access_key")
-TOKEN: Final = "session_token"  # noqa: S105 -- the name of a key, not a secret
+TOKEN: Final = "session_token"  # noqa: S105 - the name of a key, not a secret
 
 MAX_SECRET_FILE: Final = 64 * 1024
 MAX_CERTIFICATE_FILE: Final = 10 * 1024 * 1024

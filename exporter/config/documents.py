@@ -200,7 +200,7 @@ class _YamlBuilder:
             raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, path)
-        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # noqa: S101 - what the parser gives here
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # noqa: S101 - the parser begins a value with no other event
         anchor = event.anchor
         if anchor is not None:
             self._anchors[anchor] = None
@@ -233,7 +233,7 @@ class _YamlBuilder:
             return event.value
         tag: str = event.tag or ""
         if not explicit:
-            tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]  # PyYAML's
+            tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
         if tag == NULL:
             return None
         if tag == STRING or (tag in PLAIN_TEXT and not explicit):

@@ -1,6 +1,5 @@
 """file_sd_configs: each matching file is a document of its own, with its own last good list."""
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -34,8 +33,7 @@ def matching(pattern: Path) -> list[Path]:
     """The paths that the pattern names now, in order; none where there is no folder. OSError when one cannot look."""
     try:
         if GLOB.search(pattern.name):
-            paths = [pattern.parent / name for name in sorted(os.listdir(pattern.parent))]  # noqa: PTH208 - names are all
-            return [path for path in paths if covers(pattern, path)]
+            return [path for path in sorted(pattern.parent.iterdir()) if covers(pattern, path)]
         pattern.lstat()
     except ABSENT:
         return []
@@ -84,7 +82,7 @@ class FileSource(SDSource):
         documents: dict[Path, _Document] = {}
         for source in previous:
             if isinstance(source, FileSource):
-                documents.update(source._documents)  # noqa: SLF001 - of its own kind
+                documents.update(source._documents)  # noqa: SLF001 - another instance of this class
                 if source.config == self.config:
                     self.tried, self.answered = self.tried or source.tried, self.answered or source.answered
         wanted = {

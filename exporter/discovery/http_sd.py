@@ -92,7 +92,7 @@ class ListFetcher:
                     return self._body(response, deadline)
             finally:
                 response.close()
-            if self._session.should_strip_auth(url, target):  # type: ignore[no-untyped-call]  # typeshed lacks it
+            if self._session.should_strip_auth(url, target):
                 headers.pop("Authorization", None)
             url = target
         raise SDSourceError(f"redirects more than {MAX_REDIRECTS} times")
@@ -195,7 +195,7 @@ class HttpSource(SDSource):
         best = max(same, key=lambda source: (source.config == self.config, source.place == self.place))
         self.tried = best.tried and best.config == self.config
         self.answered = best.answered
-        self._adopt(best._digest, best._document)  # noqa: SLF001 - of its own kind
+        self._adopt(best._digest, best._document)  # noqa: SLF001 - another instance of this class
 
     def close(self) -> None:
         """End the request in flight."""

@@ -34,7 +34,7 @@ class Sources:
             for source in sources:
                 source.inherit(previous)
                 same = [old.place for old in previous if old.config == source.config]
-                self._logged[source.place] = previous._logged.get(same[0], "") if same else ""  # noqa: SLF001 - of its own kind
+                self._logged[source.place] = previous._logged.get(same[0], "") if same else ""  # noqa: SLF001 - another instance of this class
 
     def __iter__(self) -> Iterator[SDSource]:
         """The sources that are to be refreshed, each at its `refresh_interval`."""

@@ -46,7 +46,7 @@ class Exposition:
         families, texts = self._series_cache.snapshot() if per_task else ((), [])
         registry = self._registry.restricted_registry(wanted) if wanted else self._registry
         if openmetrics:
-            text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]  # untyped in the library
+            text: bytes = generate_openmetrics(registry)
             text = text.removesuffix(OPENMETRICS_END)
         else:
             text = generate_latest(registry)

@@ -83,7 +83,7 @@ class TaskFamily:
     def text(self, state: TaskState, target: Sequence[str]) -> bytes:
         """The lines of one task, as prometheus_client would write them; `target` are its ids, escaped."""
         lines = [
-            self._line.format(*target, *map(escaped, values), floatToGoString(value))  # type: ignore[no-untyped-call]  # the library's
+            self._line.format(*target, *map(escaped, values), floatToGoString(value))
             for values, value in self.samples(state)
         ]
         # A lone surrogate has no UTF-8 form; one label of one target must not cost the others their scrape.

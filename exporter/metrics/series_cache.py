@@ -20,11 +20,19 @@ Texts = tuple[bytes, ...]
 
 
 class TaskCountKey(NamedTuple):
-    """Under which labels a task counts: `value` is the status of `webcast_tasks`, the problem of the other family."""
+    """Under which labels a task counts in `webcast_tasks`."""
 
     account: str
     app_id: str
-    value: str
+    display_status: str
+
+
+class ProblemCountKey(NamedTuple):
+    """Under which labels a task counts in `webcast_problem_tasks`."""
+
+    account: str
+    app_id: str
+    problem: str
 
 
 class SeriesCache:
@@ -42,9 +50,9 @@ class SeriesCache:
         self._limit = SeriesLimit(max_tasks)
         self._texts: dict[TargetId, Texts] = {}
         self._rendered: dict[TargetId, TaskState] = {}  # what each task's texts were made from
-        self._counted: dict[TargetId, tuple[TaskCountKey, tuple[TaskCountKey, ...]]] = {}
+        self._counted: dict[TargetId, tuple[TaskCountKey, tuple[ProblemCountKey, ...]]] = {}
         self._counts: Counter[TaskCountKey] = Counter()
-        self._problem_counts: Counter[TaskCountKey] = Counter()
+        self._problem_counts: Counter[ProblemCountKey] = Counter()
 
     def show(self, state: TaskState) -> None:
         """Show a task in its current state."""
@@ -64,8 +72,10 @@ class SeriesCache:
             self._render_all(moved)
 
     def reconfigure(self, families: Sequence[TaskFamily], max_tasks: int) -> None:
-        """Render every task again, after a reload has changed which families or how many tasks are shown."""
+        """Render every task again if other families or another number of tasks are to be shown."""
         with self._lock:
+            if (tuple(families), max_tasks) == (self._families, self._limit.limit):
+                return
             self._families = tuple(families)
             self._texts, self._rendered = {}, {}
             self._limit.limit = max_tasks
@@ -81,7 +91,7 @@ class SeriesCache:
         with self._lock:
             return dict(self._counts)
 
-    def problem_counts(self) -> Mapping[TaskCountKey, int]:
+    def problem_counts(self) -> Mapping[ProblemCountKey, int]:
         """How many tasks have which problem."""
         with self._lock:
             return dict(self._problem_counts)
@@ -110,7 +120,7 @@ class SeriesCache:
         if state is not None:
             account, app_id = state.target.account, target.app_id
             status = TaskCountKey(account, app_id, state.display_status)
-            problems = tuple([TaskCountKey(account, app_id, active.problem) for active in state.problems])
+            problems = tuple([ProblemCountKey(account, app_id, active.problem) for active in state.problems])
             self._counts[status] += 1
             self._problem_counts.update(problems)
             self._counted[target] = status, problems

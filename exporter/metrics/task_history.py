@@ -3,7 +3,7 @@
 Bounded over all tasks together. Failures have a limit of their own, so that a success never displaces a failure.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable
 from operator import attrgetter
 from struct import Struct
@@ -59,7 +59,7 @@ class BoundedLog(Generic[Entry]):
         self._total = total
         self._count = 0
         self._entries: OrderedDict[int, tuple[TargetId, Entry]] = OrderedDict()
-        self._numbers: dict[TargetId, deque[int]] = {}
+        self._numbers: dict[TargetId, list[int]] = {}  # short ones, for which a deque is large
 
     def __len__(self) -> int:
         """Entries of all tasks."""
@@ -69,13 +69,13 @@ class BoundedLog(Generic[Entry]):
         """Add an entry of a task."""
         self._count += 1
         self._entries[self._count] = target, entry
-        numbers = self._numbers.setdefault(target, deque())
+        numbers = self._numbers.setdefault(target, [])
         numbers.append(self._count)
         if len(numbers) > self._each:
-            del self._entries[numbers.popleft()]
+            del self._entries[numbers.pop(0)]
         while len(self._entries) > self._total:
             _, (owner, _) = self._entries.popitem(last=False)
-            self._numbers[owner].popleft()
+            self._numbers[owner].pop(0)
             if not self._numbers[owner]:
                 del self._numbers[owner]
 

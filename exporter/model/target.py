@@ -27,7 +27,7 @@ class TargetId(NamedTuple):
     def parse(cls, text: object) -> "TargetId":
         """Read `APP_ID/ROOM_ID/TASK_ID`; ValueError with a sentence for a person."""
         if not isinstance(text, str):
-            raise ValueError("must be APP_ID/ROOM_ID/TASK_ID")  # noqa: TRY004 - a sentence like the other ones
+            raise ValueError("must be APP_ID/ROOM_ID/TASK_ID")  # noqa: TRY004 - callers show every ValueError of a target
         ids = text.split("/")
         if len(ids) != len(cls._fields):
             raise ValueError(f"{_shown(text)} is not APP_ID/ROOM_ID/TASK_ID")

@@ -324,7 +324,7 @@ class Poller:
                 self._queue.put_off(call.target, self._clock.monotonic() + STILL_READ)
             if not self._no_thread and not self._stopped:
                 self._no_thread = True
-                log.error("no thread for calls", account=self.account.name, error=str(error))  # noqa: TRY400 - no trace
+                log.error("no thread for calls", account=self.account.name, error=str(error))
             return
         if self._no_thread:
             self._no_thread = False

@@ -16,8 +16,8 @@ from exporter.model.target import TargetId
 from exporter.model.task import Callback, EventKey
 from exporter.service.components import Components
 from exporter.service.stored_lists import Secrets
-from exporter.service.target_manager import CHANGE_TIMEOUT, LISTS_BUSY, OVER_LIMIT, TargetManager
-from exporter.store.store import StoredTarget
+from exporter.service.target_manager import CHANGE_TIMEOUT, OVER_LIMIT, TargetManager
+from exporter.store.store import StoredTarget, holding
 from exporter.volcengine.callbacks import CallbackResult, CallbackRules, CallbackShape, RoomEvent, verify_callback
 from exporter.web.app import create_callback_app
 from exporter.web.auth import CurrentPolicy
@@ -115,16 +115,12 @@ class CallbackIntake:
     def _apply_callback(self, callback: Callback) -> CallbackOutcome:
         store = self._parts.store
         seen = store.has_receipt(callback)
-        if not self._targets.changing.acquire(timeout=CHANGE_TIMEOUT):
-            raise StateError(LISTS_BUSY)
-        try:
+        with holding(self._targets.changing, CHANGE_TIMEOUT):
             first = not seen and not store.remembers(callback)
             if first:
                 if not self._list(callback.target):
                     return CallbackOutcome.IGNORED
                 self._parts.registry.apply_callback(callback)
-        finally:
-            self._targets.changing.release()
         try:
             store.wait(store.pending(callback))
         except StateError:

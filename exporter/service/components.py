@@ -108,7 +108,7 @@ def fail(self_metrics: SelfMetrics, what: str, error: Exception) -> None:
 
 def process_registry() -> CollectorRegistry:
     """A registry with the process's own families alone."""
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
+    disable_created_metrics()
     registry = CollectorRegistry(auto_describe=True)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)

@@ -18,7 +18,7 @@ from exporter.service.callbacks import CallbackIntake, CallbackListener
 from exporter.service.components import Components
 from exporter.service.push import PushApi
 from exporter.service.queries import Queries
-from exporter.service.settings import Settings, with_same_state
+from exporter.service.settings import Settings, info_labels, with_same_state
 from exporter.service.standby import WATCH_FILES_INTERVAL, StandbyQueueWorker
 from exporter.service.stored_lists import Secrets, secrets_of
 from exporter.service.target_manager import TargetManager, log_problems, resumable_targets
@@ -65,7 +65,6 @@ class Exporter:
         look_at_files: Callable[[Config], None] = lambda _: None,
         lease_answered_at: Callable[[], float | None] = lambda: None,
     ) -> None:
-        self._settings = Settings.of(config)
         self.config = config
         self.secrets: Secrets = {}
         self.flags = flags or {}
@@ -79,7 +78,7 @@ class Exporter:
         self._stopping = Event()
         new_rate_limiter = partial(RateLimiter, clock=clock.monotonic, sleep=self._stopping.wait, restrain=restrain)
         self._parts = parts = Components(
-            self._settings,
+            Settings.of(config),
             environ,
             database,
             clock,
@@ -101,7 +100,7 @@ class Exporter:
     def start(self) -> None:
         """Begin to read; ConfigError when an account cannot call, StartError when the state's runs cannot be read."""
         with self._targets.changing:
-            self._apply(self._settings)
+            self._apply(self.config)
         self._loaded()
         self.self_metrics.leader.set_function(lambda: 1.0 if self._leads is None else float(self._leads()))
         if self.config.state.url.is_shared:
@@ -125,12 +124,12 @@ class Exporter:
         """Put the configuration as it now stands in force, all of it or, with ConfigError, nothing."""
         with self._targets.changing:
             try:
-                self._apply(Settings.of(with_same_state(self.config, self._load_config())))
+                self._apply(with_same_state(self.config, self._load_config()))
             except Exception as error:  # the edge of a reload: whatever breaks, the old one serves on
                 self.self_metrics.reload_successful.set(0)
                 self.queries.reload = Reload(good=False, at=self._clock.unix())
                 problems = self._as_config_error(error)
-                log.error("configuration not reloaded", error=str(problems))  # noqa: TRY400 - a sentence
+                log.error("configuration not reloaded", error=str(problems))
                 raise problems from error
             self._loaded()
             log.info("configuration reloaded", targets=len(self._parts.registry))
@@ -176,21 +175,19 @@ class Exporter:
         self._scheduler.watch()
         self._parts.store.watch()
 
-    def _apply(self, settings: Settings) -> None:
-        parts, config = self._parts, settings.config
+    def _apply(self, config: Config) -> None:
+        parts, settings = self._parts, Settings.of(config)
         accounts = parts.pollers.plan(config)
         sources = self._targets.plan(config)
         secrets = secrets_of(config)
         listener = self._callback_listener.plan(settings.callback_address)
         # From here on nothing can fail.
-        before, self._settings = self._settings, settings
         self.config, self.secrets = config, secrets
         parts.registry.reconfigure(settings.lifetimes, settings.thresholds)
         parts.pollers.swap(config, accounts)
-        if (settings.families, config.metrics.max_tasks) != (before.families, before.config.metrics.max_tasks):
-            parts.series_cache.reconfigure(settings.families, config.metrics.max_tasks)
+        parts.series_cache.reconfigure(settings.families, config.metrics.max_tasks)
         parts.registry.open_apps(app_id for account in config.accounts for app_id in account.app_ids)
-        parts.stored_lists.secrets = secrets
+        parts.stored_lists.swap(secrets)
         self._targets.swap(config, sources)
         if secrets:
             self._scheduler.every("expire-listings", SWEEP, self.push.sweep)
@@ -204,7 +201,7 @@ class Exporter:
 
     def _info_labels(self, target: TargetId) -> Mapping[str, str]:
         state = self._parts.registry.get(target)
-        return {} if state is None else self._settings.info_labels(state.target)
+        return {} if state is None else info_labels(state.target, self.config)
 
     def _resume(self, remembered: Mapping[TargetId, Run]) -> None:
         """Go on with what the last process was reading; what no source lists is released once all have answered."""

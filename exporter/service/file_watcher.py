@@ -56,7 +56,7 @@ class WebFile:
         except ConfigError as error:
             if str(error) != self._logged:
                 problems = str(error).replace("\n", "; ")
-                log.error("web config file not reloaded", path=str(self._file), error=problems)  # noqa: TRY400 - sentences
+                log.error("web config file not reloaded", path=str(self._file), error=problems)
             self._logged = str(error)
         else:
             log.info("web config file reloaded", path=str(self._file))

@@ -275,5 +275,5 @@ def _lead(options: ServeOptions, lease: Lease, roles: RoleSwitch, standby: Stand
                 return None
             log.warning("lead lost", reason=reason)
     except Exception as error:  # noqa: BLE001 - the edge of a take-over: the next try, here or elsewhere, may succeed
-        log.error("take-over failed, it is tried again", reason=f"{type(error).__name__}: {error}")  # noqa: TRY400 - a sentence
+        log.error("take-over failed, it is tried again", reason=f"{type(error).__name__}: {error}")
     return config

@@ -48,9 +48,10 @@ class Settings:
             callback_address=config.callbacks.listen_address if takes_callbacks else None,
         )
 
-    def info_labels(self, target: Target) -> Mapping[str, str]:
-        """The labels of a target that are served in `webcast_task_info`, and stored with its runs."""
-        return {name: target.labels[name] for name in self.config.metrics.info_labels if name in target.labels}
+
+def info_labels(target: Target, config: Config) -> Mapping[str, str]:
+    """The labels of a target that are served in `webcast_task_info`, and stored with its runs."""
+    return {name: target.labels[name] for name in config.metrics.info_labels if name in target.labels}
 
 
 def intervals(config: Config) -> PollIntervals:

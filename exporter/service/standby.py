@@ -114,7 +114,7 @@ class Standby:
             self.config = config
             with suppress(ConfigError):
                 self.secrets = secrets_of(config)
-            log.error("callback listener closed", reason=str(error))  # noqa: TRY400 - a sentence
+            log.error("callback listener closed", reason=str(error))
         self._look_at_files = look_at_files
         self.scheduler = Scheduler(self.self_metrics, clock)
         self.self_metrics.hung_jobs = self.scheduler.hung_jobs
@@ -138,7 +138,7 @@ class Standby:
             self._apply(with_same_state(self.config, self._load_config()))
         except (ConfigError, StartError) as error:
             self.self_metrics.reload_successful.set(0)
-            log.error("configuration not reloaded", error=str(error))  # noqa: TRY400 - a sentence
+            log.error("configuration not reloaded", error=str(error))
             raise error if isinstance(error, ConfigError) else ConfigError([Problem("", str(error))]) from error
 
     def failed(self, what: str, error: Exception) -> None:

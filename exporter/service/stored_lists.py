@@ -174,6 +174,10 @@ class StoredLists:
         self.lists = {source: StoredList(StoredTargets(store, source), source) for source in KEY_OF_SOURCE}
         self.secrets: Secrets = {}
 
+    def swap(self, secrets: Secrets) -> None:
+        """Put the secrets in force, and with them the lists that count."""
+        self.secrets = secrets
+
     def refresh(self) -> None:
         """Read anew what may have been committed after its caller gave up; StartError."""
         for each in self.lists.values():

@@ -24,6 +24,7 @@ from exporter.model.target import Target, TargetId
 from exporter.scheduler.scheduler import Scheduler
 from exporter.service.components import Components
 from exporter.service.stored_lists import ListChange
+from exporter.store.store import holding
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -39,7 +40,6 @@ CHANGE_TIMEOUT = 2.0
 """Seconds that a push or a callback waits for another change of the lists, whose commit may wait for the state."""
 
 OVER_LIMIT = f"more than {MAX_TARGETS:,} targets, or {MAX_LABEL_BYTES:,} bytes of labels, in all lists together"
-LISTS_BUSY = "another change of the targets waits for the state"
 
 BATCH = 500
 """Targets that are applied at a time; the registry is free for reads and scrapes between two batches."""
@@ -146,7 +146,7 @@ class TargetManager:
                 self._apply(desired)
             except (StartError, StateError) as error:
                 if self._failure != str(error):
-                    log.error("targets not applied", error=str(error), retry_interval=APPLY_INTERVAL)  # noqa: TRY400 - expected
+                    log.error("targets not applied", error=str(error), retry_interval=APPLY_INTERVAL)
                 self._failure = str(error)
             else:
                 self._failure = ""
@@ -157,14 +157,10 @@ class TargetManager:
 
         BadTargets (over the limits of all lists together), StateError or StartError: nothing has changed.
         """
-        if not self.changing.acquire(timeout=CHANGE_TIMEOUT):
-            raise StateError(LISTS_BUSY)
-        try:
+        with holding(self.changing, CHANGE_TIMEOUT):
             if changes := make(self.config):
                 self._carry_out(changes)
             return bool(changes)
-        finally:
-            self.changing.release()
 
     def _desired(self) -> "DesiredTargets":
         listings = (*self._sources.listings(), *self._components.stored_lists.listings())

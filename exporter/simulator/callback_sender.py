@@ -136,7 +136,7 @@ class CallbackSender:
         self.counts.given_up += not delivered
 
 
-async def _post(url: str, body: bytes, timeout: float) -> int:  # noqa: ASYNC109 - of the whole exchange
+async def _post(url: str, body: bytes, timeout: float) -> int:  # noqa: ASYNC109 - bounds the whole exchange
     """The HTTP status of the answer, 0 when there was none in time."""
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

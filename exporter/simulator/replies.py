@@ -78,7 +78,7 @@ class Explained(StrEnum):
     says: str
     more: tuple[Any, ...]
 
-    def __new__(cls, value: str, says: str = "", *more: Any) -> Self:  # noqa: D102 - as any enum's
+    def __new__(cls, value: str, says: str = "", *more: Any) -> Self:  # noqa: D102 - an attribute of any enum
         member = str.__new__(cls, value)
         member._value_ = value
         member.says, member.more = says, more

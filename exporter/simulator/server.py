@@ -33,10 +33,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 CREDENTIALS = Credentials(
     access_key="AKLTexampleexampleexample0000001",
-    secret_key="WkdWdGJ5MXpaV055WlhRdFptOXlMWFJsYzNRPQ==",  # noqa: S106 - made up, and the simulator's alone
+    secret_key="WkdWdGJ5MXpaV055WlhRdFptOXlMWFJsYzNRPQ==",  # noqa: S106 - a made-up key
 )
 ACCOUNT = SimulatedAccount("default", (CREDENTIALS,))
-CALLBACK_SECRET = "simulated-callback-secret"  # noqa: S105 - as made up as the keys
+CALLBACK_SECRET = "simulated-callback-secret"  # noqa: S105 - a made-up secret
 
 IDLE_TIMEOUT = 75.0
 STOP_TIMEOUT = 1.0
@@ -75,7 +75,7 @@ def make_certificates(folder: Path) -> Certificates:
         key, both = folder / f"{name}.key", folder / f"{name}.pem"
         command = [*OPENSSL, "-subj", f"/CN={name} simulator", "-keyout", str(key), "-out", str(certificate)]
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=30)  # noqa: S603 - nothing from outside
+            subprocess.run(command, check=True, capture_output=True, timeout=30)  # noqa: S603 - no word of it is input
         except (OSError, subprocess.SubprocessError) as error:
             raise StartError(f"The command openssl makes no certificate: {type(error).__name__}.") from error
         both.touch(mode=0o600)

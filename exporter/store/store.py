@@ -13,12 +13,13 @@ and reported.
 import json
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Condition, Lock, Thread
+from threading import Condition, Lock, RLock, Thread
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -504,7 +505,7 @@ def _do(connection: Connection, item: _Work) -> bool:
         with connection.begin_nested():
             item.do(connection)
     except (DataError, IntegrityError) as error:
-        log.error("state refused a change", reason=type(error).__name__)  # noqa: TRY400 - its text may hold values
+        log.error("state refused a change", reason=type(error).__name__)
         _resolve(item.commit, StateError(f"the state refuses it: {type(error).__name__}"))
         return False
     return True
@@ -520,6 +521,17 @@ def _ended(reason: str = "") -> Commit:
     commit: Commit = Future()
     _resolve(commit, StateError(reason) if reason else None)
     return commit
+
+
+@contextmanager
+def holding(lock: "RLock", timeout: float) -> Iterator[None]:
+    """Hold a lock whose holders wait for the state; StateError when it cannot be had within `timeout` seconds."""
+    if not lock.acquire(timeout=timeout):
+        raise StateError("another change of the targets waits for the state")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def receipts_of(callback: Callback) -> list[sa.Select[tuple[Any]]]:

@@ -126,8 +126,8 @@ class Client:
         self._session = new_session(adapter or Transport(connections, self._confirm_send))
         self._signer = RequestSigner(signed_host(endpoint.url), endpoint.region, self._current_credentials, clock)
         self._base_url = base_url(endpoint.url)
-        self._verify = trusted_authorities(endpoint.ca_file)
-        self._proxies = proxies_for(endpoint.url, endpoint.proxy_url)
+        self._session.verify = trusted_authorities(endpoint.ca_file)
+        self._session.proxies = proxies_for(endpoint.url, endpoint.proxy_url)
 
     def read(self, target: TargetId, permit: Permit | None = None) -> ReadResult:
         """Make one call with a permit of the rate limiter (without one it waits for one) and return its result.
@@ -183,15 +183,12 @@ class Client:
         self._permit.current = permit
         timeout = self._endpoint.timeout
         deadline = self._stopwatch() + timeout
-        request = self._request(target)
-        # The session's `send` would look after cookies, hooks and redirects, at a twentieth of a call's CPU time.
-        response = self._session.get_adapter(str(request.url)).send(
-            request,
-            stream=True,
+        response = self._session.send(
+            self._request(target),
             timeout=timeout,
-            verify=self._verify,
-            cert=None,
-            proxies=self._proxies,
+            stream=True,
+            allow_redirects=False,
+            proxies=self._session.proxies,  # requests would look them up anew
         )
         return receive(response, lambda: self._stopwatch() > deadline)
 
@@ -273,7 +270,7 @@ class StaleConnection(requests.ConnectionError):
 class _Session(requests.Session):
     """A session that does not look at redirects: requests would read their whole bodies, however large."""
 
-    def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 - the signature is requests'
+    def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 - requests calls it so
         return None
 
 
@@ -391,11 +388,11 @@ class Transport(HTTPAdapter):
             pool = self._pools[key] = cast("_BoundedPool", found)
         return pool
 
-    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:  # noqa: FBT001 - as in requests
+    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:  # noqa: FBT001 - requests passes it by position
         """Refuse authorities that are a pipe or a device: OpenSSL would read them for ever, whatever the timeout."""
         if isinstance(verify, str) and not (Path(verify).is_file() or Path(verify).is_dir()):
             raise OSError(NO_CA_FILE)
-        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # typeshed lacks it
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # types-requests leaves it out
 
     def request_url(self, request: PreparedRequest, proxies: Mapping[str, str] | None) -> str:
         """Return the URL to send; requests looks for a proxy in an empty mapping at length."""
@@ -551,7 +548,7 @@ class _BoundedAnswer(http.client.HTTPResponse):
         self.length = int(length) if length.isdecimal() and not self.chunked else None
         if self.status in WITHOUT_BODY:
             self.length = 0
-        stays = "close" not in connection if self.version == 11 else "keep-alive" in connection  # noqa: PLR2004 - HTTP/1.1
+        stays = "close" not in connection if self.version == 11 else "keep-alive" in connection  # noqa: PLR2004 - 11 is HTTP/1.1
         self.will_close = not (stays and (self.chunked or self.length is not None))
 
     def _read_headers(self) -> http.client.HTTPMessage:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -293,7 +294,7 @@ async def push_targets(request: Request) -> Response:
         body = await read_body(request, MAX_BODY_BYTES)
     except BodyError as error:
         return failure(error.status, str(error), {"Connection": "close"})  # the rest of the body is not read
-    return await _change(request, _push, body, request.method == "PUT")
+    return await _change(request, partial(_push, body=body, replace=request.method == "PUT"))
 
 
 @with_push_token
@@ -306,19 +307,19 @@ async def delete_target(request: Request) -> Response:
     now = FLAGS.get(request.query_params.get("now", "false"))
     if now is None:
         return _bad(["now must be true or false"])
-    return await _change(request, _release, target, now)
+    return await _change(request, partial(_release, target=target, now=now))
 
 
-async def _change(request: Request, change: Callable[..., Response], *args: object) -> Response:
+async def _change(request: Request, change: Callable[[PushHandler], Response]) -> Response:
     try:
-        return await pools_of(request).pushes.run(change, api_of(request).push, *args)
+        return await pools_of(request).pushes.run(change, api_of(request).push)
     except Busy:
         return failure(503, TOO_BUSY, RETRY)
     except (StartError, StateError):
         return failure(503, WRITE_UNAVAILABLE)
 
 
-def _push(push: PushHandler, body: bytes, replace: bool) -> Response:  # noqa: FBT001 - called by _change alone
+def _push(push: PushHandler, *, body: bytes, replace: bool) -> Response:
     try:
         return success({"accepted": push.update(groups_of_json(body.decode("utf-8-sig")), replace=replace)})
     except UnicodeDecodeError as error:
@@ -330,7 +331,7 @@ def _push(push: PushHandler, body: bytes, replace: bool) -> Response:  # noqa: F
         return _bad([str(problem) for problem in error.problems])
 
 
-def _release(push: PushHandler, target: TargetId, now: bool) -> Response:  # noqa: FBT001 - called by _change alone
+def _release(push: PushHandler, *, target: TargetId, now: bool) -> Response:
     try:
         if push.release(target, now=now):
             return success({"released": str(target)})

@@ -162,7 +162,7 @@ def require_type(request: Request, content_type: str) -> None:
         raise BodyError(415, f"Content-Type must be {content_type}")
 
 
-async def read_body(request: Request, limit: int, timeout: float = BODY_TIMEOUT) -> bytes:  # noqa: ASYNC109 - of the client
+async def read_body(request: Request, limit: int, timeout: float = BODY_TIMEOUT) -> bytes:  # noqa: ASYNC109 - how long the client may take
     """Read the whole body; BodyError when it is too long (413), breaks off (400), or is late (408)."""
     if request.headers.get("content-length", "").isdecimal() and int(request.headers["content-length"]) > limit:
         raise _too_long(limit)

@@ -136,7 +136,7 @@ def _environment(language: Language) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]  # i18n's
+    environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]  # a method of the i18n extension
     environment.filters.update(clock=clock, span=language.span, rfc3339=rfc3339, ago=language.ago, word=language.word)
     environment.globals.update(language=language.tag)
     return environment
@@ -231,7 +231,7 @@ def _landing(request: Request, language: Language) -> Response:
 def _counts(exporter: ExporterApi) -> list[tuple[str, int]]:
     by_status: Counter[str] = Counter()
     for labels, number in exporter.counts().items():
-        by_status[labels.value] += number
+        by_status[labels.display_status] += number
     return [(status.value, by_status[status]) for status in DisplayStatus]
 
 

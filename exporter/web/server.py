@@ -110,7 +110,7 @@ class Connection(H11Protocol):
         self._refused = False
         self._state = ConnectionState(Waiting.HEAD)
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn calls it so
         """Begin, or disconnect a client without an allowed name."""
         super().connection_made(transport)
         self._refused = self.tls is not None and not self.tls.accepts(transport.get_extra_info("peercert"))
@@ -445,7 +445,7 @@ def systemd_sockets(environ: Mapping[str, str]) -> list[socket.socket]:
             raise StartError(f"--web.systemd-socket: file descriptor {fd} is no socket: {error.strerror}") from error
         if passed.type is not socket.SOCK_STREAM or passed.family not in (socket.AF_INET, socket.AF_INET6):
             raise StartError(f"--web.systemd-socket: file descriptor {fd} is no TCP socket; use ListenStream=PORT")
-        os.set_inheritable(fd, False)  # noqa: FBT003 - os's own
+        os.set_inheritable(fd, False)  # noqa: FBT003 - os takes it by position
         sockets.append(passed)
     if not sockets:
         raise StartError("--web.systemd-socket: systemd passed no socket; add ListenStream= to the .socket unit")

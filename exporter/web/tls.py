@@ -155,7 +155,7 @@ def _load_authorities(context: ssl.SSLContext, section: TlsServer, authorities: 
 def _as_file(pem: str) -> Iterator[str]:
     """The name of a file with this text, which OpenSSL needs; in memory where the system allows it."""
     if hasattr(os, "memfd_create"):
-        with open(os.memfd_create("pem"), "w+", encoding="utf-8") as file:  # noqa: PTH123 - it has no path
+        with open(os.memfd_create("pem"), "w+", encoding="utf-8") as file:  # noqa: PTH123 - opens a file descriptor
             file.write(pem)
             file.flush()
             yield f"/proc/self/fd/{file.fileno()}"

@@ -70,7 +70,7 @@ callbacks: {secret_file: secrets}
         ("http_sd_configs: [{url: 'https://a.example/', proxy_url: 'http://u:p@proxy:3128'}]", True),
     ],
 )
-def test_whether_the_configuration_holds_a_secret(text: str, secret: bool) -> None:  # noqa: FBT001
+def test_whether_the_configuration_holds_a_secret(text: str, secret: bool) -> None:
     """Itself, not in a file of its own."""
     assert holds_secrets(parse_config(text, FOLDER)) == secret
 
@@ -90,7 +90,7 @@ def test_what_is_secret_of_a_web_config(text: str, places: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
-def test_who_can_read_a_file(tmp_path: Path, mode: int, told: bool) -> None:  # noqa: FBT001
+def test_who_can_read_a_file(tmp_path: Path, mode: int, told: bool) -> None:
     """A group may read it, other users may not; a file that is not there is reported by another check."""
     file = tmp_path / "secret"
     file.touch()

@@ -282,7 +282,7 @@ def test_a_folder_that_may_not_be_read(folder: Folder, monkeypatch: pytest.Monke
     def refuse(_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse)
     done = folder.source.refresh()
     assert (done.changed, done.failures, folder.tasks) == (False, 1, ["1"])
     assert f"{folder.path}/t may not be read by this user" == done.problem

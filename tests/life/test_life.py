@@ -242,7 +242,7 @@ class LifeStory(RuleBasedStateMachine):
             self.a_target_is_read(task, NotFoundForm.ERROR, data.draw(st.sampled_from([[], [1.0], [1.0, HOUR]])))
 
     @rule(task=st.sampled_from(TARGETS), data=st.data(), stop_first=st.booleans())
-    def a_task_is_started(self, task: TargetId, data: st.DataObject, stop_first: bool) -> None:  # noqa: FBT001 - drawn
+    def a_task_is_started(self, task: TargetId, data: st.DataObject, stop_first: bool) -> None:
         """StartWebcast; without a StopWebcast before it, a task that goes on goes on."""
         if stop_first:
             self.a_task_is_stopped(task)

@@ -12,9 +12,9 @@ PAIR = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 @pytest.fixture
 def registry() -> Iterator[CollectorRegistry]:
     """An empty registry, without `_created` series as the composition root has it."""
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
+    disable_created_metrics()
     yield CollectorRegistry(auto_describe=True)
-    enable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
+    enable_created_metrics()
 
 
 def _normal(text: str) -> list[str]:

@@ -137,7 +137,7 @@ def test_each_row_has_one_line_in_the_reference(row: Family) -> None:
 
 
 @pytest.mark.parametrize("openmetrics", [False, True])
-def test_openmetrics_names_a_counter_without_total(openmetrics: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_openmetrics_names_a_counter_without_total(openmetrics: bool) -> None:
     """HELP and TYPE carry the family's name, which is the samples' but for OpenMetrics counters."""
     name = "webcast_run_stops" if openmetrics else "webcast_run_stops_total"
     expected = f"# HELP {name} {OF_TOTAL[Total.RUN_STOPS].help}\n# TYPE {name} counter\n".encode()

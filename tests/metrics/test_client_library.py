@@ -109,7 +109,7 @@ def encoded(shown: list[TaskState], fmt: Format) -> bytes:
     registry.register(SameFamilies(shown))
     if fmt is Format.TEXT:
         return generate_latest(registry)
-    text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]  # untyped in the library
+    text: bytes = generate_openmetrics(registry)
     return text
 
 

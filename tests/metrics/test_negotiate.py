@@ -91,6 +91,6 @@ PLAIN = """ | identity | deflate, br | gzip;q=0 | gzip;q=0.000, * | *;q=0 | gzip
 @pytest.mark.parametrize(
     ("accept_encoding", "accepted"), [(each, table is GZIP) for table in (GZIP, PLAIN) for each in table.split("|")]
 )
-def test_gzip_is_used_where_it_is_asked_for(accept_encoding: str, accepted: bool) -> None:  # noqa: FBT001 - of the tables
+def test_gzip_is_used_where_it_is_asked_for(accept_encoding: str, accepted: bool) -> None:
     """Named or meant by `*`, not refused by q=0, and not liked less than plain text."""
     assert accepts_gzip(accept_encoding) is accepted

@@ -84,7 +84,7 @@ def test_a_task_counts_once_wherever_it_stands() -> None:
     for state in (*DisplayStatus, *reversed(DisplayStatus)):
         world.show(shown_as(state, end=NOW))
         assert {("default", "App1", state.value): 1} == world.counts()
-    assert {state.value for state in DisplayStatus} == {place.value for place in world.cache.counts()}
+    assert {state.value for state in DisplayStatus} == {place.display_status for place in world.cache.counts()}
 
 
 def test_a_task_that_changes_its_account_changes_its_count() -> None:
@@ -155,7 +155,7 @@ def test_a_task_that_is_forgotten_meanwhile_is_not_rendered() -> None:
     world = World()
     world.show(shown_as(DisplayStatus.RUNNING))
     world.clear()
-    world.cache.reconfigure(ROWS, 100)
+    world.cache.reconfigure(ROWS, 99)
     assert world.shown() == {}
 
 

@@ -30,7 +30,7 @@ LOST = (RunStopped("app", StopReason.LOST),)
 def test_only_a_live_run_is_drained(
     known: Knowing,
     outcomes: tuple[Task | ReadError | None, ...],
-    drained: bool,  # noqa: FBT001 - a row of a table
+    drained: bool,
 ) -> None:
     """What no source lists any more goes at once, but for a run that was last seen live."""
     left, _ = expire(release(known(*outcomes), T, WAITS), T, WAITS)

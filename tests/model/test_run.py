@@ -115,7 +115,7 @@ def test_which_run_an_answer_is_about(
     live_through: Live,
     before: tuple[Task, ...],
     answer: Task | None,
-    unsure: bool,  # noqa: FBT001 - a row of a table
+    unsure: bool,
     expected: Match,
 ) -> None:
     """The table of cases: what was read before, the answer, whether the last one was unsure."""
@@ -138,7 +138,7 @@ def test_what_had_ended_before_a_run_began_is_an_earlier_run(
     live_through: Live,
     before: tuple[Task, ...],
     answer: Task,
-    unsure: bool,  # noqa: FBT001 - a row of a table
+    unsure: bool,
     expected: Match,
 ) -> None:
     """The vendor's time of the answer before tells, where StartTimes do not."""
@@ -309,7 +309,7 @@ def test_a_lost_run_is_not_counted_again(live_through: Live) -> None:
         (ON, ON_AGAIN, False),
     ],
 )
-def test_what_follows_a_lost_run(live_through: Live, before: Task, after: Task, same: bool) -> None:  # noqa: FBT001 - a row of a table
+def test_what_follows_a_lost_run(live_through: Live, before: Task, after: Task, same: bool) -> None:
     lost, _ = mark_lost(live_through(before)[0], 1100.0)
     run, _ = live_through(after, run=lost, at=1200.0)
     assert same == (run.first_seen == lost.first_seen)

@@ -31,7 +31,7 @@ def result(outcome: Task | ReadError, name: str = "t", skew: float | None = None
 def test_up_is_any_good_answer_within_stale_after_or_else_the_latest(
     outcomes: OUTCOMES,
     at: float,
-    up: bool | None,  # noqa: FBT001 - a row of a table
+    up: bool | None,
 ) -> None:
     health = Health(120.0)
     for now, outcome in outcomes:

@@ -47,7 +47,7 @@ def acquired(semaphore: threading.Semaphore, times: int = 1) -> bool:
 
 
 @pytest.mark.parametrize("vital", [True, False])
-def test_a_job_runs_at_once_and_again_and_again_until_it_is_cancelled(jobs: Jobs, vital: bool) -> None:  # noqa: FBT001 - a row of a table
+def test_a_job_runs_at_once_and_again_and_again_until_it_is_cancelled(jobs: Jobs, vital: bool) -> None:
     done: SimpleQueue[int] = SimpleQueue()
     jobs.scheduler.every("some", 0.01, lambda: done.put(1), vital=vital)
     jobs.scheduler.start()

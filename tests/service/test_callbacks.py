@@ -335,7 +335,7 @@ def test_a_state_that_cannot_be_written(vendor: Vendor) -> None:
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_a_refused_callback_is_accepted_once_the_state_is_back(vendor: Vendor, at_once: bool) -> None:  # noqa: FBT001 - a row
+def test_a_refused_callback_is_accepted_once_the_state_is_back(vendor: Vendor, at_once: bool) -> None:
     """Its copy is no duplicate, whether the state was written meanwhile by itself or not; its task is read."""
     task = vendor.world.task("task")
     notice = vendor.notice(task, RESCHEDULED, "PageCrash")

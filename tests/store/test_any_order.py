@@ -138,7 +138,7 @@ class ExporterInAnyOrder(RuleBasedStateMachine):
         )
 
     @rule(of=st.sampled_from(TARGETS), start=st.booleans())
-    def a_read_fails(self, of: Target, start: bool) -> None:  # noqa: FBT001 - hypothesis passes it so
+    def a_read_fails(self, of: Target, start: bool) -> None:
         """No answer, or an answer that says nothing, unless the API has known no such task for `stale_after` by now."""
         unknown_since = self.states[of.id].not_found_since
         if not start and unknown_since is not None and self.now + 1.0 >= unknown_since + WAITS.stale_after:

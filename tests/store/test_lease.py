@@ -135,7 +135,7 @@ def test_a_file_that_goes_away_under_the_process_ends_its_state(
     tmp_path: Path,
     ended: Ended,
     gone: str,
-    replaced: bool,  # noqa: FBT001 - a row
+    replaced: bool,
 ) -> None:
     """Nothing counts as committed any more, the process says so and makes no call, and what was committed is kept."""
     lock = FileLock(tmp_path / "state.db")
@@ -209,7 +209,7 @@ def made(world: "World", clock: list[float]) -> Iterator[Callable[[], Lease]]:
 @pytest.mark.parametrize("boot_clock", [True, False])
 def test_a_lease_is_unconfirmed_after_a_sleep_of_the_machine(
     monkeypatch: pytest.MonkeyPatch,
-    boot_clock: bool,  # noqa: FBT001 - a row
+    boot_clock: bool,
 ) -> None:
     """CLOCK_MONOTONIC stands still meanwhile; it is used only where there is no other."""
     seconds = {time.CLOCK_MONOTONIC: 50.0}

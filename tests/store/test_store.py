@@ -396,7 +396,7 @@ def test_a_callback_is_known_again_with_all_it_counted(world: "World") -> None:
     ],
     ids=["same signature", "same EventId", "neither", "EventId of another app", "EventId of another task"],
 )
-def test_either_key_is_enough(world: "World", changes: dict[str, str], has_receipt: bool) -> None:  # noqa: FBT001 - a row
+def test_either_key_is_enough(world: "World", changes: dict[str, str], has_receipt: bool) -> None:
     """An event that was overheard and sent again with its values exchanged has the signature it had."""
     store = world.open()
     store.wait(store.record(called_back()), LIMIT)

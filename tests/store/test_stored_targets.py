@@ -66,7 +66,7 @@ def test_a_write_that_fails_changes_nothing(world: "World") -> None:
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_a_change_that_took_too_long(world: "World", begun: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a row
+def test_a_change_that_took_too_long(world: "World", begun: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that had not begun is withdrawn; one that had is said to be unsure once it ends, and can be made again."""
     monkeypatch.setattr("exporter.store.store.WAIT", 0.05)
     store, thaw, frozen = world.open(), threading.Event(), threading.Event()

@@ -71,7 +71,7 @@ class Relay:
             for source, sink in ((client, server), (server, client)):
                 Thread(target=self._pass_on, args=(source, sink, source is server), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:  # noqa: FBT001 - which way
+    def _pass_on(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
                 if not self.silent:

@@ -25,7 +25,6 @@ from exporter.model.clock import Clock
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
 from exporter.service.exporter import Exporter
-from exporter.service.settings import Settings
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.gateway import GET_TASK, get_task
 from exporter.simulator.lifecycle import CallbackEvent, RunPlan, begin_run, callback_payload
@@ -149,7 +148,7 @@ class Whole:
         self.world = world
         self.work = Inline()
         self.exporter = Exporter(config, lambda: config, {}, FileLock(config.state.url.path).open(), world.clock)
-        self.exporter._apply(Settings.of(config))
+        self.exporter._apply(config)
         self.poller = self.exporter._parts.pollers.by_account["default"]
         account = self.poller.account
         account.rate_limiter._sleep = self._sleep

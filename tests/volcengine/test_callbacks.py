@@ -226,7 +226,7 @@ def test_other_events_are_ignored_whatever_they_say(event_type: str | None) -> N
 
 
 @pytest.mark.parametrize(("age", "stale"), [(0, False), (900, False), (900.1, True), (-900, False), (-900.1, True)])
-def test_what_is_too_old_or_too_new_is_stale(age: float, stale: bool) -> None:  # noqa: FBT001 - a row of the table above
+def test_what_is_too_old_or_too_new_is_stale(age: float, stale: bool) -> None:
     """By the local clock, at the very edge still good; a time far to come could be sent again for ever."""
     result = verify_callback(body(), RULES, NOW + age)
     assert (result.outcome is CallbackOutcome.STALE) == stale

@@ -492,7 +492,7 @@ def written(task: Task, *, as_strings: bool) -> dict[str, Any]:
 
 
 @given(WELL_FORMED, st.booleans(), st.sampled_from(["WebCastTask", "WebcastTask", "WEBCASTTASK"]))
-def test_a_well_formed_task_is_read_back_whole(task: Task, as_strings: bool, key: str) -> None:  # noqa: FBT001 - hypothesis passes by place
+def test_a_well_formed_task_is_read_back_whole(task: Task, as_strings: bool, key: str) -> None:
     """What is written as the vendor documents it is read back equal, with nothing unexpected."""
     unexpected = ("EndTime",) if (task.end or 0) < (task.start or 0) else ()
     assert Reply(task, unexpected) == parse_reply({"Result": {key: written(task, as_strings=as_strings)}})

@@ -43,7 +43,7 @@ def test_what_cannot_be_kept_is_to_be_sent_again(site: "Site", error: Exception)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_over_64_kib_is_not_read_to_its_end(site: "Site", chunked: bool) -> None:  # noqa: FBT001 - two ways
+def test_a_body_over_64_kib_is_not_read_to_its_end(site: "Site", chunked: bool) -> None:
     """413, whether its length is told or not; 64 KiB are taken."""
     body = b"x" * (MAX_CALLBACK_BYTES + 1)
     answer = site.client.post("/callback", content=iter([body]) if chunked else body)

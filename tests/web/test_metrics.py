@@ -48,7 +48,7 @@ def test_openmetrics_parses_and_ends(site: "Site") -> None:
     """The OpenMetrics answer is whole: it has its end mark, and a strict parser takes it."""
     text = site.get("/metrics", accept="application/openmetrics-text").text
     assert text.endswith("# EOF\n")
-    assert {"webcast_example", "webcast_task_info"} <= {family.name for family in openmetrics_families(text)}  # type: ignore[no-untyped-call]  # untyped in the library
+    assert {"webcast_example", "webcast_task_info"} <= {family.name for family in openmetrics_families(text)}
 
 
 @pytest.mark.parametrize(("encoding", "packed"), [("gzip", True), ("*", True), ("", False), ("gzip;q=0", False)])

@@ -70,7 +70,7 @@ def test_the_list_of_targets(site: "Site") -> None:
 
 
 @pytest.mark.parametrize(("method", "replace"), [("POST", False), ("PUT", True)])
-def test_post_adds_and_put_replaces(site: "Site", method: str, replace: bool) -> None:  # noqa: FBT001 - a table's column
+def test_post_adds_and_put_replaces(site: "Site", method: str, replace: bool) -> None:
     """The body's groups are handed in; the answer tells how many targets were taken."""
     answer = site.send(method, ONE)
     assert (answer.status_code, answer.json()) == (200, {"status": "success", "data": {"accepted": 1}})
@@ -78,7 +78,7 @@ def test_post_adds_and_put_replaces(site: "Site", method: str, replace: bool) ->
 
 
 @pytest.mark.parametrize(("query", "now"), [("", False), ("?now=true", True), ("?now=false", False)])
-def test_delete(site: "Site", query: str, now: bool) -> None:  # noqa: FBT001 - a table's column
+def test_delete(site: "Site", query: str, now: bool) -> None:
     """The triple is in the path, and `now` skips the drain."""
     answer = site.ask("DELETE", PATH + query, **BEARER)
     assert (answer.status_code, answer.json()) == (200, {"status": "success", "data": {"released": str(ID)}})

@@ -201,7 +201,7 @@ def test_a_certificate_must_have_one_of_the_names(
     ask: Ask,
     folder: Path,
     names: str,
-    let_in: bool,  # noqa: FBT001
+    let_in: bool,
 ) -> None:
     """An exact one of its alternative names; otherwise the connection is cut before anything is heard."""
     required = "client_auth_type: RequireAndVerifyClientCert, client_ca_file: good.pem"
@@ -277,7 +277,7 @@ def test_versions_suites_and_curves(
     ask: Ask,
     keys: str,
     speaks: Callable[[ssl.SSLContext], None],
-    let_in: bool,  # noqa: FBT001
+    let_in: bool,
 ) -> None:
     """What the file allows is spoken, and nothing else; suites are those of TLS 1.2 alone."""
     assert refused(ask, make(keys)[0], None, speaks) != let_in
@@ -292,7 +292,7 @@ def test_the_order_of_suites(make: Make, ask: Ask, prefers: str, chosen: str) ->
     taken: list[str] = []
 
     class Seen(ssl.SSLSocket):
-        def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as its base
+        def do_handshake(self, block: bool = False) -> None:  # noqa: FBT002 - as its base
             super().do_handshake(block)
             taken.append((self.cipher() or ("",))[0])
 
