@@ -37,7 +37,7 @@ def where() -> None:
             for _ in range(CALLS):
                 poll()
     spent = Counter[str]()
-    for (file, _, function), (_, _, own, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+    for (file, _, function), (_, _, own, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]  # pstats has it, typeshed not
         spent[room(file, function)] += own
     for name, seconds in spent.most_common(18):
         print(f"{100 * seconds / spent.total():5.1f} %  {name}")

@@ -189,4 +189,4 @@ def _answers(address: str, path: str) -> bool:
         return False
     finally:
         connection.close()
-    return response.status == 200  # noqa: PLR2004 - OK
+    return response.status == 200  # noqa: PLR2004 - 200 is OK

@@ -94,7 +94,7 @@ class CounterScraper:
         self._connection.request("GET", "/metrics", headers={"Accept": self.accept, "Accept-Encoding": self.encoding})
         answer = self._connection.getresponse()
         body = answer.read()
-        if answer.status != 200:  # noqa: PLR2004 - OK
+        if answer.status != 200:  # noqa: PLR2004 - 200 is OK
             self.failed.append(str(answer.status))
         return (gzip.decompress(body) if answer.headers["Content-Encoding"] == "gzip" else body).decode()
 

@@ -92,9 +92,13 @@ def judge_silence(scene: Scene, name: str, silences: Silences, number: int, coun
             wait_equal(partial(process.total, "webcast_tasks", app_id=app, status="stale"), still)
             assert process.samples(STATUS, app_id=app, status="running").count(1.0) == 0
     with ThreadPoolExecutor(CALLBACKS) as pool:  # of those that wait, none keeps a scrape or a probe waiting
-        callbacks = [pool.submit(process.call_back, scene.task(NEAR, TASKS - 1), number) for _ in range(CALLBACKS)]
+        call_back = partial(process.call_back, scene.task(NEAR, TASKS - 1), number)
+        # The vendor sends again what is answered 503; so is a callback whose commit takes long on a busy machine.
+        judge = partial(wait_equal, call_back, 503 if cut_off else 200)
+        callbacks = [pool.submit(judge) for _ in range(CALLBACKS)]
         assert [process.running.get(path).status_code for path in PROBES] == [200] * len(PROBES)
-        assert {callback.result() for callback in callbacks} == {503 if cut_off else 200}
+        for callback in callbacks:
+            callback.result()
 
 
 def at_once(judgements: list[Callable[[], None]]) -> None:
