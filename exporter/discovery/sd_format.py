@@ -133,19 +133,21 @@ def read_groups(source: Source, groups: Iterable[TargetGroup], place: str = "") 
                 entry, problems = None, [Problem(f"{where}.labels", sentence)]
         for position, problem in enumerate(problems):
             rejections.add(Rejection.INVALID, problem.path, problem.sentence, 0 if position else len(group.targets))
-        if entry is not None:
-            for number, name in enumerate(group.targets):
-                _add(targets, rejections, f"{where}.targets[{number}]", name, entry)
+        for number, name in enumerate(group.targets):
+            _add(targets, rejections, f"{where}.targets[{number}]", name, entry)
     return Listing(source, targets, rejections.all())
 
 
 def _add(
-    targets: dict[TargetId, TargetEntry], rejections: _Rejections, place: str, name: object, entry: TargetEntry
+    targets: dict[TargetId, TargetEntry], rejections: _Rejections, place: str, name: object, entry: TargetEntry | None
 ) -> None:
+    """Add one target; without an entry its group is lost already, and only what is wrong with its name is kept."""
     try:
         target = TargetId.parse(name)
     except ValueError as error:
-        rejections.add(Rejection.INVALID, place, str(error))
+        rejections.add(Rejection.INVALID, place, str(error), 0 if entry is None else 1)
+        return
+    if entry is None:
         return
     if target in targets:
         rejections.add(Rejection.DUPLICATE, place, f"{target} is in this list already")

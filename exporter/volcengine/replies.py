@@ -181,10 +181,12 @@ def _metadata(document: object) -> Mapping[str, object]:
 
 
 def _says_nothing(error: object, document: object) -> bool:
-    """Whether an Error has neither code nor number, and its Message or the Result beside it contradicts it."""
+    """Whether an Error has no code but one of success, and its Message or the Result beside it contradicts it."""
     if not isinstance(error, dict):
         return is_empty(error)
-    if not is_empty({key: value for key, value in error.items() if key != "Message"}):
+    code = error.get("Code")
+    ignored = {"Message", "Code"} if isinstance(code, str) and _GOOD_WORDS.fullmatch(code) else {"Message"}
+    if not is_empty({key: value for key, value in error.items() if key not in ignored}):
         return False
     has_result = isinstance(document, dict) and not is_empty(document.get("Result"))
     return has_result or is_empty(error.get("Message")) or bool(_GOOD_WORDS.fullmatch(message_of(error)))

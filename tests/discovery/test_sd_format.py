@@ -227,13 +227,14 @@ def test_a_label_s_value_is_text(labels: dict[str, object], sentence: str) -> No
 
 
 def test_every_bad_label_is_named() -> None:
-    """All of a group are reported at once; its targets count once."""
+    """All of a group are reported at once, and what is wrong with its targets; each of these counts once."""
     labels = {"a-b": "x", "good": "x", "2nd": "x", "__expected_end__": "soon"}
-    listing = read_groups(Source.FILE, [TargetGroup([str(T1), str(T2)], labels)])
+    listing = read_groups(Source.FILE, [TargetGroup([str(T1), "app/room"], labels)])
     assert [(entry.problem.path, entry.targets) for entry in listing.rejected] == [
         ("[0].labels.a-b", 2),
         ("[0].labels.2nd", 0),
         ("[0].labels.__expected_end__", 0),
+        ("[0].targets[1]", 0),
     ]
 
 
