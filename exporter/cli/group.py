@@ -44,8 +44,9 @@ class CommandGroup(click.Group):
         try:
             code = super().main(*args, **{**extra, "prog_name": PROGRAM, "standalone_mode": False})
         except click.UsageError as error:
-            if isinstance(error, click.NoSuchOption) and error.possibilities:
-                _tell(f"no such option: {error.option_name}; did you mean {error.possibilities[0]}?")
+            if isinstance(error, click.NoSuchOption):
+                hint = did_you_mean(error.option_name, error.possibilities or ())
+                _tell(f"no such option: {error.option_name}{hint}")
             else:
                 _tell(error.format_message())
             if error.ctx:

@@ -201,9 +201,9 @@ class HttpServer(WebSection):
     @field_validator("headers")
     @classmethod
     def _known_values(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
-        for name, value in headers.items():
-            if value and HEADERS[name] and value not in HEADERS[name]:
-                raise ValueError(f"{name} must be {' or '.join(HEADERS[name])}")
+        bad = [name for name, value in headers.items() if value and HEADERS[name] and value not in HEADERS[name]]
+        if bad:
+            raise ValueError("; ".join(f"{name} must be {' or '.join(HEADERS[name])}" for name in bad))
         return headers
 
 

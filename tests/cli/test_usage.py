@@ -138,6 +138,7 @@ def test_no_environment_breaks_the_help(environ: dict[str, str]) -> None:
     [
         (("serv",), "no such command: serv; did you mean serve?"),
         (("dashboards", "exprot"), "no such command: exprot; did you mean export?"),
+        (("serve", "--zzz", "x"), "no such option: --zzz"),
         (("serve", "--config-file", "x"), "no such option: --config-file; did you mean --config.file?"),
         (("serve", "-config.file", "x"), "no such option: -config.file; did you mean --config.file?"),
         (("demo", "-web.listen-address=:1"), "no such option: -web.listen-address; did you mean --web.listen-address?"),
