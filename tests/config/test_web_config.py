@@ -84,6 +84,7 @@ def test_the_defaults_of_tls_are_the_toolkits() -> None:
 NO_HASH = "must be a bcrypt hash, as `htpasswd -nBC 10 NAME` prints it after the colon"
 COLON = "must have no colon in it: a client cannot send such a name"
 NO_HTTP2 = "cannot be true: HTTP/1.1 is all that is spoken here; take the key out"
+HEADER_VALUES = "X-Frame-Options must be deny or sameorigin; X-Content-Type-Options must be nosniff"
 NO_SUCH_HEADER = (
     "cannot be set; Content-Security-Policy, X-Frame-Options, X-Content-Type-Options, X-XSS-Protection, "
     "Strict-Transport-Security can"
@@ -106,10 +107,7 @@ NO_SUCH_HEADER = (
         ("http_server_config: {http2: true}", [f"http_server_config.http2: {NO_HTTP2}"]),
         (
             "http_server_config: {headers: {X-Frame-Options: maybe, X-Content-Type-Options: off}}",
-            [
-                "http_server_config.headers: X-Frame-Options must be deny or sameorigin; "
-                "X-Content-Type-Options must be nosniff"
-            ],
+            [f"http_server_config.headers: {HEADER_VALUES}"],
         ),
         (
             'http_server_config: {headers: {Content-Security-Policy: "a\\r\\nb"}}',
