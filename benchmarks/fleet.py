@@ -53,5 +53,5 @@ def read_fleet(tasks: int) -> Exporter:
     made = exporter(sections, Clock(unix=lambda: READ_AT + 30))
     made._apply(made.config)
     for number in range(tasks):
-        made._parts.registry.apply_read(reading(number))
+        made._components.registry.apply_read(reading(number))
     return made

@@ -62,7 +62,7 @@ def polls(url: str) -> Iterator[Callable[[], object]]:
     }
     made = exporter(sections)
     made._apply(made.config)
-    poller = made._parts.pollers.by_account["bench"]
+    poller = made._components.pollers.by_account["bench"]
     waiting = Waiting()
     poller.account = replace(poller.account, executor=waiting)
 
@@ -72,7 +72,7 @@ def polls(url: str) -> Iterator[Callable[[], object]]:
         waiting.calls.popleft()()
 
     yield poll
-    made._parts.pollers.stop()
+    made._components.pollers.stop()
 
 
 def _cpu_of(call: Callable[[], object], calls: int = 500) -> Callable[[], float]:

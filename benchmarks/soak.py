@@ -134,7 +134,7 @@ BIRTHS = 12.0
 """Tasks that begin in a second; each lives 10 to 40 s, so that some 300 live at any time."""
 LISTED = 45.0
 """Seconds for which a task is listed after its end: longer than all that keeps it from being read."""
-LONGEST_LIFE = 40.0
+MAX_LIFE = 40.0
 MANNER = DeliveryPolicy(doubled=0.2, delayed=0.2, interval=2.0)
 MAX_QPS = 48
 RELOAD_EVERY = 15.0
@@ -149,7 +149,7 @@ FAULT_SPAN, CALM_SPAN = (1.0, 10.0), (4.0, 8.0)
 def plan_of(number: int, dice: Random) -> RunPlan:
     """A life of each ending in its turn, with a page that freezes for good and crashes."""
     ending = list(Ending)[number % len(Ending)]
-    ends = dice.uniform(10.0, LONGEST_LIFE)
+    ends = dice.uniform(10.0, MAX_LIFE)
     if ending is Ending.START_FAILED:
         return RunPlan(starts=None, ends=ends, ending=ending)
     starts = dice.uniform(0.0, 5.0)
@@ -280,7 +280,7 @@ WARM = 90.0
 WINDOW = 25.0
 SETTLE = 45.0
 """Seconds of calm at the end, after the last life: threads that have nothing to do are gone after 30."""
-LONGEST_SETTLE = 180.0
+MAX_SETTLE = 180.0
 TEXT = ("text/plain;version=0.0.4", "identity")
 OPEN_METRICS = ("application/openmetrics-text;version=1.0.0", "gzip")
 GROWTH, SPARE_MIB, SPARE_THREADS = 1.1, 5.0, 8
@@ -405,7 +405,7 @@ def soak(minutes: float, seed: int) -> list[Row]:
             with again_and_again(reload, RELOAD_EVERY), again_and_again(world.trouble, 0.0):
                 time.sleep(max(WARM + 2 * WINDOW, minutes * 60) - CALM)
         run.storm_over = time.monotonic()
-        time.sleep(LONGEST_LIFE + SETTLE)
+        time.sleep(MAX_LIFE + SETTLE)
         _until(lambda: scrapers[0].total("webcast_run_stops_total") >= world.born and _settled(simulation))
         time.sleep(2)
         run.settled = time.monotonic()
@@ -422,7 +422,7 @@ def _settled(simulation: Simulation) -> bool:
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONGEST_SETTLE
+    deadline = time.monotonic() + MAX_SETTLE
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.5)
 

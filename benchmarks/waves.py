@@ -77,7 +77,7 @@ class Waves:
             self.exporter._expire()
         self.exporter._housekeep()
         self._look()
-        assert self.exporter._parts.store.flush(60.0)
+        assert self.exporter._components.store.flush(60.0)
 
     def stops(self) -> float:
         """How many ends a scrape shows."""
@@ -90,7 +90,7 @@ class Waves:
     def _read(self, targets: list[TargetId], task: Task) -> None:
         for target in targets:
             result = ReadResult(target, at=self.now, server_time=self.now, elapsed=0.1, outcome=task)
-            self.exporter._parts.registry.apply_read(result)
+            self.exporter._components.registry.apply_read(result)
         self._look()
 
     def _look(self) -> None:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """State of a task; the vendor's numbers 0 to 4, in that order (seed page, field Status)."""
+    """State of a task; the vendor's numbers 0 to 4, in that order (API page, field Status)."""
 
     UNKNOWN = "unknown"
     NOT_STARTED = "not_started"
@@ -80,14 +80,14 @@ class Rejection(StrEnum):
 
 
 class PageAction(StrEnum):
-    """What the vendor did about a page in trouble; told by callbacks alone."""
+    """What the vendor did about a page in trouble; only callbacks report it."""
 
     REFRESH = "refresh"
     RESCHEDULE = "reschedule"
 
 
 class PageReason(StrEnum):
-    """Why it did so: the vendor's own words (seed page, MonitorConfig and EventNotifyConfig), then ours."""
+    """Why the vendor took a page action: its own words (API page, MonitorConfig and EventNotifyConfig), then ours."""
 
     FREEZE = "PageFreeze"
     BLANK = "PageBlank"

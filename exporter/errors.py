@@ -13,7 +13,7 @@ from exporter.enums import ReadFailure
 
 
 class WebcastExporterError(Exception):
-    """The base of all of them."""
+    """Base class of the exporter's errors."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class StateError(WebcastExporterError):
 class Fault(StrEnum):
     """What a failed read affects; polling slows down accordingly (docs/behaviour.md)."""
 
-    WAY = "way"
+    API = "api"
     ACCOUNT = "account"
     APP = "app"
     TARGET = "target"
 
 
 class ReadError(WebcastExporterError):
-    """One call for one task gave no usable answer.
+    """A call for one task without a usable answer.
 
     `code` and `request_id` are the vendor's, empty when the answer has none; `http_status` is 0 without an answer.
     `advice` is what to do next, empty when the sentence says it.
@@ -94,7 +94,7 @@ class ReadError(WebcastExporterError):
 class NoAnswer(ReadError):
     """Nothing was answered; this affects every target of the account."""
 
-    fault = Fault.WAY
+    fault = Fault.API
 
 
 class TimedOut(NoAnswer):
@@ -119,7 +119,7 @@ class Throttled(ReadError):
     """Too many calls; `retry_after` in seconds when the answer named a time to come back."""
 
     failure = ReadFailure.THROTTLED
-    fault = Fault.WAY
+    fault = Fault.API
     retry_after: float | None = None
 
 
@@ -156,7 +156,7 @@ class ServerFailed(ReadError):
     """The API failed inside."""
 
     failure = ReadFailure.SERVER
-    fault = Fault.WAY
+    fault = Fault.API
 
 
 class Unreadable(ReadError):

@@ -47,8 +47,8 @@ class KindLimit(NamedTuple):
 
 
 USUAL_LIMIT: Final = KindLimit(200, 10.0)
-STRANGERS_LIMIT: Final = KindLimit(10, 0.1)
-STRANGERS: Final = ("exporter.web", "exporter.service.callbacks", "uvicorn", "asyncio")
+CLIENT_LIMIT: Final = KindLimit(10, 0.1)
+CLIENT_LOGGERS: Final = ("exporter.web", "exporter.service.callbacks", "uvicorn", "asyncio")
 """Loggers whose lines any client on the network can cause."""
 
 FULL: Final = "queue_full"
@@ -70,8 +70,8 @@ def blocked_since() -> float | None:
     return since if since is not None and time.time() - since > BLOCKED_AFTER else None
 
 
-class _Allowance:
-    """What one kind of line may still write."""
+class _KindBucket:
+    """Token bucket of one kind of line; `suppressed` counts those refused since the last one that was written."""
 
     def __init__(self, limit: KindLimit, now: float) -> None:
         self._limit = limit
@@ -107,7 +107,7 @@ class QueuedLogHandler(logging.Handler):
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = self._unread = False
-        self._kinds: dict[tuple[str, str], _Allowance] = {}
+        self._kinds: dict[tuple[str, str], _KindBucket] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue one line, or drop it."""
@@ -153,16 +153,16 @@ class QueuedLogHandler(logging.Handler):
         event = record.msg.get("event", "") if isinstance(record.msg, dict) else record.msg
         kind = record.name, str(event)[:200]
         now = self._clock()
-        allowance = self._kinds.get(kind)
-        if allowance is None:
+        bucket = self._kinds.get(kind)
+        if bucket is None:
             if len(self._kinds) >= MAX_KINDS:
                 self._kinds.clear()
-            limit = STRANGERS_LIMIT if record.name.startswith(STRANGERS) else USUAL_LIMIT
-            allowance = self._kinds[kind] = _Allowance(limit, now)
-        if not allowance.take(now):
+            limit = CLIENT_LIMIT if record.name.startswith(CLIENT_LOGGERS) else USUAL_LIMIT
+            bucket = self._kinds[kind] = _KindBucket(limit, now)
+        if not bucket.take(now):
             _dropped[LIMITED] += 1
             return False
-        record.suppressed, allowance.suppressed = allowance.suppressed, 0
+        record.suppressed, bucket.suppressed = bucket.suppressed, 0
         return True
 
     def _start(self) -> None:

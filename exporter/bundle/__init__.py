@@ -1,1 +1,1 @@
-"""What travels with the exporter for Grafana, Prometheus, Alertmanager and Kubernetes."""
+"""The bundled files for Grafana, Prometheus, Alertmanager and Kubernetes."""

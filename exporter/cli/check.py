@@ -96,12 +96,12 @@ def check(
     if ids and probe in (None, ANY_TASK):
         raise click.UsageError(f"got unexpected arguments: {' '.join(ids)}; a task to ask for comes after --probe")
     target = parse_target([probe, *ids]) if probe not in (None, ANY_TASK) else None
-    config, watched = load_both(lambda: load(config_file, os.environ), config_file, web_config_file)
+    config, file_watcher = load_both(lambda: load(config_file, os.environ), config_file, web_config_file)
     sources = Sources(config)
     problems = [f"{source.place}: {problem}" for source in sources if (problem := source.refresh().problem)]
     accepted, remarks = merge_lists(sources.listings(), config)
     sources.close()
-    for warning in (*warnings(config), *watched.readable_by_all(config), *problems, *remarks):
+    for warning in (*warnings(config), *file_watcher.readable_by_all(config), *problems, *remarks):
         click.echo(f"{coloured('warning', 'yellow')}: {warning}")
     accounts, targets = counted(len(config.accounts), "account"), counted(len(accepted.targets), "target")
     click.echo(f"{config_file}: good, {accounts}, {targets}")

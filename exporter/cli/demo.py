@@ -11,7 +11,7 @@ from exporter import logs
 from exporter.cli.options import command, guide, listen_addresses, logging_options
 from exporter.cli.simulate import described
 from exporter.config.loader import parse_config
-from exporter.service import serve as app
+from exporter.service import serve as service
 from exporter.service.exporter import Exporter
 from exporter.simulator.callback_sender import DEMO_DELIVERY
 from exporter.simulator.server import Simulation, SimulationOptions
@@ -58,7 +58,7 @@ def demo(addresses: tuple[str, ...], tasks: int, speed: float, log_level: str, l
             click.echo(described(simulation))
             click.echo(f"Tasks: {listener.url}/tasks, metrics: {listener.url}/metrics. Ctrl-C ends it.")
 
-        app.serve(lambda: config, addresses, {}, started=say, end_process=partial(os._exit, 0))
+        service.serve(lambda: config, addresses, {}, started=say, end_process=partial(os._exit, 0))
 
 
 def _config(simulation: Simulation, folder: Path) -> str:

@@ -40,8 +40,8 @@ STARTING = 60
 ENDING = round(2 * NEAR_DEADLINE)
 """Seconds that a run which reaches its limit spends near it."""
 
-LONGEST_INTERVAL = DAY
-"""No task runs longer (seed page, field MaxRunningTime), so that no longer interval could see one run."""
+MAX_INTERVAL = DAY
+"""No task runs longer (API page, field MaxRunningTime), so that no longer interval could see one run."""
 
 MAX_ACCOUNTS = 10_000
 MAX_TASKS = 1_000_000
@@ -106,7 +106,7 @@ def planned(load: Load, intervals: PollIntervals, budget: float) -> Plan:
         rereads=rereads,
         interval_with_rereads=_in_force(most_rereads, intervals, budget)[0],
         fitting_interval=_smallest(
-            LONGEST_INTERVAL, lambda seconds: _fits(class_counts, replace(intervals, interval=float(seconds)), budget)
+            MAX_INTERVAL, lambda seconds: _fits(class_counts, replace(intervals, interval=float(seconds)), budget)
         ),
         fitting_max_qps=_smallest(VENDOR_MAX_QPS, lambda calls: _fits(class_counts, intervals, calls)),
         fitting_accounts=_smallest(
@@ -117,7 +117,7 @@ def planned(load: Load, intervals: PollIntervals, budget: float) -> Plan:
 
 
 def _class_counts(load: Load) -> ClassCounts:
-    """How many targets are in each read_class at any moment; those near their limit are of the running ones."""
+    """How many targets are in each read class at any moment; those near their limit are of the running ones."""
     ending = min(load.tasks, load.within(ENDING))
     return {ReadClass.FAST: load.starting + ending, ReadClass.NORMAL: load.tasks - ending}
 
@@ -160,7 +160,7 @@ TYPICAL_TASK = Task(
     monitor=MonitorIntervals(freeze=5, blank=5, crash=5),
     event_notify=EventNotify(enabled=True, start_timeout=10),
 )
-"""One stream and all checks on (seed page, "Response example")."""
+"""One stream and all checks on (API page, "Response example")."""
 
 
 @dataclass(frozen=True, slots=True)

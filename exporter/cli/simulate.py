@@ -19,7 +19,7 @@ from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOpt
 
 E = TypeVar("E", bound=Explained)
 
-LARGEST_FILE = 64 * 1024
+MAX_SECRET_FILE = 64 * 1024
 EPILOG = f"""\b
 Faults, by --fault or, while it runs, by POST /fault?mode=MODE (GET /fault tells which one is in force). More of
 its parameters: only=APP or only=APP/ROOM/TASK, seconds= until it ends; seconds also for latency=, retry_after=,
@@ -58,7 +58,7 @@ def _secret(_ctx: click.Context, _param: click.Parameter, value: Path | None) ->
     if value is None:
         return CALLBACK_SECRET
     try:
-        return one_line(read_text(value, LARGEST_FILE).strip().partition("\n")[0])
+        return one_line(read_text(value, MAX_SECRET_FILE).strip().partition("\n")[0])
     except ValueError as fault:
         raise click.BadParameter(f"the file {fault}") from fault
 

@@ -91,14 +91,14 @@ def fingerprint(file: Path) -> Fingerprint:
 
 
 PLAIN_KEY: Final = re.compile(r"[\w@-]{1,80}")
-LONGEST_KEY: Final = 80
+MAX_KEY_CHARS: Final = 80
 
 
 def step(path: str, part: str | int) -> str:
     """Return the config path one step further down: a key, or an index of a list (`accounts[0].max_qps`)."""
     if isinstance(part, int):
         return f"{path}[{part}]"
-    key = part if PLAIN_KEY.fullmatch(part) else ascii(part[:LONGEST_KEY])
+    key = part if PLAIN_KEY.fullmatch(part) else ascii(part[:MAX_KEY_CHARS])
     return f"{path}.{key}" if path else key
 
 

@@ -32,7 +32,7 @@ HOST: Final = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?")
 LISTEN_ADDRESS: Final = re.compile(
     r"(?:\[(?P<ipv6>[0-9a-fA-F:.]{2,45}(?:%[\w.-]{1,32})?)\]|(?P<host>[\w.-]{1,253}))?:(?P<port>[0-9]{1,5})", re.ASCII
 )
-LARGEST_PORT: Final = 65_535
+MAX_PORT: Final = 65_535
 RESERVED_PREFIX: Final = "__"
 """Labels that speak to the exporter, and are never shown."""
 
@@ -250,7 +250,7 @@ def is_loopback(host: str) -> bool:
 def parse_listen_address(value: str) -> tuple[str, int]:
     """Split `HOST:PORT`, `:PORT` (every interface) or `[IPV6]:PORT` into host and port."""
     found = LISTEN_ADDRESS.fullmatch(value)
-    if found is None or int(found["port"]) > LARGEST_PORT:
+    if found is None or int(found["port"]) > MAX_PORT:
         bare_ipv6 = value.count(":") > 1 and "[" not in value
         hint = "put an IPv6 address in brackets, [::1]:10960" if bare_ipv6 else "write HOST:PORT or :PORT"
         raise ValueError(f"{value[:200]!r} is no address to listen on: {hint}")
@@ -401,7 +401,7 @@ def _check_server(rest: str) -> None:
     found = SERVER.fullmatch(rest)
     if found is None and "@" in rest:
         raise ValueError(f"{STATE_FORMS}; {ENCODE}")
-    if found is None or not 0 < int(found["port"] or 1) <= LARGEST_PORT:
+    if found is None or not 0 < int(found["port"] or 1) <= MAX_PORT:
         raise ValueError(STATE_FORMS)
     try:
         unquote(rest, errors="strict")

@@ -54,7 +54,7 @@ from exporter.model.target import ID_PATTERN, TargetId
 from exporter.model.task import MAX_RECENT
 
 VENDOR_MAX_QPS: Final = 60
-"""Calls a second of GetWebCastTask for one account, shared by all who call for it (seed page, notes)."""
+"""Calls a second of GetWebCastTask for one account, shared by all who call for it (API page, notes)."""
 
 MIN_TIMEOUT: Final = 1.0
 

@@ -1,1 +1,1 @@
-"""Where targets come from, and what becomes of all the lists together."""
+"""Sources of targets, and the merge of their lists."""

@@ -59,7 +59,7 @@ class _Document:
 
 
 class FileSource(SDSource):
-    """Files. `read` gives a file's text, of at most so many bytes, or raises FileFault."""
+    """A source that reads files. `read` gives a file's text, of at most so many bytes, or raises FileFault."""
 
     source = Source.FILE
     config: FileSdConfig

@@ -156,7 +156,7 @@ def _is_error(record: logging.LogRecord) -> bool:
 
 
 class HttpSource(SDSource):
-    """One URL. `adapter` replaces the network, `stopwatch` gives monotonic seconds."""
+    """A source that fetches one URL. `adapter` replaces the network, `stopwatch` gives monotonic seconds."""
 
     source = Source.HTTP
     config: HttpSdConfig
@@ -172,7 +172,7 @@ class HttpSource(SDSource):
         self._fetcher = ListFetcher(config, adapter, stopwatch)
         self._digest = b""
         self._document = self.listing
-        """The last good one, and the digest of its body."""
+        """The last good list; `_digest` is that of its body."""
 
     def refresh(self) -> Refreshed:
         """Fetch the list. An empty list is a good one."""

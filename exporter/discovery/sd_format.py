@@ -281,13 +281,13 @@ def _group(raw: object, place: str, spelled: Callable[[str], str]) -> TargetGrou
     return TargetGroup(targets or [], labels or {})
 
 
-PLACE = "static_configs"
+STATIC_CONFIGS = "static_configs"
 
 
 def static_listing(config: Config) -> Listing:
     """All of them as one list: a target that stands in two groups is a duplicate."""
     groups = (TargetGroup([str(target) for target in group.targets], group.labels) for group in config.static_configs)
-    return read_groups(Source.STATIC, groups, PLACE)
+    return read_groups(Source.STATIC, groups, STATIC_CONFIGS)
 
 
 class SDSource(ABC):

@@ -1,1 +1,1 @@
-"""What is served: every family as one row of a table, and the text rendered from it."""
+"""Metric families, and the text of `/metrics`."""

@@ -1,4 +1,4 @@
-"""Families, and the per-task ones: each row is a pure function of one task's state."""
+"""Metric families; each per-task family is a pure function of one task's state."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -279,7 +279,7 @@ _PAGES = (
     ),
     _row(
         "webcast_task_last_page_event_timestamp_seconds",
-        "When the vendor last did so in this run, Unix seconds by the vendor's clock.",
+        "When the vendor last took this action on the page for this reason, Unix seconds by the vendor's clock.",
         lambda state: [((event.action, event.reason), event.at) for event in state.pages.latest],
         *("event", "reason"),
         depends_on=_pages,

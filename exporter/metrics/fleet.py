@@ -27,7 +27,7 @@ PROBLEM_TASKS = Family(
 TASKS_WITHOUT_SERIES = Family(
     "webcast_tasks_without_series", Kind.GAUGE, "Tracked tasks that have no series because of metrics.max_tasks."
 )
-OF_TOTAL = {
+FAMILY_OF_TOTAL = {
     Total.RUN_STOPS: Family(
         "webcast_run_stops_total", Kind.COUNTER, "Runs that stopped, each once, by reason.", ("app_id", "reason")
     ),
@@ -72,7 +72,7 @@ OF_TOTAL = {
 }
 """The family of each counter that the state keeps."""
 
-FLEET = (TASKS, PROBLEM_TASKS, TASKS_WITHOUT_SERIES, *OF_TOTAL.values())
+FLEET = (TASKS, PROBLEM_TASKS, TASKS_WITHOUT_SERIES, *FAMILY_OF_TOTAL.values())
 
 
 class FleetCollector(Collector):
@@ -105,7 +105,7 @@ class FleetCollector(Collector):
         by_total: defaultdict[Total, dict[Series, float]] = defaultdict(dict)
         for series, value in sorted(self._totals().items()):
             by_total[series.total][series] = value
-        for total, family in OF_TOTAL.items():
+        for total, family in FAMILY_OF_TOTAL.items():
             make = _histogram if family.kind is Kind.HISTOGRAM else _counter
             yield make(family, by_total[total])
 

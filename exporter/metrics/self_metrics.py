@@ -236,7 +236,7 @@ class SelfMetrics:
             self._callbacks.labels(outcome)
         for event in SCHEDULER_EVENTS:
             self.scheduler_events.labels(event)
-        self.listed({}, {})
+        self.set_targets({}, {})
         revision = os.environ.get(REVISION_VARIABLE) or "unknown"
         _gauge("webcast_exporter_build_info", registry).labels(__version__, revision, platform.python_version()).set(1)
 
@@ -269,17 +269,17 @@ class SelfMetrics:
         if error is not None and error.failure is not ReadFailure.NOT_FOUND:
             self._failures.labels(account, error.failure).inc()
         for field in error.unexpected if isinstance(error, BadSchema) else result.unexpected:
-            self.unexpected(field)
+            self.count_unexpected(field)
 
-    def unexpected(self, field: str) -> None:
+    def count_unexpected(self, field: str) -> None:
         """Count an undocumented value of a field."""
         self._unexpected.labels(field).inc()
 
-    def called_back(self, outcome: CallbackOutcome) -> None:
+    def count_callback(self, outcome: CallbackOutcome) -> None:
         """Count one callback."""
         self._callbacks.labels(outcome).inc()
 
-    def listed(self, by_source: Mapping[Source, int], rejected: Mapping[Rejection, int]) -> None:
+    def set_targets(self, by_source: Mapping[Source, int], rejected: Mapping[Rejection, int]) -> None:
         """Set how many targets the sources list now, and how many of them are not accepted."""
         for source in Source:
             self._targets.labels(source).set(by_source.get(source, 0))
@@ -296,7 +296,7 @@ class SelfMetrics:
         self._discovery_failures.remove(source, place)
         self._discovery_last_success.remove(source, place)
 
-    def refreshed(self, source: Source, place: str, failures: int, at: float) -> None:
+    def count_refresh(self, source: Source, place: str, failures: int, at: float) -> None:
         """Count one refresh of a list; `at` is Unix seconds."""
         self._discovery_failures.labels(source, place).inc(failures)
         if not failures:

@@ -47,7 +47,7 @@ class ProblemThresholds:
 
 
 class Span(NamedTuple):
-    """A problem that holds from `begins` to just before `ends`; `since` is what a person is told."""
+    """A problem that holds from `begins` to just before `ends`; `since` is what pages and alerts show."""
 
     since: float
     begins: float = -math.inf

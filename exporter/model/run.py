@@ -31,7 +31,7 @@ class Run:
     it was seen in. `stopped` is set once, when its end is counted. `end_seen` is when it was first seen ended, given
     up as lost, abandoned or replaced, and None while it is live; `last` is the state to show if its end was read.
     `earlier` and `earlier_ends` are StartTimes and EndTimes of runs before it. With nothing `entered`, only callbacks
-    have told of it. `abandoned` says that it was counted as an end unseen. `previous` is the run before it while that
+    have named it. `abandoned` says that it was counted as an end unseen. `previous` is the run before it while that
     one still matters: its end is not counted yet, or no read has seen this run.
     """
 
@@ -288,7 +288,7 @@ def mark_lost(run: Run, at: float) -> tuple[Run, StateChange]:
 
 
 def mark_previous_lost(run: Run, at: float) -> tuple[Run, StateChange]:
-    """Count the run before this one as lost, unless an answer has told its end."""
+    """Count the run before this one as lost, unless an answer has reported its end."""
     if run.previous is None or run.pending:
         return run, NO_CHANGE
     _, change = mark_lost(run.previous, at)
@@ -384,7 +384,7 @@ def _read(run: Run, result: ReadResult, task: Task) -> tuple[Run, tuple[RunEvent
         events += (_stop(run, result, task),)
         run = replace(run, stopped=_reason(task))
     if run.last is not None and task.start is None and task.end == run.end:
-        task = replace(task, start=run.last.start)  # told before, forgotten now
+        task = replace(task, start=run.last.start)  # reported before, missing now
     # Lost stays Lost: the run was counted so. Its end is first seen now all the same.
     return replace(run, end_seen=result.at if run.last is None else run.end_seen, last=task), events
 

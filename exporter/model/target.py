@@ -9,7 +9,7 @@ from exporter.enums import Source
 
 ID_PATTERN = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
 """What the vendor allows in each of the three ids (volcengine.com/docs/6348/69828)."""
-LONGEST_SHOWN = 200
+MAX_SHOWN_CHARS = 200
 
 
 class TargetId(NamedTuple):
@@ -44,7 +44,7 @@ class TargetId(NamedTuple):
 
 def _shown(text: str) -> str:
     """What is no target, for a sentence; of a URL neither user nor query, which may be a secret."""
-    return "a URL" if "://" in text else repr(text.partition("?")[0][:LONGEST_SHOWN])
+    return "a URL" if "://" in text else repr(text.partition("?")[0][:MAX_SHOWN_CHARS])
 
 
 @dataclass(frozen=True, slots=True)

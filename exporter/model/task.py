@@ -1,6 +1,6 @@
 """What the vendor says of a task, in Prometheus's base units: the outcome of one read, and verified callbacks.
 
-GetWebCastTask says nothing about page freezes, blanks or crashes (seed page, MonitorConfig); only callbacks do.
+GetWebCastTask says nothing about page freezes, blanks or crashes (API page, MonitorConfig); only callbacks do.
 """
 
 from dataclasses import dataclass

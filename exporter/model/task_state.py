@@ -29,7 +29,7 @@ from exporter.model.target import Target
 from exporter.model.task import NO_PAGES, Callback, CallbackReceipt, PageEvent, Pages, ReadResult, Task, with_event
 
 LOOK_BACK = 72 * 3600.0
-"""The API answers only for tasks that started in the last 72 hours (seed page), and none runs longer than 24."""
+"""The API answers only for tasks that started in the last 72 hours (API page), and none runs longer than 24."""
 
 MAX_STALE_ANSWERS = 5
 """Stale answers in a row after which they are believed."""
@@ -99,12 +99,12 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """A target and what its reads and callbacks have told.
+    """A target and everything that its reads and callbacks have said.
 
-    `task` is the state to show, if any; `task_time` is the vendor's clock at the read that told it. `not_found_since`
+    `task` is the state to show, if any; `task_time` is the vendor's clock at the read that said so. `not_found_since`
     begins with the first of the latest answers in a row that know no such task. `drain_until` is set once no source
     lists the target any more. `fresh_for` is how many seconds a success stays fresh, if that is more than
-    `stale_after`. `pending_run` is a run after `run` of which only callbacks have told. `unsure` is the latest answer
+    `stale_after`. `pending_run` is a run after `run` that only callbacks have named. `unsure` is the latest answer
     if it may be of a new run; `stale_answers` counts the latest answers in a row that were stale.
 
     `last_task` is the latest task that was read and stays when `task` goes stale; `last_answer` is when the API last
@@ -156,7 +156,7 @@ class TaskState:
 
     @property
     def pages(self) -> Pages:
-        """What callbacks have told of the run that is shown, or of the one to come while there is none."""
+        """Page events of the run that is shown, or of the one to come while there is none."""
         run = self.run or self.pending_run
         return run.pages if run else NO_PAGES
 
@@ -362,7 +362,7 @@ def can_be_dismissed(state: TaskState, now: float, lifetimes: Lifetimes) -> bool
 
 
 def ended_at(state: TaskState) -> float:
-    """When a stopped task ended, by the vendor's clock; if that was not told, when it was first seen stopped."""
+    """When a stopped task ended, by the vendor's clock; without an EndTime, when it was first seen stopped."""
     task, seen = state.task or state.last_task, state.run.end_seen if state.run else None
     if task is not None and task.end is not None:
         return task.end
@@ -516,5 +516,5 @@ def _run_of(state: TaskState, page: PageEvent, at: float) -> Run | None:
 
 
 def _end(run: Run) -> float:
-    """EndTime; when it was not told, the moment at which the end was seen."""
+    """EndTime; without one, the moment at which the end was seen."""
     return (run.end_seen or 0.0) if run.end is None else run.end

@@ -1,1 +1,1 @@
-"""Who is read when: intervals, budget, backoff, and what becomes of each read."""
+"""When each target is read: intervals, budget, backoff; and the registry that each result is applied to."""

@@ -33,7 +33,7 @@ REFUSED_OF_APP = 2
 
 
 def no_jitter() -> float:
-    """All of a wait."""
+    """The whole of each wait."""
     return 1.0
 
 
@@ -204,7 +204,7 @@ class CircuitBreakers:
         if isinstance(error, Throttled):
             return []  # the rate limiter answers that
         fault = None if error is None else error.fault
-        if fault is Fault.WAY:
+        if fault is Fault.API:
             return self._account_event(error, opened=self._account.add_lost(ticket.account, ticket.sent_at, now))
         known = target in self._refused
         if fault not in (Fault.ACCOUNT, Fault.APP):
@@ -274,7 +274,10 @@ SUMMARY = 300.0
 
 @dataclass(slots=True)
 class Health:
-    """`stale_after` and the times are monotonic seconds; `clock_skew` is the server's clock minus ours."""
+    """Whether one account's calls are answered.
+
+    Times are monotonic seconds; `clock_skew` is the server's clock minus ours.
+    """
 
     stale_after: float
     clock_skew: float | None = None

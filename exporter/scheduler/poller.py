@@ -46,7 +46,7 @@ FLEET_CHECK = 0.1
 START_CHECK = 10.0
 """Seconds until a target that awaits its expected start is checked again: the wall clock may have been set."""
 
-STILL_READ = 1.0
+IN_FLIGHT_RETRY_SECONDS = 1.0
 """Seconds until a target is checked again that was listed anew while an earlier read of it is under way."""
 
 CATCH_UP = 2.0
@@ -306,7 +306,7 @@ class Poller:
 
     def _held_until(self, target: TargetId, now: float) -> float | None:
         if target in self._being_read:
-            return now + STILL_READ
+            return now + IN_FLIGHT_RETRY_SECONDS
         if target in self._starts:
             early = self._starts[target] - self._clock.unix()
             if early > 0:
@@ -321,7 +321,7 @@ class Poller:
             call.cancelled = True  # it may be in the executor's queue all the same
             with self._lock:
                 self._being_read.discard(call.target)
-                self._queue.put_off(call.target, self._clock.monotonic() + STILL_READ)
+                self._queue.put_off(call.target, self._clock.monotonic() + IN_FLIGHT_RETRY_SECONDS)
             if not self._no_thread and not self._stopped:
                 self._no_thread = True
                 log.error("no thread for calls", account=self.account.name, error=str(error))

@@ -65,11 +65,11 @@ class Wait:
 
 
 IntervalFactors = Mapping[ReadClass, float]
-"""By how much the waits of a read_class are now longer than configured; 1 for a read_class that it does not name."""
+"""By how much the waits of a read class are now longer than configured; 1 for a class that it does not name."""
 
 
 def periods(intervals: PollIntervals) -> dict[ReadClass, float]:
-    """The longest configured wait of each read_class."""
+    """The longest configured wait of each read class."""
     return {
         ReadClass.FAST: min(intervals.fast_interval, intervals.interval),
         ReadClass.NORMAL: intervals.interval,
@@ -105,7 +105,7 @@ def _while_running(state: TaskState, now: float, intervals: PollIntervals) -> Wa
     deadline = state.task.deadline if state.task else None
     if deadline is None or state.last_success is None:
         return Wait(ReadClass.NORMAL, intervals.interval)
-    # The deadline is told by the vendor's clock; what the last read said of that clock carries over.
+    # The deadline is by the vendor's clock; what the last read said of that clock carries over.
     left = deadline - (now + vendor_ahead(state))
     if abs(left) <= NEAR_DEADLINE:
         return _fast(intervals)
@@ -136,12 +136,12 @@ def jittered(seconds: float, jitter: Callable[[], float]) -> float:
 
 
 def demand(class_counts: Mapping[ReadClass | None, int], intervals: PollIntervals) -> float:
-    """Calls a second that so many targets in each read_class need, unstretched."""
+    """Calls a second that so many targets in each read class need, unstretched."""
     return sum(class_counts.get(read_class, 0) / period for read_class, period in periods(intervals).items())
 
 
 def stretch(class_counts: Mapping[ReadClass | None, int], intervals: PollIntervals, budget: float) -> IntervalFactors:
-    """How far to stretch when the targets in each read_class share `budget` calls a second.
+    """How far to stretch when the targets in each read class share `budget` calls a second.
 
     Fast intervals stretch first, up to the normal one; then both stretch evenly. Nothing is skipped.
     """
@@ -196,13 +196,13 @@ _Item = tuple[float, int, TargetId]
 
 @dataclass(slots=True)
 class _Entry:
-    """`read_class` None = never read. `number` is that of its latest item; not `queued`, it is being read.
+    """One target of the queue. `read_class` None = never read. Not `queued`, it is being read.
 
-    `wait` is the part of the way to `due` that stretches; 0 = it is due out of turn. `share` is its place as a part of
-    any interval, `place` a moment at which its turn is. `asked`: it is in the heap of the asked, or was taken from
-    there; `asked_at` is the end of its last read of that kind. While it is being read, `again` is in how many seconds
-    after that it is to be read once more, and `ask_again` whether as an asked one. `overdue_since` is when it should
-    have been read before outages put it off.
+    `number` is that of its latest item. `wait` is the part of the way to `due` that stretches; 0 = it is due out of
+    turn. `share` is its place as a part of any interval, `place` a moment at which its turn is. `asked`: it is in the
+    heap of the asked, or was taken from there; `asked_at` is the end of its last read of that kind. While it is being
+    read, `again` is in how many seconds after that it is to be read once more, and `ask_again` whether as an asked one.
+    `overdue_since` is when it should have been read before outages put it off.
     """
 
     share: float
@@ -220,10 +220,10 @@ class _Entry:
 
 
 class ReadQueue:
-    """The queues; times are monotonic seconds. Not safe for threads: its owner holds a lock.
+    """One account's targets in the order of their due times (monotonic seconds).
 
-    Never read: in the heap of None, then, once due, on the stack `_unread`. Read before: in the heap of its read class.
-    Asked for: in `_asked`, whatever it was before.
+    Not safe for threads: its owner holds a lock. A target that was never read is in the heap of None, then, once due,
+    on the stack `_unread`; any other is in the heap of its read class. One that is asked for is in `_asked`.
     """
 
     def __init__(self) -> None:
@@ -368,7 +368,7 @@ class ReadQueue:
         self._sweep()
 
     def rescale(self, now: float, ratios: Mapping[ReadClass, float]) -> None:
-        """A read_class's waits have become `ratio` times what they were: each waiting target keeps its part of them."""
+        """A read class's waits have become `ratio` times what they were: each waiting target keeps its part of them."""
         for target, entry in self._entries.items():
             if entry.queued and not entry.asked and entry.read_class is not None:
                 ratio = ratios.get(entry.read_class, 1.0)

@@ -1,1 +1,1 @@
-"""The composition root: the only place that knows every part."""
+"""The running exporter: its composition, settings, roles, reload, callbacks and pushes."""

@@ -1,4 +1,4 @@
-"""Callbacks: they are verified, stored and counted, and their tasks read again; and a listener for them alone."""
+"""Callbacks: verify, store and count them, and read their tasks at once; and a listener for them alone."""
 
 import math
 from collections import deque
@@ -49,13 +49,13 @@ def callback_rules(config: CallbackConfig, secrets: Secrets) -> CallbackRules:
 class CallbackIntake:
     """Takes in verified callbacks and applies them. Safe for threads: they are applied one at a time."""
 
-    def __init__(self, parts: Components, target_manager: TargetManager) -> None:
-        self._parts = parts
+    def __init__(self, components: Components, target_manager: TargetManager) -> None:
+        self._components = components
         self._targets = target_manager
         self._logged_names: set[str] = set()
         self._logged_unsigned = False
         self._refused: dict[tuple[EventKey, ...], bool] = {}
-        self._recent = CallbackLog(parts.clock)
+        self._recent = CallbackLog(components.clock)
         self._rooms: dict[RoomEvent, list[TargetId]] = {}
         self._rooms_made_at = -math.inf
 
@@ -69,10 +69,10 @@ class CallbackIntake:
 
         Raises StateError or StartError when it is not, and is to be sent again.
         """
-        result = self._verify(body, self._parts.clock.unix())
+        result = self._verify(body, self._components.clock.unix())
         outcome = self._apply(result)
         self._log(outcome, result)
-        self._parts.self_metrics.called_back(outcome)
+        self._components.self_metrics.count_callback(outcome)
         self._recent.add(result.shape, outcome)
         return outcome
 
@@ -94,10 +94,10 @@ class CallbackIntake:
     def forget(self) -> None:
         """Drop what is remembered of callbacks that would be stale by now."""
         remembered_for = max(REMEMBERED_FOR, 2 * self.config.max_age)
-        self._parts.store.forget_receipts_before(self._parts.clock.unix() - remembered_for)
+        self._components.store.forget_receipts_before(self._components.clock.unix() - remembered_for)
 
     def _verify(self, body: bytes, at: float) -> CallbackResult:
-        return verify_callback(body, callback_rules(self.config, self._parts.stored_lists.secrets), at)
+        return verify_callback(body, callback_rules(self.config, self._components.stored_lists.secrets), at)
 
     def _apply(self, result: CallbackResult) -> CallbackOutcome:
         outcome = result.outcome
@@ -109,18 +109,18 @@ class CallbackIntake:
             outcome = self._apply_room_event(result.room_event)
         if outcome is CallbackOutcome.ACCEPTED:
             for field in result.unexpected:
-                self._parts.self_metrics.unexpected(field)
+                self._components.self_metrics.count_unexpected(field)
         return outcome
 
     def _apply_callback(self, callback: Callback) -> CallbackOutcome:
-        store = self._parts.store
+        store = self._components.store
         seen = store.has_receipt(callback)
         with holding(self._targets.changing, CHANGE_TIMEOUT):
             first = not seen and not store.remembers(callback)
             if first:
                 if not self._list(callback.target):
                     return CallbackOutcome.IGNORED
-                self._parts.registry.apply_callback(callback)
+                self._components.registry.apply_callback(callback)
         try:
             store.wait(store.pending(callback))
         except StateError:
@@ -144,17 +144,17 @@ class CallbackIntake:
 
     def _read_at_once(self, target: TargetId) -> bool:
         """Read a target before the others; False when it is not tracked."""
-        state = self._parts.registry.get(target)
-        if state is not None and (poller := self._parts.pollers.by_account.get(state.target.account)) is not None:
+        state = self._components.registry.get(target)
+        if state is not None and (poller := self._components.pollers.by_account.get(state.target.account)) is not None:
             poller.prioritize(target)
         return state is not None
 
     def _targets_of(self, event: RoomEvent) -> list[TargetId]:
         """The live tasks of the event's room and user."""
-        now = self._parts.clock.monotonic()
+        now = self._components.clock.monotonic()
         if now - self._rooms_made_at >= ROOM_INDEX_SECONDS:
             rooms: dict[RoomEvent, list[TargetId]] = {}
-            for state in self._parts.registry.all():
+            for state in self._components.registry.all():
                 if state.live and state.user_id:
                     target = state.target.id
                     rooms.setdefault(RoomEvent(target.app_id, target.room_id, state.user_id), []).append(target)
@@ -163,8 +163,8 @@ class CallbackIntake:
 
     def _list(self, target: TargetId) -> bool:
         """List the target by callback from now on; False when no account reads it, or there are too many targets."""
-        called_back, now = self._parts.stored_lists.lists[Source.CALLBACK], self._parts.clock.unix()
-        state = self._parts.registry.get(target)
+        called_back, now = self._components.stored_lists.lists[Source.CALLBACK], self._components.clock.unix()
+        state = self._components.registry.get(target)
         is_read = state is not None and state.drain_until is None
         if is_read and target in called_back.stored.rows:
             called_back.stored.keep({target: StoredTarget({}, now)})  # what is in force stays as it is
@@ -204,7 +204,7 @@ class CallbackIntake:
 class CallbackLog:
     """The last 20 callbacks for /status. Thread-safe.
 
-    At most five of them are unsigned, so that a stranger cannot push the vendor's callbacks out of the list.
+    At most five of them are unsigned, so that no other client can push the vendor's callbacks out of the list.
     """
 
     MAX_RECORDS = 20
@@ -239,9 +239,10 @@ CLOSED = Planned(None, None)
 
 
 class CallbackListener:
-    """At most one listener. A new one listens before the old one ends, so that a reload misses no callback.
+    """The listener for callbacks alone, if there is one.
 
-    It asks for no client certificate or password.
+    A new one listens before the old one ends, so that a reload misses no callback. It asks for no client
+    certificate or password.
     """
 
     def __init__(self, api: ReplicaApi, failed: ReportError, policy: CurrentPolicy) -> None:
@@ -260,8 +261,8 @@ class CallbackListener:
         if address == self._now.address or address is None:
             return self._now if address else CLOSED
         bound = bind(address, CALLBACK_OPTION)
-        site = create_callback_app(self._api, self._failed, self._policy)
-        listener = Listener(site, bound, self._failed, self._policy, for_callbacks=True)
+        app = create_callback_app(self._api, self._failed, self._policy)
+        listener = Listener(app, bound, self._failed, self._policy, for_callbacks=True)
         listener.start()
         return Planned(address, listener)
 

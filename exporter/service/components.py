@@ -1,4 +1,4 @@
-"""The parts that work with each other, made and wired."""
+"""Makes and wires the components of one exporter."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
@@ -33,7 +33,7 @@ STANDBY_FAMILIES = ("webcast_exporter_", "webcast_callback_events")
 
 
 class Components:
-    """What the service's modules share, made and wired over one open state. StartError when it cannot be read."""
+    """The components of one exporter over one open state. StartError when the state cannot be read."""
 
     def __init__(
         self,

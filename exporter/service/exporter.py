@@ -23,8 +23,8 @@ from exporter.service.standby import WATCH_FILES_INTERVAL, StandbyQueueWorker
 from exporter.service.stored_lists import Secrets, secrets_of
 from exporter.service.target_manager import TargetManager, log_problems, resumable_targets
 from exporter.store.database import Database
-from exporter.store.store import LONGEST_LOOK_BACK
-from exporter.volcengine.rate_limiter import RateCap, RateLimiter, unrestrained
+from exporter.store.store import MIN_HISTORY
+from exporter.volcengine.rate_limiter import RateCap, RateLimiter, no_cap
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import Reload
 
@@ -45,7 +45,7 @@ class Exporter:
     `load_config` reads the configuration anew, or raises ConfigError; `config` is what it gave first. `exposition` is
     what is served, `push` receives what is pushed and `callbacks` what the vendor calls back; `queries` is for people.
     `flags` are the command line's, to be shown; `policy` is the web config file's, for the listener of callbacks;
-    `restrain` makes of a rate the one that is allowed now. `leads`, with a standby, says whether this process surely
+    `rate_cap` makes of a rate the one that is allowed now. `leads`, with a standby, says whether this process surely
     leads: while it does not, the series of tasks and fleet are not served. `look_at_files` looks at files of the
     command line; `lease_answered_at` is shown.
     """
@@ -60,7 +60,7 @@ class Exporter:
         *,
         flags: Mapping[str, str] | None = None,
         policy: CurrentPolicy | None = None,
-        restrain: RateCap = unrestrained,
+        rate_cap: RateCap = no_cap,
         leads: Callable[[], bool] | None = None,
         look_at_files: Callable[[Config], None] = lambda _: None,
         lease_answered_at: Callable[[], float | None] = lambda: None,
@@ -76,8 +76,8 @@ class Exporter:
         self._started = False
         self._ready = False
         self._stopping = Event()
-        new_rate_limiter = partial(RateLimiter, clock=clock.monotonic, sleep=self._stopping.wait, restrain=restrain)
-        self._parts = parts = Components(
+        new_rate_limiter = partial(RateLimiter, clock=clock.monotonic, sleep=self._stopping.wait, rate_cap=rate_cap)
+        self._components = components = Components(
             Settings.of(config),
             environ,
             database,
@@ -86,15 +86,16 @@ class Exporter:
             labels_of=self._info_labels,
             leads=leads,
         )
-        self.self_metrics, self.exposition, self.failed = parts.self_metrics, parts.exposition, parts.failed
-        self._scheduler = parts.scheduler
+        self.self_metrics, self.exposition = components.self_metrics, components.exposition
+        self.failed = components.failed
+        self._scheduler = components.scheduler
         self.self_metrics.hung_jobs = self._scheduler.hung_jobs
         self.self_metrics.lease_answered_at = lease_answered_at
-        self._targets = TargetManager(parts, self._scheduler)
-        self.queries = Queries(parts, self._targets)
-        self.push = PushApi(parts, self._targets)
-        self.callbacks = CallbackIntake(parts, self._targets)
-        self.queue_worker = StandbyQueueWorker(parts, self.push, self.callbacks)
+        self._targets = TargetManager(components, self._scheduler)
+        self.queries = Queries(components, self._targets)
+        self.push = PushApi(components, self._targets)
+        self.callbacks = CallbackIntake(components, self._targets)
+        self.queue_worker = StandbyQueueWorker(components, self.push, self.callbacks)
         self._callback_listener = CallbackListener(self, self.failed, policy or CurrentPolicy())
 
     def start(self) -> None:
@@ -116,9 +117,9 @@ class Exporter:
         self._callback_listener.close()
         self._scheduler.stop()
         self._targets.close()
-        self._parts.pollers.stop()  # before the waiting calls are woken, so that none of them is taken for a failure
+        self._components.pollers.stop()  # first, so that calls woken by the next line are no failures
         self._stopping.set()
-        self._parts.store.close()
+        self._components.store.close()
 
     def reload(self) -> None:
         """Put the configuration as it now stands in force, all of it or, with ConfigError, nothing."""
@@ -132,7 +133,7 @@ class Exporter:
                 log.error("configuration not reloaded", error=str(problems))
                 raise problems from error
             self._loaded()
-            log.info("configuration reloaded", targets=len(self._parts.registry))
+            log.info("configuration reloaded", targets=len(self._components.registry))
 
     @property
     def not_ready(self) -> str:
@@ -143,15 +144,15 @@ class Exporter:
 
     def counts(self) -> Mapping[TaskCountKey, int]:
         """How many tasks count under which labels of `webcast_tasks`."""
-        return self._parts.series_cache.counts()
+        return self._components.series_cache.counts()
 
     def dismiss(self, target: TargetId) -> bool:
         """Remove a stopped or dark task by hand, until it runs again; False when it is not tracked."""
-        return self._parts.registry.dismiss(target)
+        return self._components.registry.dismiss(target)
 
     def tracked(self) -> list[TaskState]:
         """The state of every target."""
-        return self._parts.registry.all()
+        return self._components.registry.all()
 
     @property
     def uptime(self) -> float:
@@ -161,33 +162,33 @@ class Exporter:
     @property
     def alive(self) -> bool:
         """Whether every vital job has ended lately, and threads can be had for reads."""
-        pollers = self._parts.pollers.by_account.values()
+        pollers = self._components.pollers.by_account.values()
         return self._scheduler.alive and all(poller.alive for poller in pollers)
 
     @property
     def state_lost(self) -> str:
         """Why the state is not this process's any more; empty while it is."""
-        return self._parts.store.lost
+        return self._components.store.lost
 
-    def nudge(self) -> None:
+    def watch(self) -> None:
         """Help the scheduler over a wall clock that was set back, and report jobs that hang and a silent state."""
         self._scheduler.nudge()
         self._scheduler.watch()
-        self._parts.store.watch()
+        self._components.store.watch()
 
     def _apply(self, config: Config) -> None:
-        parts, settings = self._parts, Settings.of(config)
-        accounts = parts.pollers.plan(config)
+        components, settings = self._components, Settings.of(config)
+        accounts = components.pollers.plan(config)
         sources = self._targets.plan(config)
         secrets = secrets_of(config)
         listener = self._callback_listener.plan(settings.callback_address)
         # From here on nothing can fail.
         self.config, self.secrets = config, secrets
-        parts.registry.reconfigure(settings.lifetimes, settings.thresholds)
-        parts.pollers.swap(config, accounts)
-        parts.series_cache.reconfigure(settings.families, config.metrics.max_tasks)
-        parts.registry.open_apps(app_id for account in config.accounts for app_id in account.app_ids)
-        parts.stored_lists.swap(secrets)
+        components.registry.reconfigure(settings.lifetimes, settings.thresholds)
+        components.pollers.swap(config, accounts)
+        components.series_cache.reconfigure(settings.families, config.metrics.max_tasks)
+        components.registry.open_apps(app_id for account in config.accounts for app_id in account.app_ids)
+        components.stored_lists.swap(secrets)
         self._targets.swap(config, sources)
         if secrets:
             self._scheduler.every("expire-listings", SWEEP, self.push.sweep)
@@ -196,22 +197,22 @@ class Exporter:
         self._callback_listener.swap(listener)
         log_problems(warnings(config))
         if not self._started:
-            self._resume(parts.store.live_runs())
+            self._resume(components.store.live_runs())
         self._targets.apply()
 
     def _info_labels(self, target: TargetId) -> Mapping[str, str]:
-        state = self._parts.registry.get(target)
+        state = self._components.registry.get(target)
         return {} if state is None else info_labels(state.target, self.config)
 
     def _resume(self, remembered: Mapping[TargetId, Run]) -> None:
         """Go on with what the last process was reading; what no source lists is released once all have answered."""
-        self._parts.registry.resume()
-        drained = self._parts.drains.left(self.config)
-        remembered = {**remembered, **self._parts.store.latest_runs(drained)}
+        self._components.registry.resume()
+        drained = self._components.drains.left(self.config)
+        remembered = {**remembered, **self._components.store.latest_runs(drained)}
         live = {target.id: target for target in resumable_targets(self.config, remembered)}
         live |= {target: each.target for target, each in drained.items()}
-        self._parts.registry.change_targets(live, (), remembered)
-        self._parts.registry.resume_drains({target: each.until for target, each in drained.items()})
+        self._components.registry.change_targets(live, (), remembered)
+        self._components.registry.resume_drains({target: each.until for target, each in drained.items()})
 
     def _as_config_error(self, error: Exception) -> ConfigError:
         """What went wrong with a reload, as problems to be shown."""
@@ -228,19 +229,19 @@ class Exporter:
         self.queries.reload = Reload(good=True, at=self._clock.unix())
 
     def _expire(self) -> None:
-        gone = self._parts.registry.expire()
-        self._parts.pollers.forget(gone)
-        self._parts.drains.keep({target: self._parts.registry.get(target) for target in gone})
-        self._parts.pollers.close_retired()
+        gone = self._components.registry.expire()
+        self._components.pollers.forget(gone)
+        self._components.drains.keep({target: self._components.registry.get(target) for target in gone})
+        self._components.pollers.close_retired()
 
     def _watch_files(self) -> None:
         self._look_at_files(self.config)
-        self._parts.pollers.refresh_credentials()
+        self._components.pollers.refresh_credentials()
         for secrets in tuple(self.secrets.values()):
             secrets.refresh()
 
     def _housekeep(self) -> None:
-        kept = max(self.config.lifecycle.history, LONGEST_LOOK_BACK)
-        self._parts.store.forget_before(self._clock.unix() - kept)
-        self._parts.drains.forget_all_but(self._parts.registry.all())
+        kept = max(self.config.lifecycle.history, MIN_HISTORY)
+        self._components.store.forget_before(self._clock.unix() - kept)
+        self._components.drains.forget_all_but(self._components.registry.all())
         self.callbacks.forget()

@@ -119,17 +119,17 @@ class FileWatcher:
 def load_both(
     load_config: Callable[[], Config], config_file: Path | None, web_file: Path | None
 ) -> tuple[Config, FileWatcher]:
-    """The configuration, and what is watched beside it; ConfigError with the problems of both files."""
+    """The configuration, and the watcher of the files beside it; ConfigError with the problems of both files."""
     problems: list[Problem] = []
-    config, watched = None, None
+    config, file_watcher = None, None
     try:
         config = load_config()
     except ConfigError as error:
         problems += error.problems
     try:
-        watched = FileWatcher(config_file, web_file)
+        file_watcher = FileWatcher(config_file, web_file)
     except ConfigError as error:
         problems += error.problems
-    if config is None or watched is None:
+    if config is None or file_watcher is None:
         raise ConfigError(problems)
-    return config, watched
+    return config, file_watcher

@@ -1,4 +1,4 @@
-"""The push API: who may push, and what a push changes."""
+"""The push API: what a push and a release change."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,12 +16,12 @@ from exporter.service.target_manager import TargetManager
 
 
 class PushApi:
-    """What the push API asks for, done; and the end of listings that end by themselves."""
+    """Applies pushes and releases, and ends listings that have expired."""
 
-    def __init__(self, parts: Components, target_manager: TargetManager) -> None:
-        self._parts = parts
-        self._stored_lists = parts.stored_lists
-        self._registry = parts.registry
+    def __init__(self, components: Components, target_manager: TargetManager) -> None:
+        self._components = components
+        self._stored_lists = components.stored_lists
+        self._registry = components.registry
         self._targets = target_manager
 
     def update(self, groups: list[TargetGroup], *, replace: bool) -> int:
@@ -33,7 +33,7 @@ class PushApi:
 
         def change(config: Config) -> list[ListChange]:
             targets = read_push(groups, AccountOf(config.accounts))
-            listed, at = self._stored_lists.lists[Source.PUSH], self._parts.clock.unix()
+            listed, at = self._stored_lists.lists[Source.PUSH], self._components.clock.unix()
             pushed.update(targets)
             return [listed.replaced(targets, at) if replace else listed.added(targets, at)]
 
@@ -54,8 +54,8 @@ class PushApi:
         released = listed or state.drain_until is not None
         if now and state.drain_until is not None:
             self._registry.end_drain(target)
-            self._parts.drains.keep({target: self._registry.get(target)})
-        elif (released and not now) or can_be_dismissed(state, self._parts.clock.unix(), self._registry.lifetimes):
+            self._components.drains.keep({target: self._registry.get(target)})
+        elif (released and not now) or can_be_dismissed(state, self._components.clock.unix(), self._registry.lifetimes):
             self._registry.dismiss(target)  # a person says so: not even a dark class is shown any longer
         elif not released:
             sources = " and ".join(sorted(state.target.sources))
@@ -70,12 +70,12 @@ class PushApi:
                 self._targets.commit_changes(lambda _: self._stored_lists.without(self._ended()))
 
     def _ended(self) -> list[TargetId]:
-        before = self._parts.clock.unix() - self._registry.lifetimes.ttl
+        before = self._components.clock.unix() - self._registry.lifetimes.ttl
         return [*self._registry.expired_listings(), *self._stored_lists.forgotten(self._registry.get, before)]
 
     def _read_stopped(self, pushed: Iterable[TargetId]) -> None:
         """Read stopped targets again: a push that lists one means a new run of it (docs/behaviour.md, "Runs")."""
         for state in filter(None, map(self._registry.get, pushed)):
-            poller = self._parts.pollers.by_account.get(state.target.account)
+            poller = self._components.pollers.by_account.get(state.target.account)
             if poller is not None and state.run is not None and not state.live:
                 poller.make_due(state.target.id)

@@ -36,39 +36,39 @@ def runs_in_state(config: Config, wanted: RunQuery) -> Iterator[dict[str, Any]]:
 
 
 class Queries:
-    """Reads, and changes nothing. `reload` is set by the exporter at each load."""
+    """Read-only queries of the running exporter. `reload` is set by the exporter at each load."""
 
-    def __init__(self, parts: Components, target_manager: TargetManager) -> None:
-        self._parts = parts
+    def __init__(self, components: Components, target_manager: TargetManager) -> None:
+        self._components = components
         self._targets = target_manager
         self.reload: Reload | None = None
 
     @property
     def now(self) -> float:
         """The wall clock, Unix seconds."""
-        return self._parts.clock.unix()
+        return self._components.clock.unix()
 
     @property
     def lifetimes(self) -> Lifetimes:
         """How long things are kept and waited for."""
-        return self._parts.registry.lifetimes
+        return self._components.registry.lifetimes
 
     def task_state(self, target: TargetId) -> TaskState | None:
         """The state of a target, None when it is not tracked."""
-        return self._parts.registry.get(target)
+        return self._components.registry.get(target)
 
     def next_read(self, state: TaskState) -> NextRead | None:
         """When a target will be read next; None while no account reads it."""
-        poller = self._parts.pollers.by_account.get(state.target.account)
+        poller = self._components.pollers.by_account.get(state.target.account)
         return poller.next_read(state.target.id) if poller else None
 
     def history(self, target: TargetId) -> TaskHistory:
         """Return a target's last reads and changes."""
-        return self._parts.history.of(target)
+        return self._components.history.of(target)
 
     def has_series(self, target: TargetId) -> bool:
         """Whether the next scrape shows it."""
-        return self._parts.series_cache.has_series(target)
+        return self._components.series_cache.has_series(target)
 
     def account_of(self, app_id: str) -> str | None:
         """Which account reads an app; None when no account does."""
@@ -76,22 +76,22 @@ class Queries:
 
     def stopped_runs(self, wanted: RunQuery) -> FoundRuns:
         """Runs that have stopped; StateError when the state cannot be read now."""
-        return self._parts.store.search(lambda connection: stopped_runs(connection, wanted))
+        return self._components.store.search(lambda connection: stopped_runs(connection, wanted))
 
     def accounts(self) -> Mapping[str, AccountNumbers]:
         """What each account's polling says of itself."""
-        return self._parts.pollers.numbers()
+        return self._components.pollers.numbers()
 
     def unknown_codes(self) -> Mapping[str, Sequence[UnknownCode]]:
         """Each account's API error codes that the vendor does not document, the latest first."""
-        pollers = self._parts.pollers.by_account
+        pollers = self._components.pollers.by_account
         return {name: poller.account.client.unknown_codes() for name, poller in pollers.items()}
 
     def jobs(self) -> Sequence[JobRow]:
         """The periodic jobs of the scheduler, by name."""
         return [
             JobRow(job.name, job.interval, job.last_run, job.duration, job.next_run, job.errors)
-            for job in self._parts.scheduler.jobs()
+            for job in self._components.scheduler.jobs()
         ]
 
     def by_source(self) -> Mapping[Source, int]:

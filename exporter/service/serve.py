@@ -44,7 +44,7 @@ class ServeOptions:
     environ: Mapping[str, str]
     clock: Clock
     flags: Mapping[str, str]
-    watched: FileWatcher
+    file_watcher: FileWatcher
     web: WebOptions = DEFAULT_OPTIONS
 
 
@@ -73,21 +73,21 @@ def serve(
     signals.listen(end_process)
     with ExitStack() as undo:
         undo.callback(signals.close)
-        config, watched = load_both(load_config, config_file, web_file)
-        setup = ServeOptions(config, load_config, environ, clock or Clock(), flags or {}, watched, web)
+        config, file_watcher = load_both(load_config, config_file, web_file)
+        options = ServeOptions(config, load_config, environ, clock or Clock(), flags or {}, file_watcher, web)
         sockets = systemd_sockets(environ) if systemd_socket else bind_all(addresses)
         for each in sockets:
             undo.enter_context(each)
         if config.ha.enabled:
-            replicate(setup, sockets, signals)
+            replicate(options, sockets, signals)
             return
         lock = hold_state(config.state, signals)
         if lock is None:
             return
         undo.callback(lock.release)
-        exporter = undo.enter_context(leading(setup, lock))
-        site = create_app(exporter, exporter.failed, watched.policy, web)
-        listener = Listener(site, sockets, exporter.failed, watched.policy)
+        exporter = undo.enter_context(leading(options, lock))
+        app = create_app(exporter, exporter.failed, file_watcher.policy, web)
+        listener = Listener(app, sockets, exporter.failed, file_watcher.policy)
         undo.callback(listener.stop)
         if signals.stops_within(lock.handover_wait):
             return
@@ -131,10 +131,10 @@ def leading(options: ServeOptions, lock: StateLock) -> Iterator[Exporter]:
                 lock.open(),
                 options.clock,
                 flags=options.flags,
-                policy=options.watched.policy,
-                restrain=lambda rate: rate if lock.confirmed else rate_beside(rate, config.state),
+                policy=options.file_watcher.policy,
+                rate_cap=lambda rate: rate if lock.confirmed else rate_beside(rate, config.state),
                 leads=(lambda: lock.confirmed) if config.ha.enabled else None,
-                look_at_files=options.watched.check,
+                look_at_files=options.file_watcher.check,
                 lease_answered_at=lambda: lock.answered_at,
             )
             undo.callback(exporter.stop)
@@ -163,7 +163,7 @@ def follow(exporter: Exporter, signals: Signals, lock: StateLock) -> str:
             return ""
         if lost := lock.lost or exporter.state_lost:
             return lost
-        exporter.nudge()
+        exporter.watch()
         if action is SignalAction.RELOAD:
             with suppress(ConfigError):  # it is logged, and the old configuration stays
                 exporter.reload()
@@ -195,7 +195,7 @@ def replicate(options: ServeOptions, sockets: Sequence[socket.socket], signals: 
     """Serve until a stop. ConfigError and StartError, as `serve`, before it begins; nothing ends it after that."""
     standby = _new_standby(options)
     roles = RoleSwitch()
-    listener = Listener(roles, sockets, standby.failed, options.watched.policy)
+    listener = Listener(roles, sockets, standby.failed, options.file_watcher.policy)
     _show(roles, standby, options)
     listener.start()
     log_start("standby", options.config, listener.urls)
@@ -220,19 +220,19 @@ def replicate(options: ServeOptions, sockets: Sequence[socket.socket], signals: 
 
 
 def _new_standby(options: ServeOptions, *, must_listen: bool = True) -> Standby:
-    watched = options.watched
+    file_watcher = options.file_watcher
     return Standby(
         options.config,
         options.load_config,
         options.clock,
-        watched.policy,
-        look_at_files=watched.check,
+        file_watcher.policy,
+        look_at_files=file_watcher.check,
         must_listen=must_listen,
     )
 
 
 def _show(roles: RoleSwitch, standby: Standby, options: ServeOptions) -> None:
-    roles.app = create_standby_app(standby, standby.failed, options.watched.policy, options.web)
+    roles.app = create_standby_app(standby, standby.failed, options.file_watcher.policy, options.web)
 
 
 def _elected(standby: Standby, signals: Signals, options: ServeOptions, answered_at: float | None) -> Lease | None:
@@ -265,7 +265,7 @@ def _lead(options: ServeOptions, lease: Lease, roles: RoleSwitch, standby: Stand
             standby.make_way()
             exporter.start()
             config = exporter.config
-            roles.app = create_app(exporter, exporter.failed, options.watched.policy, options.web)
+            roles.app = create_app(exporter, exporter.failed, options.file_watcher.policy, options.web)
             standby.close()
             log.info("leading", token=lease.token)
             gc.collect()

@@ -15,7 +15,7 @@ from exporter.scheduler.read_queue import PollIntervals
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A configuration, and what the running parts need of it in their own terms.
+    """A configuration, and what the components need of it in their own terms.
 
     `callback_address` is where callbacks have a listener of their own, None for none.
     """

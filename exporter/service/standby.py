@@ -82,7 +82,10 @@ MAX_IDLE = 10.0
 
 
 class Standby:
-    """What its pages need. ConfigError when a file of secrets cannot be used, StartError when a port cannot be had."""
+    """A replica without the lease: its own metrics, and the queue for the leader.
+
+    ConfigError when a file of secrets cannot be used, StartError when a port cannot be had.
+    """
 
     def __init__(
         self,
@@ -199,23 +202,23 @@ class CallbacksForLeader:
         self._clock = clock
 
     def recent(self) -> list[CallbackRecord]:
-        """None are shown."""
+        """Return nothing: the leader has the list."""
         return []
 
     def receive(self, body: bytes) -> CallbackOutcome:
         """Take one body in; StateError when it is not in the state and is to be sent again."""
         at = self._clock.unix()
-        verdict = verify_callback(body, callback_rules(self._standby.config.callbacks, self._standby.secrets), at)
-        outcome, callback = verdict.outcome, verdict.callback
+        result = verify_callback(body, callback_rules(self._standby.config.callbacks, self._standby.secrets), at)
+        outcome, callback = result.outcome, result.callback
         if outcome is CallbackOutcome.ACCEPTED and callback:
-            text = event_to_text(callback, verdict.unexpected)
+            text = event_to_text(callback, result.unexpected)
             if AccountOf(self._standby.config.accounts)(callback.target.app_id) is None:
                 outcome = CallbackOutcome.IGNORED
             elif self._standby.queue.has_receipt(callback, text):
                 outcome = CallbackOutcome.DUPLICATE
             else:
                 self._standby.queue.put(EntryKind.EVENT, text, at)
-        elif verdict.room_event:  # only who reads the room's tasks can use it
+        elif result.room_event:  # only who reads the room's tasks can use it
             outcome = CallbackOutcome.IGNORED
-        self._standby.self_metrics.called_back(outcome)
+        self._standby.self_metrics.count_callback(outcome)
         return outcome

@@ -132,7 +132,7 @@ class TargetManager:
         if sources is not self._sources:
             return  # replaced by a reload
         now = self._components.clock.unix()
-        self._components.self_metrics.refreshed(source.source, source.place, done.failures, now)
+        self._components.self_metrics.count_refresh(source.source, source.place, done.failures, now)
         self.apply()
 
     def apply(self) -> None:
@@ -227,7 +227,7 @@ class TargetManager:
         return store.latest_runs([target for target in targets if registry.get(target) is None])
 
     def _count(self) -> None:
-        self._components.self_metrics.listed(self._index.by_source, self._index.rejected)
+        self._components.self_metrics.set_targets(self._index.by_source, self._index.rejected)
 
 
 class DesiredTargets(NamedTuple):

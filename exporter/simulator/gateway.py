@@ -161,7 +161,7 @@ def busiest_second(times: Iterable[float]) -> int:
 
 
 class Gateway:
-    """Answers for a fleet. `accounts`, `not_found` and `faults` may be changed while it works.
+    """The simulated API over a fleet. `accounts`, `not_found` and `faults` may be changed while it works.
 
     `qps` is the limit of GetWebCastTask for each account. `/truth` shows what `callback_counts` gives; `tls` says that
     the endpoint is https.

@@ -1,6 +1,6 @@
 """Lifecycle of a simulated task: its settings, its runs, what GetWebCastTask and the callbacks say of them.
 
-Times on the real clock are Unix milliseconds, as in the vendor's replies. Sources are the seed page and, for callbacks,
+Times on the real clock are Unix milliseconds, as in the vendor's replies. Sources are the API page and, for callbacks,
 docs 6348/75124 and 6348/69820.
 """
 
@@ -63,7 +63,7 @@ class TaskSettings:
     start_timeout: int = 0
 
     def document(self) -> dict[str, Any]:
-        """The settings as GetWebCastTask returns them, in the order of the seed page's sample."""
+        """The settings as GetWebCastTask returns them, in the order of the API page's sample."""
         return {
             "UserId": self.user_id,
             "SourceURL": self.source_url,
@@ -302,7 +302,7 @@ def event_time(at: int) -> str:
 
 
 def _reason(remedy: PageRemedy) -> str:
-    """The vendor's word; the seed page writes one of them with a leading space, which a receiver must strip."""
+    """The vendor's word; the API page writes one of them with a leading space, which a receiver must strip."""
     spaced = remedy.reason is PageReason.START_TIMEOUT and remedy.status == REFRESHED
     return f" {remedy.reason.value}" if spaced else remedy.reason.value
 

@@ -45,7 +45,7 @@ TASK_NOT_FOUND = VendorError("InvalidParameter.ErrorActiveTaskNotFound")
 OVER_QPS = VendorError("FlowLimitExceeded.QPSOverLimit", 200)
 
 TASK_KEY = "WebcastTask"
-"""As in the seed page's sample; its table writes WebCastTask."""
+"""As in the API page's sample; its table writes WebCastTask."""
 ALL_ZERO = {
     "StartTime": 0,
     "EndTime": 0,

@@ -1,1 +1,1 @@
-"""What must outlive the process, and its only writer: which runs were counted, and the counters."""
+"""The state that outlives the process: runs, counters, receipts of callbacks and stored targets."""

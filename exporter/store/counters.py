@@ -28,7 +28,7 @@ class Total(StrEnum):
     PAGE_RESCHEDULES = "page_reschedules"
 
 
-OF_ACTION = {PageAction.REFRESH: Total.PAGE_REFRESHES, PageAction.RESCHEDULE: Total.PAGE_RESCHEDULES}
+TOTAL_OF_ACTION = {PageAction.REFRESH: Total.PAGE_REFRESHES, PageAction.RESCHEDULE: Total.PAGE_RESCHEDULES}
 
 
 class Series(NamedTuple):
@@ -47,7 +47,7 @@ def zeros(app_id: str) -> Iterator[Series]:
     yield Series(Total.RUN_ENDS_UNSEEN, app_id)
     for status in Status:
         yield Series(Total.RUN_TRANSITIONS, app_id, status)
-    for total in OF_ACTION.values():
+    for total in TOTAL_OF_ACTION.values():
         for word in PageReason:
             yield Series(total, app_id, word)
     for status in STOPPED_STATUSES:
@@ -63,7 +63,7 @@ def increments(event: RunEvent) -> Iterator[tuple[Series, float]]:
         case EndUnseen(app_id):
             yield Series(Total.RUN_ENDS_UNSEEN, app_id), 1.0
         case PageActionTaken(app_id, action, reason):
-            yield Series(OF_ACTION[action], app_id, reason), 1.0
+            yield Series(TOTAL_OF_ACTION[action], app_id, reason), 1.0
         case RunStopped():
             yield from _of_stop(event)
 

@@ -44,7 +44,7 @@ class DeadlineConnection(psycopg.Connection[Any]):
         return super().wait(self._unless_silent(gen), interval, *args, **kwargs)
 
     def _unless_silent(self, gen: PQGen[RV]) -> PQGen[RV]:
-        """`gen` is told READY_NONE (0) every `interval` in which nothing can be read or written."""
+        """Send READY_NONE (0) to `gen` in each `interval` in which nothing can be read or written."""
         heard_at = monotonic()
         try:
             wanted = next(gen)

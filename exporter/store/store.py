@@ -60,7 +60,7 @@ RECENT_SECONDS: Final = 5.0
 """Seconds for which committed receipts are remembered: longer than a look-up takes that may have missed them."""
 MIN_ROWS_PER_SECOND: Final = 2_000
 """A long list has this much more time for its commit, which a busy machine may need."""
-LONGEST_LOOK_BACK: Final = 96 * 3600.0
+MIN_HISTORY: Final = 96 * 3600.0
 """The API can answer for a run until 72 hours after its start; forgetting one sooner could count it twice."""
 
 T = TypeVar("T")

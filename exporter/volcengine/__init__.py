@@ -1,1 +1,1 @@
-"""All that knows the vendor's wire: signing, pacing, the one call, and what its answers mean."""
+"""Client of the vendor's API: signing, rate limit, the call GetWebCastTask, its replies and errors, callbacks."""

@@ -24,7 +24,7 @@ MAX_SHOWN_CHARS = 64
 MAX_SHOWN_KEYS = 20
 
 ACTION_OF_STATUS = {4: PageAction.REFRESH, 5: PageAction.RESCHEDULE}
-"""The callback's own scale (seed page, MonitorConfig); 1 is a start, the number of an end is not documented."""
+"""The callback's own scale (API page, MonitorConfig); 1 is a start, the number of an end is not documented."""
 STATUSES = range(6)
 
 ROOM_EVENTS = frozenset({"userjoinroom", "userleaveroom", "invisibleuserleaveroom"})

@@ -195,7 +195,7 @@ class Client:
     def _request(self, target: TargetId) -> PreparedRequest:
         """Make the signed request. Its URL is canonical already, so requests need not prepare it.
 
-        Parameters: seed page. Both API versions take the same ones (volcengine.com/docs/6348/1188209).
+        Parameters: API page. Both API versions take the same ones (volcengine.com/docs/6348/1188209).
         """
         ids = {"AppId": target.app_id, "RoomId": target.room_id, "TaskId": target.task_id}
         query = canonical_query({"Action": ACTION, "Version": self._endpoint.api_version, **ids})

@@ -34,7 +34,7 @@ RateCap = Callable[[float], float]
 """Turns a rate (calls per second) into the one allowed at this moment; above 0."""
 
 
-def unrestrained(rate: float) -> float:
+def no_cap(rate: float) -> float:
     """Allow the whole rate."""
     return rate
 
@@ -74,7 +74,7 @@ class _Backoff:
 class RateLimiter:
     """Gives permits for one account's calls. Safe for threads.
 
-    `clock` gives monotonic seconds. `restrain` turns `max_qps` into the rate allowed at this moment. `sleep` waits; a
+    `clock` gives monotonic seconds. `rate_cap` turns `max_qps` into the rate allowed at this moment. `sleep` waits; a
     true result (as `threading.Event.wait` gives once set) means that the process stops.
     """
 
@@ -83,10 +83,10 @@ class RateLimiter:
         max_qps: float,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], object] = sleep,
-        restrain: RateCap = unrestrained,
+        rate_cap: RateCap = no_cap,
     ) -> None:
         self._clock = clock
-        self._restrain = restrain
+        self._rate_cap = rate_cap
         self._sleep = sleep
         self._lock = threading.Lock()
         self._configured = _checked(max_qps)
@@ -200,10 +200,10 @@ class RateLimiter:
         return SLACK * min(self._backoff.rate(self._configured, now), whole)
 
     def _allowed(self) -> float:
-        """`max_qps` as restrained now; not asked anew each time, because the answer may take a look at the disk."""
+        """`max_qps` as capped now; not asked anew each time, because the answer may take a look at the disk."""
         now = self._clock()
         if not now < self._cap_until:
-            self._cap, self._cap_until = self._restrain(self._configured), now + CAP_SECONDS
+            self._cap, self._cap_until = self._rate_cap(self._configured), now + CAP_SECONDS
         return self._cap
 
 

@@ -1,4 +1,4 @@
-"""Answers of the API: received within bounds, then parsed into a typed Task (seed page GetWebCastTask).
+"""Answers of the API: received within bounds, then parsed into a typed Task (API page: docs/vendor.md).
 
 Each value is judged by itself, whatever the task's state. The state decides only whether the value is kept and whether
 its absence is expected. What is not as documented is None in the Task, and its field is named in `unexpected`.
@@ -57,7 +57,7 @@ FIELDS: tuple[str, ...] = (
     *("MonitorConfig", FREEZE.path, BLANK.path, CRASH.path),
     *("EventNotifyConfig", ENABLE_EVENT_NOTIFY, START_TIMEOUT.path),
 )
-"""Every name that `unexpected` can hold, in the seed page's order."""
+"""Every name that `unexpected` can hold, in the order of the API page."""
 TOP_LEVEL_FIELDS = {field for field in FIELDS if "." not in field}
 
 JsonMapping = Mapping[str, object]
@@ -231,7 +231,7 @@ def _decoded(body: bytes | None) -> tuple[object, ReadError | None]:
 def _task_in(document: object) -> JsonMapping:
     """`Result.WebCastTask`, or Result itself when its fields stand there directly.
 
-    The seed page's table and its example differ in the casing of that key.
+    The API page's table and its example differ in the casing of that key.
     """
     if not isinstance(document, dict):
         raise BadSchema("the answer is no JSON object")
@@ -316,7 +316,7 @@ def _stop_reason(raw: JsonMapping, status: Status, found: list[str]) -> StopReas
 
 
 def _stop_word(value: object) -> tuple[StopReason, bool]:
-    """The reason, and whether it is as documented; an empty one is (seed page, field StopReason)."""
+    """The reason, and whether it is as documented; an empty one is (API page, field StopReason)."""
     if value is None:
         return StopReason.UNSPECIFIED, True
     if not isinstance(value, str):
@@ -385,7 +385,7 @@ def _monitor(raw: JsonMapping, found: list[str]) -> MonitorIntervals:
 
 
 def _event_notify(raw: JsonMapping, found: list[str]) -> EventNotify:
-    """Without notification its timeout has no meaning, so that it may be missing (seed page, field StartTimeout)."""
+    """Without notification its timeout has no meaning, so that it may be missing (API page, field StartTimeout)."""
     config = raw.get("EventNotifyConfig")
     if not isinstance(config, dict):
         found.append("EventNotifyConfig")
@@ -402,7 +402,7 @@ MAX_NUMBER_CHARS = 32
 MAX_USER_ID_CHARS = 128
 """The vendor's limit for every id (volcengine.com/docs/6348/69828)."""
 MAX_URL_CHARS = 4096
-"""Four times the vendor's limit (seed page, field SourceURL)."""
+"""Four times the vendor's limit (API page, field SourceURL)."""
 MAX_HOST_CHARS = 253
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -495,7 +495,7 @@ def is_empty(value: object) -> bool:
 
 
 def user_id(value: object) -> tuple[str, bool]:
-    """At most 128 printable characters, and whether it is as documented (seed page, field UserId)."""
+    """At most 128 printable characters, and whether it is as documented (API page, field UserId)."""
     if not isinstance(value, str):
         return "", False
     if _USER_ID.fullmatch(value):

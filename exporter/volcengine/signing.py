@@ -1,6 +1,6 @@
-"""The vendor's signatures: of requests (volcengine.com/docs/6369/1121980) and of callbacks (docs 6348/69820).
+"""The vendor's signature of a request (volcengine.com/docs/6369/1121980).
 
-A request's signature takes three strings, each made from the one before: the canonical request, the string to sign, the
+It takes three strings, each made from the one before: the canonical request, the string to sign, the
 signature. Each has a function of its own, so that a refused signature can be compared string by string.
 """
 

@@ -84,7 +84,7 @@ def create_app(
     policy: CurrentPolicy | None = None,
     options: WebOptions = DEFAULT_OPTIONS,
 ) -> Starlette:
-    """The whole site. `failed` is called for unexpected errors, which are answered with a bare 500."""
+    """Every page and endpoint. `failed` is called for unexpected errors, which are answered with a bare 500."""
     routes: list[BaseRoute] = [
         Route(options.telemetry_path, metrics),
         Route("/", pages.landing),

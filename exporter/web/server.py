@@ -319,7 +319,7 @@ def _host(client: socket.socket | asyncio.Transport) -> str:
 class UvicornLogFilter(logging.Filter):
     """Drops uvicorn's lines about `Upgrade` headers, which Java and curl send, and about errors reported already.
 
-    The other lines of strangers are bounded by exporter/logs.py.
+    Its other lines are bounded by exporter/logs.py.
     """
 
     DROPPED = ("Unsupported upgrade request", "No supported WebSocket library", "Exception in ASGI application")

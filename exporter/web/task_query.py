@@ -176,7 +176,7 @@ class TaskRow(NamedTuple):
 
     @property
     def since(self) -> float | None:
-        """Since when it has its status, by the vendor's clock where the vendor told it (Unix seconds)."""
+        """Since when it has its status, by the vendor's clock where the vendor says it (Unix seconds)."""
         state, task = self.state, self.state.task
         if task is None:
             return state.last_success if state.not_found_since is None else state.not_found_since
@@ -218,7 +218,7 @@ def select(states: Iterable[TaskState], query: TaskQuery, now: float, lifetimes:
 
 
 def number_of_pages(total: int, size: int) -> int:
-    """At least one."""
+    """How many pages of `size` rows there are; at least one."""
     return max(1, math.ceil(total / size))
 
 

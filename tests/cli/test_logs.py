@@ -18,7 +18,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from exporter import logs
-from exporter.logs import BLOCKED_AFTER, STRANGERS_LIMIT, USUAL_LIMIT, QueuedLogHandler, dropped_lines
+from exporter.logs import BLOCKED_AFTER, CLIENT_LIMIT, USUAL_LIMIT, QueuedLogHandler, dropped_lines
 from tests.support import web_client
 from tests.support.waiting import wait_equal, wait_until
 
@@ -224,10 +224,10 @@ def test_a_closed_log_stops_no_caller() -> None:
 @pytest.mark.parametrize(
     ("logger", "limit"),
     [
-        ("exporter.web.server", STRANGERS_LIMIT),
-        ("uvicorn.error", STRANGERS_LIMIT),
-        ("exporter.service.callbacks", STRANGERS_LIMIT),
-        ("asyncio", STRANGERS_LIMIT),
+        ("exporter.web.server", CLIENT_LIMIT),
+        ("uvicorn.error", CLIENT_LIMIT),
+        ("exporter.service.callbacks", CLIENT_LIMIT),
+        ("asyncio", CLIENT_LIMIT),
         ("exporter.poller", USUAL_LIMIT),
     ],
 )

@@ -9,7 +9,7 @@ import click
 
 from docs.source.log_events import DOCUMENT, events, reference
 from exporter.cli.serve import serve
-from exporter.logs import MAX_QUEUED_BYTES, STRANGERS_LIMIT, USUAL_LIMIT
+from exporter.logs import CLIENT_LIMIT, MAX_QUEUED_BYTES, USUAL_LIMIT
 from tests.docs.reading import ROOT
 
 TEXT = (ROOT / "docs" / "command-line.md").read_text()
@@ -28,7 +28,7 @@ def test_every_flag_is_told_with_its_default() -> None:
 def test_the_limits_of_the_log_are_the_code_s() -> None:
     assert f"a queue of {MAX_QUEUED_BYTES >> 20} MiB" in TEXT
     assert f"at most {USUAL_LIMIT.burst} lines are written at once and {USUAL_LIMIT.per_second:g} a second" in TEXT
-    assert f"`uvicorn`) {STRANGERS_LIMIT.burst} at once and one in {1 / STRANGERS_LIMIT.per_second:g} seconds" in TEXT
+    assert f"`uvicorn`) {CLIENT_LIMIT.burst} at once and one in {1 / CLIENT_LIMIT.per_second:g} seconds" in TEXT
 
 
 COMPLETION = """

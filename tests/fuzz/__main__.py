@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["exporter.model", "exporter.volcengine"
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAYLOADS = ROOT / "tests" / "payloads"
-LONGEST_INPUT = 4096
+MAX_INPUT = 4096
 
 
 def run_one(name: str, options: Sequence[str]) -> None:
@@ -42,7 +42,7 @@ def run_all(seconds: int) -> bool:
         findings = HERE / "findings" / name
         options = [
             f"-max_total_time={seconds}",
-            f"-max_len={LONGEST_INPUT}",
+            f"-max_len={MAX_INPUT}",
             f"-artifact_prefix={findings}/",
             "-verbosity=0",
             "-print_final_stats=1",

@@ -19,7 +19,7 @@ SECRET = "secret-of-the-fuzzer"
 RULES = CallbackRules((SECRET,), ("Webcast", "UserLeaveRoom"), max_age=900.0)
 TARGET = TargetId("app", "room", "task")
 STATUSES = (200, 400, 403, 404, 429, 500, 503)
-LONGEST_SENTENCE = 1000
+MAX_SENTENCE = 1000
 
 
 def reply(data: bytes) -> None:
@@ -32,7 +32,7 @@ def reply(data: bytes) -> None:
             outcome = parse_answer(receive(response, lambda: False), NOW).task
         except ReadError as error:
             sentence = str(error)
-            assert len(sentence) < LONGEST_SENTENCE
+            assert len(sentence) < MAX_SENTENCE
             assert sentence.isprintable()
             outcome = error
         apply_read(TaskState(Target(TARGET, "default")), ReadResult(TARGET, NOW, NOW, 0.1, outcome))

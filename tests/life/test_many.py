@@ -71,7 +71,7 @@ def test_a_restart_reads_the_living_and_not_the_dead(
 def left(whole: "Whole") -> dict[str, int]:
     """How much is kept of targets, everywhere."""
     exporter, poller = whole.exporter, whole.poller
-    cache, registry, queue = exporter._parts.series_cache, exporter._parts.registry, poller._queue
+    cache, registry, queue = exporter._components.series_cache, exporter._components.registry, poller._queue
     return {
         "states": len(registry),
         "expiries": max(0, len(registry._checks) - SWEEP_SLACK),
@@ -85,11 +85,12 @@ def left(whole: "Whole") -> dict[str, int]:
         "failures": len(poller._failures),
         "starts": len(poller._starts),
         "being read": len(poller._being_read),
-        "to be written": len(exporter._parts.store._queued.runs) + len(exporter._parts.store._queued.receipts),
-        "called back": len(exporter._parts.stored_lists.lists[Source.CALLBACK].stored.rows),
+        "to be written": len(exporter._components.store._queued.runs)
+        + len(exporter._components.store._queued.receipts),
+        "called back": len(exporter._components.stored_lists.lists[Source.CALLBACK].stored.rows),
         "lapsed": len(registry._expired_listings),
-        "remembered reads": len(exporter._parts.history._successes) + len(exporter._parts.history._failures),
-        "remembered changes": len(exporter._parts.history._changes),
+        "remembered reads": len(exporter._components.history._successes) + len(exporter._components.history._failures),
+        "remembered changes": len(exporter._components.history._changes),
         "listed": len(exporter._targets._index._targets),
     }
 
@@ -122,7 +123,7 @@ def test_what_has_lived_leaves_nothing(new_world: Callable[[], "World"], new_who
     used = []
     for wave in range(WAVES):
         live_through(whole, world, wave)
-        whole.exporter._parts.store._recent.clear()  # by itself after some seconds
+        whole.exporter._components.store._recent.clear()  # by itself after some seconds
         used.append(forget_the_vendor_and_measure(world))
     assert dict.fromkeys(left(whole), 0) == left(whole)
     assert sum(whole.stops().values()) == WAVES * IN_A_WAVE * 9 / 10

@@ -12,7 +12,7 @@ from prometheus_client.samples import Sample
 from exporter.cli.metrics import reference
 from exporter.enums import Source
 from exporter.metrics.families import TARGET_LABELS, Family, Group, Kind, TaskFamily, task_families
-from exporter.metrics.fleet import FLEET, OF_TOTAL, FleetCollector
+from exporter.metrics.fleet import FAMILY_OF_TOTAL, FLEET, FleetCollector
 from exporter.metrics.self_metrics import EXPORTER, AccountNumbers, SelfMetrics, account_families, state_families
 from exporter.metrics.series_cache import SeriesCache
 from exporter.store.counters import Total, zeros
@@ -140,5 +140,5 @@ def test_each_row_has_one_line_in_the_reference(row: Family) -> None:
 def test_openmetrics_names_a_counter_without_total(openmetrics: bool) -> None:
     """HELP and TYPE carry the family's name, which is the samples' but for OpenMetrics counters."""
     name = "webcast_run_stops" if openmetrics else "webcast_run_stops_total"
-    expected = f"# HELP {name} {OF_TOTAL[Total.RUN_STOPS].help}\n# TYPE {name} counter\n".encode()
-    assert expected == OF_TOTAL[Total.RUN_STOPS].heading(openmetrics=openmetrics)
+    expected = f"# HELP {name} {FAMILY_OF_TOTAL[Total.RUN_STOPS].help}\n# TYPE {name} counter\n".encode()
+    assert expected == FAMILY_OF_TOTAL[Total.RUN_STOPS].heading(openmetrics=openmetrics)

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.enums import Severity, Status, StopReason, TaskProblem
 from exporter.metrics.families import Kind
-from exporter.metrics.fleet import OF_TOTAL, FleetCollector
+from exporter.metrics.fleet import FAMILY_OF_TOTAL, FleetCollector
 from exporter.metrics.series_cache import SeriesCache
 from exporter.model.run import RunEvent, RunStopped
 from exporter.model.target import TargetId
@@ -80,16 +80,16 @@ def test_a_histogram_is_cumulative_and_its_last_bucket_is_its_count(values: Call
 
 def test_a_histogram_has_the_buckets_of_its_row(values: Callable[..., Values]) -> None:
     """Bounds are written alike in the row, in the state and in the exposition."""
-    for family in OF_TOTAL.values():
+    for family in FAMILY_OF_TOTAL.values():
         bounds = [float(labels[-1]) for labels in values(counted(), f"{family.name}_bucket")]
         assert sorted({*bounds} - {float("inf")}) == list(family.buckets)
 
 
 def test_each_stored_total_is_shown() -> None:
     """A total without a family would be counted in vain, and a histogram's has bounds."""
-    assert set(Total) == set(OF_TOTAL)
+    assert set(Total) == set(FAMILY_OF_TOTAL)
     kept = {series.total for series in zeros("App1") if series.bucket}
-    assert kept == {total for total, family in OF_TOTAL.items() if family.kind is Kind.HISTOGRAM}
+    assert kept == {total for total, family in FAMILY_OF_TOTAL.items() if family.kind is Kind.HISTOGRAM}
 
 
 def test_the_apps_stand_beside_each_other(values: Callable[..., Values]) -> None:

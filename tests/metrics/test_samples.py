@@ -64,13 +64,13 @@ def values(known: TaskState, name: str) -> dict[tuple[str, ...], float]:
 
 
 def test_the_vendors_example_gives_the_expected_text(difference: Callable[[str, str], str]) -> None:
-    """The reply that the seed page prints, from its JSON to the series."""
+    """The reply that the API page prints, from its JSON to the series."""
     reply = parse_reply(json.loads((TESTS / "payloads" / "seed-example.json").read_text()))
     target = TargetId("Your_AppId", "Your_RoomId", "Your_TaskId")
     result = ReadResult(target, at=1676987500.5, server_time=1676987500.0, elapsed=0.1, outcome=reply.task)
     known = TaskState(Target(target, "default", frozenset(), {"team": "edu"}, 1676987400.0, 1676991000.0))
     actual = text(apply_read(known, result)[0], task_families(Group, ["team"]))
-    expected = (TESTS / "expected" / "seed_reply.prom").read_text()
+    expected = (TESTS / "expected" / "documented_reply.prom").read_text()
     assert difference(expected, actual) == ""
 
 

@@ -119,10 +119,10 @@ def test_fields_that_were_not_as_documented_are_counted(
 
 
 def test_lists_say_what_they_hold_now(self_metrics: SelfMetrics, values: Callable[..., Values]) -> None:
-    self_metrics.listed({Source.STATIC: 3}, {Rejection.DUPLICATE: 2})
+    self_metrics.set_targets({Source.STATIC: 3}, {Rejection.DUPLICATE: 2})
     assert values("webcast_targets")["static",] == 3.0
     assert values("webcast_targets_rejected")["duplicate",] == 2.0
-    self_metrics.listed({}, {Rejection.INVALID: 1})
+    self_metrics.set_targets({}, {Rejection.INVALID: 1})
     assert values("webcast_targets")["static",] == 0.0
     assert values("webcast_targets_rejected") == {
         ("invalid",): 1.0,

@@ -222,7 +222,7 @@ def test_an_api_that_failed_last_thing_at_night(scene: Scene) -> None:
     scene.vendor.failing = True
     scene.passes(minutes=1)
     scene.drop(*targets)
-    scene.whole.exporter._parts.registry.end_drain(targets[0])
+    scene.whole.exporter._components.registry.end_drain(targets[0])
     scene.passes(minutes=20)
     scene.asks("webcast_api_up", ({"__name__": "webcast_api_up", **ACCOUNT, **scraped_from(POD)}, 0))
     scene.expects()
@@ -377,14 +377,14 @@ def test_state_not_written(scene: Scene) -> None:
 
 
 def set_read_only(scene: Scene, switch: str) -> None:
-    set_broken(scene.whole.exporter._parts.store, broken=switch == "ON")
+    set_broken(scene.whole.exporter._components.store, broken=switch == "ON")
 
 
 def test_state_silent(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change waits for two minutes and longer; one that waits for seconds is no alert. Then changes are dropped."""
     start_classes(scene)
     scene.passes(minutes=1)
-    store = type(scene.whole.exporter._parts.store)
+    store = type(scene.whole.exporter._components.store)
     begun = scene.now
     monkeypatch.setattr(store, "oldest_queued", property(lambda _self: begun))
     scene.passes(minutes=1)

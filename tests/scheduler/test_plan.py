@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.cli.plan import LONGEST_INTERVAL, Load, Plan, planned
+from exporter.cli.plan import MAX_INTERVAL, Load, Plan, planned
 from exporter.scheduler.read_queue import PollIntervals
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
@@ -73,7 +73,7 @@ def test_the_interval_that_fits_fits_and_none_shorter_does(tasks: int, starts: i
 
     fitting = planned(load, DEFAULTS, budget).fitting_interval
     if fitting is None:
-        assert not at(LONGEST_INTERVAL).fits
+        assert not at(MAX_INTERVAL).fits
     else:
         assert at(fitting).fits
         assert fitting == 1 or not at(fitting - 1).fits

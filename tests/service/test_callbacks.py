@@ -232,7 +232,7 @@ def test_a_room_event_of_its_robot_has_a_live_task_read_at_once(vendor: Vendor) 
     vendor.world.write(polling={"interval": "1h", "fast_interval": "1s"}, static_configs=vendor.world.lists(task))
     vendor.exporter.reload()
     vendor.until("task", "running")
-    user_id = next(state.user_id for state in vendor.exporter._parts.registry.all())
+    user_id = next(state.user_id for state in vendor.exporter._components.registry.all())
     left = {**fields_of(vendor.notice(task, STARTED)), "EventType": "invisibleUserLeaveRoom"}
     for room_id, user in (("Room", "a-student"), ("Elsewhere", user_id)):
         data = json.dumps({"RoomId": room_id, "UserId": user, "Timestamp": 1, "Reason": "userLeave"})

@@ -377,7 +377,9 @@ def test_no_token_is_told(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ConfigError) as caught:
         api.exporter.reload()
     shown = [answer.text + str(answer.headers) for answer in (*answers, api.ask("GET"), api.ask("GET", "/"))]
-    reprs = [repr(part) for part in (api.exporter.config, api.exporter.push, api.exporter._parts.stored_lists.secrets)]
+    reprs = [
+        repr(part) for part in (api.exporter.config, api.exporter.push, api.exporter._components.stored_lists.secrets)
+    ]
     logs = "".join([*shown, *reprs, caplog.text, text(api.exporter), str(caught.value)])
     stored = b"".join(path.read_bytes() for path in api.world.folder.glob("state.db*")).decode(errors="replace")
     assert [canary for canary in (TOKEN, wrong) if canary in logs + stored] == []
@@ -412,7 +414,7 @@ def test_a_renewed_target_that_is_tracked_no_more_is_tracked_again(api: Api) -> 
     """A person removes a task that stays in the list; the next push of the same list brings it back."""
     task = TargetId(APP, "Room", "Task")
     api.push(task)
-    api.exporter._parts.registry.change_targets({}, [task], {})
+    api.exporter._components.registry.change_targets({}, [task], {})
     api.exporter._expire()
     assert api.exporter.queries.task_state(task) is None
     api.push(task)

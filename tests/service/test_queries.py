@@ -49,7 +49,7 @@ def test_a_change_of_what_it_counts_as(world: World) -> None:
         DisplayStatus.ENDED,
         StopReason.STOP_BY_API,
     )
-    assert exporter._parts.store.flush()
+    assert exporter._components.store.flush()
     found = exporter.queries.stopped_runs(RunQuery(0.0))
     assert [(run.target, run.stopped) for run in found.runs] == [(task, StopReason.STOP_BY_API)]
     assert found.labels == ({"team": "edu"},)

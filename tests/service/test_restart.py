@@ -215,7 +215,7 @@ def test_a_list_that_changes_while_the_state_fails_is_applied_later(
     """A reload does not need the state: its new targets are applied once their runs can be looked up."""
     world.write(static_configs=world.lists(world.task("old")))
     exporter = world.start()
-    store = exporter._parts.store
+    store = exporter._components.store
 
     def broken(*_: object) -> None:
         raise StateError("the runs in the state cannot be read: OperationalError")
@@ -283,6 +283,6 @@ def test_old_runs_are_forgotten(world: World) -> None:
     for hours in (72, 25):
         world.shift.seconds += hours * 3600
         exporter._housekeep()
-        assert exporter._parts.store.flush()
-        kept.append(len(exporter._parts.store.latest_runs([ended])))
+        assert exporter._components.store.flush()
+        kept.append(len(exporter._components.store.latest_runs([ended])))
     assert kept == [1, 0]

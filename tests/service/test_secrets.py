@@ -52,7 +52,7 @@ def test_no_secret_is_told(
         world.shift.seconds += 60
         before = text(exporter)
         wait_until(partial(differs, exporter, before), "another scrape")
-    pollers = exporter._parts.pollers
+    pollers = exporter._components.pollers
     reprs = [
         repr(part)
         for name, each in pollers._connected.items()

@@ -101,8 +101,8 @@ def test_calls_that_a_stop_breaks_off_are_no_failures(
     wait_until(lambda: world.reads(tasks[0]), "calls on their way")
     woken: list[bool] = []
     poller, client = (
-        exporter._parts.pollers.by_account["default"],
-        exporter._parts.pollers.by_account["default"].account.client,
+        exporter._components.pollers.by_account["default"],
+        exporter._components.pollers.by_account["default"].account.client,
     )
 
     def noted(work: Callable[[], None]) -> Callable[[], None]:
@@ -258,7 +258,7 @@ def test_health_follows_the_dispatcher(world: World) -> None:
     assert exporter.not_ready
     world.shift.seconds += 6
     assert not exporter.alive
-    exporter.nudge()
+    exporter.watch()
     exporter.start()
     assert exporter.alive
     assert not exporter.not_ready

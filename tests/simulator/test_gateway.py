@@ -29,7 +29,7 @@ SEED_TASK = {
     "EventNotifyConfig": {"EnableEventNotify": True, "StartTimeout": 2},
     "MaxRunningTime": 3600,
 }
-"""The seed page's sample of a reply."""
+"""The API page's sample of a reply."""
 SEED_SETTINGS = TaskSettings(
     "Your_UserId",
     "https://xxxxx",

@@ -66,7 +66,7 @@ def seconds(count: float) -> int:
     ],
 )
 def test_a_run_is_its_plan(plan: dict[str, Any], after: float, expected: tuple[Any, ...]) -> None:
-    """Each plan gives the seed page's Status, StopReason and times at each time (here in seconds after creation)."""
+    """Each plan gives the API page's Status, StopReason and times at each time (here in seconds after creation)."""
     status, reason, *times = expected
     state = run_state(begin_run(RunPlan(HOUR, **plan), BORN), seconds(after))
     assert state == (status, reason, *(0 if time is None else seconds(time) for time in times))
@@ -95,7 +95,7 @@ def test_a_stop_cancels_the_future() -> None:
 
 @pytest.mark.parametrize(("starts", "since"), [(60, 60), (None, 0)])
 def test_a_task_is_found_for_72_hours(starts: float | None, since: float) -> None:
-    """The seed page: only tasks started within the last 72 hours; one that never started counts from its creation."""
+    """The API page: only tasks started within the last 72 hours; one that never started counts from its creation."""
     run = begin_run(RunPlan(HOUR, starts=starts, ends=100, ending=Ending.START_FAILED), BORN)
     asked = since + 72 * 3600
     assert [queryable(run, seconds(asked)), queryable(run, seconds(asked) + 1)] == [True, False]
@@ -177,7 +177,7 @@ NEEDED = {"UserId": "webcast_1", "SourceURL": "https://classroom.example.com/liv
 
 
 def test_what_is_left_out_has_the_seed_pages_default() -> None:
-    """Defaults of the seed page: 1280x720 at 15, adaptive, one day, all checks off."""
+    """Defaults of the API page: 1280x720 at 15, adaptive, one day, all checks off."""
     assert read_settings(NEEDED) == TaskSettings(
         "webcast_1", NEEDED["SourceURL"], (VideoSolution(1280, 720, 15, 0),), 86_400, 0, 0, 0
     )

@@ -149,7 +149,7 @@ class Whole:
         self.work = Inline()
         self.exporter = Exporter(config, lambda: config, {}, FileLock(config.state.url.path).open(), world.clock)
         self.exporter._apply(config)
-        self.poller = self.exporter._parts.pollers.by_account["default"]
+        self.poller = self.exporter._components.pollers.by_account["default"]
         account = self.poller.account
         account.rate_limiter._sleep = self._sleep
         account.client._session.mount("https://", Wire(world))
@@ -180,18 +180,18 @@ class Whole:
 
     def scrape(self, names: Collection[str] = ()) -> str:
         """The text that /metrics serves now, of these names alone if there are any."""
-        self.exporter._parts.store.flush()
+        self.exporter._components.store.flush()
         return self.exporter.exposition.scrape(Format.TEXT, names).decode()
 
     def stops(self) -> dict[str, float]:
         """`webcast_run_stops_total` by reason, what is zero left out."""
-        self.exporter._parts.store.flush()
-        totals = self.exporter._parts.store.counters()
+        self.exporter._components.store.flush()
+        totals = self.exporter._components.store.counters()
         return {series.label: value for series, value in totals.items() if series.total is Total.RUN_STOPS and value}
 
     def kill(self) -> None:
         """End as a killed process does."""
-        kill(self.exporter._parts.store)
+        kill(self.exporter._components.store)
 
     def _sleep(self, seconds: float) -> None:
         self.world.now += seconds

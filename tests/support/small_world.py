@@ -110,7 +110,7 @@ def text(exporter: Exporter) -> str:
 
 def samples(exporter: Exporter, name: str) -> Samples:
     """All samples called `name`: the label values, in the order of the label names, to the value."""
-    exporter._parts.store.flush()
+    exporter._components.store.flush()
     return samples_named(text(exporter), name)
 
 

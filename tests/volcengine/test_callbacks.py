@@ -1,4 +1,4 @@
-"""Callbacks judged by what can be known of a body alone (docs 6348/75124, 69820; seed page, MonitorConfig)."""
+"""Callbacks judged by what can be known of a body alone (docs 6348/75124, 69820; API page, MonitorConfig)."""
 
 import json
 from collections.abc import Callable

@@ -221,7 +221,7 @@ MILLISECONDS_OF_2201 = 7_289_654_400_000
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the seed page's table: where the value stands in the reply and in the Task, and what it can be."""
+    """One line of the API page's table: where the value stands in the reply and in the Task, and what it can be."""
 
     path: str
     attribute: str
