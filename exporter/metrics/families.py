@@ -233,7 +233,7 @@ _STATE = (
 _PROBLEMS = (
     _row(
         "webcast_task_problem",
-        "1 while the problem holds; cause is its stop reason, page reason or read error, if there is one.",
+        "1 while the problem holds; cause is its stop reason, page reason or read error, status_unknown, or empty.",
         lambda state: [((active.problem, active.cause), 1.0) for active in state.problems],
         *("problem", "cause"),
         depends_on=_problems,

@@ -109,24 +109,34 @@ def _latest(state: TaskState) -> Task | None:
 
 
 def _class_dark(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
-    """Its class should be on, and by the latest answer it is not."""
+    """Its class should be on, and by the latest answer it is not; since it was last on the air, or its beginning."""
     task, start, end = _latest(state), state.target.expected_start, state.target.expected_end
+    off_air_since = -math.inf if state.off_air_since is None else state.off_air_since
+    cause = ""
     if task is not None and task.stopped:
         stopped = ended_at(state)
         if start is None or stopped >= start:
             early = end is not None and _is_early(task, stopped, end, thresholds)
-            return Span(stopped, ends=end or 0.0, cause=_stop_reason(task)) if early else None
+            since = stopped if start is None else max(start, off_air_since)
+            return Span(since, ends=end or 0.0, cause=_stop_reason(task)) if early else None
+        if task.status is Status.FAILED and start - stopped < thresholds.linger:
+            cause = _stop_reason(task)
+    before = state.dark_before
+    if before is not None and start is not None and before.since < start:
+        before = None  # of another class
+    if start is None or (task is None and state.not_found_since is None and before is None):
+        return None
     ran = state.run is not None and Status.RUNNING in state.run.entered
-    if start is None or (task is None and state.not_found_since is None and state.dark_before is None):
-        return None
-    if task is not None and (task.status is Status.RUNNING or (task.status is Status.UNKNOWN and ran)):
-        return None
-    begins, since, cause = start + thresholds.start_grace, start, ""
+    if task is not None and task.status is Status.UNKNOWN and ran and state.off_air_since is None:
+        return None  # the same run, which was on the air
+    if task is not None and task.status is Status.UNKNOWN:
+        cause = TaskProblem.STATUS_UNKNOWN
+    begins, since = start + thresholds.start_grace, max(start, off_air_since)
     if state.not_found_since is not None:
         begins, cause = max(begins, state.not_found_since + thresholds.not_found_grace), ReadFailure.NOT_FOUND
-        since = max(start, state.not_found_since) if ran else start
-    if state.dark_before is not None:
-        begins, since, cause = -math.inf, state.dark_before.since, cause or state.dark_before.cause
+        since = max(start, state.not_found_since) if ran else since
+    if before is not None:
+        begins, since, cause = -math.inf, before.since, cause or before.cause
     ends = start + MAX_CLASS_SECONDS if end is None else min(end, start + MAX_CLASS_SECONDS)
     return Span(since, begins, ends, cause)
 

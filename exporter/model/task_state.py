@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from exporter.enums import ReadFailure, Severity, Status, TaskProblem
+from exporter.enums import ReadFailure, Severity, Status, StopReason, TaskProblem
 from exporter.errors import NotFound
 from exporter.model.run import (
     LATE_ANSWERS,
@@ -109,10 +109,11 @@ class TaskState:
 
     `last_task` is the latest task that was read and stays when `task` goes stale; `last_answer` is when the API last
     said anything about the target, not found included. `failing_since` begins with the first of the latest failed reads
-    in a row. `dismissed` = a person has removed the stopped or dark task; a run that starts ends that.
-    `dark_before` is the problem of a class that was dark as the process before this one ended, until a read succeeds.
-    `problems` are those of `model/problem.py`, the worst first, kept by the registry. `keeps_class` = the expected
-    times are those of a list that does not name the target any more; they go when the class is over.
+    in a row. `off_air_since` is when a run was last on the air, over all runs; None while one is, and if none ever was.
+    `dismissed` = a person has removed the stopped or dark task; a run that starts ends that. `dark_before` is the
+    problem of a class that was dark as the process before this one ended, until a read succeeds. `problems` are those
+    of `model/problem.py`, the worst first, kept by the registry. `keeps_class` = the expected times are those of a list
+    that does not name the target any more; they go when the class is over.
     """
 
     target: Target
@@ -133,6 +134,7 @@ class TaskState:
     last_task: Task | None = None
     last_answer: float | None = None
     failing_since: float | None = None
+    off_air_since: float | None = None
     dismissed: bool = False
     dark_before: ActiveProblem | None = None
     problems: tuple[ActiveProblem, ...] = ()
@@ -216,11 +218,32 @@ def _apply_task(state: TaskState, result: ReadResult, task: Task) -> tuple[TaskS
         user_id=task.user_id,
         source_host=task.source_host,
         last_success=result.at,
+        off_air_since=_off_air_since(state, run, task, result.at),
         dismissed=state.dismissed and same_life and task.status is not Status.RUNNING,
         dark_before=None,
         unsure=task if match is Match.UNSURE else None,
     )
     return shown, change
+
+
+def _off_air_since(state: TaskState, run: Run, task: Task, at: float) -> float | None:
+    """What `off_air_since` is with a task that was read at `at` as of this run."""
+    ran = Status.RUNNING in run.entered
+    if task.status is Status.RUNNING:
+        return None
+    if state.off_air_since is not None or (task.status is Status.UNKNOWN and ran):
+        return state.off_air_since
+    if task.stopped and (ran or _started(task)):
+        return at if task.end is None else task.end
+    if state.dark_before is not None:
+        return state.dark_before.since
+    if state.run is not None and Status.RUNNING in state.run.entered:
+        return at if state.not_found_since is None else state.not_found_since
+    return None
+
+
+def _started(task: Task) -> bool:
+    return task.start is not None and task.stop_reason is not StopReason.START_TASK_FAILED
 
 
 def accept(target: Target, run: Run | None, at: float) -> TaskState:
@@ -242,7 +265,15 @@ def accept(target: Target, run: Run | None, at: float) -> TaskState:
         last_read=run.end_seen,
         last_success=run.end_seen,
         last_answer=run.end_seen,
+        off_air_since=_last_end(run, run.last),
     )
+
+
+def _last_end(run: Run, last: Task) -> float | None:
+    """When the latest run that was on the air ended; a start that failed was not."""
+    if Status.RUNNING in run.entered or _started(last):
+        return run.end_seen if last.end is None else last.end
+    return max(run.earlier_ends, default=None)
 
 
 def expires_at(state: TaskState, now: float, lifetimes: Lifetimes) -> float | None:

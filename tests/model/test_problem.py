@@ -13,7 +13,7 @@ from exporter.errors import NotFound, ReadError, TimedOut
 from exporter.model.problem import PROBLEMS, ProblemThresholds, evaluate
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Callback, PageEvent, ReadResult, Task
-from exporter.model.task_state import Lifetimes, TaskState, accept, apply_callback, apply_read, expire
+from exporter.model.task_state import ActiveProblem, Lifetimes, TaskState, accept, apply_callback, apply_read, expire
 
 NOW = 1_768_465_800.0
 """The expected start of the class; it is meant to last an hour."""
@@ -68,13 +68,18 @@ def page(action: PageAction, at: float, reason: PageReason = PageReason.FREEZE) 
 
 
 REFRESH, RESCHEDULE = PageAction
+FAILED = stopped(NOW + 880, StopReason.UNKNOWN, Status.FAILED)
+FAILED_TO_START = Task(Status.FAILED, end=NOW + 190, stop_reason=StopReason.START_TASK_FAILED)
 LIMITED = replace(RUNNING, max_running_time=3000)
 
 CASES: dict[str, tuple[str, Target, Sequence[Told], float, float, float, str]] = {
     # problem, target, events, begins, ends, since, cause
     "a class that has not started": ("class_dark", CLASS, [(NOW, NOT_STARTED)], NOW + 120, END, NOW, ""),
     "a class whose task was never created": ("class_dark", CLASS, [(NOW, GONE)], NOW + 120, END, NOW, "not_found"),
-    "a class whose status was never known": ("class_dark", CLASS, [(NOW, UNKNOWN)], NOW + 120, END, NOW, ""),
+    "a class whose status was never known": (
+        *("class_dark", CLASS, [(NOW, UNKNOWN)]),
+        *(NOW + 120, END, NOW, "status_unknown"),
+    ),
     "a class whose running task is gone": (
         "class_dark",
         CLASS,
@@ -100,6 +105,34 @@ CASES: dict[str, tuple[str, Target, Sequence[Told], float, float, float, str]] =
     "a class whose id's earlier class has ended": (
         *("class_dark", CLASS, [(NOW, stopped(NOW - 500, StopReason.STOP_BY_API, start=NOW - 900))]),
         *(NOW + 120, END, NOW, ""),
+    ),
+    "a class whose task failed just before it": (
+        *("class_dark", CLASS, [(NOW, stopped(NOW - 30, StopReason.UNKNOWN, Status.FAILED, start=NOW - 60))]),
+        *(NOW + 120, END, NOW, "UnknownStopReason"),
+    ),
+    "a class whose start failed was never on": (
+        *("class_dark", CLASS, [(NOW + 90, NOT_STARTED), (NOW + 190, FAILED_TO_START)]),
+        *(-math.inf, END, NOW, "StartTaskFailed"),
+    ),
+    "a class whose second run does not start is dark since the first one ended": (
+        *("class_dark", CLASS, [(NOW + 900, FAILED), (NOW + 1000, NOT_STARTED), (NOW + 1005, NOT_STARTED)]),
+        *(-math.inf, END, NOW + 880, ""),
+    ),
+    "a class whose second run cannot be started is dark since the first one ended": (
+        *("class_dark", CLASS, [(NOW + 900, FAILED), (NOW + 1000, replace(FAILED_TO_START, end=NOW + 990))]),
+        *(-math.inf, END, NOW + 880, "StartTaskFailed"),
+    ),
+    "a class whose second run is of unknown status is dark since the first one ended": (
+        *("class_dark", CLASS, [(NOW + 900, FAILED), (NOW + 1000, UNKNOWN)]),
+        *(-math.inf, END, NOW + 880, "status_unknown"),
+    ),
+    "a class whose running task is replaced by one that does not start": (
+        *("class_dark", CLASS, [(NOW + 60, RUNNING), (NOW + 1000, NOT_STARTED), (NOW + 1005, NOT_STARTED)]),
+        *(-math.inf, END, NOW + 1000, ""),
+    ),
+    "a class whose running task is gone, and whose next one does not start": (
+        *("class_dark", CLASS, [(NOW + 60, RUNNING), (NOW + 900, GONE), (NOW + 1000, NOT_STARTED)]),
+        *(-math.inf, END, NOW + 900, ""),
     ),
     "a class without expected end": (
         *("class_dark", replace(CLASS, expected_end=None), [(NOW, NOT_STARTED)], NOW + 120, NOW + 86_400, NOW, ""),
@@ -280,6 +313,17 @@ def test_a_restart_does_not_end_the_problems_of_a_stopped_class() -> None:
     """What has stopped is known from the state, without a read."""
     before = story(CLASS, (NOW + 900, stopped(NOW + 880, StopReason.OTHER, Status.FAILED)))
     assert told(accept(CLASS, before.run, NOW + 950), NOW + 950) == told(before, NOW + 950) != {}
+
+
+@pytest.mark.parametrize("start", [NOW, NOW + 600], ids=["the same class", "another class"])
+def test_a_restart_goes_on_with_a_dark_class_alone(start: float) -> None:
+    """Not with another class that its list has in place of that one; then a read does not change since when."""
+    dark = ActiveProblem(TaskProblem.CLASS_DARK, Severity.CRITICAL, NOW + 300)
+    state = replace(accept(replace(CLASS, expected_start=start), None, NOW + 400), dark_before=dark)
+    same = start == NOW
+    assert told(state, NOW + 400) == ({"class_dark": (NOW + 300, "")} if same else {})
+    state, _ = apply_read(state, ReadResult(ID, NOW + 500, NOW + 500, 0.1, NOT_STARTED))
+    assert told(state, NOW + 599) == ({"class_dark": (NOW + 300, "")} if same else {})
 
 
 def test_a_new_run_ends_a_dark_class() -> None:
