@@ -112,7 +112,7 @@ def _class_dark(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     """Its class should be on, and by the latest answer it is not; since it was last on the air, or its beginning."""
     task, start, end = _latest(state), state.target.expected_start, state.target.expected_end
     off_air_since = -math.inf if state.off_air_since is None else state.off_air_since
-    cause = ""
+    cause: str = ""
     if task is not None and task.stopped:
         stopped = ended_at(state)
         if start is None or stopped >= start:
@@ -133,7 +133,7 @@ def _class_dark(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
         cause = TaskProblem.STATUS_UNKNOWN
     begins, since = start + thresholds.start_grace, max(start, off_air_since)
     if state.not_found_since is not None:
-        begins, cause = max(begins, state.not_found_since + thresholds.not_found_grace), ReadFailure.NOT_FOUND
+        begins, cause = max(begins, state.not_found_since + thresholds.not_found_grace), _not_found_cause(state)
         since = max(start, state.not_found_since) if ran else since
     if before is not None:
         begins, since, cause = -math.inf, before.since, cause or before.cause
@@ -252,9 +252,8 @@ def _not_found(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     since, start, end = state.not_found_since, state.target.expected_start, state.target.expected_end
     if since is None:
         return None
-    lost = state.run is not None and state.run.stopped is StopReason.LOST
     begins = max(since, -math.inf if start is None else start) + thresholds.not_found_after
-    return Span(since, begins, math.inf if end is None else end, StopReason.LOST if lost else ReadFailure.NOT_FOUND)
+    return Span(since, begins, math.inf if end is None else end, _not_found_cause(state))
 
 
 def _read_failing(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
@@ -262,6 +261,12 @@ def _read_failing(state: TaskState, thresholds: ProblemThresholds) -> Span | Non
     if since is None or state.failure in (None, ReadFailure.NOT_FOUND):
         return None
     return Span(since, since + thresholds.read_failing_after, cause=state.failure or "")
+
+
+def _not_found_cause(state: TaskState) -> StopReason | ReadFailure:
+    """Whether the API has known the run before."""
+    lost = state.run is not None and state.run.stopped is StopReason.LOST
+    return StopReason.LOST if lost else ReadFailure.NOT_FOUND
 
 
 def _stop_reason(task: Task) -> StopReason:

@@ -86,6 +86,12 @@ CASES: dict[str, tuple[str, Target, Sequence[Told], float, float, float, str]] =
         [(NOW + 60, RUNNING), (NOW + 1000, GONE)],
         *(NOW + 1030, END, NOW + 1000, "not_found"),
     ),
+    "a class whose running task is lost": (
+        "class_dark",
+        CLASS,
+        [(NOW + 60, RUNNING), (NOW + 900, GONE), (NOW + 1030, GONE)],
+        *(-math.inf, END, NOW + 900, "Lost"),
+    ),
     "a class that failed": (
         *("class_dark", CLASS, [(NOW + 900, stopped(NOW + 880, StopReason.UNKNOWN, Status.FAILED))]),
         *(-math.inf, END, NOW + 880, "UnknownStopReason"),
@@ -131,7 +137,9 @@ CASES: dict[str, tuple[str, Target, Sequence[Told], float, float, float, str]] =
         *(-math.inf, END, NOW + 1000, ""),
     ),
     "a class whose running task is gone, and whose next one does not start": (
-        *("class_dark", CLASS, [(NOW + 60, RUNNING), (NOW + 900, GONE), (NOW + 1000, NOT_STARTED)]),
+        "class_dark",
+        CLASS,
+        [(NOW + 60, RUNNING), (NOW + 900, GONE), (NOW + 1000, NOT_STARTED)],
         *(-math.inf, END, NOW + 900, ""),
     ),
     "a class without expected end": (

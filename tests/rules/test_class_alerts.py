@@ -293,6 +293,37 @@ def test_labels_stay_while_a_problem_lasts(scene: Scene) -> None:
     scene.prove()
 
 
+def test_a_class_that_the_api_forgets_is_one_alert(scene: Scene) -> None:
+    """The class names what was lost, and no second alert does; a lost task of no class is told of beside it."""
+    scene.list(ILL, starts=0, ends=HOUR)
+    for target in (ILL, OTHER, WELL):
+        scene.start(target)
+    scene.passes(minutes=5)
+    scene.vendor.forget(ILL)
+    scene.passes(minutes=5)
+    scene.expects(DARK)
+    scene.vendor.forget(OTHER)
+    scene.passes(minutes=4)
+    scene.expects(DARK, of_exporter("WebCastRunsLost", "warning", app_id=APP))
+    scene.fired_once(DARK)
+    scene.prove()
+
+
+def test_ids_that_are_used_again_have_no_times_of_before(scene: Scene) -> None:
+    """The task of a class that is over is started again for no class: its failure is as bad as any."""
+    scene.list(ILL, starts=-HOUR, ends=MINUTE)
+    scene.start(ILL, RunPlan(WATCHED, ends=HOUR, ending=Ending.STOPPED_BY_API), age=HOUR)
+    scene.start(WELL)
+    scene.passes(minutes=20)
+    scene.drop(ILL)
+    scene.passes(minutes=2)
+    scene.vendor.forget(ILL)
+    scene.start(ILL, BREAKS)
+    scene.passes(minutes=4)
+    scene.expects(FAILED)
+    scene.prove()
+
+
 def test_runs_lost(scene: Scene) -> None:
     """A running task that the API forgets is told of by its app."""
     scene.start(ILL)

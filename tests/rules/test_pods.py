@@ -129,6 +129,23 @@ def test_a_standby_takes_over(scene: Scene) -> None:
     scene.prove()
 
 
+def test_a_class_that_was_prolonged_stays_dark_without_an_exporter(scene: Scene) -> None:
+    """What a pod of before said of its end counts no more."""
+    scene.list(task("Broken"), starts=0, ends=15 * MINUTE)
+    scene.start(task("Broken"), RunPlan(WATCHED, ends=16 * MINUTE, ending=Ending.BROKE))
+    scene.passes(minutes=5)
+    scene.kill()
+    scene.restart(NEW_POD)
+    scene.list(task("Broken"), starts=-5 * MINUTE, ends=HOUR)
+    scene.passes(minutes=15)
+    scene.expects(BROKEN)
+    scene.kill()
+    scene.passes(minutes=8)
+    scene.expects(BROKEN, of_exporter("WebCastExporterDown", "critical", account="default"))
+    scene.fired_once(BROKEN)
+    scene.prove()
+
+
 def test_what_is_not_read_yet_is_not_dark(scene: Scene) -> None:
     """A new pod whose first reads fail knows no state of any class: that is stale data, and no class is called dark."""
     for number in range(10):
