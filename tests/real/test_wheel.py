@@ -48,7 +48,7 @@ def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def output(command: Path, *arguments: str, cwd: Path | None = None) -> str:
     """Standard output of one command that must succeed without a word on standard error."""
-    done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False, cwd=cwd, timeout=30)
+    done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False, cwd=cwd, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

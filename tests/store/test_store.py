@@ -112,7 +112,7 @@ def test_a_failed_write_is_kept_counted_and_tried_again(world: "World", ended: E
         store.record(ended("two"))
         assert (stop_count(store), world.failures > 0) == (0, True)
         assert store.oldest_queued is not None
-    assert store.flush(LIMIT)
+    wait_until(store.flush, "what is queued is written")
     assert stop_count(store) == 2
     assert store.oldest_queued is None
 
@@ -150,7 +150,7 @@ def test_the_queue_holds_the_latest_of_each_run(world: "World", ended: Ended, st
         found = store.latest_runs([TargetId("app", "room", name) for name in ("one", "two", "three")])
         assert {target.task_id: run.end_seen for target, run in found.items()} == {"one": 230.0, "two": 210.0}
         assert store.dropped == 1
-    assert store.flush(LIMIT)
+    wait_until(store.flush, "what is queued is written")
     assert stop_count(store) == 4
 
 
@@ -411,7 +411,7 @@ def test_a_callback_that_is_not_written_yet_is_known(world: "World") -> None:
         store.record(called_back())
         assert not store.flush(LIMIT)
         assert (store.has_receipt(CALLBACK), store.counters().get(CRASHES, 0.0)) == (True, 0.0)
-    store.wait(store.pending(CALLBACK), LIMIT)
+    wait_until(store.flush, "what is queued is written")
     assert (store.has_receipt(CALLBACK), store.counters()[CRASHES]) == (True, 1.0)
 
 

@@ -15,6 +15,7 @@ from exporter.store.database import upsert
 from exporter.store.standby_queue import EntryKind, StandbyQueue, release_to_text
 from exporter.store.store import StoredTarget, StoredTargets
 from tests.support.state import LIMIT
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.store.conftest import World
@@ -104,7 +105,7 @@ def test_what_is_kept_is_tried_until_it_is_written(world: "World") -> None:
         drained.keep({ONE: FIRST, TWO: FIRST})
         assert not store.flush(LIMIT)
         drained.drop([ONE])
-    assert store.flush(LIMIT)
+    wait_until(store.flush, "what is queued is written")
     assert drained.load() == {TWO: FIRST}
 
 

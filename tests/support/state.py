@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from exporter.store.database import open_sqlite
 from exporter.store.store import Store
+from tests.support.waiting import wait_until
 
 LIMIT = 60.0
 """Seconds that a test waits for a commit."""
@@ -40,7 +41,7 @@ def set_broken(store: Store, *, broken: bool) -> None:
         store._database.writing = _failing  # type: ignore[method-assign, assignment]  # a disk that fails
     else:
         store._database.__dict__.pop("writing", None)
-        assert store.flush(LIMIT)
+        wait_until(store.flush, "what is queued is written")  # a try that has begun may still fail
 
 
 @contextmanager
