@@ -21,8 +21,12 @@ def dashboards() -> None:
 
 
 def _url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    parts = urlsplit(value)
-    if value and (parts.scheme not in {"http", "https"} or not parts.hostname or "'" in value or "{{" in value):
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in {"http", "https"} and parts.hostname and "'" not in value and "{{" not in value
+    except ValueError:
+        good = False
+    if value and not good:
         raise click.BadParameter(f"{value!r} is no address such as https://webcast.example.internal")
     return value
 

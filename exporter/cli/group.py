@@ -44,13 +44,7 @@ class CommandGroup(click.Group):
         try:
             code = super().main(*args, **{**extra, "prog_name": PROGRAM, "standalone_mode": False})
         except click.UsageError as error:
-            if isinstance(error, click.NoSuchOption):
-                hint = did_you_mean(error.option_name, error.possibilities or ())
-                _tell(f"no such option: {error.option_name}{hint}")
-            else:
-                _tell(error.format_message())
-            if error.ctx:
-                click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
+            _tell_usage(error)
             code = BAD_USAGE
         except ConfigError as error:
             for problem in error.problems:
@@ -86,6 +80,19 @@ def _tell(sentence: str) -> None:
     first, *rest = sentence.rstrip(".").splitlines() or [""]
     words = "\n".join([first[:1].lower() + first[1:] if first[1:2].islower() else first, *rest])
     click.echo(f"{PROGRAM}: {words}", err=True)
+
+
+def _tell_usage(error: click.UsageError) -> None:
+    if error.ctx and error.message == error.ctx.get_help():  # as click has it for a group without a command
+        click.echo(error.message, err=True)
+        return
+    if isinstance(error, click.NoSuchOption):
+        hint = did_you_mean(error.option_name, error.possibilities or ())
+        _tell(f"no such option: {error.option_name}{hint}")
+    else:
+        _tell(error.format_message())
+    if error.ctx:
+        click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
 
 
 def version_text() -> str:

@@ -32,7 +32,11 @@ class Command(click.Command):
         for word in args[: args.index("--")] if "--" in args else args:
             if f"-{word.partition('=')[0]}" in options and word not in options:
                 raise click.NoSuchOption(word.partition("=")[0], possibilities=[f"-{word.partition('=')[0]}"], ctx=ctx)
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        try:
+            _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # so that its end is that of all others: "Try ... --help"
+            raise
         for param, times in Counter(order).items():
             if times > 1 and isinstance(param, click.Option) and not param.multiple:
                 raise click.UsageError(f"{param.opts[0]} is given {times} times: it takes one value", ctx)

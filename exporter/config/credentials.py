@@ -108,18 +108,18 @@ class CredentialSource:
     """One account's credentials; ConfigError when they cannot be had to begin with.
 
     `in_force` is the set to sign with, and takes no look at the disk. While files that have changed cannot be used, the
-    last good set stays, and `problems` says what is wrong.
+    last good set stays, and `problems` says what is wrong, which is logged once.
     """
 
     def __init__(self, account: Account, environ: Mapping[str, str], place: str = "") -> None:
         self.account = account.name
         self.problems: tuple[Problem, ...] = ()
         self._resolve = partial(resolve, account, environ, place)
-        self._files = tuple(file for _, file in given(account).values() if file)
-        before = fingerprints(self._files)
+        self._files = {step(place, f"{key}_file"): file for key, (_, file) in given(account).items() if file}
+        before = self._look()
         self.in_force = self._resolve()
         # A set that changed while it was being read is better than none, and is read once more.
-        self._fingerprints = before if fingerprints(self._files) == before else None
+        self._fingerprints = before if self._look() == before else None
 
     def __repr__(self) -> str:
         """The account's name, and no more."""
@@ -127,19 +127,26 @@ class CredentialSource:
 
     def refresh(self) -> bool:
         """Read the files again if they have changed; whether another set is in force now. One thread at a time."""
-        before = fingerprints(self._files)
+        before = self._look()
         if before == self._fingerprints and not self.problems:
             return False
         try:
             found = self._resolve()
         except ConfigError as error:
+            for problem in error.problems:
+                if problem not in self.problems:
+                    path = str(self._files[problem.path])
+                    log.warning("secret file not reloaded", source=problem.path, path=path, error=problem.sentence)
             self.problems = error.problems
             return False
-        if fingerprints(self._files) != before:
+        if self._look() != before:
             return False  # it changed while it was being read
         self._fingerprints, self.problems = before, ()
         changed, self.in_force = found != self.in_force, found
         return changed
+
+    def _look(self) -> Fingerprints:
+        return fingerprints(self._files.values())
 
 
 # Files with a secret on each line

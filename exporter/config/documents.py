@@ -255,24 +255,24 @@ class _YamlBuilder:
         merged: dict[str, object] = {}
         lines: dict[str, int] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            if not isinstance(event, yaml.ScalarEvent):
+            scalar = event if isinstance(event, yaml.ScalarEvent) else None
+            key = scalar.value if scalar else self._value(event, path, depth + 1)
+            if not isinstance(key, str):
                 self._problem(event, path, "a key must be a string")
-                self._value(event, path, depth + 1)
                 self._value(next(self._events), path, depth + 1)
                 continue
-            key = event.value
-            if event.tag is None and event.implicit[0] and key == "<<":
+            if scalar and scalar.tag is None and scalar.implicit[0] and key == "<<":
                 merged = {**merged, **self._merged(next(self._events), path, depth)}
                 continue
             place = step(path, key)
-            if event.tag not in (None, "!", *SCALAR_TAGS):
+            if scalar and scalar.tag not in (None, "!", *SCALAR_TAGS):
                 self._tag(event, place)
             line, _ = _position(event)
             if key in lines:
                 _add(self._repeated, Problem(place, f"is there twice, on line {lines[key]} and line {line}"))
             lines.setdefault(key, line)
-            if event.anchor is not None:
-                self._anchors[event.anchor] = key, 1
+            if scalar and scalar.anchor is not None:
+                self._anchors[scalar.anchor] = key, 1
             values[key] = self._value(next(self._events), place, depth + 1)
         return {**merged, **values} if merged else values
 

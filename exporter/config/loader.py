@@ -3,6 +3,7 @@
 Checks beside the schema: between sections, of the files that are named, and what is only warned of.
 """
 
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -257,6 +258,9 @@ def _without_effect(config: Config) -> Iterator[Problem]:
 
 KEY: Final = "[key]"
 """How pydantic marks that a mapping's key is wrong, not its value."""
+LABELS: Final = "labels"
+VALUE_IN_KEY: Final = re.compile("(?<=[:=]).+", re.DOTALL)
+"""What YAML takes for the rest of a key when the space is missing: `{password:x}`. It may be a secret."""
 NOT_A_MAPPING: Final = "must be a mapping of keys and values"
 NOT_A_LIST: Final = "must be a list"
 
@@ -292,11 +296,18 @@ def format_errors(error: ValidationError, model: type[BaseModel]) -> list[Proble
     """Return all problems of one validation of `model`, in the order of its fields."""
     return [
         Problem(
-            reduce(step, (part for part in found["loc"] if part != KEY), ""),
+            reduce(step, _steps(found["loc"]), ""),
             _sentence(found["type"], found.get("ctx", {}), found["loc"], model),
         )
         for found in error.errors(include_url=False, include_input=False)
     ]
+
+
+def _steps(location: tuple[str | int, ...]) -> Iterator[str | int]:
+    """Yield the steps of a config path, without values that stand in a key; labels are no secrets, and shown whole."""
+    for part in location:
+        if part != KEY:
+            yield part if isinstance(part, int) or LABELS in location else VALUE_IN_KEY.sub("...", part)
 
 
 def _sentence(kind: str, context: Mapping[str, Any], location: tuple[str | int, ...], model: type[BaseModel]) -> str:
@@ -310,6 +321,9 @@ def _sentence(kind: str, context: Mapping[str, Any], location: tuple[str | int, 
 def _unknown(key: str, known: list[str]) -> str:
     if key in NOT_SUPPORTED:
         return NOT_SUPPORTED[key]
+    name, *value = re.split("[:=]", key, maxsplit=1)
+    if value and name in known:
+        return f"is not a known key; write `{name}: VALUE`, with a space after the colon"
     close = get_close_matches(key, known, n=1)
     return f"is not a known key; did you mean {close[0]}?" if close else "is not a known key"
 

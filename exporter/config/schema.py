@@ -98,7 +98,10 @@ class Account(Section):
         None, "The access key. Without any key here it is `$VOLC_ACCESSKEY`.", "AKLTexample"
     )
     access_key_id_file: FilePath | None = key(
-        None, "A file that holds it. When one of an account's files changes, all are read again as one set.", "keys/ak"
+        None,
+        "A file that holds it. When one of an account's files changes, all are read again as one set. While one of "
+        "them cannot be used, the last good set stays in force, and the log says so (`secret file not reloaded`).",
+        "keys/ak",
     )
     secret_access_key: Secret | None = key(None, "Its secret, else `$VOLC_SECRETKEY`.", "made-up")
     secret_access_key_file: FilePath | None = key(None, "A file that holds it.", "keys/sk")

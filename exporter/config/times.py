@@ -34,7 +34,8 @@ EXPECTED_END: Final = "__expected_end__"
 EXPECTED: Final = (EXPECTED_START, EXPECTED_END)
 
 DATE_TIME: Final = re.compile(
-    r"(\d{4})-(\d\d?)-(\d\d?)(?:T|\s+)(\d\d?):(\d\d):(\d\d)(\.\d{1,9})?\s*(?:(Z)|([+-])(\d\d?)(?::?(\d\d))?)", re.ASCII
+    r"(\d{4})-(\d\d?)-(\d\d?)(?:T|\s+)(\d\d?):(\d\d):(\d\d)(\.\d{1,9})?\s*(?:(Z)|([+-])(\d\d?)(?::?([0-5]\d))?)",
+    re.ASCII,
 )
 """RFC 3339, and the looser forms that YAML 1.1 takes for a timestamp with a time zone."""
 UNIX_SECONDS: Final = re.compile(r"[+-]?\d{1,15}(\.\d{0,9})?(E\+?\d{1,2})?", re.ASCII)

@@ -169,7 +169,9 @@ def _header_value(raw: object) -> str:
 
 def _user(name: str) -> str:
     if ":" in name:
-        raise ValueError("must have no colon in it: a client cannot send such a name")
+        raise ValueError(
+            "must have no colon in it: a client cannot send such a name; after a name come a colon and a space"
+        )
     return name
 
 

@@ -77,6 +77,13 @@ def test_an_example_with_an_option_that_does_not_exist_is_found() -> None:
 
 
 @pytest.mark.parametrize("group", [[], ["dashboards"]], ids=" ".join)
+def test_without_a_command_the_help_is_shown(run: Run, group: list[str]) -> None:
+    """It is no error to be told, and nothing that was asked for: the help as it is, exit 2."""
+    result, help_text = run(*group), run(*group, "--help").stdout
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", help_text)
+
+
+@pytest.mark.parametrize("group", [[], ["dashboards"]], ids=" ".join)
 def test_lists_of_commands_say_it_in_one_line(run: Run, group: list[str]) -> None:
     assert "..." not in run(*group, "--help").stdout.partition("Commands:")[2]
 
@@ -161,6 +168,7 @@ def test_no_environment_breaks_the_help(environ: dict[str, str]) -> None:
         (("serve", "--web.telemetry-path", "/"), "/ is another page of the exporter"),
         (("serve", "--web.external-url", "monitoring.example"), "must be a URL such as https://monitoring.example"),
         (("serve", "--web.external-url", "https://u:p@monitoring.example"), "without login and query"),
+        (("dashboards", "export", "x", "--exporter-url", "http://[x"), "'http://[x' is no address such as"),
     ],
     ids=" ".join,
 )
@@ -218,7 +226,7 @@ def test_bad_usage(run: Run, arguments: tuple[str, ...]) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     first, *rest = result.stderr.splitlines()
     assert first.startswith("webcast-exporter: ")
-    assert rest == [] or re.fullmatch("Try 'webcast-exporter.* --help'\\.", rest[-1])
+    assert re.fullmatch("Try 'webcast-exporter.* --help'\\.", rest[-1])
 
 
 def test_a_reader_that_leaves_early() -> None:

@@ -81,6 +81,26 @@ def test_half_a_rotation_keeps_the_last_good_set(folder: Folder, damage: Callabl
     assert folder.source.problems == ()
 
 
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ('"canary"', "is in quotes: write the value alone, quotes are not taken off here"),
+        ("<canary>", "is a placeholder in <...>: write the value itself"),
+        ("VOLC_SECRETKEY=canary", "is NAME=value: write the value alone"),
+        ("canary\ncanary", "must be one line of plain ASCII text"),
+    ],
+)
+def test_a_bad_change_is_logged_once(
+    folder: Folder, caplog: pytest.LogCaptureFixture, content: str, fault: str
+) -> None:
+    """The last good set goes on working, until the vendor's side drops it: only the log says that it is the old one."""
+    for _ in range(3):
+        folder.write(sk=content)
+        assert Credentials("AK1", "SK1") == folder.refreshed()
+    place, file = "accounts[0].secret_access_key_file", folder.path / "sk"
+    assert caplog.messages == [f"secret file not reloaded source={place} path={file} error=the file {fault}"]
+
+
 def test_files_that_move_while_they_are_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A set whose files changed between the first and the last of them is not used; the next look reads it whole."""
     folder.write(ak="AK2")

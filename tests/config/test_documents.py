@@ -28,6 +28,7 @@ MERGED_LAUGHS = LAUGHS.replace("[x, x, x, x, x, x, x, x, x, x]", "{k: x}").repla
         ("[" * 100_000, "the file is not YAML: nested deeper than 50 levels"),
         ("- " * 100_000, "the file is not YAML: nested deeper than 50 levels"),
         ("? [x]\n: 1", "a key must be a string"),
+        ("{a: &a [x], *a : 1}", "a key must be a string (line 1, column 13)"),
         ("a: !!python/object:os.system {}", "a: no tags (! before a value) are known here"),
         ("a: !!set {x}", "a: no tags (! before a value) are known here"),
         ("a: &a [*a]", "a[0]: an alias stands inside of what it repeats"),
@@ -63,6 +64,7 @@ def test_a_repeated_key() -> None:
 
 def test_anchors_and_merges_are_fine() -> None:
     """Aliases may repeat a value, and a merged key may be overridden, which is no repeated key."""
+    assert parse_yaml("{a: &a x, *a : 1}") == ({"a": "x", "x": "1"}, [])
     assert parse_yaml("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: *a\nd: {<<: [{x: 5}, *a]}") == (
         {"a": {"x": "1", "y": "2"}, "b": {"x": "1", "y": "3"}, "c": {"x": "1", "y": "2"}, "d": {"x": "5", "y": "2"}},
         [],

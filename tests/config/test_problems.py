@@ -54,6 +54,14 @@ BAD = {
     "accounts: [{timeout: 999ms}]": "accounts[0].timeout: must be 1s or longer",
     "accounts: [{tls_config: {ca_fil: x}}]": "accounts[0].tls_config.ca_fil: is not a known key; did you mean ca_file?",
     "accounts: [{max_qp: 1}]": "accounts[0].max_qp: is not a known key; did you mean max_qps?",
+    "accounts: [{secret_access_key:hunter2}]": (
+        "accounts[0].'secret_access_key:...': is not a known key; write `secret_access_key: VALUE`, with a space"
+    ),
+    "accounts: [{secret_access_key=hunter2}]": "accounts[0].'secret_access_key=...': is not a known key; write",
+    "accounts: [{'secret_key: hunter2': 1}]": "accounts[0].'secret_key:...': is not a known key",
+    HTTP
+    % "basic_auth: {username: a, password:hunter2}": "http_sd_configs[0].basic_auth.'password:...': is not a known",
+    "static_configs: [{targets: [], labels: {a:b: c}}]": "static_configs[0].labels.'a:b': must be a label name",
     "polling: {intervall: 1s}": "polling.intervall: is not a known key; did you mean interval?",
     "zzz: 1": "zzz: is not a known key",
     "kubernetes_sd_configs: []": "kubernetes_sd_configs: is not a known key",

@@ -114,6 +114,7 @@ def test_forms_of_a_time(text: str) -> None:
         *((text, "needs a date, a time of day and a time zone, as in") for text in TIMELESS),
         ("2026-02-30T08:30:00Z", "is no date and time of the calendar"),
         ("2026-01-15T24:30:00Z", "is no date and time of the calendar"),
+        ("2026-01-15T08:30:00+05:75", "needs a date, a time of day and a time zone"),
         ("2026-01-15T08:30:00+25:00", "is no date and time of the calendar"),
         ("0000-01-15T08:30:00Z", "is no date and time of the calendar"),
         ("1768465800000", "looks like milliseconds"),

@@ -82,7 +82,7 @@ def test_the_defaults_of_tls_are_the_toolkits() -> None:
 
 
 NO_HASH = "must be a bcrypt hash, as `htpasswd -nBC 10 NAME` prints it after the colon"
-COLON = "must have no colon in it: a client cannot send such a name"
+COLON = "must have no colon in it: a client cannot send such a name; after a name come a colon and a space"
 NO_HTTP2 = "cannot be true: HTTP/1.1 is all that is spoken here; take the key out"
 HEADER_VALUES = "X-Frame-Options must be deny or sameorigin; X-Content-Type-Options must be nosniff"
 NO_SUCH_HEADER = (
@@ -98,7 +98,15 @@ NO_SUCH_HEADER = (
         ("tls: {}", ["tls: is not a known key"]),
         ("tls_server_config: []", ["tls_server_config: must be a mapping of keys and values"]),
         ("basic_auth_users: {a: secret}", [f"basic_auth_users.a: {NO_HASH}"]),
-        (f"basic_auth_users: {{'a:b': {HASH}}}", [f"basic_auth_users.'a:b': {COLON}"]),
+        (f"basic_auth_users: {{'a:b': {HASH}}}", [f"basic_auth_users.'a:...': {COLON}"]),
+        (
+            "basic_auth_users: {a:secret, b=secret}",
+            [
+                f"basic_auth_users.'a:...': {COLON}",
+                "basic_auth_users.'a:...': must be a string",
+                "basic_auth_users.'b=...': must be a string",
+            ],
+        ),
         ("rate_limit: {interval: 1s}", ["rate_limit: needs a burst of at least 1: without one nothing is answered"]),
         (
             "rate_limit: {interval: 1, burst: -1}",
