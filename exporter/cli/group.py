@@ -1,5 +1,6 @@
 """`webcast-exporter`: the group of all commands, its errors and exit codes, and the smallest commands."""
 
+import errno
 import os
 import platform
 import subprocess
@@ -54,6 +55,11 @@ class CommandGroup(click.Group):
             _tell(error.format_message() if isinstance(error, click.ClickException) else str(error))
             code = FAILED
         except click.Abort:
+            code = FAILED
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            _tell("the output cannot be written: no space is left there")
             code = FAILED
         finally:
             logs.flush()

@@ -134,8 +134,9 @@ def output_option(*formats: str, help_text: str) -> Decorator:
 web_config_file = click.option(
     "--web.config.file",
     "web_config_file",
-    type=click.Path(path_type=Path),
-    help="File of TLS, passwords and headers, in the form of Prometheus's exporter-toolkit.",
+    type=click.Path(),
+    callback=lambda _ctx, _param, value: Path(value) if value else None,
+    help="File of TLS, passwords and headers, in the form of Prometheus's exporter-toolkit; an empty name is none.",
 )
 
 

@@ -209,6 +209,8 @@ def test_a_good_web_config_file(run: Run, api: "Api", certificates: "Certificate
     web = written(api.folder, f"tls_server_config: {{{pair}}}\nbasic_auth_users: {{alice: {HASH}}}")
     result = run("check", "--config.file", config, "--web.config.file", web)
     assert (result.exit_code, result.stdout) == (0, f"{config}: good, 1 account, 0 targets\n{web}: good\n")
+    result = run("check", "--config.file", config, "--web.config.file", "")
+    assert (result.exit_code, result.stdout) == (0, f"{config}: good, 1 account, 0 targets\n")
 
 
 def test_a_bad_file(run: Run, api: "Api", certificates: "Certificates") -> None:

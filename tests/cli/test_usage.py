@@ -229,6 +229,16 @@ def test_bad_usage(run: Run, arguments: tuple[str, ...]) -> None:
     assert re.fullmatch("Try 'webcast-exporter.* --help'\\.", rest[-1])
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a device that is always full")
+def test_a_full_disk_behind_the_output() -> None:
+    """`webcast-exporter metrics > /full/metrics.md` is one line, as every error."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "exporter", "metrics"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    sentence = "webcast-exporter: the output cannot be written: no space is left there\n"
+    assert (done.returncode, done.stderr) == (1, sentence)
+
+
 def test_a_reader_that_leaves_early() -> None:
     """`webcast-exporter metrics | head -1` ends without a word of Python."""
     command = [sys.executable, "-m", "exporter", "metrics"]

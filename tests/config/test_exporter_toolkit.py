@@ -92,6 +92,7 @@ DIFFERENT = {
     f"basic_auth_users: {{'a:b': {HASH}}}": "a user name with a colon",
     f"basic_auth_users: {{a: {HASH.replace('$2b$', '$2x$')}}}": "hashes that begin with `$2$`, `$2x$`",
     'http_server_config: {headers: {Content-Security-Policy: "a\\nb"}}': "header values beyond ASCII",
+    "rate_limit: {burst: 1}\n---\n": "a second document in the file",
 }
 
 
