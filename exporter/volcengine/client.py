@@ -18,7 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from time import monotonic, time
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies_environment
 from weakref import WeakSet
 
 import requests
@@ -27,7 +28,6 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies
 from urllib3 import PoolManager, Timeout
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
@@ -63,6 +63,8 @@ DEFAULT_ADVICE = "if it stays, ask the vendor's support and give the request_id"
 FIXED_HEADERS = {"Accept": "application/json", "User-Agent": f"webcast-exporter/{__version__}"}
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError)
 STOPPING = "the exporter stops; no call was made"
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _time_of_date = lru_cache(maxsize=64)(unix_time)
 
@@ -300,12 +302,11 @@ def proxies_for(url: str, proxy_url: str | None) -> dict[str, str]:
     loopback host; an empty one means no proxy. ConfigError when the environment's cannot be used.
     """
     parts = urlsplit(url)
-    host = parts.hostname or ""
     if proxy_url is not None:
         return {parts.scheme: proxy_url} if proxy_url else {}
-    if is_loopback(host) or _in_ipv6_no_proxy(host):
+    found = getproxies_environment()
+    if is_loopback(parts.hostname or "") or _is_in_no_proxy(parts, found.get("no", "")):
         return {}
-    found = get_environ_proxies(url)
     for name in (parts.scheme, "all"):
         if found.get(name):
             try:
@@ -320,16 +321,21 @@ def trusted_authorities(ca_file: str | None) -> str | bool:
     return ca_file or next((path for name in CA_VARIABLES if (path := os.environ.get(name))), True)
 
 
-def _in_ipv6_no_proxy(host: str) -> bool:
-    """Whether NO_PROXY holds an IPv6 address or network with this host in it; requests knows IPv4 networks only."""
-    try:
-        address = ipaddress.IPv6Address(host)
-    except ValueError:
-        return False
-    entries = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").replace(" ", "").split(",")
-    for entry in entries:
-        with suppress(ValueError):
-            if address in ipaddress.IPv6Network(entry.replace("[", "").replace("]", ""), strict=False):
+def _is_in_no_proxy(url: SplitResult, no_proxy: str) -> bool:
+    """Whether NO_PROXY names the URL's host, in a form of requests, curl or Go: each of them knows others."""
+    host = (url.hostname or "").rstrip(".")
+    for entry in no_proxy.lower().replace(",", " ").split():
+        name, _, digits = entry.rpartition(":")
+        if digits.isdecimal() and (":" not in name or name.endswith("]")):
+            if int(digits) != (url.port or DEFAULT_PORTS.get(url.scheme)):
+                continue
+            entry = name  # noqa: PLW2901
+        entry = entry.replace("[", "").replace("]", "").removeprefix("*").strip(".")  # noqa: PLW2901
+        try:
+            if ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False):
+                return True
+        except ValueError:  # at least one of them is a name
+            if not entry or host == entry or host.endswith(f".{entry}"):
                 return True
     return False
 
@@ -495,6 +501,8 @@ MAX_LINE = 65536
 MAX_HEADERS = 100
 """The limits of http.client."""
 CONTINUE = 100
+INTERIM = {*range(100, 200)} - {101}
+"""Statuses before that of the answer, asked for or not; 101 ends HTTP."""
 WITHOUT_BODY = (204, 304)
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9])\s+([1-9][0-9]{2})(?:\s.*)?", re.DOTALL)
 
@@ -528,10 +536,10 @@ class _BoundedAnswer(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock, self.call))
 
-    def read_head(self) -> None:
-        """Read the status line and the headers as `begin` does, but without the email package, to save CPU time."""
+    def begin(self) -> None:
+        """Read the status line and the headers, without the email package: it is slow, and stops at odd lines."""
         self.status = CONTINUE
-        while self.status == CONTINUE:
+        while self.status in INTERIM:
             line = self.fp.readline(MAX_LINE)
             if not line:
                 raise http.client.RemoteDisconnected("closed without an answer")
@@ -540,9 +548,12 @@ class _BoundedAnswer(http.client.HTTPResponse):
                 raise http.client.BadStatusLine(repr(line))
             minor, self.status = found[1], int(found[2])
             self.headers = self.msg = self._read_headers()
-        self.code, self.version = self.status, 10 if minor == b"0" else 11
+        self.code, self.reason, self.version = self.status, "", 10 if minor == b"0" else 11
         connection = self.headers.get("Connection", "").lower()
-        length = self.headers.get("Content-Length", "")
+        lengths = {*", ".join(self.headers.get_all("Content-Length", [])).split(", ")}
+        if len(lengths) > 1:
+            raise http.client.HTTPException("several lengths")
+        length = lengths.pop()
         self.chunked = self.headers.get("Transfer-Encoding", "").lower() == "chunked"
         self.chunk_left = None
         self.length = int(length) if length.isdecimal() and not self.chunked else None
@@ -555,10 +566,12 @@ class _BoundedAnswer(http.client.HTTPResponse):
         headers = http.client.HTTPMessage()
         for _ in range(MAX_HEADERS):
             line = self.fp.readline(MAX_LINE).decode("latin-1")
-            if line in ("\r\n", "\n", ""):
+            if line in ("\r\n", "\n"):
                 return headers
             if len(line) == MAX_LINE:
                 raise http.client.LineTooLong("header line")
+            if not line.endswith("\n"):
+                raise http.client.IncompleteRead(b"")
             name, _, value = line.partition(":")
             headers[name] = value.strip()
         raise http.client.HTTPException("too many headers")
@@ -601,7 +614,7 @@ class _BoundedConnection(HTTPConnection):
         self.sock.settimeout(max(0.001, self.call.deadline - monotonic()))
         self.send(head(request))
         with closing(self.response_class(self.sock, method=request.method)) as answer:
-            answer.read_head()
+            answer.begin()
             body = answer.read(MAX_BODY + 1)
         too_large = len(body) > MAX_BODY
         if answer.length and not too_large:

@@ -290,6 +290,10 @@ _ADVICE = {
     "the proxy's kind is not supported": "a SOCKS proxy needs the package PySocks: pip install 'requests[socks]'",
 }
 _OWN_CA = "if the network or a proxy uses a CA of its own, name its certificate in tls_config.ca_file"
+_NOT_NOW = "it must be renewed, unless this machine's clock is wrong"
+_OTHER_HOST = "the URL must have a host name of the certificate; or does something on the way answer in its place?"
+_OF_VERIFY_CODE = {9: _NOT_NOW, 10: _NOT_NOW, 62: _OTHER_HOST, 64: _OTHER_HOST}
+"""Advice for the codes of OpenSSL that another CA would not help: not yet valid, expired, host name, IP address."""
 _CA_SOURCES = "it is named by tls_config.ca_file, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR"
 
 
@@ -338,15 +342,22 @@ def _proxy(chain: tuple[BaseException, ...]) -> ReadError | None:
 def _tls(chain: tuple[BaseException, ...]) -> ReadError | None:
     for link in chain:
         if isinstance(link, ssl.SSLCertVerificationError):
-            sentence = f"the certificate is not trusted: {link.verify_message[:MAX_NAME_CHARS]}"
-            return _advised(TlsFailed(sentence), _OWN_CA)
+            reason = link.verify_message[:MAX_NAME_CHARS].rstrip(".")
+            advice = _OF_VERIFY_CODE.get(link.verify_code, _OWN_CA)
+            return _advised(TlsFailed(f"the certificate is not trusted: {reason}"), advice)
         if isinstance(link, OSError) and str(link).startswith(NO_CA_FILE):
             return _advised(TlsFailed("the CA file cannot be read"), _CA_SOURCES)
     if not any(isinstance(link, _TLS) for link in chain):
         return None
-    words = [link.reason for link in chain if isinstance(link, ssl.SSLError) and link.reason]
-    if "NO_CERTIFICATE_OR_CRL_FOUND" in words:
-        return _advised(TlsFailed("the CA file holds no certificate"), _CA_SOURCES)
+    errors = [link for link in chain if isinstance(link, ssl.SSLError)]
+    words = [word for each in errors if (word := getattr(each, "reason", None))]
+    flaw = "holds no certificate" if "NO_CERTIFICATE_OR_CRL_FOUND" in words else ""
+    if any(isinstance(link, PermissionError) for link in chain):
+        flaw = "cannot be read"
+    elif not words and any(getattr(each, "library", None) == "X509" for each in errors):
+        flaw = "holds a damaged certificate"
+    if flaw:
+        return _advised(TlsFailed(f"the CA file {flaw}"), _CA_SOURCES)
     return TlsFailed(f"no TLS connection ({safe_name(words[0])})" if words else "no TLS connection")
 
 

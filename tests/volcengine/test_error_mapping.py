@@ -292,6 +292,14 @@ def tunnel(status: int) -> Exception:
 def untrusted() -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED]")
     error.verify_message = "certificate has expired"
+    error.verify_code = 10
+    return error
+
+
+def damaged() -> ssl.SSLError:
+    """What OpenSSL says of a CA file with half a certificate in it."""
+    error = ssl.SSLError(524297, "[X509] PEM lib")
+    error.library = "X509"
     return error
 
 
@@ -320,6 +328,8 @@ EXCEPTIONS: list[tuple[Exception, type[ReadError], str]] = [
     ),
     (wrapped(of_urllib3.SSLError(broken_tls())), TlsFailed, "no TLS connection (WRONG_VERSION_NUMBER)"),
     (of_requests.SSLError(SECRET_URL), TlsFailed, "no TLS connection"),
+    (wrapped(of_urllib3.SSLError(damaged())), TlsFailed, "the CA file holds a damaged certificate"),
+    (wrapped(of_urllib3.SSLError(PermissionError(13, "?"))), TlsFailed, "the CA file cannot be read"),
     (
         OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /x"),
         TlsFailed,

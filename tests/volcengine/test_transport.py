@@ -285,12 +285,20 @@ def test_a_proxy_of_an_unknown_kind_says_what_will_do() -> None:
         ("https://10.1.2.3", "10.0.0.0/8", False),
         ("https://rtc.example", "2001:db8::/32", True),
         ("https://rtc.example", ".example", False),
+        ("https://rtc.example", "*.EXAMPLE", False),
+        ("https://rtc.example.", "other rtc.example:443", False),
+        ("https://rtc.example", "rtc.example:8443,c.example", True),
+        ("https://rtc.example", "other, *", False),
+        ("https://10.1.2.3:8443", "10.1.2.3:8443", False),
+        ("https://10.1.2.3", "0.0.0.0/0", False),
+        ("https://[2001:db8::7]:8443", "[2001:db8::7]:8443", False),
+        ("https://[2001:db8::7]", "[2001:db8::7]:8443", True),
     ],
 )
-def test_no_proxy_takes_networks(
+def test_no_proxy_takes_the_forms_of_requests_curl_and_go(
     monkeypatch: pytest.MonkeyPatch, url: str, no_proxy: str, *, goes_through: bool
 ) -> None:
-    """IPv4 networks as in requests, IPv6 ones as in curl."""
+    """Networks, ports and wildcards: one variable serves all programs of a machine."""
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("NO_PROXY", no_proxy)
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
