@@ -109,8 +109,8 @@ sbom: $(VENV) ## List what is shipped, as CycloneDX, in build/sbom.json
 
 image: ## Build the container image (ENGINE=podman for another engine)
 	@# Podman and buildah drop HEALTHCHECK unless told to write Docker's format.
-	BUILDAH_FORMAT=docker $(ENGINE) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD) \
-	    --tag webcast-exporter:$(VERSION) .
+	BUILDAH_FORMAT=docker $(ENGINE) build --build-arg VERSION=v$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD) \
+	    --tag webcast-exporter:v$(VERSION) .
 
 clean: ## Remove everything that these targets have made
 	rm -rf .venv .venv-run .real-parts build dist .coverage .coverage.* .*_cache .hypothesis docs/metrics.md.new

@@ -2,6 +2,7 @@
 
 import re
 
+from exporter import __version__
 from tests.docs.reading import ROOT, Block, anchors, blocks_of, headings, links
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
@@ -60,3 +61,8 @@ def test_each_is_in_its_language() -> None:
     foreign = [text for text in paragraphs if len(text) > 60 and len(HAN.findall(text)) < 10]
     assert foreign == []
     assert len(HAN.findall(ENGLISH.read_text())) < 10
+
+
+def test_they_name_the_image_of_this_version() -> None:
+    """The two have the same blocks."""
+    assert re.findall(r"ghcr\.io/OWNER/webcast-exporter:(\S+)", ENGLISH.read_text()) == [f"v{__version__}"]

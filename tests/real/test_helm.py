@@ -18,7 +18,8 @@ ALL = {
     "existingSecret": "keys",
     "state": {"kind": "postgresql", "postgresql": {"url": URL, "passwordSecret": {"name": "database"}}},
     "standby": {"enabled": True},
-    "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}, "endpoint": {"scheme": "https"}},
+    "networkPolicy": {"egress": [{"ports": [{"protocol": "TCP", "port": 6432}]}]},
     "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
     "dashboards": {"enabled": True},
     "callbackIngress": {"enabled": True, "host": "callback.example.com", "tlsSecret": "callback-tls"},
@@ -41,6 +42,12 @@ REFUSED = {
     },
     "secret: is not used together with existingSecret": {"existingSecret": "keys", "secret": {"a": "b"}},
     "config.state: is set by the values below state": {"config": {"state": {"url": "sqlite://"}}},
+    "callbackIngress.enabled: needs config without callbacks.listen_address": {
+        "config": {"callbacks": {"listen_address": ":10961"}},
+        "callbackIngress": {"enabled": True},
+    },
+    "additional properties 'podMonitr' not allowed": {"podMonitr": {"enabled": True}},
+    "at '/secret/access_key_id': got number, want string": {"secret": {"access_key_id": 12345678901234567890}},
 }
 
 
@@ -73,6 +80,12 @@ def test_the_chart_lints() -> None:
     assert done.returncode == 0, done.stdout
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["appVersion"] == __version__
+
+
+def test_the_image_is_the_one_of_the_release(documents: dict[str, list[dict[str, Any]]]) -> None:
+    """Its tag is that of the release workflow and of `make image`."""
+    (container,) = documents["Deployment"][0]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"webcast-exporter:v{__version__}"
 
 
 def test_a_cluster_takes_each_document(documents: dict[str, list[dict[str, Any]]]) -> None:
@@ -113,8 +126,10 @@ def test_all_of_it(tmp_path: Path) -> None:
     bundled = yaml.safe_load((ROOT / "deploy/kubernetes/rules/prometheus-rule.yaml").read_text())
     assert found["PrometheusRule"][0]["spec"] == bundled["spec"]
     assert found["PodMonitor"][0]["metadata"]["labels"]["release"] == "prometheus"
+    (endpoint,) = found["PodMonitor"][0]["spec"]["podMetricsEndpoints"]
+    assert endpoint == {"port": "http", "path": "/metrics", "interval": "15s", "scheme": "https"}
     ports = [port["port"] for each in found["NetworkPolicy"][0]["spec"]["egress"] for port in each["ports"]]
-    assert 5432 in ports
+    assert {5432, 6432} <= set(ports)
 
 
 @pytest.mark.parametrize(("sentence", "values"), REFUSED.items())

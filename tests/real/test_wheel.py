@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,15 +24,20 @@ COMMANDS = ("serve", "check", "get", "demo", "simulate", "dashboards", "metrics"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that pip builds from the sdist of this checkout, as PyPI's users without a wheel would."""
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source archive of this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run([*PIP, "install", "--quiet", "--target", folder / "tools", "hatchling"], check=True)
     build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(folder)]
     subprocess.run(build, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(folder / "tools")}, check=True)
-    (sdist,) = folder.glob("*.tar.gz")
-    subprocess.run([*PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, sdist], check=True)
-    return next(folder.glob("*.whl"))
+    return next(folder.glob("*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path) -> Path:
+    """The wheel that pip builds from the sdist, as PyPI's users without a wheel would."""
+    subprocess.run([*PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", sdist.parent, sdist], check=True)
+    return next(sdist.parent.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +57,15 @@ def output(command: Path, *arguments: str, cwd: Path | None = None) -> str:
     done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False, cwd=cwd, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+def test_the_sdist_holds_every_tracked_file(sdist: Path) -> None:
+    """The chart, the unit, the workflows and the tests too; of a link to a folder, what is in the folder."""
+    with tarfile.open(sdist) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    held |= {str(parent) for name in held for parent in Path(name).parents}
+    tracked = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, text=True, check=True).stdout
+    assert set(filter(None, tracked.split("\0"))) - held == set()
 
 
 @pytest.mark.parametrize("kept", ["dashboards", "runbooks", "web/templates"])

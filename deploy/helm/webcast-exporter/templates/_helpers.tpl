@@ -26,6 +26,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled }}{{ fail "podMonitor.enabled: switch serviceMonitor.enabled off, one of both is enough" }}{{ end }}
 {{- if and .Values.existingSecret .Values.secret }}{{ fail "secret: is not used together with existingSecret" }}{{ end }}
 {{- if hasKey .Values.config "state" }}{{ fail "config.state: is set by the values below state" }}{{ end }}
+{{- if and .Values.callbackIngress.enabled (dig "callbacks" "listen_address" "" .Values.config) }}{{ fail "callbackIngress.enabled: needs config without callbacks.listen_address, a port that the Service has not" }}{{ end }}
 {{- if hasKey .Values.config "ha" }}{{ fail "config.ha: is set by standby.enabled" }}{{ end }}
 {{- end }}
 
