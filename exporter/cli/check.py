@@ -28,7 +28,7 @@ from exporter.discovery.sources import Sources
 from exporter.enums import CallbackOutcome
 from exporter.errors import AppRefused, ConfigError, NotFound, Problem, Rejected, StartError
 from exporter.model.target import TargetId
-from exporter.model.task import Callback, ReadResult
+from exporter.model.task import ReadResult
 from exporter.service.accounts import read_once
 from exporter.service.file_watcher import load_both
 from exporter.service.target_manager import merge_lists
@@ -177,27 +177,33 @@ def _check_callback(config: Config, file: Path) -> bool:
     result = verify_callback(_body(file), rules, time.time())
     if result.shape.event_type:
         click.echo(f"{file}: EventType {result.shape.event_type!r}, EventData has {', '.join(result.shape.keys)}")
-    if result.callback is None:
+    if not result.app_id:
         advice = ADVICE.get(result.outcome, "").format(file=secret_file)
         click.echo(f"{file}: {result.outcome}: {result.problem}{f'; {advice}' if advice else ''}", err=True)
         return False
-    return _tell_callback(config, file, result, result.callback)
+    return _tell_callback(config, file, result)
 
 
-def _tell_callback(config: Config, file: Path, result: CallbackResult, callback: Callback) -> bool:
+def _tell_callback(config: Config, file: Path, result: CallbackResult) -> bool:
     click.echo(f"{file}: the signature fits")
-    app_id = callback.target.app_id
-    if AccountOf(config.accounts)(app_id) is None:
-        click.echo(f"{file}: ignored: app {app_id} is in no account's app_ids, so that it could not be read", err=True)
+    if AccountOf(config.accounts)(result.app_id) is None:
+        click.echo(
+            f"{file}: ignored: app {result.app_id} is in no account's app_ids, so that it could not be read", err=True
+        )
         return False
-    page = callback.page
-    counts = f"counts a page {page.action} for {page.reason}" if page else "counts no page event"
-    click.echo(f"{file}: {counts}; {callback.target} is then a target, and is read at once")
+    callback = result.callback
+    if callback is None:
+        click.echo(f"{file}: counts nothing; the live tasks of its room and user are read at once")
+    else:
+        page = callback.page
+        counts = f"counts a page {page.action} for {page.reason}" if page else "counts no page event"
+        click.echo(f"{file}: {counts}; {callback.target} is then a target, and is read at once")
     for field in result.unexpected:
         click.echo(f"{file}: {field} has a value that the vendor does not document")
     if result.outcome is CallbackOutcome.STALE:
         limit = format_duration(config.callbacks.max_age)
-        click.echo(f"{file}: its EventTime is {rfc3339(callback.at)}; sent now it would be stale (max_age is {limit})")
+        written = f"its EventTime is {rfc3339(callback.at)}" if callback else "it is not of now"
+        click.echo(f"{file}: {written}; sent now it would be stale (max_age is {limit})")
     return True
 
 

@@ -190,7 +190,7 @@ class CallbackIntake:
             )
         if outcome is not CallbackOutcome.IGNORED or result.room_event is not None:
             return
-        app_id = result.callback.target.app_id if result.callback else ""
+        app_id = result.app_id
         reason = result.problem
         if app_id:
             is_read = AccountOf(self._targets.config.accounts)(app_id) is not None

@@ -218,7 +218,7 @@ class CallbacksForLeader:
                 outcome = CallbackOutcome.DUPLICATE
             else:
                 self._standby.queue.put(EntryKind.EVENT, text, at)
-        elif result.room_event:  # only who reads the room's tasks can use it
+        elif outcome is CallbackOutcome.ACCEPTED:  # a room event: only who reads the room's tasks can use it
             outcome = CallbackOutcome.IGNORED
         self._standby.self_metrics.count_callback(outcome)
         return outcome

@@ -70,8 +70,8 @@ class RoomEvent(NamedTuple):
 class CallbackResult:
     """Result of verifying a body.
 
-    `callback` is set when the event names a task and is accepted or stale, `room_event` when it is a room event that is
-    accepted. Otherwise `problem` says why not, and `field` which field is wrong.
+    When the event is accepted or stale, `callback` is set, or `room_event` if it is one. Unless it is accepted,
+    `problem` says why not, and `field` which field is wrong.
     """
 
     outcome: CallbackOutcome
@@ -81,6 +81,12 @@ class CallbackResult:
     callback: Callback | None = None
     room_event: RoomEvent | None = None
     unexpected: tuple[str, ...] = ()
+
+    @property
+    def app_id(self) -> str:
+        """The app of the event; empty when it is neither accepted nor stale."""
+        named = self.room_event or (self.callback and self.callback.target)
+        return named.app_id if named else ""
 
 
 class _Malformed(Exception):
@@ -168,13 +174,13 @@ def verify_callback(body: bytes, rules: CallbackRules, now: float) -> CallbackRe
         if payload.event_type.lower() not in ROOM_EVENTS:
             callback, more = _callback(payload, data, at)
             unexpected += more
-        elif not is_stale:
+        else:
             room_event = RoomEvent(*_ids(payload, data, ("RoomId", "UserId")))
     except _Malformed as error:
         return CallbackResult(CallbackOutcome.MALFORMED, shape, str(error), error.field)
     if is_stale:
         problem = "its EventTime is further from now than callbacks.max_age"
-        return CallbackResult(CallbackOutcome.STALE, shape, problem, EVENT_TIME_FIELD, callback)
+        return CallbackResult(CallbackOutcome.STALE, shape, problem, EVENT_TIME_FIELD, callback, room_event)
     return CallbackResult(
         CallbackOutcome.ACCEPTED, shape, callback=callback, room_event=room_event, unexpected=unexpected
     )

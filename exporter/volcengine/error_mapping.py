@@ -103,9 +103,9 @@ _MEANINGS_BY_CODES = {
     "AccessDenied LackProjectPolicy NoPermissionForApp": _DENIED,
     "ServiceNotEnabled RecordNotEnabled": _NOT_ENABLED,
     "AccountIdMismatch": _NOT_OURS,
-    "NotExistAppId": _NO_APP,
+    "NotExistAppId IllegalAppId": _NO_APP,
     "ErrorActiveTaskNotFound": _NO_TASK,
-    "InvalidParameter MissingParameter MissingRequestInfo IllegalRoomID IllegalAppId EmptyAccountId": _REJECTED,
+    "InvalidParameter MissingParameter MissingRequestInfo IllegalRoomID EmptyAccountId": _REJECTED,
     "BodyIsEmpty Unmarshal OutofTimeRange StartTimeAfterEndTime": _REJECTED,
     "ServiceNotFound InvalidActionOrVersion": _NO_ACTION,
     "FlowLimitExceeded QPSOverLimit TaskNumberOverLimit": _THROTTLED,
@@ -125,34 +125,37 @@ _WORDS = tuple(
     )
 )
 """Words in a code that is not documented."""
-_FAMILY_BEGINNINGS = (("internalerror", _FAILED), ("serviceunavailable", _FAILED), ("invalidparameter", _REJECTED))
+_FAMILY_BEGINNINGS = (("internal", _FAILED), ("serviceunavailable", _FAILED), ("invalidparameter", _REJECTED))
 
 _GONE = re.compile(
-    r"(?:not|n['\u2019]?t)\s+(?:be\s+)?(?:exist|found|running|active)|(?:non-?|in)existent|no\s+such|unknown\s+task"
-    r"|no\s+(?:active\s+)?(?:web\s?cast\s+)?task|(?:is|has|have|been|already|task)\s+(?:been\s+)?"
-    r"(?:stopped|ended|finished|expired)|不存在|未找到|找不到|没有找到|已经?(?:停止|结束|过期)",
+    r"(?:not|n['\u2019]?t)\s*(?:be\s+)?(?:exist|find|found|running|active)|(?:non-?|in)existent|no\s+such"
+    r"|unknown\s+task|no\s+(?:active\s+)?(?:web\s?cast\s+)?task|(?:is|has|have|been|already|task)\s+(?:been\s+)?"
+    r"(?:stopped|ended|finished|expired)"
+    r"|不存在|未找到|未查询?到|[找查询]不到|没有?(?:找到|查询?到|任务)|无此任务|已经?(?:停止|结束|过期)",
     re.IGNORECASE,
 )
 _OF_THE_REQUEST = re.compile(
-    r"param(?:eter)?s?\s+\S+\s+(?:not|does|is)|field|argument|header|action|version|account|字段|账号", re.IGNORECASE
+    r"(?:param(?:eter)?s?\s+\S+|account\S*(?:\s+\S+)?)\s+(?:not|does|is|has|was)|field|argument|header|action|version"
+    r"|字段|账号",
+    re.IGNORECASE,
 )
 _APP = re.compile(r"\bapp|应用", re.IGNORECASE)
 _TASK = re.compile(r"task|任务", re.IGNORECASE)
 
 CODE_OF_NUMBER = {
-    100002: "MissingParameter",
-    100003: "MissingAuthenticationToken",
-    100004: "MissingRequestInfo",
-    100005: "MissingSignature",
-    100006: "InvalidTimestamp",
-    100007: "ServiceNotFound",
-    100008: "InvalidActionOrVersion",
-    100009: "InvalidAccessKey",
-    100010: "SignatureDoesNotMatch",
-    100012: "LackPolicy",
-    100013: "AccessDenied",
-    100014: "InternalError",
-    100016: "InternalServiceTimeout",
+    "100002": "MissingParameter",
+    "100003": "MissingAuthenticationToken",
+    "100004": "MissingRequestInfo",
+    "100005": "MissingSignature",
+    "100006": "InvalidTimestamp",
+    "100007": "ServiceNotFound",
+    "100008": "InvalidActionOrVersion",
+    "100009": "InvalidAccessKey",
+    "100010": "SignatureDoesNotMatch",
+    "100012": "LackPolicy",
+    "100013": "AccessDenied",
+    "100014": "InternalError",
+    "100016": "InternalServiceTimeout",
 }
 """The gateway's CodeN, for an error that comes without its Code."""
 
@@ -167,10 +170,15 @@ _HUNDREDS = {3: Meaning(Rejected, "the API answered with a redirect, which is no
 
 
 def meaning_of_code(code: str) -> Meaning | None:
-    """What a code means, looked up whole, by its last part, by its words, then by its family; None when unknown."""
+    """What a code means, looked up whole, by its last part, by its words, then by its family; None when unknown.
+
+    A family of refusals comes before the words: `InvalidAccessKey.NotFound` says nothing of a task.
+    """
     whole = code.lower()
     family, last = whole.partition(".")[0], whole.rpartition(".")[2]
     exact = MEANINGS.get(whole) or MEANINGS.get(last)
+    if not exact and (of_family := MEANINGS.get(family)) and of_family.kind in (CredentialsRefused, AppRefused):
+        return of_family
     by_word = (meaning for pattern, meaning in _WORDS if pattern.search(code))
     by_beginning = (meaning for beginning, meaning in _FAMILY_BEGINNINGS if family.startswith(beginning))
     return exact or next(by_word, None) or MEANINGS.get(family) or next(by_beginning, None)
@@ -235,7 +243,8 @@ def _code(error: object) -> str:
     if not isinstance(error, dict):
         return ""
     number = error.get("CodeN")
-    return safe_name(error.get("Code")) or (CODE_OF_NUMBER.get(number, "") if isinstance(number, int) else "")
+    of_number = CODE_OF_NUMBER.get(str(number).strip(), "") if isinstance(number, int | str) else ""
+    return safe_name(error.get("Code")) or of_number
 
 
 def message_of(error: object) -> str:
@@ -250,9 +259,14 @@ def _meaning(code: str, http_status: int, message: str) -> Meaning:
     meaning = known or meaning_of_status(http_status)
     if meaning is not _REJECTED or (known and not code.lower().startswith("invalidparameter")):
         return meaning
-    if not _GONE.search(message) or _OF_THE_REQUEST.search(message):
+    if not says_gone(message):
         return meaning
     return _NO_APP if _APP.search(message) and not _TASK.search(message) else _NO_TASK
+
+
+def says_gone(message: str) -> bool:
+    """Whether a sentence of the vendor's says that what was asked for does not exist, or is over."""
+    return bool(_GONE.search(message)) and not _OF_THE_REQUEST.search(message)
 
 
 def safe_name(name: object) -> str:

@@ -17,7 +17,7 @@ from requests import Response
 from exporter.enums import STATUS_OF_CODE, STOPPED_STATUSES, VENDOR_STOP_REASONS, Status, StopReason
 from exporter.errors import BadSchema, NotFound, NotJson, ReadError, Throttled, TimedOut
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
-from exporter.volcengine.error_mapping import error_of_answer, message_of, safe_name
+from exporter.volcengine.error_mapping import error_of_answer, message_of, safe_name, says_gone
 
 SUCCESS = range(200, 300)
 MAX_RETRY_AFTER_CHARS = 128
@@ -59,6 +59,11 @@ FIELDS: tuple[str, ...] = (
 )
 """Every name that `unexpected` can hold, in the order of the API page."""
 TOP_LEVEL_FIELDS = {field for field in FIELDS if "." not in field}
+_ERROR_KEYS = ("RequestId", "Error", "Code", "CodeN", "Message")
+_KEYS = {key.lower(): key for key in (*_ERROR_KEYS, *(field.rpartition(".")[2] for field in FIELDS))}
+"""Keys below Result and ResponseMetadata as documented: the vendor's pages contradict each other in casing."""
+_MAX_KEY_DEPTH = 4
+"""Objects and lists within each other down to a stream of VideoSolutions."""
 
 JsonMapping = Mapping[str, object]
 
@@ -223,9 +228,24 @@ def _decoded(body: bytes | None) -> tuple[object, ReadError | None]:
     if body is None:
         return None, NotJson("the answer is larger than 1 MiB")
     try:
-        return json.loads(body), None
+        document = json.loads(body)
     except (ValueError, RecursionError):
         return None, NotJson("the answer is no JSON" if body else "the answer is empty")
+    if isinstance(document, dict):
+        document |= {key: _with_known_keys(document[key], _MAX_KEY_DEPTH) for key in RESPONSE_KEYS & document.keys()}
+    return document, None
+
+
+def _with_known_keys(value: object, depth: int) -> object:
+    """The value with keys written as documented, whatever their case; one that is written so already counts."""
+    if isinstance(value, list) and depth:
+        return [_with_known_keys(item, depth - 1) for item in value]
+    if not isinstance(value, dict) or not depth:
+        return value
+    named = {key: _KEYS.get(key.lower(), key) for key in value}
+    return {
+        name: _with_known_keys(value[key], depth - 1) for key, name in named.items() if name == key or name not in value
+    }
 
 
 def _task_in(document: object) -> JsonMapping:
@@ -238,8 +258,8 @@ def _task_in(document: object) -> JsonMapping:
     if not document.keys() & RESPONSE_KEYS:
         # JSON of another server, such as a captive portal: as "no such task" it would end every run as lost.
         raise BadSchema("the answer has neither Result nor ResponseMetadata")
-    result = document.get("Result")
-    if _describes_nothing(result):
+    result = _single(document.get("Result"))
+    if _describes_nothing(result) or (isinstance(result, str) and says_gone(result)):
         raise NotFound("the answer holds no result")
     if not isinstance(result, dict):
         raise BadSchema("Result is no JSON object")
@@ -248,12 +268,17 @@ def _task_in(document: object) -> JsonMapping:
         return result
     if not tasks:
         raise BadSchema("Result holds no WebCastTask")
-    task = next((task for task in tasks if task), tasks[0])
+    task = _single(next((task for task in tasks if task), tasks[0]))
     if _describes_nothing(task):
         raise NotFound("WebCastTask is null, empty or holds nothing but defaults")
     if not isinstance(task, dict):
         raise BadSchema("WebCastTask is no JSON object")
     return task
+
+
+def _single(value: object) -> object:
+    """The one element of a list of one, else the value."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _describes_nothing(value: object) -> bool:
@@ -270,6 +295,8 @@ def _is_default(key: str, value: object) -> bool:
     match key:
         case "StopReason":
             return is_empty(value) or (isinstance(value, str) and value.strip() == StopReason.UNKNOWN)
+        case "StartTime" | "EndTime":  # Go's zero time is negative
+            return is_empty(value) or (whole_number(value) or 1) < 0
         case "MaxRunningTime":
             return is_empty(value) or whole_number(value) == DEFAULT_MAX_RUNNING_TIME
         case "VideoSolutions" if isinstance(value, list):

@@ -1,5 +1,6 @@
 """`check`: the configuration, the web config file, the API and captured callbacks."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from exporter.simulator.faults import FaultMode
 from exporter.simulator.gateway import SimulatedAccount
 from exporter.simulator.lifecycle import CallbackEvent, RunPlan, callback_payload
 from exporter.simulator.server import CREDENTIALS, Simulation, SimulationOptions
+from exporter.volcengine.callbacks import event_signature
 from tests.support.certificates import HASH
 
 if TYPE_CHECKING:
@@ -243,6 +245,14 @@ SECRET = "canary-in-the-callback-secret"
 KEYS = "AppId, BusinessId, RoomId, Status, TaskId"
 
 
+def room_event(age: float = 0.0) -> bytes:
+    """A captured room event, `age` seconds old."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - age))
+    data = json.dumps({"RoomId": "Room1", "UserId": "webcast_1"})
+    values = {"EventType": "UserLeaveRoom", "EventData": data, "EventTime": at, "AppId": APP}
+    return json.dumps({**values, "Signature": event_signature(values.values(), SECRET)}).encode()
+
+
 def body(status: int = 4, reason: str = "PageFreeze", *, age: float = 0.0, secret: str = SECRET, **more: str) -> bytes:
     """A captured body, `age` seconds old."""
     notice = CallbackEvent(TargetId(APP, "Room1", "Task1"), round((time.time() - age) * 1000), status, reason, "evt-1")
@@ -292,6 +302,15 @@ def test_an_old_one(check: Check) -> None:
     assert "sent now it would be stale (max_age is 15m)" in lines(result)[-1]
 
 
+@pytest.mark.parametrize(("age", "more"), [(0.0, []), (86_400.0, ["it is not of now; sent now it would be stale"])])
+def test_a_room_event(check: Check, age: float, more: list[str]) -> None:
+    """It is good, and what it does is said."""
+    result = check(room_event(age))
+    assert (result.exit_code, result.stderr) == (0, "")
+    expected = ["the signature fits", "counts nothing; the live tasks of its room and user are read at once", *more]
+    assert [line.partition(" (max_age")[0] for line in lines(result)[1:]] == expected
+
+
 def test_undocumented_values(check: Check) -> None:
     """They are named; the body is good."""
     result = check(body(9))
@@ -310,6 +329,7 @@ def test_undocumented_values(check: Check) -> None:
         (b"", {}, "malformed: the body is not JSON"),
         (b"x" * 70_000, {}, "has more than 65,536 bytes, and would be refused (413)"),
         (body(), {"app_ids": ["another"]}, f"ignored: app {APP} is in no account's app_ids"),
+        (room_event(), {"app_ids": ["another"]}, f"ignored: app {APP} is in no account's app_ids"),
     ],
 )
 def test_one_that_would_not_be_taken(

@@ -61,14 +61,16 @@ def refused(status: int, code: str) -> ReadError:
             CredentialsRefused,
             (
                 "InvalidAccessKey SignatureDoesNotMatch InvalidAuthorization InvalidCredential InvalidSecretToken "
-                "LackPolicy InvalidTimestamp MissingAuthenticationToken MissingSignature InvalidTimestamp.Expired"
+                "LackPolicy InvalidTimestamp MissingAuthenticationToken MissingSignature InvalidTimestamp.Expired "
+                "InvalidAccessKey.NotFound"
             ),
         ),
         (
             AppRefused,
             (
                 "AccessDenied AccessDenied.NoPermissionForApp AccessDenied.ServiceNotEnabled LackProjectPolicy "
-                "InvalidParameter.AccountIdMismatch InvalidParameter.NotExistAppId InvalidParameter.AppIdNotFound"
+                "InvalidParameter.AccountIdMismatch InvalidParameter.NotExistAppId InvalidParameter.AppIdNotFound "
+                "InvalidParameter.IllegalAppId AccessDenied.NotFound"
             ),
         ),
         (
@@ -89,7 +91,7 @@ def refused(status: int, code: str) -> ReadError:
             ServerFailed,
             (
                 "InternalError InternalError.GenerateTokenFailed InternalErrorX InternalServiceTimeout "
-                "ServiceUnavailable ServiceUnavailableTemporarily"
+                "ServiceUnavailable ServiceUnavailableTemporarily InternalServiceError"
             ),
         ),
         (
@@ -398,7 +400,10 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
         ("nonexistent task", NotFound),
         ("Invalid parameter: task not found", NotFound),
         ("room not found", NotFound),
+        ("TaskNotFound", NotFound),
+        ("can't find the task in account 21", NotFound),
         ("任务已结束", NotFound),
+        ("查询不到任务", NotFound),
         ("app not found", AppRefused),
         ("应用不存在", AppRefused),
         ("", Rejected),
@@ -407,6 +412,7 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
         ("Field TaskId not found", Rejected),
         ("Version not found", Rejected),
         ("account has expired", Rejected),
+        ("account 21 does not exist", Rejected),
         ("TaskId must match [a-z]", Rejected),
     ],
 )

@@ -46,6 +46,7 @@ def payload(name: str) -> Any:
         "seed-example",
         "key-cased-as-in-the-table",
         "key-in-lower-case",
+        "task-in-a-list",
         "two-casings-one-null",
         "numbers-as-strings",
         "numbers-as-floats",
@@ -62,7 +63,7 @@ def test_the_seed_example_is_read_whole_in_every_spelling(name: str) -> None:
         ("no-object", ()),
         ("result-is-a-string", ()),
         ("result-of-another-action", ()),
-        ("task-is-a-list", ()),
+        ("two-tasks-in-a-list", ()),
         ("status-missing", ("Status",)),
         ("status-nine", ("Status",)),
         ("status-a-word", ("Status",)),
@@ -178,7 +179,7 @@ def test_of_the_source_url_only_the_host_is_kept() -> None:
     assert "s3cret" not in repr(broken)
 
 
-@pytest.mark.parametrize("name", ["task-is-a-list", "status-a-word", "result-of-another-action"])
+@pytest.mark.parametrize("name", ["two-tasks-in-a-list", "status-a-word", "result-of-another-action"])
 def test_an_error_repeats_no_value(name: str) -> None:
     """The sentence of a schema failure is ours alone, and no earlier exception hangs on it."""
     document = payload(name)
