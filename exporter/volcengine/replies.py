@@ -83,6 +83,8 @@ RESPONSE_KEYS = {"Result", "ResponseMetadata"}
 ECHOED_IDS = {"appid", "roomid", "taskid", "businessid"}
 """Fields of the request; an answer that only repeats them describes no task."""
 DEFAULT_MAX_RUNNING_TIME = 86_400
+GO_ZERO_TIME = -62_135_596_800_000
+"""Milliseconds from 1970 to the year 1: a time that was not set, in a server that is written in Go."""
 DEFAULT_STREAM = {"Width": 1280, "Height": 720, "FrameRate": 15, "Bitrate": 0}
 
 
@@ -295,8 +297,8 @@ def _is_default(key: str, value: object) -> bool:
     match key:
         case "StopReason":
             return is_empty(value) or (isinstance(value, str) and value.strip() == StopReason.UNKNOWN)
-        case "StartTime" | "EndTime":  # Go's zero time is negative
-            return is_empty(value) or (whole_number(value) or 1) < 0
+        case "StartTime" | "EndTime":
+            return is_empty(value) or whole_number(value) == GO_ZERO_TIME
         case "MaxRunningTime":
             return is_empty(value) or whole_number(value) == DEFAULT_MAX_RUNNING_TIME
         case "VideoSolutions" if isinstance(value, list):
