@@ -1,11 +1,13 @@
 """Links lead somewhere: files exist, and so do the headings in them."""
 
+import fnmatch
 import re
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
+from exporter.bundle.files import bundle
 from tests.docs.reading import ROOT, anchors, documents, links, prose_with_code
 
 
@@ -40,6 +42,14 @@ def test_each_file_that_contributors_are_sent_to_is_there() -> None:
     assert len(named) > 20
     folders = {path.replace("NAME.json", "") for path in named if not path.startswith("ghcr.io/OWNER/")}
     assert [path for path in sorted(folders) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_of_the_export_have_their_names(path: Path) -> None:
+    """`dashboards export webcast` writes each file and folder that a document names in `webcast/`."""
+    named = re.findall(r"(?:^|[\s`'])webcast/([\w./*-]+)", path.read_text(), re.MULTILINE)
+    written = [str(each) for name in bundle() for each in (Path(name), *Path(name).parents)]
+    assert [name for name in named if not fnmatch.filter(written, name.rstrip("/"))] == []
 
 
 def test_every_document_is_linked() -> None:
