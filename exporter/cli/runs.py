@@ -54,7 +54,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option("--app-id", default="", help="Of this app alone.")
 @click.option("--status", type=click.Choice(STOPPED, case_sensitive=False), help="How they stopped.")
 @click.option("--reason", type=click.Choice(REASONS, case_sensitive=False), help="Why they stopped.")
-@click.option("--text", default="", metavar="TEXT", help="Part of an id or of a label.")
+@click.option("--text", default="", metavar="TEXT", help="Part of APP_ID/ROOM_ID/TASK_ID or of a label.")
 @output_option("table", "json", "csv", help_text="For a person, a program, or a spreadsheet.")
 @url_option
 @config_file(optional=True)

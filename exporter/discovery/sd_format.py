@@ -26,7 +26,8 @@ MAX_TARGETS = 100_000
 """Of one list, and of all lists together."""
 MAX_LABELS = 1_000
 """Of one group."""
-MAX_LABEL_VALUE = 4_096
+MAX_LABEL = 4_096
+"""Characters of a label's name, and of its value."""
 MAX_LABEL_BYTES = 32 * 1024 * 1024
 """Of all targets of one list, and of all lists: each target has its group's labels, in the state and in answers."""
 
@@ -201,8 +202,8 @@ def _shared(labels: Mapping[str, object], place: str) -> tuple[TargetEntry | Non
 def _label_text(name: str, value: object) -> str:
     """Return a label's text. JSON can write half a character (a lone surrogate), which no page could show."""
     text = label_value(name, str(value).lower() if isinstance(value, bool) else value)
-    if len(text) > MAX_LABEL_VALUE:
-        raise ValueError(f"has more than {MAX_LABEL_VALUE:,} characters")
+    if max(len(name), len(text)) > MAX_LABEL:
+        raise ValueError(f"has more than {MAX_LABEL:,} characters")
     try:
         text.encode()
     except UnicodeEncodeError:

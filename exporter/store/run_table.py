@@ -72,8 +72,8 @@ class RunCursor(NamedTuple):
 class RunQuery(NamedTuple):
     """Which stopped runs: those whose end was first seen in [since, until), Unix seconds.
 
-    `text` is part of an id, of a label's name or of its value, without regard to case; `target` is exact. `limit` runs
-    are returned after skipping `offset`; `after` is the `next` of an earlier search.
+    `text` is part of APP_ID/ROOM_ID/TASK_ID, of a label's name or of its value, without regard to case; `target` is
+    exact. `limit` runs are returned after skipping `offset`; `after` is the `next` of an earlier search.
     """
 
     since: float
@@ -326,8 +326,10 @@ def _may_have_text(text: str, dialect: str) -> sa.ColumnElement[bool]:
     """False for most runs without the text: labels are JSON, and SQLite knows upper and lower case of ASCII alone."""
     parts = "".join(each if each.isascii() or each.lower() == each.upper() else "\0" for each in text).split("\0")
     part = json.dumps(max(parts, key=len))[1:-1] or "\\u"
-    ids = KEY if ID_PATTERN.fullmatch(text) else ()
-    return sa.or_(*(_contains(column, part, dialect) for column in (*ids, RUNS.c.labels)))
+    name = max(text.split("/"), key=len)
+    ids = KEY if ID_PATTERN.fullmatch(name) else ()
+    in_id = (_contains(column, name, dialect) for column in ids)
+    return sa.or_(*in_id, _contains(RUNS.c.labels, part, dialect))
 
 
 def _contains(column: sa.ColumnElement[Any], text: str, dialect: str) -> sa.ColumnElement[bool]:
@@ -339,9 +341,10 @@ def _contains(column: sa.ColumnElement[Any], text: str, dialect: str) -> sa.Colu
 
 
 def _has_text(row: sa.Row[Any], text: str) -> bool:
-    """Whether an id or a label has the text, which is in lower case."""
+    """Whether the task's name or a label has the text, which is in lower case."""
     labels = labels_from_row(row)
-    return any(text in value.lower() for value in (row.app_id, row.room_id, row.task_id, *labels, *labels.values()))
+    name = f"{row.app_id}/{row.room_id}/{row.task_id}"
+    return any(text in value.lower() for value in (name, *labels, *labels.values()))
 
 
 def _as_object(part: Any) -> dict[str, Any]:

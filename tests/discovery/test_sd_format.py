@@ -212,6 +212,7 @@ def test_nothing_is_lost(groups: list[TargetGroup]) -> None:
         ({"team": ["a"]}, "[0].labels.team: must be a string"),
         ({"team": "\ud800"}, "[0].labels.team: must be whole characters of Unicode"),
         ({"team": "x" * 5_000}, "[0].labels.team: has more than 4,096 characters"),
+        ({"x" * 5_000: "team"}, f"[0].labels.'{'x' * 80}': has more than 4,096 characters"),
         ({"1x": "a"}, "[0].labels.1x: must be a label name: letters, digits and _, no digit first"),
         ({"__expected_start__": "8:30"}, "[0].labels.__expected_start__: needs a date, a time of day and a time zone"),
         ({"__expected_end__": "1768465800000"}, "[0].labels.__expected_end__: must be Unix seconds; this looks like"),
