@@ -231,10 +231,12 @@ def _off_air_since(state: TaskState, run: Run, task: Task, at: float) -> float |
     ran = Status.RUNNING in run.entered
     if task.status is Status.RUNNING:
         return None
+    if task.stopped and task.end is not None and (ran or _started(task)):
+        return task.end
     if state.off_air_since is not None or (task.status is Status.UNKNOWN and ran):
         return state.off_air_since
     if task.stopped and (ran or _started(task)):
-        return at if task.end is None else task.end
+        return at
     if state.dark_before is not None:
         return state.dark_before.since
     if state.run is not None and Status.RUNNING in state.run.entered:

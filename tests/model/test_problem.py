@@ -128,6 +128,10 @@ CASES: dict[str, tuple[str, Target, Sequence[Told], float, float, float, str]] =
         *("class_dark", CLASS, [(NOW + 900, FAILED), (NOW + 1000, replace(FAILED_TO_START, end=NOW + 990))]),
         *(-math.inf, END, NOW + 880, "StartTaskFailed"),
     ),
+    "a class whose second run failed too before it was read": (
+        *("class_dark", CLASS, [(NOW + 900, FAILED), (NOW + 1500, replace(FAILED, start=NOW + 905, end=NOW + 1400))]),
+        *(-math.inf, END, NOW + 1400, "UnknownStopReason"),
+    ),
     "a class whose second run is of unknown status is dark since the first one ended": (
         *("class_dark", CLASS, [(NOW + 900, FAILED), (NOW + 1000, UNKNOWN)]),
         *(-math.inf, END, NOW + 880, "status_unknown"),
