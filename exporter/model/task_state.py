@@ -231,17 +231,14 @@ def _off_air_since(state: TaskState, run: Run, task: Task, at: float) -> float |
     ran = Status.RUNNING in run.entered
     if task.status is Status.RUNNING:
         return None
-    if task.stopped and task.end is not None and (ran or _started(task)):
-        return task.end
+    if task.stopped and (ran or _started(task)):
+        return (state.off_air_since or at) if task.end is None else task.end
     if state.off_air_since is not None or (task.status is Status.UNKNOWN and ran):
         return state.off_air_since
-    if task.stopped and (ran or _started(task)):
-        return at
     if state.dark_before is not None:
         return state.dark_before.since
-    if state.run is not None and Status.RUNNING in state.run.entered:
-        return at if state.not_found_since is None else state.not_found_since
-    return None
+    ran_before = state.run is not None and Status.RUNNING in state.run.entered
+    return (state.not_found_since or at) if ran_before else None
 
 
 def _started(task: Task) -> bool:
@@ -352,10 +349,10 @@ def retarget(state: TaskState, target: Target) -> TaskState:
     """The target is listed (again), perhaps with other labels or another account.
 
     A class keeps its labels and expected times until it is over when the list that gave them drops it and what still
-    lists the target, such as a callback, gives no times.
+    lists the target, such as a callback, gives no times. So does one that is known from the state alone.
     """
     before = state.target
-    dropped = state.keeps_class or bool(before.sources - target.sources)
+    dropped = state.keeps_class or not before.sources or bool(before.sources - target.sources)
     without_times = target.expected_start is None and target.expected_end is None
     keeps_class = dropped and without_times and before.expected_end is not None
     if keeps_class:

@@ -5,6 +5,7 @@ of a task, so what is forgotten here is gone everywhere. Nothing here waits for 
 """
 
 import heapq
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -169,10 +170,14 @@ class TaskRegistry:
         with self._lock:
             self._close_apps()
 
-    def resume(self) -> None:
-        """Go on with the classes that were dark, and the removed tasks, of the process before this one; StartError."""
+    def resume(self, account_of: Callable[[str], str | None] = lambda _: None) -> dict[TargetId, Target]:
+        """Go on with the classes that were dark, and the removed tasks, of the process before this one; StartError.
+
+        Returns the targets of those classes as they were last listed, as far as an account reads them: until the lists
+        have been read, nothing else tells of them.
+        """
         now = self._clock.unix()
-        rows = self._dark_classes.load()
+        rows = dict(self._dark_classes.load())
         over = [target for target, row in rows.items() if row.renewed_at <= now]
         self._dark_before = {
             target: ActiveProblem(
@@ -189,6 +194,8 @@ class TaskRegistry:
         if old:
             self._dismissals.drop(old)
         self._dismissed_before = {target: row for target, row in removed.items() if target not in old}
+        accounts = {target: account_of(target.app_id) for target in self._dark_before}
+        return {target: _target_of(target, rows[target], account) for target, account in accounts.items() if account}
 
     def _store_dismissed(self, target: TargetId, before: TaskState | None, state: TaskState | None, now: float) -> None:
         """Store which tasks a person has removed, so that a restart does not show them again."""
@@ -201,7 +208,7 @@ class TaskRegistry:
             self._dismissals.drop([target])
 
     def _store_dark(self, target: TargetId, before: TaskState | None, state: TaskState | None) -> None:
-        """Store which classes are dark where no run in the store tells it, so that a restart does not forget it."""
+        """Store which classes are dark, so that a restart forgets none, though no list names it any more."""
         was = self._dark_before.get(target) if before is None else _dark(before)
         now = None if state is None else _dark(state)
         if now == was:
@@ -211,7 +218,7 @@ class TaskRegistry:
             self._dark_classes.drop([target])
         else:
             until = state.target.expected_end or now.since + MAX_CLASS_SECONDS
-            self._dark_classes.keep({target: StoredTarget({"since": repr(now.since), "cause": now.cause}, until)})
+            self._dark_classes.keep({target: StoredTarget(_dark_row(state.target, now), until)})
 
     def open_apps(self, configured: Iterable[str]) -> None:
         """Create the counters of the apps that the configuration names; they stay without a target."""
@@ -415,10 +422,24 @@ def _dismissal(state: TaskState) -> dict[str, str]:
 
 
 def _dark(state: TaskState) -> ActiveProblem | None:
-    """The problem of a dark class of which only its reads tell: a run that has stopped is in the store."""
-    if state.finished:
-        return None
     return next((active for active in state.problems if active.problem is TaskProblem.CLASS_DARK), None)
+
+
+def _dark_row(target: Target, dark: ActiveProblem) -> dict[str, str]:
+    times = {"start": target.expected_start, "end": target.expected_end}
+    return {
+        "since": repr(dark.since),
+        "cause": dark.cause,
+        "labels": json.dumps(dict(target.labels)),
+        **{name: repr(time) for name, time in times.items() if time is not None},
+    }
+
+
+def _target_of(target: TargetId, row: StoredTarget, account: str) -> Target:
+    """The target of a stored dark class."""
+    start, end = (float(row.labels[name]) if name in row.labels else None for name in ("start", "end"))
+    labels = json.loads(row.labels.get("labels", "{}"))
+    return Target(target, account, labels=labels, expected_start=start, expected_end=end)
 
 
 class SteadyClock:

@@ -8,6 +8,7 @@ import structlog
 
 from exporter.config.loader import warnings
 from exporter.config.schema import Config
+from exporter.discovery.merge import AccountOf
 from exporter.errors import ConfigError, Problem, StartError, StateError
 from exporter.metrics.series_cache import TaskCountKey
 from exporter.model.clock import Clock
@@ -206,11 +207,11 @@ class Exporter:
 
     def _resume(self, remembered: Mapping[TargetId, Run]) -> None:
         """Go on with what the last process was reading; what no source lists is released once all have answered."""
-        self._components.registry.resume()
+        dark = self._components.registry.resume(AccountOf(self.config.accounts))
         drained = self._components.drains.left(self.config)
-        remembered = {**remembered, **self._components.store.latest_runs(drained)}
+        remembered = {**remembered, **self._components.store.latest_runs({*dark, *drained})}
         live = {target.id: target for target in resumable_targets(self.config, remembered)}
-        live |= {target: each.target for target, each in drained.items()}
+        live |= dark | {target: each.target for target, each in drained.items()}
         self._components.registry.change_targets(live, (), remembered)
         self._components.registry.resume_drains({target: each.until for target, each in drained.items()})
 

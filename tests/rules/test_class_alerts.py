@@ -122,6 +122,21 @@ def test_dark_until_it_runs_again(scene: Scene) -> None:
     scene.prove()
 
 
+def test_dark_until_it_is_removed_by_hand(scene: Scene) -> None:
+    """Also the only task of its app, which no list names any more: nothing is told of that app then."""
+    sole = task("Sole", "6620000000000000000000aa")
+    scene.list(sole, starts=0, ends=HOUR)
+    scene.start(WELL)
+    scene.passes(minutes=4)
+    scene.drop(sole)
+    scene.passes(minutes=4)
+    scene.expects(of_task("WebCastClassDark", sole, "critical"))
+    scene.whole.exporter.dismiss(sole)
+    scene.passes(minutes=4)
+    scene.expects()
+    scene.prove()
+
+
 def test_dark_until_its_times_are_changed(scene: Scene) -> None:
     """A class that is put off for an hour is dark no more."""
     scene.list(ILL, starts=0, ends=HOUR)

@@ -129,6 +129,24 @@ def test_a_standby_takes_over(scene: Scene) -> None:
     scene.prove()
 
 
+def test_a_list_drops_dark_classes_while_no_exporter_runs(scene: Scene) -> None:
+    """The state knows them, whether their tasks have stopped, and are listed by callbacks, or were never created."""
+    for name, plan in (("Broken", RunPlan(WATCHED, ends=2 * MINUTE, ending=Ending.BROKE)), ("Never", None)):
+        scene.list(task(name), starts=0, ends=HOUR)
+        if plan is not None:
+            scene.start(task(name), plan)
+    scene.start(task("Well"))
+    scene.passes(minutes=4)
+    scene.kill()
+    scene.drop(task("Broken"), task("Never"))
+    scene.restart(NEW_POD)
+    scene.passes(minutes=20)
+    scene.asks('count(webcast_task_problem{problem="class_dark"})', ({}, 2))
+    scene.expects(BROKEN, NEVER)
+    scene.fired_once(BROKEN, NEVER)
+    scene.prove()
+
+
 def test_a_class_that_was_prolonged_stays_dark_without_an_exporter(scene: Scene) -> None:
     """What a pod of before said of its end counts no more."""
     scene.list(task("Broken"), starts=0, ends=15 * MINUTE)
