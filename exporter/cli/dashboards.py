@@ -21,12 +21,14 @@ def dashboards() -> None:
 
 
 def _url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if "@" in value.partition("://")[2].partition("/")[0]:
+        raise click.BadParameter("must hold no password: it would stand in every message")
     try:
         parts = urlsplit(value)
-        good = parts.scheme in {"http", "https"} and parts.hostname and "'" not in value and "{{" not in value
+        usable = parts.scheme in {"http", "https"} and parts.hostname and not set(value) & set("'{}?# ")
     except ValueError:
-        good = False
-    if value and not good:
+        usable = False
+    if value and not usable:
         raise click.BadParameter(f"{value!r} is no address such as https://webcast.example.internal")
     return value
 

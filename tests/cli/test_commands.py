@@ -196,6 +196,26 @@ def test_export_where_it_cannot_be_written(run: Run, tmp_path: Path) -> None:
     assert result.stderr.startswith(f"webcast-exporter: cannot write {tmp_path}/folder/grafana/fleet.json: ")
 
 
+@pytest.mark.parametrize("option", ["--exporter-url", "--runbook-url"])
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("webcast.example", "is no address"),
+        ("javascript:alert(1)", "is no address"),
+        ("https://webcast.example/#top", "is no address"),
+        ("https://webcast.example/{{ .Secret }}", "is no address"),
+        ("https://user:hunter2@webcast.example", "must hold no password"),
+    ],
+)
+def test_what_is_no_address_for_links(run: Run, tmp_path: Path, option: str, url: str, words: str) -> None:
+    """Links stand in every message, where a password would be read by everybody; nor does the error repeat it."""
+    result = run("dashboards", "export", str(tmp_path / "folder"), option, url)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert "hunter2" not in result.output
+    assert not (tmp_path / "folder").exists()
+
+
 def test_export_to_a_file(run: Run, tmp_path: Path) -> None:
     """A file is no directory: bad usage."""
     (tmp_path / "file").touch()
