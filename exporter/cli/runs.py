@@ -12,7 +12,7 @@ import click
 
 from exporter.cli.options import BAD_USAGE, ask, command, config_file, data_of, guide, output_option, url_option
 from exporter.config.loader import load
-from exporter.config.times import parse_duration, parse_time
+from exporter.config.times import parse_time_or_duration
 from exporter.enums import Status, StopReason
 from exporter.service.queries import runs_in_state
 from exporter.store.run_table import RunQuery
@@ -30,13 +30,9 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     if value is None:
         return None
     try:
-        return time.time() - parse_duration(value)
-    except ValueError:
-        pass
-    try:
-        return parse_time(value)
+        return parse_time_or_duration(value, time.time())
     except ValueError as error:
-        raise click.BadParameter(f"{error}, or a duration such as 24h") from error
+        raise click.BadParameter(str(error)) from error
 
 
 @command(

@@ -8,6 +8,7 @@ from typing import TypeVar
 import click
 
 from exporter.cli.options import Decorator, command, did_you_mean, guide, listen_address
+from exporter.config.credentials import MAX_SECRET_FILE
 from exporter.config.documents import read_text
 from exporter.config.fields import one_line, parse_listen_address
 from exporter.service.signals import Signals
@@ -19,7 +20,6 @@ from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOpt
 
 E = TypeVar("E", bound=Explained)
 
-MAX_SECRET_FILE = 64 * 1024
 EPILOG = f"""\b
 Faults, by --fault or, while it runs, by POST /fault?mode=MODE (GET /fault tells which one is in force). More of
 its parameters: only=APP or only=APP/ROOM/TASK, seconds= until it ends; seconds also for latency=, retry_after=,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -116,6 +117,16 @@ def parse_time(text: str) -> float:
     if not 0 <= seconds < LATEST:
         raise ValueError("is no time between 1970 and 5138")
     return seconds
+
+
+def parse_time_or_duration(text: str, now: float) -> float:
+    """Return the Unix seconds of a time, or of so long before `now` for a duration; ValueError with a sentence."""
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        with suppress(ValueError):
+            return now - parse_duration(text.strip())
+        raise ValueError(f"{error}, or a duration such as 24h") from None
 
 
 def parse_expected_time(text: str) -> float:

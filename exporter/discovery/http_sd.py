@@ -7,11 +7,9 @@ from time import monotonic
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
-import requests
 import urllib3
 from requests import Response
 from requests.adapters import BaseAdapter
-from urllib3.exceptions import HTTPError
 
 from exporter import __version__
 from exporter.config.credentials import authorization_header, unusable_files
@@ -28,7 +26,7 @@ from exporter.discovery.sd_format import (
 )
 from exporter.enums import Source
 from exporter.errors import ConfigError, TimedOut
-from exporter.volcengine.client import Transport, new_session, proxies_for, trusted_authorities
+from exporter.volcengine.client import NETWORK_ERRORS, Transport, new_session, proxies_for, trusted_authorities
 from exporter.volcengine.error_mapping import error_of_exception
 from exporter.volcengine.replies import read_body
 
@@ -41,7 +39,6 @@ JSON: Final = "application/json"
 TOO_SLOW: Final = f"gave no whole answer within {TIMEOUT:g} seconds"
 URL_LOGGERS: Final = ("urllib3.connection", "urllib3.connectionpool")
 """Loggers that write a request's whole URL, at DEBUG, and at WARNING when an answer's headers are odd."""
-NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError)
 
 
 class ListFetcher:

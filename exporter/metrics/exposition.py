@@ -82,7 +82,7 @@ class PrefixFilter(Collector):
 def choose_format(accept: str) -> Format:
     """Return the format that an `Accept` header prefers; the text format if it names neither."""
     best, best_quality = Format.TEXT, 0.0
-    for media, parameters, quality in _parts(accept):
+    for media, parameters, quality in accepted(accept):
         found = _FORMATS.get(media)
         if media == "application/openmetrics-text" and parameters.get("version", "") in _OPENMETRICS_VERSIONS:
             found = Format.OPENMETRICS
@@ -93,12 +93,13 @@ def choose_format(accept: str) -> Format:
 
 def accepts_gzip(accept_encoding: str) -> bool:
     """Whether an `Accept-Encoding` header names gzip (or `*`), not with q=0, and not below the plain text."""
-    qualities = {coding: quality for coding, _, quality in _parts(accept_encoding)}
+    qualities = {coding: quality for coding, _, quality in accepted(accept_encoding)}
     gzip = qualities.get("gzip", qualities.get("*", 0.0))
     return gzip > 0.0 and gzip >= qualities.get("identity", 0.0)
 
 
-def _parts(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
+def accepted(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Each value of an `Accept*` header in lower case, with its parameters and its quality from 0 to 1."""
     for part in header.split(","):
         value, *rest = part.split(";")
         parameters = {

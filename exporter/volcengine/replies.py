@@ -16,6 +16,7 @@ from requests import Response
 
 from exporter.enums import STATUS_OF_CODE, STOPPED_STATUSES, VENDOR_STOP_REASONS, Status, StopReason
 from exporter.errors import BadSchema, NotFound, NotJson, ReadError, Throttled, TimedOut
+from exporter.model.target import ID_PATTERN
 from exporter.model.task import EventNotify, MonitorIntervals, Task, VideoStream
 from exporter.volcengine.error_mapping import error_of_answer, message_of, safe_name, says_gone
 
@@ -435,7 +436,6 @@ MAX_URL_CHARS = 4096
 MAX_HOST_CHARS = 253
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_USER_ID = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
 # The end of the authority must follow the host: half of a password with a slash in it must never pass for a host.
 # A browser takes a backslash for a slash, so it ends nothing here and is allowed nowhere.
 _AUTHORITY = re.compile(
@@ -527,7 +527,7 @@ def user_id(value: object) -> tuple[str, bool]:
     """At most 128 printable characters, and whether it is as documented (API page, field UserId)."""
     if not isinstance(value, str):
         return "", False
-    if _USER_ID.fullmatch(value):
+    if ID_PATTERN.fullmatch(value):
         return value, True
     # A lone surrogate of a \u escape has no UTF-8 form and would break every page that shows it.
     return "".join(char if char.isprintable() else "\ufffd" for char in value[:MAX_USER_ID_CHARS]), False

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from exporter.config.credentials import TokenFile
+from exporter.config.documents import MAX_PROBLEMS
 from exporter.discovery.sd_format import SDSourceError, groups_of_json
 from exporter.enums import Source, Status, StopReason
 from exporter.errors import BadTargets, StartError, StateError
@@ -45,9 +46,6 @@ from exporter.web.task_query import (
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """20,000 targets with labels of their own are some 3 MiB."""
-
-MAX_PROBLEMS = 100
-"""Problems of one body that are listed."""
 
 TASK_SIZES = (1_000, 50_000)
 RUN_SIZES = (1_000, 10_000)

@@ -10,6 +10,8 @@ from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from pathlib import Path
 
+from exporter.metrics.exposition import accepted
+
 LOCALES = Path(str(files("exporter.web"))) / "locale"
 DOMAIN = "exporter"
 
@@ -156,21 +158,8 @@ def languages() -> Mapping[str, Language]:
 def choose_language(accept_language: str) -> Language:
     """The language that the header prefers; English when it names none that exists."""
     best, best_quality = ENGLISH, 0.0
-    for part in accept_language.split(","):
-        tag, *parameters = (each.strip().lower() for each in part.split(";"))
+    for tag, _, quality in accepted(accept_language):
         language = languages().get(tag.partition("-")[0])
-        quality = _quality(parameters)
         if language is not None and quality > best_quality:
             best, best_quality = language, quality
     return best
-
-
-def _quality(parameters: list[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return min(1.0, max(0.0, float(value)))
-            except ValueError:
-                return 0.0
-    return 1.0

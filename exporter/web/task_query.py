@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from exporter.config.times import parse_duration, parse_time
+from exporter.config.times import parse_time_or_duration
 from exporter.discovery.merge import SOURCE_PRIORITY
 from exporter.enums import Severity, Source, Status, TaskProblem
 from exporter.model.problem import PROBLEMS
@@ -124,12 +124,10 @@ def parse_moment(params: QueryParams, name: str, now: float) -> float | None:
     given = params.get(name, "").strip()
     if not given:
         return None
-    for read in (parse_time, lambda text: now - parse_duration(text)):
-        try:
-            return float(read(given))
-        except ValueError:
-            continue
-    raise QueryError(f"{name} must be a time as in 2026-01-15T08:30:00Z, Unix seconds, or a duration such as 24h")
+    try:
+        return parse_time_or_duration(given, now)
+    except ValueError as error:
+        raise QueryError(f"{name} {error}") from None
 
 
 def link(path: str, params: Mapping[str, str | int], **changes: str | int) -> str:

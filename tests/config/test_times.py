@@ -13,6 +13,7 @@ from exporter.config.times import (
     parse_duration,
     parse_expected_time,
     parse_time,
+    parse_time_or_duration,
     time_text,
 )
 
@@ -171,3 +172,17 @@ def test_an_end_before_its_start() -> None:
 def test_the_label_is_named() -> None:
     with pytest.raises(ValueError, match=r"^__expected_end__ needs a date"):
         expected_times({"__expected_start__": "1700000200", "__expected_end__": "soon"})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("24h", 913_600.0), (" 1m ", 999_940.0), ("0", 0.0), ("2026-01-15T08:30:00Z", 1_768_465_800.0)],
+)
+def test_a_time_or_how_long_ago(text: str, seconds: float) -> None:
+    """0 is the Unix time, so that "since 0" is everything."""
+    assert parse_time_or_duration(text, 1_000_000.0) == seconds
+
+
+def test_neither_a_time_nor_a_duration() -> None:
+    with pytest.raises(ValueError, match=r"needs a date.* or a duration such as 24h"):
+        parse_time_or_duration("yesterday", 1_000_000.0)
