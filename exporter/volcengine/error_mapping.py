@@ -157,7 +157,7 @@ CODE_OF_NUMBER = {
     "100014": "InternalError",
     "100016": "InternalServiceTimeout",
 }
-"""The gateway's CodeN, for an error that comes without its Code."""
+"""The gateway's CodeN, for an error that comes without its Code; an unknown one stands for itself."""
 
 _STATUSES = {
     401: Meaning(CredentialsRefused, "the API refuses the credentials"),
@@ -237,14 +237,16 @@ class UnknownCodes:
 
 
 def _code(error: object) -> str:
-    """The error's Code, else the one that its CodeN stands for; empty when the error is of an unknown shape."""
+    """The error's Code, else the one that its CodeN stands for, else the CodeN; empty when the error is of an unknown shape."""
     if isinstance(error, str):
         return safe_name(error) if meaning_of_code(error) else ""
     if not isinstance(error, dict):
         return ""
-    number = error.get("CodeN")
-    of_number = CODE_OF_NUMBER.get(str(number).strip(), "") if isinstance(number, int | str) else ""
-    return safe_name(error.get("Code")) or of_number
+    for value in (error.get("Code"), error.get("CodeN")):
+        name = safe_name(str(value) if type(value) is int else value)
+        if name.strip("0"):
+            return CODE_OF_NUMBER.get(name, name)
+    return ""
 
 
 def message_of(error: object) -> str:

@@ -158,7 +158,10 @@ def test_the_code_number_stands_for_a_missing_code() -> None:
     error = error_in_answer(401, None, refusal({"CodeN": 100010}), NOW)
     assert isinstance(error, CredentialsRefused)
     assert error.code == "SignatureDoesNotMatch"
-    assert isinstance(error_in_answer(400, None, refusal({"CodeN": 999, "Message": "?"}), NOW), Rejected)
+    unknown = error_in_answer(400, None, refusal({"CodeN": 999, "Code": "", "Message": "?"}), NOW)
+    assert isinstance(unknown, Rejected)
+    assert unknown.code == "999", "so that it is logged and shown on /status"
+    assert isinstance(error_in_answer(200, None, refusal({"Code": 100009}), NOW), CredentialsRefused)
     assert isinstance(error_in_answer(400, None, refusal({"CodeN": {}}), NOW), Rejected)
 
 
