@@ -355,7 +355,9 @@ class Polling(Section):
         5.0, "Of a task that has not started, is unknown (first 10 min), or is within 1 min of its limit.", "10s"
     )
     max_backoff: PositiveDuration = key(
-        300.0, "The longest wait of a target, app or account whose reads are refused.", "2m"
+        300.0,
+        "The longest wait of a target, app or account whose reads are refused; a target waits at least `interval`.",
+        "2m",
     )
     stale_after: Duration = key(
         120.0, "State series go when no read succeeded for so long, or for 3 times the interval in force.", "5m"

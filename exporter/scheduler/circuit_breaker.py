@@ -63,12 +63,13 @@ class CircuitBreaker:
 
     `probe_at` is None while it is closed, otherwise when the next probe may go. `generation` grows each time it opens,
     closes or is tried at once. `failing_since` is when the first call of the failing row was sent, if there is one;
-    `tried` says that no probe has ended since `try_at_once`.
+    `tried` says that no probe has ended since `try_at_once`. `pace` is the shortest wait between probes of a refusal:
+    that between the reads of what it is for.
     """
 
     max_backoff: float
     jitter: Callable[[], float] = no_jitter
-    first_probe: float = FIRST_PROBE
+    pace: float = 0.0
     probe_at: float | None = None
     generation: int = 0
     refusals: int = 0
@@ -147,7 +148,8 @@ class CircuitBreaker:
     def _wait(self) -> float:
         if not self.refusals:
             return FIRST_PROBE
-        return jittered(backoff(min(self.first_probe, self.max_backoff), self.refusals, self.max_backoff), self.jitter)
+        first = min(max(FIRST_PROBE, self.pace), self.max_backoff)
+        return max(self.pace, jittered(backoff(first, self.refusals, self.max_backoff), self.jitter))
 
 
 class CircuitBreakers:
@@ -260,7 +262,7 @@ class CircuitBreakers:
         if known and breaker.probe_at is None:
             return []
         # Of many apps, the probes never come more often than their reads would.
-        breaker.first_probe = max(FIRST_PROBE, pace / max(1, of_app)) if alone else FIRST_PROBE
+        breaker.pace = pace / max(1, of_app) if alone else 0.0
         enough = REFUSED_OF_APP if alone else min(REFUSED_OF_APP, max(1, of_app))
         opened = breaker.add_refused(result.target, ticket.app, ticket.sent_at, now, enough)
         return [BreakerEvent(app_id, result.error, frozenset(breaker.refused))] if opened else []

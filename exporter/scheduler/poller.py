@@ -339,7 +339,7 @@ class Poller:
             if not self._stopped:
                 self._apply_result(result, call.ticket)
         except Exception:
-            self._reschedule(call.target, Wait(ReadClass.BACKOFF, self._intervals.max_backoff))
+            self._reschedule(call.target, Wait(ReadClass.BACKOFF, self._intervals.longest_backoff))
             self._self_metrics.internal_errors.inc()
             log.exception("unexpected error", job=f"read:{self.account.name}", target=str(call.target))
         finally:

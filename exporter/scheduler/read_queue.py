@@ -28,6 +28,9 @@ FAST_PHASE = 600.0
 NEAR_DEADLINE = 60.0
 """This close to StartTime + MaxRunningTime, on either side, a running task is read at the fast interval."""
 
+LEAST_JITTER = 0.8
+"""The shortest part of a backoff that jitter leaves."""
+
 REREAD_SHARE = 0.1
 """Rereads of stopped targets take at most this part of the budget."""
 
@@ -44,6 +47,16 @@ class PollIntervals:
     max_backoff: float
     reread_stopped: float
     forget_unknown_after: float
+
+    @property
+    def first_backoff(self) -> float:
+        """The wait after a first failure: with any jitter, a target that fails is read no more often than others."""
+        return self.interval / LEAST_JITTER
+
+    @property
+    def longest_backoff(self) -> float:
+        """`max_backoff`, unless that is shorter than the first."""
+        return max(self.max_backoff, self.first_backoff)
 
 
 class ReadClass(StrEnum):
@@ -73,7 +86,7 @@ def periods(intervals: PollIntervals) -> dict[ReadClass, float]:
     return {
         ReadClass.FAST: min(intervals.fast_interval, intervals.interval),
         ReadClass.NORMAL: intervals.interval,
-        ReadClass.BACKOFF: intervals.max_backoff,
+        ReadClass.BACKOFF: intervals.longest_backoff,
         ReadClass.REREAD: intervals.reread_stopped,
     }
 
@@ -121,7 +134,7 @@ def _after_own_fault(state: TaskState, now: float, failures: int, intervals: Pol
         since = state.accepted_at if meant is None else meant
         if state.run is None and now >= since + intervals.forget_unknown_after:
             return Wait(ReadClass.BACKOFF, intervals.forget_unknown_after)
-    return Wait(ReadClass.BACKOFF, backoff(intervals.interval, failures, intervals.max_backoff))
+    return Wait(ReadClass.BACKOFF, backoff(intervals.first_backoff, failures, intervals.longest_backoff))
 
 
 def backoff(first: float, failures: int, most: float) -> float:
@@ -132,7 +145,7 @@ def backoff(first: float, failures: int, most: float) -> float:
 
 def jittered(seconds: float, jitter: Callable[[], float]) -> float:
     """Between 80 and 100 % of it, so that what failed together does not come back together."""
-    return seconds * (0.8 + 0.2 * jitter())
+    return seconds * (LEAST_JITTER + (1.0 - LEAST_JITTER) * jitter())
 
 
 def demand(class_counts: Mapping[ReadClass | None, int], intervals: PollIntervals) -> float:
@@ -178,7 +191,7 @@ def _left_for_live(class_counts: Mapping[ReadClass | None, int], intervals: Poll
     """What rereads and backed-off targets leave of the budget, and no less than half of it."""
     sure = SURE_SHARE * budget
     rereads = min(class_counts.get(ReadClass.REREAD, 0) / intervals.reread_stopped, REREAD_SHARE * budget)
-    backed_off = class_counts.get(ReadClass.BACKOFF, 0) / intervals.max_backoff
+    backed_off = class_counts.get(ReadClass.BACKOFF, 0) / intervals.longest_backoff
     return max(sure - rereads - backed_off, sure / 2)
 
 

@@ -237,7 +237,7 @@ class UnknownCodes:
 
 
 def _code(error: object) -> str:
-    """The error's Code, else the one that its CodeN stands for, else the CodeN; empty when the error is of an unknown shape."""
+    """The error's Code, else what its CodeN stands for, else the CodeN; empty when its shape is unknown."""
     if isinstance(error, str):
         return safe_name(error) if meaning_of_code(error) else ""
     if not isinstance(error, dict):

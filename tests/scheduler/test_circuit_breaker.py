@@ -206,7 +206,8 @@ def calls_amid_refusals(seed: int, world: Worlds) -> tuple[int, float]:
     random = Random(seed)
     number, apps = random.randint(12, 60), random.randint(1, 12)
     errors = random.sample([CredentialsRefused("no"), AppRefused("no"), Rejected("no")], random.randint(1, 3))
-    here = world(latency=random.choice((0.05, 0.3, 2.0)))
+    intervals = PollIntervals(30.0, 5.0, random.choice((10.0, 30.0, 300.0)), 600.0, 3600.0)
+    here = world(intervals=intervals, latency=random.choice((0.05, 0.3, 2.0)))
     targets = [here.add(f"t{each}", app=f"app{each % apps}") for each in range(number)]
     refused: dict[TargetId, ReadError] = {}
     here.answer = lambda target: refused.get(target, RUNNING)

@@ -32,7 +32,7 @@ def test_a_target_s_own_fault_slows_down_that_target_alone(error: ReadError, wor
     bad, good = here.add("bad"), here.add("good")
     here.run(1800)
     waits = intervals(here.times(bad))
-    for wait, most in zip(waits, [30, 60, 120, 240, 300, 300, 300], strict=False):
+    for wait, most in zip(waits, [37.5, 75, 150, 300, 300, 300, 300], strict=False):
         assert 0.79 * most <= wait <= most + 1
     assert len(here.times(good)) == pytest.approx(60, abs=2)
 
@@ -57,7 +57,7 @@ def test_success_ends_the_backoff(world: Worlds) -> None:
     here.answer = lambda _target: NotJson("cut")
     before = here.now
     here.run(200)
-    assert intervals(here.times(target, since=before))[0] <= 30
+    assert intervals(here.times(target, since=before))[0] <= 38
 
 
 def test_a_fault_of_the_way_does_not_end_the_backoff(world: Worlds) -> None:

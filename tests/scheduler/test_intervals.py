@@ -107,9 +107,9 @@ def test_a_target_without_a_state_keeps_the_interval_when_it_is_not_to_blame(int
     assert next_wait(replace(UNREAD, last_read=NOW), NOW, 0, intervals) == NORMAL
 
 
-@pytest.mark.parametrize(("failures", "seconds"), [(1, 30.0), (2, 60.0), (4, 240.0), (5, 300.0), (10_000, 300.0)])
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 37.5), (2, 75.0), (3, 150.0), (4, 300.0), (10_000, 300.0)])
 def test_own_faults_back_off_to_the_longest_wait(failures: int, seconds: float, intervals: PollIntervals) -> None:
-    """Doubling from the interval up to `max_backoff`."""
+    """Doubling up to `max_backoff` from a wait that no jitter makes shorter than the interval."""
     assert next_wait(read(Status.RUNNING, start=NOW), NOW, failures, intervals) == Wait(ReadClass.BACKOFF, seconds)
 
 
@@ -144,8 +144,17 @@ def test_the_fast_interval_is_never_the_slower_one() -> None:
     assert next_wait(read(Status.NOT_STARTED), NOW, 0, odd) == Wait(ReadClass.FAST, 5.0)
 
 
+@pytest.mark.parametrize("max_backoff", [1.0, 30.0, 37.0])
+def test_no_failure_makes_reads_more_frequent(max_backoff: float, intervals: PollIntervals) -> None:
+    """A `max_backoff` below the interval would have the refused targets read more often than the others."""
+    short = replace(intervals, max_backoff=max_backoff)
+    for failures in (1, 2, 10):
+        wait = next_wait(read(Status.RUNNING, start=NOW), NOW, failures, short)
+        assert jittered(wait.seconds, lambda: 0.0) == pytest.approx(short.interval)
+    assert demand({ReadClass.BACKOFF: 120}, short) <= demand({ReadClass.NORMAL: 120}, short)
+
+
 def test_a_backoff_longer_than_its_bound_is_the_bound() -> None:
-    """An interval of ten minutes is no reason to wait longer than `max_backoff`."""
     assert backoff(600.0, 1, 300.0) == 300.0
     assert backoff(1.0, 10**9, 300.0) == 300.0
 
