@@ -168,17 +168,26 @@ def _failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     task = _latest(state)
     if task is None or task.stop_reason in _OWN_PROBLEM:
         return None
+    return _stopped(state, thresholds, _after_class(state))
+
+
+def _start_failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    task = _latest(state)
+    if task is None or task.stop_reason is not StopReason.START_TASK_FAILED:
+        return None
+    return _stopped(state, thresholds, _after_class(state))
+
+
+def _after_class(state: TaskState) -> Severity | None:
+    """The severity of a failure after its class was over, which has no audience."""
     end = state.target.expected_end
-    after_class = end is not None and ended_at(state) > end
-    return _stopped(state, thresholds, Severity.WARNING if after_class else None)
+    return Severity.WARNING if end is not None and ended_at(state) > end else None
 
 
-def _stopped_because(reason: StopReason) -> Callable[[TaskState, ProblemThresholds], Span | None]:
-    def span(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
-        task = _latest(state)
-        return _stopped(state, thresholds) if task is not None and task.stop_reason is reason else None
-
-    return span
+def _cut_by_limit(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    task = _latest(state)
+    cut = task is not None and task.stop_reason is StopReason.EXCEED_MAX_RUNNING_TIME
+    return _stopped(state, thresholds) if cut else None
 
 
 def _ended_early(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
@@ -296,9 +305,10 @@ PROBLEMS = (
     ProblemRow(
         TaskProblem.START_FAILED,
         Severity.CRITICAL,
-        "The task could not be started; until its class is over, without one as long as its series stay.",
+        "The task could not be started; until its class is over, without one as long as its series stay. A "
+        "warning after the class.",
         _STOPPED,
-        _stopped_because(StopReason.START_TASK_FAILED),
+        _start_failed,
     ),
     ProblemRow(
         TaskProblem.FAILED,
@@ -326,7 +336,7 @@ PROBLEMS = (
         Severity.WARNING,
         "MaxRunningTime stopped the run; until its class is over, without one as long as its series stay.",
         _STOPPED,
-        _stopped_because(StopReason.EXCEED_MAX_RUNNING_TIME),
+        _cut_by_limit,
     ),
     ProblemRow(
         TaskProblem.ENDED_EARLY,
@@ -371,19 +381,19 @@ PROBLEMS = (
         lambda state, thresholds: _waits(state, thresholds.status_unknown_after),
     ),
     ProblemRow(
-        TaskProblem.NOT_FOUND,
-        Severity.WARNING,
-        "The API has not known the task for `not_found_after`.",
-        (None,),
-        _not_found,
-    ),
-    ProblemRow(
         TaskProblem.STALE,
         Severity.WARNING,
         "No read has succeeded for `polling.stale_after`, or three intervals if that is longer.",
         _ANY,
         _stale,
         needs_fresh=False,
+    ),
+    ProblemRow(
+        TaskProblem.NOT_FOUND,
+        Severity.INFO,
+        "The API has not known the task for `not_found_after`.",
+        (None,),
+        _not_found,
     ),
     ProblemRow(
         TaskProblem.READ_FAILING,

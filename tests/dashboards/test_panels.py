@@ -144,3 +144,17 @@ def test_the_reason_of_a_stop_is_coloured_by_what_is_wrong(everyone: dict[str, J
     critical = {row.problem for row in PROBLEMS if row.severity is Severity.CRITICAL}
     asked = next(each for each in selectors(panel["targets"][0]["expr"]) if "problem" in each.matchers)
     assert {*asked.matchers["problem"][1].split("|")} == critical
+
+
+def test_the_table_of_problems_is_graded_as_the_exporter_grades_them(everyone: dict[str, Json]) -> None:
+    """The dashboard and the page /tasks say the same; a failure after its class is a warning."""
+    panel = next(each for each in everyone["webcast-fleet"]["panels"] if each["title"].startswith("What is wrong"))
+    words = {"4": Severity.CRITICAL, "3": Severity.CRITICAL, "2": Severity.WARNING, "1": Severity.INFO}
+    for target in panel["targets"]:
+        graded: dict[str, Severity] = {}
+        for grade, asked in re.findall(r"(\d) \* max by(.*?)(?=\n  or|\n\))", target["expr"], re.DOTALL):
+            for problems in re.findall(r'problem=~?"([^"]+)"', asked):
+                for problem in problems.split("|"):
+                    graded.setdefault(problem, words[grade])
+        assert graded == {row.problem: row.severity for row in PROBLEMS}
+        assert 'failed"} unless on (app_id, room_id, task_id) webcast_task_expected_end_' in target["expr"]

@@ -354,12 +354,14 @@ def test_the_worst_comes_first() -> None:
     assert [active.severity for active in found] == [Severity.CRITICAL, Severity.WARNING, Severity.INFO]
 
 
-def test_a_failure_after_its_class_is_only_a_warning() -> None:
+@pytest.mark.parametrize(
+    ("reason", "problem"), [(None, TaskProblem.FAILED), (StopReason.START_TASK_FAILED, TaskProblem.START_FAILED)]
+)
+def test_a_failure_after_its_class_is_only_a_warning(reason: StopReason | None, problem: TaskProblem) -> None:
     """The class was no longer expected."""
-    state = story(CLASS, (END + 10, stopped(END + 5, None, Status.FAILED)))
-    assert [(active.problem, active.severity) for active in evaluate(state, END + 10, THRESHOLDS)[0]] == [
-        (TaskProblem.FAILED, Severity.WARNING)
-    ]
+    state = story(CLASS, (END + 10, stopped(END + 5, reason, Status.FAILED)))
+    found = evaluate(state, END + 10, THRESHOLDS)[0]
+    assert [(active.problem, active.severity) for active in found] == [(problem, Severity.WARNING)]
 
 
 def test_every_problem_has_one_row() -> None:

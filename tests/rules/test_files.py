@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from exporter.enums import TaskProblem
+from exporter.model.problem import PROBLEMS
+from exporter.web.pages import PROBLEM_RUNBOOKS
 from tests.rules.bundle import (
     ALERTS,
     BLOCK,
@@ -91,6 +93,15 @@ def test_every_problem_of_a_class_has_an_alert() -> None:
         for word in words.split("|")
     }
     assert set(TaskProblem) - told == {TaskProblem.STALE, TaskProblem.READ_FAILING, TaskProblem.ENDED_EARLY}
+
+
+def test_an_alert_is_as_severe_as_its_problem() -> None:
+    """The page and the phone say the same of it; a class that ended early is dark, and failing reads have no alert."""
+    severities: dict[str, set[str]] = {}
+    for rule in alerts():
+        severities.setdefault(rule["alert"], set()).add(rule["labels"]["severity"])
+    other = {row.problem for row in PROBLEMS if row.severity not in severities[PROBLEM_RUNBOOKS[row.problem]]}
+    assert other == {TaskProblem.ENDED_EARLY, TaskProblem.READ_FAILING}
 
 
 def test_no_link_leads_to_an_address_of_others() -> None:
