@@ -7,7 +7,7 @@ or a credential.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from exporter.enums import ReadFailure
 
@@ -59,6 +59,10 @@ class Fault(StrEnum):
     ACCOUNT = "account"
     APP = "app"
     TARGET = "target"
+
+
+CLOCK_CODE: Final = "InvalidTimestamp"
+"""The vendor's code for a request whose time is over 15 minutes from its own."""
 
 
 class ReadError(WebcastExporterError):

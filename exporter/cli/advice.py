@@ -7,14 +7,22 @@ from exporter.config.credentials import ENVIRONMENT, PAIR, TOKEN, given
 from exporter.config.schema import Account, Config
 from exporter.config.times import format_duration
 from exporter.discovery.merge import AccountOf
-from exporter.errors import AppRefused, ConfigError, CredentialsRefused, NoAnswer, NotFound, Problem, ReadError
+from exporter.errors import (
+    CLOCK_CODE,
+    AppRefused,
+    ConfigError,
+    CredentialsRefused,
+    NoAnswer,
+    NotFound,
+    Problem,
+    ReadError,
+)
 from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
 
 REGION_MAY_BE_WRONG: Final = ("InvalidCredential", "SignatureDoesNotMatch")
 KEY_OF_CODE: Final = {"SignatureDoesNotMatch": PAIR[1], "InvalidSecretToken": TOKEN}
 """Which of the credentials is at fault; for all other codes it is the access key."""
-CLOCK_CODE: Final = "InvalidTimestamp"
 NOTICEABLE_SKEW: Final = 2.0
 """Seconds between two clocks; the server's Date has whole ones."""
 

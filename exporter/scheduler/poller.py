@@ -14,7 +14,7 @@ from threading import Event, Lock
 
 import structlog
 
-from exporter.errors import Fault, ReadError
+from exporter.errors import CLOCK_CODE, Fault, ReadError
 from exporter.metrics.self_metrics import AccountNumbers, SelfMetrics
 from exporter.model.clock import Clock
 from exporter.model.target import TargetId
@@ -428,7 +428,7 @@ class Poller:
         with self._lock:
             now = self._clock.monotonic()
             error = self._breakers.error
-            if error is None or error.code != "InvalidTimestamp":
+            if error is None or error.code != CLOCK_CODE:
                 return
             if abs(self._clock.unix() - now - self._clock_offset) > CLOCK_STEP:
                 self._clock_offset = self._clock.unix() - now

@@ -13,6 +13,7 @@ from dataclasses import replace
 from threading import Lock
 
 from exporter.enums import Severity, TaskProblem
+from exporter.errors import CLOCK_CODE, AppRefused, NotFound
 from exporter.metrics.series_cache import SeriesCache
 from exporter.metrics.task_history import HistoryLog
 from exporter.model.clock import Clock
@@ -139,6 +140,15 @@ class TaskRegistry:
         with self._lock:
             return list(self._states.values())
 
+    def now(self) -> float:
+        """Unix seconds by the clock that does not follow a wall clock which is ahead for a moment."""
+        return self._clock.unix()
+
+    @property
+    def clock_is_proven(self) -> bool:
+        """Whether the API accepts the time of this machine: before that nothing is deleted or ended because of it."""
+        return self._clock.proven
+
     @property
     def thresholds(self) -> ProblemThresholds:
         """From when on something counts as a problem."""
@@ -233,6 +243,7 @@ class TaskRegistry:
             state = self._states.get(result.target)
             if state is None:
                 return None
+            self._clock.add_read(result)
             state, change = apply_read(state, result)
             self._record(change)
             self._history.add_read(result)
@@ -446,13 +457,23 @@ class SteadyClock:
     """A wall clock that follows a large step ahead only after CLOCK_HOLD seconds; a step back it follows at once.
 
     Decisions that cannot be taken back (a run is lost, a target is forgotten) go by it, so that a wall clock that is
-    ahead for a moment changes nothing.
+    ahead for a moment, or for as long as the API refuses its time, changes nothing. `proven` once the API has accepted
+    its time, and not refused it since.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._offset = clock.unix() - clock.monotonic()
         self._differs_since: float | None = None
+        self._refused = False
+        self.proven = False
+
+    def add_read(self, result: ReadResult) -> None:
+        """Take in what a read says of the clock: a call is answered only if its time is right by 15 minutes."""
+        if result.error is not None and result.error.code == CLOCK_CODE:
+            self._refused, self.proven = True, False
+        elif result.error is None or isinstance(result.error, NotFound | AppRefused):
+            self._refused, self.proven = False, True
 
     def unix(self) -> float:
         """Unix seconds."""
@@ -460,7 +481,7 @@ class SteadyClock:
         if wall - monotonic - self._offset > CLOCK_TOLERANCE:
             if self._differs_since is None:
                 self._differs_since = monotonic
-            if monotonic - self._differs_since < CLOCK_HOLD:
+            if self._refused or monotonic - self._differs_since < CLOCK_HOLD:
                 return monotonic + self._offset
         self._offset, self._differs_since = wall - monotonic, None
         return wall

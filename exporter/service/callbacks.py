@@ -69,7 +69,7 @@ class CallbackIntake:
 
         Raises StateError or StartError when it is not, and is to be sent again.
         """
-        result = self._verify(body, self._components.clock.unix())
+        result = self._verify(body, self._components.registry.now())
         outcome = self._apply(result)
         self._log(outcome, result)
         self._components.self_metrics.count_callback(outcome)
@@ -94,7 +94,7 @@ class CallbackIntake:
     def forget(self) -> None:
         """Drop what is remembered of callbacks that would be stale by now."""
         remembered_for = max(REMEMBERED_FOR, 2 * self.config.max_age)
-        self._components.store.forget_receipts_before(self._components.clock.unix() - remembered_for)
+        self._components.store.forget_receipts_before(self._components.registry.now() - remembered_for)
 
     def _verify(self, body: bytes, at: float) -> CallbackResult:
         return verify_callback(body, callback_rules(self.config, self._components.stored_lists.secrets), at)

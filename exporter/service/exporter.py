@@ -35,7 +35,7 @@ QUEUE_INTERVAL = 0.5
 """Seconds between two looks for what standbys have accepted."""
 EXPIRE_INTERVAL = 0.25
 """Seconds between two looks at what has fallen due with time alone."""
-HOUSEKEEPING_INTERVAL = 600.0
+HOUSEKEEPING_INTERVAL = 60.0
 SWEEP = 1.0
 """Seconds between two looks for targets whose listing has ended by itself."""
 
@@ -242,7 +242,9 @@ class Exporter:
             secrets.refresh()
 
     def _housekeep(self) -> None:
+        if not self._components.registry.clock_is_proven:
+            return  # a clock that is days ahead would have everything forgotten, and counted again
         kept = max(self.config.lifecycle.history, MIN_HISTORY)
-        self._components.store.forget_before(self._clock.unix() - kept)
+        self._components.store.forget_before(self._components.registry.now() - kept)
         self._components.drains.forget_all_but(self._components.registry.all())
         self.callbacks.forget()

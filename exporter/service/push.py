@@ -65,7 +65,7 @@ class PushApi:
 
     def sweep(self) -> None:
         """Release the targets whose listing has ended by itself; what cannot be written is tried again next time."""
-        if self._ended():
+        if self._registry.clock_is_proven and self._ended():
             with suppress(StartError, StateError):  # the store has counted and logged it
                 self._targets.commit_changes(lambda _: self._stored_lists.without(self._ended()))
 

@@ -18,6 +18,7 @@ import requests
 from urllib3 import exceptions as urllib3
 
 from exporter.errors import (
+    CLOCK_CODE,
     AppRefused,
     CredentialsRefused,
     NotFound,
@@ -99,7 +100,7 @@ _MEANINGS_BY_CODES = {
     "MissingAuthenticationToken MissingSignature": _UNSIGNED,
     "InvalidSecretToken": _TOKEN,
     "LackPolicy": _POLICY,
-    "InvalidTimestamp": _CLOCK,
+    CLOCK_CODE: _CLOCK,
     "AccessDenied LackProjectPolicy NoPermissionForApp": _DENIED,
     "ServiceNotEnabled RecordNotEnabled": _NOT_ENABLED,
     "AccountIdMismatch": _NOT_OURS,
@@ -147,7 +148,7 @@ CODE_OF_NUMBER = {
     "100003": "MissingAuthenticationToken",
     "100004": "MissingRequestInfo",
     "100005": "MissingSignature",
-    "100006": "InvalidTimestamp",
+    "100006": CLOCK_CODE,
     "100007": "ServiceNotFound",
     "100008": "InvalidActionOrVersion",
     "100009": "InvalidAccessKey",
