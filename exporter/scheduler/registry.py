@@ -40,7 +40,7 @@ from exporter.model.task_state import (
     retarget,
 )
 from exporter.scheduler.read_queue import CurrentIntervals
-from exporter.store.store import Store, StoredTarget, StoredTargets
+from exporter.store.store import Commit, Store, StoredTarget, StoredTargets
 
 FRESH_FOR_INTERVALS = 3
 """A read is fresh for so many of the intervals now in force (docs/behaviour.md, "Reads")."""
@@ -251,15 +251,18 @@ class TaskRegistry:
             return self._states.get(result.target)
 
     def apply_callback(self, callback: Callback) -> TaskState | None:
-        """Take in a callback; None when its target is not tracked. It is in the store's queue in any case."""
+        """Take in a callback; None when its target is not tracked. It is in the store's queue in any case.
+
+        StateError when the queue does not take it: nothing has changed.
+        """
         now = self._clock.unix()
         with self._lock:
             state = self._states.get(callback.target)
             if state is None:
-                self._record(received(callback, now))
+                self._queue(received(callback, now))
             else:
                 state, change = apply_callback(state, callback, now)
-                self._record(change)
+                self._queue(change)
                 self._settle(callback.target, state, now)
                 state = self._states.get(callback.target)
         return state
@@ -325,10 +328,17 @@ class TaskRegistry:
             del self._apps[app_id]
             self._apps_without_target = True
 
-    def _record(self, change: StateChange) -> None:
-        if change:
-            self._counted_apps.update(event.app_id for event in change.events)  # some are not yet committed
-            self._store.record(change)
+    def _record(self, change: StateChange) -> Commit | None:
+        if not change:
+            return None
+        self._counted_apps.update(event.app_id for event in change.events)  # some are not yet committed
+        return self._store.record(change)
+
+    def _queue(self, change: StateChange) -> None:
+        """Record a change that whoever sent it can send again; StateError when it is refused at once."""
+        commit = self._record(change)
+        if commit is not None and commit.done():
+            commit.result()
 
     def _close_apps(self) -> None:
         """Drop the series of apps that have no target any more, unless they have counted something."""

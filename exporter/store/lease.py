@@ -40,6 +40,8 @@ LEASE_SILENCE: Final = 1.0
 HANDOVER_SECONDS: Final = 1.05
 """A new holder's calls begin so long after the lease of the one before ended: the budget is that of any second."""
 RELEASE_TIMEOUT: Final = 1.0
+MAX_LOGGED: Final = 10
+"""Reasons that are logged before the server answers again."""
 ADVISORY_LOCK: Final = 0x57656243617374
 """The lock ("WebCast") that releases up to 0.1 lead by; held as well, so that neither leads beside the other."""
 NOW: Final = sa.func.extract("epoch", sa.func.clock_timestamp())
@@ -166,6 +168,7 @@ class Lease:
         self._tried_at = self._clock()
         self._answered_at: float | None = None
         self.problem = self.lost = ""
+        self._logged: set[str] = set()
         self._thread = Thread(target=self._run, name="lease", daemon=True)
 
     @property
@@ -245,6 +248,7 @@ class Lease:
             else:
                 self._seek()
             self.problem, self._answered, self._answered_at = "", True, self._clock()
+            self._logged.clear()
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None)
             self._failed(" ".join(str(cause).split()) if cause else type(error).__name__)
@@ -256,9 +260,13 @@ class Lease:
         self._tried_at = self._clock()
 
     def _failed(self, reason: str) -> None:
-        """Keep the reason. Libpq names host, port and user in its words; a password is cut out to be sure."""
+        """Keep the reason. Libpq names host, port and user in its words; a password is cut out to be sure.
+
+        Each is logged once until the server answers: what ends a session is seldom what is wrong afterwards.
+        """
         reason = self._hide_secrets_in(reason)
-        if not self.problem:
+        if reason not in self._logged and len(self._logged) < MAX_LOGGED:
+            self._logged.add(reason)
             log.error("lease unavailable, it is tried again", state=self.name, reason=reason)
         self.problem = f"{self.name}: cannot be used: {reason}" if not reason.startswith(self.name) else reason
 

@@ -6,11 +6,12 @@ it the run is known. A counter that was ever scraped is in the state.
 
 `record` queues a change and never waits; a caller who must know gives its result to `wait`. `change` and `keep` do the
 same for other tables. Any thread may call; only the writer touches the writing connection. While the state fails or is
-silent, changes are kept (the latest of each run, and sums), up to `max_queued` runs; then new ones are dropped, counted
-and reported.
+silent, changes are kept (the latest of each run and stored target, and sums), up to `max_queued` runs and as many
+receipts; then new ones are dropped, counted and reported.
 """
 
 import json
+import sqlite3
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -81,18 +82,21 @@ class _Work:
 
 @dataclass
 class _Batch:
-    """What one transaction writes: the latest of each run, the sums, the receipts, and other work in its order."""
+    """What one transaction writes: the latest of each run and stored target, sums, receipts, and other work in order.
+
+    `stored` is keyed by source and target; None deletes a row.
+    """
 
     runs: dict[tuple[TargetId, float], tuple[Run, Mapping[str, str]]] = field(default_factory=dict)
     raised: defaultdict[Series, float] = field(default_factory=lambda: defaultdict(float))
     receipts: dict[EventKey, float] = field(default_factory=dict)
-    kept: list[_Work] = field(default_factory=list)
+    stored: dict[tuple[str, TargetId], "StoredTarget | None"] = field(default_factory=dict)
     work: list[_Work] = field(default_factory=list)
     since: float | None = None
     commit: Commit = field(default_factory=Future)
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.receipts or self.kept or self.work)
+        return bool(self.runs or self.receipts or self.stored or self.work)
 
     def add(self, change: StateChange, labels_of: LabelsOf) -> None:
         """Add a change; of a run the later version stays."""
@@ -109,8 +113,8 @@ class _Batch:
         for series, amount in failed.raised.items():
             self.raised[series] += amount
         self.receipts = failed.receipts | self.receipts
-        self.kept = failed.kept + self.kept
-        if failed.runs or failed.receipts or failed.kept:
+        self.stored = failed.stored | self.stored
+        if failed.runs or failed.receipts or failed.stored:
             self.since = failed.since
 
 
@@ -144,6 +148,7 @@ class Store:
         self._urgent = self._closing = self._closed = False
         self._began = self._answered_at = 0.0
         self._failing_since: float | None = None
+        self._failures: set[str] = set()
         self._silent = self._overflowing = False
         self._dropped = 0
         self._publishing = Lock()
@@ -200,12 +205,12 @@ class Store:
             self._queued.work.append(item)
             return self._enqueued(item.commit)
 
-    def keep(self, work: Work) -> Commit:
-        """Queue a change of another table that is tried until it is committed, in its order."""
+    def keep(self, source: str, targets: Mapping[TargetId, "StoredTarget | None"]) -> Commit:
+        """Queue rows of stored targets, None to delete one; they are tried until they are committed."""
         with self._wake:
             if self._closing or self.lost:
                 return _ended(self.lost or CLOSED)
-            self._queued.kept.append(_Work(work))
+            self._queued.stored.update({(source, target): stored for target, stored in targets.items()})
             return self._enqueued(self._queued.commit)
 
     def wait(self, commit: Commit, timeout: float = WAIT) -> None:
@@ -359,7 +364,9 @@ class Store:
         queued, in_flight = self._queued.runs, self._in_flight.runs
         number = len(queued) + len(in_flight)
         keys = ((run.target, run.first_seen) for run in change.runs)
-        if number < self._max_queued or all(key in queued or key in in_flight for key in keys):
+        too_many_runs = number >= self._max_queued and not all(key in queued or key in in_flight for key in keys)
+        receipts = len(self._queued.receipts) + len(self._in_flight.receipts)
+        if not too_many_runs and not (change.receipts and receipts >= self._max_queued):
             return False
         self._dropped += 1
         self._on_failure()
@@ -432,8 +439,7 @@ class Store:
                 upsert(connection, COUNTERS, [{**series._asdict(), "value": value} for series, value in values.items()])
                 upsert(connection, RUNS, runs)
                 insert_new(connection, RECEIPTS, receipts)
-                for kept in batch.kept:
-                    _do(connection, kept)
+                _do(connection, _Work(partial(_write_stored, rows=batch.stored)))
                 done += [item for item in batch.work if _do(connection, item)]
         except LeaseLostError as error:
             self._lose(str(error))
@@ -451,6 +457,7 @@ class Store:
             self._recent.update(dict.fromkeys(batch.receipts, time.monotonic()))
             self._forget_recent()
             since, self._failing_since = self._failing_since, None
+            self._failures.clear()
             recovered = since is not None or self._silent
             self._silent = self._overflowing = False
         if recovered:
@@ -464,16 +471,17 @@ class Store:
         _resolve(batch.commit)
 
     def _fail(self, batch: _Batch, error: Exception) -> None:
-        reason = type(getattr(error, "orig", None) or error).__name__
+        reason = _reason(error)
         with self._wake:
-            first = self._failing_since is None
+            new = reason not in self._failures  # what ends a connection is seldom what is wrong afterwards
+            self._failures.add(reason)
             self._failing_since = self._failing_since or time.time()
             self._in_flight = _Batch()
             self._queued.put_before(batch)
             if self._closing:
                 self._closed = True
         self._on_failure()
-        if first:
+        if new:
             log.error("state write failed, it is tried again", state=self._database.name, reason=reason)
         self._refuse(batch, StateError(f"the state cannot be written: {reason}"))
 
@@ -509,6 +517,12 @@ def _do(connection: Connection, item: _Work) -> bool:
         _resolve(item.commit, StateError(f"the state refuses it: {type(error).__name__}"))
         return False
     return True
+
+
+def _reason(error: Exception) -> str:
+    """SQLite's own words, which name no data; else the error's name, such as ReadOnlySqlTransaction or DiskFull."""
+    cause = getattr(error, "orig", None) or error
+    return str(cause) if isinstance(cause, sqlite3.OperationalError) else type(cause).__name__
 
 
 def _resolve(commit: Commit, error: Exception | None = None) -> None:
@@ -583,17 +597,18 @@ class StoredTargets:
 
     def add(self, targets: Stored) -> None:
         """Write these, replacing what the source said of them before."""
-        self._wait(self._adding(targets), len(targets))
+        rows = _stored_rows(self._source, targets)
+        self._wait(lambda connection: upsert(connection, STORED_TARGETS, rows), len(rows))
         self.rows.update(targets)
 
     def keep(self, targets: Stored) -> None:
         """Queue a write of these, replacing what the source said of them before; it is not waited for."""
-        self._store.keep(self._adding(targets))
+        self._store.keep(self._source, targets)
         self.rows.update(targets)
 
     def replace(self, targets: Stored) -> None:
         """Write these, and delete all others of the source."""
-        rows = self._columns(targets)
+        rows = _stored_rows(self._source, targets)
 
         def replace(connection: Connection) -> None:
             connection.execute(sa.delete(STORED_TARGETS).where(self._own))
@@ -604,12 +619,12 @@ class StoredTargets:
 
     def remove(self, targets: Collection[TargetId]) -> None:
         """Delete these."""
-        self._wait(self._deleting(targets), len(targets))
+        self._wait(partial(_delete_stored, source=self._source, targets=targets), len(targets))
         self._forget(targets)
 
     def drop(self, targets: Collection[TargetId]) -> None:
         """Queue a deletion of these; it is not waited for."""
-        self._store.keep(self._deleting(targets))
+        self._store.keep(self._source, dict.fromkeys(targets))
         self._forget(targets)
 
     def _forget(self, targets: Collection[TargetId]) -> None:
@@ -627,26 +642,31 @@ class StoredTargets:
     def _ended_late(self, _commit: Commit) -> None:
         self.unsure = True
 
-    def _adding(self, targets: Stored) -> Work:
-        rows = self._columns(targets)
-        return lambda connection: upsert(connection, STORED_TARGETS, rows)
 
-    def _deleting(self, targets: Collection[TargetId]) -> Work:
-        keys = [{f"the_{name}": value for name, value in target._asdict().items()} for target in targets]
-        triple = (STORED_TARGETS.c[name] == sa.bindparam(f"the_{name}") for name in TargetId._fields)
-        delete = sa.delete(STORED_TARGETS).where(self._own, *triple)
-        return lambda connection: connection.execute(delete, keys) if keys else None
+def _stored_rows(source: str, targets: Stored) -> list[dict[str, Any]]:
+    return [
+        {
+            **target._asdict(),
+            "source": source,
+            "labels": json.dumps(dict(stored.labels)),
+            "renewed_at": stored.renewed_at,
+        }
+        for target, stored in targets.items()
+    ]
 
-    def _columns(self, targets: Stored) -> list[dict[str, Any]]:
-        return [
-            {
-                **target._asdict(),
-                "source": self._source,
-                "labels": json.dumps(dict(stored.labels)),
-                "renewed_at": stored.renewed_at,
-            }
-            for target, stored in targets.items()
-        ]
+
+def _delete_stored(connection: Connection, source: str, targets: Collection[TargetId]) -> None:
+    keys = [{f"the_{name}": value for name, value in target._asdict().items()} for target in targets]
+    triple = (STORED_TARGETS.c[name] == sa.bindparam(f"the_{name}") for name in TargetId._fields)
+    if keys:
+        connection.execute(sa.delete(STORED_TARGETS).where(STORED_TARGETS.c.source == source, *triple), keys)
+
+
+def _write_stored(connection: Connection, rows: Mapping[tuple[str, TargetId], StoredTarget | None]) -> None:
+    for source in {source for source, _ in rows}:
+        own = {target: stored for (each, target), stored in rows.items() if each == source}
+        upsert(connection, STORED_TARGETS, _stored_rows(source, {each: row for each, row in own.items() if row}))
+        _delete_stored(connection, source, [target for target, row in own.items() if row is None])
 
 
 def _stored_target(row: sa.Row[Any]) -> StoredTarget:

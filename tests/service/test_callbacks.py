@@ -350,6 +350,20 @@ def test_a_refused_callback_is_accepted_once_the_state_is_back(vendor: Vendor, a
     wait_until(lambda: vendor.world.reads(task) > reads, "it is read")
 
 
+def test_a_callback_that_the_queue_does_not_take_is_refused(vendor: Vendor) -> None:
+    """Nothing is waited for then, and the vendor sends it again: the queue is full, or the state is lost."""
+    store = vendor.exporter._components.store
+    notices = [vendor.notice(vendor.world.task(name), RESCHEDULED, "PageCrash") for name in ("one", "two")]
+    store._max_queued = 0
+    assert vendor.deliver(notices[0]) == 503
+    store._max_queued = 10
+    assert [vendor.deliver(notices[0]) for _ in range(2)] == [200, 200]
+    store.lost = "another process has it by now"
+    assert vendor.deliver(notices[1]) == 503
+    assert vendor.pages() == {("reschedules", APP, "PageCrash"): 1}
+    assert vendor.outcomes() == {"accepted": 1, "duplicate": 1}
+
+
 def test_secrets_rotate(vendor: Vendor) -> None:
     """The file is read again when it changes: both are good while both are in it."""
     task, file = vendor.world.task("task"), vendor.world.folder / "secret"

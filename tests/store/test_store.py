@@ -15,7 +15,7 @@ from exporter.errors import StateError
 from exporter.model.run import EndUnseen, Run, StateChange, abandon
 from exporter.model.target import Target, TargetId
 from exporter.model.task import Callback, PageEvent
-from exporter.model.task_state import TaskState, apply_callback
+from exporter.model.task_state import TaskState, apply_callback, received
 from exporter.store.counters import Series, Total, zeros
 from exporter.store.run_table import DELETE_BATCH, LOOKUP_BATCH
 from exporter.store.store import Store
@@ -150,6 +150,9 @@ def test_the_queue_holds_the_latest_of_each_run(world: "World", ended: Ended, st
         found = store.latest_runs([TargetId("app", "room", name) for name in ("one", "two", "three")])
         assert {target.task_id: run.end_seen for target, run in found.items()} == {"one": 230.0, "two": 210.0}
         assert store.dropped == 1
+        for at in (1.0, 2.0, 3.0):  # two keys each
+            store.record(received(Callback(TargetId("app", "room", "one"), f"evt-{at}", f"sig-{at}", at), at))
+        assert store.dropped == 3
     wait_until(store.flush, "what is queued is written")
     assert stop_count(store) == 4
 
