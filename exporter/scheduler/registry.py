@@ -335,7 +335,7 @@ class TaskRegistry:
         return self._store.record(change)
 
     def _queue(self, change: StateChange) -> None:
-        """Record a change that whoever sent it can send again; StateError when it is refused at once."""
+        """Record a change that its sender can send again; StateError when it is refused at once."""
         commit = self._record(change)
         if commit is not None and commit.done():
             commit.result()
