@@ -93,6 +93,7 @@ def web_config(certificates: Certificates) -> str:
 def bad(config: dict[str, Any]) -> dict[str, Any]:
     """The same with secrets where they do not belong, each a problem of its own."""
     account = config["accounts"][0] | {"secret_access_key": [MISPLACED], "max_qps": MISPLACED, "proxy_url": MISPLACED}
+    account[f"session_token:{MISPLACED}"] = None
     feed = {"url": f"ftp://{MISPLACED}/", "refresh_interval": MISPLACED, "authorization": MISPLACED}
     target = {
         "targets": [f"https://a:{MISPLACED}@b.example/", f"a/b/c?token={MISPLACED}"],

@@ -123,7 +123,9 @@ def spoil(visit: Visit) -> None:
     """Both files become bad, with secrets where they do not belong."""
     (visit.folder / CONFIG).write_text(yaml.safe_dump(given.bad(visit.config)))
     visit.ask("POST", "/-/reload")
-    (visit.folder / WEB).write_text(f"basic_auth_users: {{alice: {given.MISPLACED}, {given.HASH}: alice}}")
+    (visit.folder / WEB).write_text(
+        f"basic_auth_users: {{alice: {given.MISPLACED}, {given.HASH}: alice, bob:{given.MISPLACED}}}"
+    )
     wait_until(lambda: "web config file not reloaded" in visit.running.written(), "the bad web config file is told")
 
 
