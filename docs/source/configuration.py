@@ -19,9 +19,9 @@ INTRODUCTION = """\
 
 Made by `make docs` from the models in exporter/config/schema.py.
 
-The configuration is one YAML file; the example has every section. Unknown keys are errors. All problems are
-reported at once, each with its path: run `webcast-exporter check --config.file FILE`, which also warns of secret
-files that every user of the machine can read. Durations are written as in Prometheus: `30s`, `1h30m`. Relative
+The configuration is one YAML file; the example has every section. Unknown keys are errors. Problems are
+reported at once, each with its path, up to 100: run `webcast-exporter check --config.file FILE`, which also warns of
+secret files that every user of the machine can read. Durations are written as in Prometheus: `30s`, `1h30m`. Relative
 paths start from the folder of the file, `state.url` from the working directory.
 
 A text is read as it is written, with or without quotes: `name: 123`, `team: yes`. Variables and templates

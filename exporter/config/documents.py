@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Never
 
@@ -300,6 +300,12 @@ class _YamlBuilder:
     def _problem(self, event: yaml.Event, path: str, sentence: str) -> None:
         line, column = _position(event)
         _add(self._fatal, Problem(path, f"{sentence} (line {line}, column {column})"))
+
+
+def first_problems(problems: Sequence[Problem]) -> list[Problem]:
+    """Return MAX_PROBLEMS of them at most, and how many more there are: a log has all of a reload in one line."""
+    more = len(problems) - MAX_PROBLEMS
+    return [*problems[:MAX_PROBLEMS], *([Problem("", f"there are {more:,} more problems")] if more > 0 else [])]
 
 
 def _add(problems: list[Problem], problem: Problem) -> None:

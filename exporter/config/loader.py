@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from exporter.config.credentials import MAX_CERTIFICATE_FILE, read_tokens, resolve, token_files, unusable_files
-from exporter.config.documents import FileFault, parse_yaml, read_text, step, typed
+from exporter.config.documents import FileFault, first_problems, parse_yaml, read_text, step, typed
 from exporter.config.fields import FOLDER, POSTGRESQL_PREFIX, Duration, PositiveDuration, SDUrl, Section, StateUrl
 from exporter.config.schema import VENDOR_MAX_QPS, Account, Config
 from exporter.config.times import format_duration
@@ -64,7 +64,7 @@ def parse_config(text: str, folder: Path) -> Config:
         problems = [*repeated, *format_errors(error, Config)]
     problems = [*problems, *cross_field_problems(document)]
     if problems or config is None:
-        raise ConfigError(problems)
+        raise ConfigError(first_problems(problems))
     return config
 
 

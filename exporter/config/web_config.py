@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.config.documents import FileFault, parse_yaml, read_text
+from exporter.config.documents import FileFault, first_problems, parse_yaml, read_text
 from exporter.config.fields import FOLDER, LIST, Bool, FilePath, Int, Section, Text, string, text
 from exporter.config.loader import NOT_A_MAPPING, REDACTED, format_errors
 from exporter.config.times import parse_go_duration
@@ -272,7 +272,7 @@ def parse_web_config(text: str, folder: Path) -> WebConfig:
     except ValidationError as error:
         # A hash may stand where a user name should.
         found = [Problem(BCRYPT.sub(REDACTED, each.path), each.sentence) for each in format_errors(error, WebConfig)]
-        raise ConfigError([*repeated, *found]) from None
+        raise ConfigError(first_problems([*repeated, *found])) from None
     tls = config.tls_server_config
     if problems := [*repeated, *(_contradictions(tls) if tls else ())]:
         raise ConfigError(problems)

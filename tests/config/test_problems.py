@@ -202,6 +202,13 @@ def test_a_bad_file(problems: Problems, text: str, problem: str) -> None:
     assert told.startswith(problem)
 
 
+def test_many_problems_are_counted(problems: Problems) -> None:
+    """A generated file can have any number; of a reload all stand in one line of the log, which has a bound."""
+    *told, more = problems(f"static_configs: [{{targets: [{', '.join(['bad'] * 1_150)}]}}]")
+    assert told[99] == "static_configs[0].targets[99]: 'bad' is not APP_ID/ROOM_ID/TASK_ID"
+    assert (len(told), more) == (100, "there are 1,050 more problems")
+
+
 ENDPOINTS = {
     "http://rtc.volcengineapi.com": "must be https; plain http is only for a loopback host",
     "http://localhost.example": "must be https",

@@ -129,6 +129,11 @@ def test_problems(text: str, expected: list[str]) -> None:
     assert problems(text) == expected
 
 
+def test_many_problems_are_counted() -> None:
+    *told, more = problems("\n".join(["basic_auth_users:", *(f"  user{number}: secret" for number in range(150))]))
+    assert (len(told), more) == (100, "there are 50 more problems")
+
+
 VERIFIES = "Python verifies each client certificate that it asks for"
 
 
