@@ -92,7 +92,8 @@ class _KindBucket:
 class QueuedLogHandler(logging.Handler):
     """Formats records in the caller's thread and writes them in a thread of its own.
 
-    A kind of line is its logger and its event (or unformatted message). Debug lines are not limited by kind.
+    A kind of line is its logger and its event (or unformatted message), with its reason where clients cause it: a probe
+    that speaks plain HTTP must not hide why Prometheus is refused. Debug lines are not limited by kind.
     `clock` is in seconds.
     """
 
@@ -150,14 +151,18 @@ class QueuedLogHandler(logging.Handler):
 
     def _allowed(self, record: logging.LogRecord) -> bool:
         """Called under the handler's lock; the line after suppressed ones says how many they were."""
-        event = record.msg.get("event", "") if isinstance(record.msg, dict) else record.msg
-        kind = record.name, str(event)[:200]
+        of_client = record.name.startswith(CLIENT_LOGGERS)
+        event, reason = record.msg, ""
+        if isinstance(record.msg, dict):
+            event = record.msg.get("event", "")
+            reason = record.msg.get("reason", "") if of_client else ""
+        kind = record.name, f"{event}{reason}"[:200]
         now = self._clock()
         bucket = self._kinds.get(kind)
         if bucket is None:
             if len(self._kinds) >= MAX_KINDS:
                 self._kinds.clear()
-            limit = CLIENT_LIMIT if record.name.startswith(CLIENT_LOGGERS) else USUAL_LIMIT
+            limit = CLIENT_LIMIT if of_client else USUAL_LIMIT
             bucket = self._kinds[kind] = _KindBucket(limit, now)
         if not bucket.take(now):
             _dropped[LIMITED] += 1
