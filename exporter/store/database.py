@@ -343,6 +343,8 @@ def _sentence(error: DatabaseError, path: Path) -> str:
         return f"cannot be opened; is {path.parent} a folder this user may write to?"
     if "readonly" in cause:
         return f"cannot be written; may this user write to {path.name}, {path.name}-wal and {path.name}-shm?"
+    if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_IOERR_SHMSIZE":
+        return f"cannot be used: {cause}; is the disk full?"
     if "locking protocol" in cause or "disk I/O error" in cause:
         return f"cannot be used: {cause}; {NETWORK_DISK}"
     return f"cannot be used: {cause}"

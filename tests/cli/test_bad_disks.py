@@ -36,13 +36,15 @@ def no_shared_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(dbapi2, "connect", lambda path, **more: connect(f"file:{path}?vfs=unix-none", **more, uri=True))
 
 
-def wal_fails(sentence: str, patch: pytest.MonkeyPatch) -> None:
+def wal_fails(sentence: str, patch: pytest.MonkeyPatch, name: str = "SQLITE_IOERR_SHMMAP") -> None:
     """What SQLite says where shared memory is there and fails."""
+    error = sqlite3.OperationalError(sentence)
+    error.sqlite_errorname = name
 
     class Failing(sqlite3.Connection):
         def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
             if "journal_mode" in sql:
-                raise sqlite3.OperationalError(sentence)
+                raise error
             return super().execute(sql, *arguments)
 
     patch.setattr(dbapi2, "connect", partial(connect, factory=Failing))
@@ -53,6 +55,7 @@ CASES: dict[str, tuple[Spoil, str]] = {
     "no shared memory": (no_shared_memory, NO_MEMORY),
     "locking protocol": (partial(wal_fails, "locking protocol"), NO_MEMORY),
     "disk I/O error": (partial(wal_fails, "disk I/O error"), NO_MEMORY),
+    "full disk": (partial(wal_fails, "disk I/O error", name="SQLITE_IOERR_SHMSIZE"), "error; is the disk full?"),
     "pipe": (lambda _: os.mkfifo("state.db"), "is a named pipe, not a file"),
     "pipe for a lock": (lambda _: os.mkfifo("state.db.lock"), "its lock file cannot be opened"),
     "folder": (lambda _: Path("state.db").mkdir(), "is a directory, not a file"),
