@@ -237,16 +237,29 @@ class ChunkedResponse(Response):
         self._turns = turns
         super().__init__(headers={**headers, "Content-Length": str(length)})
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send one chunk after the other, as fast as the client reads."""
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send one chunk after the other, as fast as the client reads, until it has all of them or leaves."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        left = asyncio.create_task(_wait_until_left(receive))
+        try:
+            await self._send_body(left, send)
+        finally:
+            left.cancel()
+
+    async def _send_body(self, left: "asyncio.Task[None]", send: Send) -> None:
         chunk: bytes | None = b""
         while chunk is not None:
             await send({"type": "http.response.body", "more_body": True})  # waits for a client that does not read
             async with self._turns.next():
-                chunk = next(self._chunks, None)
+                chunk = None if left.done() else next(self._chunks, None)
                 await send({"type": "http.response.body", "body": chunk or b"", "more_body": chunk is not None})
                 await asyncio.sleep(0)  # sending does not wait while the socket takes it: other requests get their turn
+
+
+async def _wait_until_left(receive: Receive) -> None:
+    """Wait until the client has left; the server accepts what is sent to it all the same."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def metrics(request: Request) -> Response:

@@ -207,6 +207,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, give requests in progress a moment, and close the rest."""
+        for listening in sockets or ():  # else a client that comes now would meet a cancelled future
+            asyncio.get_running_loop().remove_reader(listening)
         for task in (*self._accepting, *(handshake.task for handshake in self._handshakes)):
             task.cancel()
         await super().shutdown(sockets)

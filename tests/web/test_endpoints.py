@@ -1,7 +1,7 @@
 """Machine endpoints: probes, reload, request bodies, answers in pieces, and redirects."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import Event
 from typing import TYPE_CHECKING, cast
 
@@ -228,6 +228,27 @@ def test_one_pass_of_the_loop_writes_a_few_chunks() -> None:
         return most
 
     async def receive() -> Message:
-        return {"type": "http.disconnect"}
+        await asyncio.Event().wait()
+        return {}
 
     assert asyncio.run(most_in_a_pass()) == TURNS
+
+
+def test_nothing_is_made_for_clients_that_left() -> None:
+    """The server takes what is sent to them: hundreds that leave at once would delay all others by a whole answer."""
+    made = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal made
+        for made in range(1, 10_000):  # noqa: B007
+            yield b"x"
+
+    async def receive() -> Message:
+        await asyncio.sleep(0)
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        pass
+
+    asyncio.run(ChunkedResponse(pieces(), 9_999, {}, Turns())({}, receive, send))
+    assert made < 5

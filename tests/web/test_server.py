@@ -483,6 +483,19 @@ def test_every_second_all_are_looked_at() -> None:
     play(act)
 
 
+def test_a_client_that_comes_at_the_stop_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """The loop has seen it already, and would hand it to what accepts no more."""
+
+    async def act(scene: Scene) -> None:
+        await asyncio.sleep(0.01)  # so that it waits for clients
+        with socket.create_connection(scene.listening.getsockname()):
+            await asyncio.sleep(0)
+            await scene.server.shutdown([scene.listening])
+
+    play(act)
+    assert caplog.text == ""
+
+
 def test_a_stop_cuts_all_who_are_left(certificates: "Certificates") -> None:
     """Idle, shaking hands, bad requests that linger: none of them outlives the server, nor makes it fail."""
     context = client_context(certificates.authority)
