@@ -52,7 +52,7 @@ data:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What the bundled files cannot know by themselves.
+    """Addresses, language and time zone that are filled into the bundled files.
 
     Without `exporter_url` links lead to the address that Prometheus scrapes. `runbook_url` is the address of your own
     copy of the runbooks, to which a slash and the alert's name are added.

@@ -73,7 +73,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What comes of a load: calls a second and seconds.
+    """The plan for a load, in calls a second and seconds.
 
     `interval` and `fast_interval` are those in force; `interval_with_rereads` is so while rereads of stopped targets
     take all they may, `rereads`. The `fitting_*` are the smallest with which, all else the same, nothing is stretched;
@@ -93,7 +93,7 @@ class Plan:
 
 
 def planned(load: Load, intervals: PollIntervals, budget: float) -> Plan:
-    """What comes of it when one account with so many calls a second reads this load."""
+    """Plan a load for one account with so many calls a second."""
     class_counts = _class_counts(load)
     slow, fast = _in_force(class_counts, intervals, budget)
     rereads = REREAD_SHARE * budget
@@ -165,7 +165,7 @@ TYPICAL_TASK = Task(
 
 @dataclass(frozen=True, slots=True)
 class AccountPlan:
-    """One account of the configuration, what it is to read, and what comes of it."""
+    """One account of the configuration, its load and its plan."""
 
     account: Account
     load: Load
@@ -184,7 +184,7 @@ class ScrapeSize:
 
     @property
     def series(self) -> int:
-        """Of all tasks."""
+        """Series of all tasks."""
         return self.tasks * self.series_per_task
 
     @property
@@ -194,7 +194,7 @@ class ScrapeSize:
 
 
 def account_plans(config: Config, tasks: int | None, starts_per_day: int) -> list[AccountPlan]:
-    """One a configured account. `tasks` None = as many as `static_configs` lists for it, or 1000 when it lists none."""
+    """The plan of each account. `tasks` None = as many as `static_configs` lists for it, or 1000 when it lists none."""
     loads = Load(TASKS_OF_NO_LIST if tasks is None else tasks, starts_per_day).shared(len(config.accounts))
     listed = Counter(target.account for target in _static_targets(config))
     if tasks is None and listed:
@@ -208,7 +208,7 @@ def account_plans(config: Config, tasks: int | None, starts_per_day: int) -> lis
 
 
 def scrape_size(config: Config, plans: list[AccountPlan]) -> ScrapeSize:
-    """What all accounts' tasks make of a scrape: those that start, run, or have stopped and linger."""
+    """The size of the scrape of all accounts' tasks: those that start, run, or have stopped and linger."""
     linger = config.lifecycle.linger
     tracked = sum(each.load.tasks + each.load.starting + each.load.within(linger) for each in plans)
     families = task_families(config.metrics.groups, config.metrics.info_labels)

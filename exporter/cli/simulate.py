@@ -150,7 +150,7 @@ def simulate(
 
 
 def described(simulation: Simulation) -> str:
-    """Where it is, and what it accepts and sends; a secret only if it is not the user's own."""
+    """Describe where the simulation is, and what it accepts and sends; a secret only if it is not the user's own."""
     credentials, certificates = simulation.credentials, simulation.options.certificates
     lines = [
         f"The simulated API answers on {simulation.url}",

@@ -100,14 +100,14 @@ def _merged(target: Target, stronger: TargetEntry, source: Source) -> Target:
 
 
 class Difference(NamedTuple):
-    """What a change of some lists comes to: targets that are (still) in force, and ids that no source lists now."""
+    """The effect of a change of some lists: targets that are (still) in force, and ids that no source lists now."""
 
     listed: Mapping[TargetId, Target]
     gone: frozenset[TargetId]
 
 
 class TargetIndex:
-    """What is accepted of all lists, and how many of each source. The caller holds a lock."""
+    """The accepted targets of all lists, and how many each source lists. The caller holds a lock."""
 
     def __init__(self) -> None:
         self._targets: dict[TargetId, Target] = {}
@@ -122,7 +122,7 @@ class TargetIndex:
         return {**self._rejected, Rejection.NO_ACCOUNT: len(self._orphans)}
 
     def replace(self, accepted: Accepted) -> None:
-        """All lists were merged anew."""
+        """Replace all targets: the lists were merged anew."""
         self._targets = dict(accepted.targets)
         self._orphans = set(accepted.without_account)
         self._rejected = Counter(accepted.rejected)
@@ -139,7 +139,7 @@ class TargetIndex:
         return not larger or _allowed(len(self._targets) + number, self._label_bytes + size)
 
     def change(self, difference: Difference, orphans: Iterable[TargetId]) -> None:
-        """Some targets have changed; `orphans` are those of the gone that no account reads."""
+        """Apply a difference; `orphans` are those of the gone that no account reads."""
         touched = difference.listed.keys() | difference.gone
         before = [self._targets.pop(target) for target in touched if target in self._targets]
         self.by_source.subtract(source for target in before for source in target.sources)
@@ -150,7 +150,7 @@ class TargetIndex:
 
 
 def merged(touched: Collection[TargetId], listings: Iterable[Listing], accounts: Iterable[Account]) -> Accepted:
-    """What all lists together say of a few targets."""
+    """Merge what all lists say of a few targets."""
     few = [
         Listing(listing.source, {target: listing.targets[target] for target in touched if target in listing.targets})
         for listing in listings

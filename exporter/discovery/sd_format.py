@@ -38,7 +38,7 @@ class SDSourceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What came of one refresh.
+    """The result of one refresh.
 
     `changed` says whether the listing is another one now; `failures` how many documents could not be had, each keeping
     its last good list; `problem` is a sentence about them, empty when there are none.
@@ -286,7 +286,7 @@ STATIC_CONFIGS = "static_configs"
 
 
 def static_listing(config: Config) -> Listing:
-    """All of them as one list: a target that stands in two groups is a duplicate."""
+    """`static_configs` as one list: a target that stands in two groups is a duplicate."""
     groups = (TargetGroup([str(target) for target in group.targets], group.labels) for group in config.static_configs)
     return read_groups(Source.STATIC, groups, STATIC_CONFIGS)
 

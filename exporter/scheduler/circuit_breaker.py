@@ -83,13 +83,13 @@ class CircuitBreaker:
         return self.probe_at is None or now >= self.probe_at
 
     def send(self, now: float) -> int:
-        """A call goes; returns its generation. While open, the next probe waits its time from here."""
+        """Record a call that is sent; return its generation. While open, the next probe waits its time from here."""
         if self.probe_at is not None:
             self.probe_at = now + self._wait()
         return self.generation
 
     def add_lost(self, generation: int, sent_at: float, now: float) -> bool:
-        """A call had no answer; returns whether that opened the breaker."""
+        """Record a call without an answer; return whether that opened the breaker."""
         if generation != self.generation or self.probe_at is not None:
             return False  # ten calls in flight that all fail are one failure, and a lost probe has its wait already
         self._note_failure(sent_at)
@@ -97,7 +97,7 @@ class CircuitBreaker:
         return self.lost_in_a_row >= LOST_IN_A_ROW and self._open(now)
 
     def add_refused(self, target: TargetId, generation: int, sent_at: float, now: float, enough: int) -> bool:
-        """A target was refused; returns whether that is news: `enough` targets in a row open the breaker."""
+        """Record a refused target; return whether that is news: `enough` targets in a row open the breaker."""
         if generation != self.generation:
             return False
         if self.probe_at is not None:
@@ -113,7 +113,7 @@ class CircuitBreaker:
         return self._open(now)
 
     def add_answer(self, generation: int, sent_at: float) -> bool:
-        """A call was answered; returns whether that closed the breaker."""
+        """Record an answered call; return whether that closed the breaker."""
         if generation != self.generation or (self.failing_since is not None and sent_at < self.failing_since):
             return False  # it was sent before the failures, and says nothing about them
         was_open = self.probe_at is not None
@@ -194,7 +194,7 @@ class CircuitBreakers:
         return self.next_probe(app_id) is not None
 
     def send(self, app_id: str, now: float) -> Ticket:
-        """A call for the app goes."""
+        """Record a call for the app that is sent."""
         app = self._apps.get(app_id)
         return Ticket(now, self._account.send(now), 0 if app is None else app.send(now))
 

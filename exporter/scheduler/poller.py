@@ -193,7 +193,7 @@ class Poller:
         self._wake.set()
 
     def remove(self, target: TargetId) -> None:
-        """Read it no more."""
+        """Remove a target."""
         with self._lock:
             if target in self._queue:
                 self._apps[target.app_id] -= 1

@@ -263,7 +263,7 @@ class ReadQueue:
         return iter(self._entries)
 
     def add(self, target: TargetId, due: float, read_class: ReadClass | None = None) -> None:
-        """A target begins to take part, not before `due`; a `read_class` says that it was read before."""
+        """Add a target that is due at `due`; a `read_class` says that it was read before."""
         self.remove(target)
         self._entries[target] = entry = _Entry(next(self._shares) * GOLDEN % 1.0, due, read_class)
         self.class_counts[read_class] += 1
@@ -326,12 +326,12 @@ class ReadQueue:
         return min(due, self._oldest_unread(-math.inf))
 
     def put_back(self, target: TargetId) -> None:
-        """Unread, into its queue where it was."""
+        """Put a target back unread, where it was in its queue."""
         if (entry := self._entries.get(target)) is not None:
             self._back(target, entry)
 
     def put_off(self, target: TargetId, due: float) -> None:
-        """Unread, into its queue until `due`."""
+        """Put a target back unread, until `due`."""
         if (entry := self._entries.get(target)) is not None:
             entry.due, entry.wait, entry.number, entry.asked = due, 0.0, next(self._numbers), False
             self._back(target, entry)

@@ -151,7 +151,7 @@ class TaskRegistry:
 
     @property
     def thresholds(self) -> ProblemThresholds:
-        """From when on something counts as a problem."""
+        """The thresholds of problems in force."""
         return self._thresholds
 
     def reconfigure(self, lifetimes: Lifetimes, thresholds: ProblemThresholds = DEFAULT_THRESHOLDS) -> None:

@@ -122,7 +122,7 @@ class Scheduler:
         )
 
     def cancel(self, name: str) -> None:
-        """Run it no more."""
+        """Remove a job."""
         with self._lock:
             self._jobs.pop(name, None)
             self._ended_at.pop(name, None)

@@ -34,12 +34,12 @@ RETIREMENT = 1.0
 
 
 def in_flight(config: AccountConfig) -> int:
-    """As many calls as the rate needs when each takes its whole timeout."""
+    """How many calls may be in flight: as many as the rate needs when each takes its whole timeout."""
     return min(math.ceil(config.max_qps * config.timeout) + 1, MAX_IN_FLIGHT)
 
 
 def endpoint(config: AccountConfig) -> Endpoint:
-    """Where and how the account calls."""
+    """The endpoint that an account's configuration names."""
     return Endpoint(
         url=config.endpoint,
         region=config.region,
@@ -66,7 +66,7 @@ def connect(
 
 
 def read_once(account: AccountConfig, target: TargetId, environ: Mapping[str, str], place: str = "") -> ReadResult:
-    """One signed call. ConfigError when the account has no credentials."""
+    """Make one signed call. ConfigError when the account has no credentials."""
     credentials = CredentialSource(account, environ, place)
     with closing(connect(account, credentials, RateLimiter(account.max_qps), Clock(), logs=False)) as client:
         return client.read(target)

@@ -41,7 +41,7 @@ ROOM_INDEX_SECONDS = 1.0
 
 
 def callback_rules(config: CallbackConfig, secrets: Secrets) -> CallbackRules:
-    """What callbacks are verified against now."""
+    """The rules that callbacks are verified against now."""
     lines = secrets[Source.CALLBACK].tokens if Source.CALLBACK in secrets else ()
     return CallbackRules(tuple(line.get_secret_value() for line in lines), config.event_types, config.max_age)
 
@@ -253,7 +253,7 @@ class CallbackListener:
 
     @property
     def url(self) -> str | None:
-        """Where it is, from this machine."""
+        """The listener's URL from this machine; None when there is no listener."""
         return self._now.listener.url if self._now.listener else None
 
     def plan(self, address: str | None) -> Planned:

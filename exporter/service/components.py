@@ -80,7 +80,7 @@ class Components:
 
 
 class LeaderExposition(Exposition):
-    """What a replica serves: all while it surely leads, else what a standby serves."""
+    """Exposition of a replica: everything while it surely leads, else what a standby serves."""
 
     def __init__(self, leader: Exposition, standby: Exposition, leads: Callable[[], bool]) -> None:
         self._leader = leader
@@ -88,7 +88,7 @@ class LeaderExposition(Exposition):
         self._leads = leads
 
     def pieces(self, fmt: Format, names: Collection[str] = (), *, per_task: bool = True) -> Iterator[bytes]:
-        """As the role that is in force."""
+        """Yield the text of the role in force."""
         exposition = self._leader if self._leads() else self._standby
         return exposition.pieces(fmt, names, per_task=per_task)
 

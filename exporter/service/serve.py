@@ -37,7 +37,7 @@ MIN_RATE = 0.01
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """What a process was started with."""
+    """Options that a process was started with."""
 
     config: Config
     load_config: Callable[[], Config]

@@ -179,14 +179,14 @@ class PushForLeader:
         self._clock = clock
 
     def update(self, groups: list[TargetGroup], *, replace: bool) -> int:
-        """As the leader will; BadTargets, StateError: nothing has changed."""
+        """Check a push and queue it; BadTargets, StateError: nothing has changed."""
         targets = read_push(groups, AccountOf(self._standby.config.accounts))
         body = json.dumps([{"targets": list(group.targets), "labels": dict(group.labels)} for group in groups])
         self._standby.queue.put(EntryKind.REPLACE if replace else EntryKind.ADD, body, self._clock.unix())
         return len(targets)
 
     def release(self, target: TargetId, *, now: bool) -> bool:
-        """As the leader will; False when it is neither listed by push or callback nor stopped. StateError: it stays."""
+        """Queue a release; False when it is neither listed by push or callback nor stopped. StateError: it stays."""
         if not self._standby.queue.may_release(target):
             return False
         kind = EntryKind.RELEASE_NOW if now else EntryKind.RELEASE

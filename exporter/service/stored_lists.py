@@ -67,7 +67,7 @@ class StoredList:
         return row.renewed_at if row else None
 
     def added(self, entries: Mapping[TargetId, TargetEntry], at: float) -> ListChange:
-        """These listed now, in place of their entries before; the others stay.
+        """A change that lists these now, in place of their entries before; the others stay.
 
         A callback does not wait for its target's row: it waits for its receipt, which is written with it or after it.
         """
@@ -77,12 +77,12 @@ class StoredList:
         return self._change(listed, entries, partial(write, _rows(entries, at)))
 
     def replaced(self, entries: Mapping[TargetId, TargetEntry], at: float) -> ListChange:
-        """These listed now, and no others."""
+        """A change that lists these now, and no others."""
         touched = self.stored.rows.keys() | entries
         return self._change(entries, touched, partial(self.stored.replace, _rows(entries, at)))
 
     def removed(self, targets: Collection[TargetId]) -> ListChange:
-        """All but these."""
+        """A change that lists all but these."""
         gone = frozenset(targets)
         listed = {target: entry for target, entry in self.listing.targets.items() if target not in gone}
         return self._change(listed, gone, partial(self.stored.remove, gone))
@@ -195,13 +195,13 @@ class StoredLists:
         return ListingTimes(by_push, by_callback)
 
     def without(self, targets: Iterable[TargetId]) -> list[ListChange]:
-        """What ends these targets' listing, by whatever source that is on."""
+        """Changes that end these targets' listing by every source that is on."""
         gone = frozenset(targets)
         listed = [(each, gone & each.stored.rows.keys()) for each in self._in_force()]
         return [each.removed(found) for each, found in listed if found]
 
     def forgotten(self, tracked: Callable[[TargetId], object], before: float) -> list[TargetId]:
-        """Those that no account reads any more, and that nothing has listed since `before` (Unix seconds)."""
+        """Targets that no account reads any more, and that nothing has listed since `before` (Unix seconds)."""
         return [
             target
             for each in self._in_force()
@@ -231,7 +231,7 @@ class Drains:
         self._stored = StoredTargets(store, DRAINED)
 
     def left(self, config: Config) -> dict[TargetId, DrainedTarget]:
-        """What the last process left, as far as an account can read it; StartError when the state cannot be read."""
+        """Drained targets that the last process left, of accounts that exist; StartError when they cannot be read."""
         account_of = AccountOf(config.accounts)
         found: dict[TargetId, DrainedTarget] = {}
         for target, row in self._stored.load().items():

@@ -347,7 +347,7 @@ def page_event_counts(fleet: Fleet, at: int) -> Counter[tuple[int, str]]:
 
 
 def truth_document(fleet: Fleet, at: float) -> dict[str, Any]:
-    """All of it as JSON for `GET /truth`; times are Unix seconds, null = not yet."""
+    """The truth about all tasks as JSON for `GET /truth`; times are Unix seconds, null = not yet."""
     now = int(at * 1000)
     return {
         "now": at,

@@ -228,7 +228,7 @@ def remedies(trouble: PageTrouble, onset: int, settings: TaskSettings) -> tuple[
 
 
 def run_state(run: SimulatedRun, at: int) -> RunState:
-    """What is true at `at`."""
+    """The state of a run at `at` (Unix milliseconds)."""
     started = run.start is not None and run.start <= at
     over = run.end is not None and run.end <= at
     if over:

@@ -143,7 +143,7 @@ class Simulation:
     def send_callbacks(
         self, url: str, *, secret: str | None = None, policy: DeliveryPolicy | None = None
     ) -> CallbackSender:
-        """From now on send callbacks to this URL, and to no other; ValueError for a bad one."""
+        """Send callbacks to this URL from now on, and to no other; ValueError for a bad one."""
         options = self.options
         sender = CallbackSender(
             self.fleet, url, secret or options.callback_secret, policy or options.delivery, Random(options.seed)

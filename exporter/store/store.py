@@ -618,7 +618,7 @@ class StoredTargets:
         self.rows = dict(targets)
 
     def remove(self, targets: Collection[TargetId]) -> None:
-        """Delete these."""
+        """Delete these targets."""
         self._wait(partial(_delete_stored, source=self._source, targets=targets), len(targets))
         self._forget(targets)
 

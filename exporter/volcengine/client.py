@@ -317,7 +317,7 @@ def proxies_for(url: str, proxy_url: str | None) -> dict[str, str]:
 
 
 def trusted_authorities(ca_file: str | None) -> str | bool:
-    """What requests takes as `verify`: the CA file, else the environment's, else True for the bundled authorities."""
+    """The `verify` of requests: the CA file, else the environment's, else True for the bundled authorities."""
     return ca_file or next((path for name in CA_VARIABLES if (path := os.environ.get(name))), True)
 
 

@@ -232,7 +232,7 @@ class UnknownCodes:
                 del self._codes[next(iter(self._codes))]
 
     def latest(self) -> list[UnknownCode]:
-        """All of them, the one seen last first."""
+        """The unknown codes, the one seen last first."""
         with self._lock:
             return list(reversed(self._codes.values()))
 

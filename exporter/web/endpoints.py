@@ -66,7 +66,7 @@ class Turns:
         self._free = asyncio.Semaphore(TURNS)
 
     def next(self) -> asyncio.Semaphore:
-        """What a task holds while it is its turn; a server that was started again has another loop."""
+        """The semaphore that a task holds for its turn; a server that was started again has another loop."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop, self._free = loop, asyncio.Semaphore(TURNS)

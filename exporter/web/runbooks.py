@@ -58,7 +58,7 @@ def render_runbook(runbook: Runbook, root: str) -> Markup:
 
 
 def render_sentence(text: str, root: str) -> Markup:
-    """One paragraph of Markdown without the paragraph."""
+    """Render one paragraph of Markdown as HTML, without its `<p>`."""
     html = str(mistune.create_markdown(renderer=_Renderer(root))(text)).strip()
     return Markup(html.removeprefix("<p>").removesuffix("</p>"))  # noqa: S704 - the renderer escapes it
 
@@ -72,7 +72,7 @@ class _Renderer(mistune.HTMLRenderer):
         self._numbers = count(1)
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        """One link."""
+        """Render one link."""
         name = url.removesuffix(".md")
         if name in runbooks():
             return f'<a href="{self._root}/runbooks/{name}">{text}</a>'

@@ -380,7 +380,7 @@ class Listener:
 
     @property
     def urls(self) -> list[str]:
-        """Where it answers, seen from this machine."""
+        """URLs of the listener, seen from this machine."""
         scheme = "https" if self._tls() else "http"
         return [f"{scheme}://{_local_address(each)}" for each in self._sockets]
 

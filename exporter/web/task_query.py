@@ -164,7 +164,7 @@ class TaskRow(NamedTuple):
 
     @property
     def status(self) -> str:
-        """Its status in `webcast_tasks`; `past` once it counts no more."""
+        """The task's status in `webcast_tasks`; `past` once it counts no more."""
         return PAST if self.past else self.state.display_status
 
     @property
