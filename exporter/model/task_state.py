@@ -105,7 +105,8 @@ class TaskState:
     begins with the first of the latest answers in a row that know no such task. `drain_until` is set once no source
     lists the target any more. `fresh_for` is how many seconds a success stays fresh, if that is more than
     `stale_after`. `pending_run` is a run after `run` that only callbacks have named. `unsure` is the latest answer
-    if it may be of a new run; `stale_answers` counts the latest answers in a row that were stale.
+    if the next one may confirm a new run; "unknown" alone never begins one. `stale_answers` counts the latest answers
+    in a row that were stale.
 
     `last_task` is the latest task that was read and stays when `task` goes stale; `last_answer` is when the API last
     said anything about the target, not found included. `failing_since` begins with the first of the latest failed reads
@@ -221,7 +222,7 @@ def _apply_task(state: TaskState, result: ReadResult, task: Task) -> tuple[TaskS
         off_air_since=_off_air_since(state, run, task, result.at),
         dismissed=state.dismissed and same_life and task.status is not Status.RUNNING,
         dark_before=None,
-        unsure=task if match is Match.UNSURE else None,
+        unsure=task if match is Match.UNSURE and task.status is not Status.UNKNOWN else None,
     )
     return shown, change
 
