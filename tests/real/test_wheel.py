@@ -64,8 +64,10 @@ def test_the_sdist_holds_every_tracked_file(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
     held |= {str(parent) for name in held for parent in Path(name).parents}
-    tracked = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, text=True, check=True).stdout
-    assert set(filter(None, tracked.split("\0"))) - held == set()
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert set(filter(None, listed.stdout.split("\0"))) - held == set()
 
 
 @pytest.mark.parametrize("kept", ["dashboards", "runbooks", "web/templates"])
