@@ -275,11 +275,17 @@ def _acted(action: Action, run: SimulatedRun, at: int) -> tuple[SimulatedRun, ..
     changed = {
         Action.FAIL: lambda: end_run(begun, at, Ending.BROKE),
         Action.END: lambda: end_run(begun, at, Ending.STOPPED_BY_API),
-        Action.CUT: lambda: end_run(begun, at, Ending.TIMED_OUT),
+        Action.CUT: lambda: end_run(_at_its_limit(begun, at), at, Ending.TIMED_OUT),
         Action.UNKNOWN: lambda: replace(begun, unknown=(*begun.unknown, (at, begun.end or at))),
         Action.START: lambda: begun,
     }.get(action, lambda: _troubled(begun, PAGE_ACTIONS[action], at))()
     return (changed,) if live else (run, changed)
+
+
+def _at_its_limit(run: SimulatedRun, at: int) -> SimulatedRun:
+    """The run with the MaxRunningTime that it has reached at `at`, as far as the vendor allows one so short."""
+    limit = running_time(round((at - (run.start or at)) / 1000))
+    return replace(run, settings=replace(run.settings, max_running_time=limit))
 
 
 def _running(run: SimulatedRun, at: int) -> SimulatedRun:

@@ -97,6 +97,16 @@ def test_a_failure_has_the_reason_of_its_state(state: str, reason: str) -> None:
     assert (rehearsal.task()["status"], rehearsal.task()["reason"]) == ("failed", reason)
 
 
+def test_a_task_that_is_cut_has_reached_its_limit(running: Rehearsal) -> None:
+    """Pages show how long it ran, of how long it may."""
+    running.events(120)
+    running.do("cut")
+    (run,) = (run for _, run in stopped_runs(running.fleet, round(running.now * 1000)))
+    assert run.start is not None
+    assert run.end is not None
+    assert run.settings.max_running_time == round((run.end - run.start) / 1000)
+
+
 @pytest.mark.parametrize("do", CALLBACKS)
 def test_a_page_stays_in_trouble_until_it_is_healed(running: Rehearsal, do: str) -> None:
     """The vendor's refreshes and reschedules come every 20 s; a crash is rescheduled at once."""
