@@ -215,7 +215,7 @@ def ask(url: str, path: str, query: Mapping[str, str | int] | None = None) -> re
         answer = requests.get(
             url + path, params=query, auth=login, timeout=TIMEOUT, allow_redirects=False, proxies=proxies
         )
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # ValueError: a host that no name can have
         raise StartError(f"no exporter answers at {url} ({type(error).__name__}); name it with --url") from error
     if answer.status_code != requests.codes.ok:
         raise StartError(f"{url} answers {answer.status_code}: {_sentence(answer)}")

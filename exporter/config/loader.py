@@ -241,12 +241,19 @@ def _short_tokens(config: Config) -> Iterator[Problem]:
 def _without_files(config: Config) -> Iterator[Problem]:
     for index, section in enumerate(config.file_sd_configs):
         for place, pattern in enumerate(section.files):
-            if not any(pattern.parent.glob(pattern.name)):
+            if not _names_a_file(pattern):
                 yield Problem(
                     f"file_sd_configs[{index}].files[{place}]",
                     f"names no file now in {pattern.parent.absolute()}: "
                     "a relative path starts from the folder of the configuration file",
                 )
+
+
+def _names_a_file(pattern: Path) -> bool:
+    try:
+        return any(pattern.parent.glob(pattern.name))
+    except OSError:  # such as a name that is too long: the first refresh says what is wrong
+        return True
 
 
 def _without_effect(config: Config) -> Iterator[Problem]:

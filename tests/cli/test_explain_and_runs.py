@@ -121,10 +121,11 @@ def test_another_answer(run: Run, answer: Callable[[Request], Response], words: 
     assert words in result.stderr
 
 
-def test_no_exporter_answers(run: Run) -> None:
-    result = run("explain", *TRIPLE, "--url", "http://127.0.0.1:1")
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://a..b", f"http://{'a' * 70}.example"])
+def test_no_exporter_answers(run: Run, url: str) -> None:
+    result = run("explain", *TRIPLE, "--url", url)
     assert result.exit_code == 1
-    assert "no exporter answers at http://127.0.0.1:1" in result.stderr
+    assert f"no exporter answers at {url} (" in result.stderr
     assert "--url" in result.stderr
 
 

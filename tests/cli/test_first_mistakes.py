@@ -242,6 +242,8 @@ def test_10_files_relative_to_elsewhere(run: Run, api: "Api", monkeypatch: pytes
     result = run("check", "--config.file", config)
     assert (result.exit_code, f"warning: {expected}\n" in result.stdout) == (0, True)
     assert expected in served(monkeypatch, run, config, lambda _url: None)
+    result = run("check", "--config.file", api.config(file_sd_configs=[{"files": [f"{'x' * 300}.yml"]}]))
+    assert (result.exit_code, "cannot be read (File name too long)" in result.stdout) == (0, True)
 
 
 @pytest.mark.parametrize(
