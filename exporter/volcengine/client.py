@@ -599,7 +599,7 @@ class _BoundedConnection(HTTPConnection):
 
     def connect(self) -> None:
         super().connect()
-        self.sockets.add(self.sock)
+        self.sockets.add(getattr(self.sock, "socket", self.sock))  # TLS within that of a proxy is no socket itself
         self.used_at = 0.0
 
     def request(self, *args: Any, **kwargs: Any) -> None:

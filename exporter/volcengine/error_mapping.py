@@ -306,6 +306,7 @@ _ADVICE = {
     "the proxy's URL cannot be used": "look at proxy_url, HTTPS_PROXY and HTTP_PROXY; http, https and socks5 will do",
     "the proxy's kind is not supported": "a SOCKS proxy needs the package PySocks: pip install 'requests[socks]'",
 }
+_SOCKS_ANSWERS = {"SOCKS5AuthError": _STATUSES[407].sentence, "SOCKS5Error": "the proxy refused"}
 _OWN_CA = "if the network or a proxy uses a CA of its own, name its certificate in tls_config.ca_file"
 _NOT_NOW = "it must be renewed, unless this machine's clock is wrong"
 _OTHER_HOST = "the URL must have a host name of the certificate; or does something on the way answer in its place?"
@@ -350,10 +351,15 @@ def _proxy(chain: tuple[BaseException, ...]) -> ReadError | None:
         status = int(refusal[1])
         unknown = status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
         return Unreachable(meaning_of_status(status).sentence if unknown else "the proxy refused", http_status=status)
-    if not any(isinstance(link, _PROXY) or type(link).__module__ == "socks" for link in chain):
+    socks = [type(link).__name__ for link in chain if type(link).__module__ == "socks"]
+    if answer := next((answer for name, answer in _SOCKS_ANSWERS.items() if name in socks), None):
+        return Unreachable(answer)
+    if not socks and not any(isinstance(link, _PROXY) for link in chain):
         return None
-    reason = _known(chain)
-    return Unreachable(f"the proxy cannot be reached: {reason.what}" if reason else "the proxy cannot be reached")
+    reason = _tls(chain) or _known(chain)
+    if reason is None:
+        return Unreachable("the proxy cannot be reached")
+    return _advised(Unreachable(f"the proxy cannot be reached: {reason.what}"), reason.advice)
 
 
 def _tls(chain: tuple[BaseException, ...]) -> ReadError | None:

@@ -102,11 +102,11 @@ class Proxy:
         with socket.create_connection((parts.hostname, parts.port or 80), LIMIT) as upstream, self._kept(upstream):
             if method == "CONNECT":
                 connection.sendall(self._mode.value.encode())
-                _relay(connection, upstream, self._closing.is_set, lambda data: data)
+                relay(connection, upstream, self._closing.is_set, lambda data: data)
             else:
                 base = f"{parts.scheme}://{parts.netloc}".encode()
                 upstream.sendall(_as_origin(head, base))
-                _relay(connection, upstream, self._closing.is_set, lambda data: _as_origin(data, base))
+                relay(connection, upstream, self._closing.is_set, lambda data: _as_origin(data, base))
 
 
 def _bound_by_number() -> socket.socket:
@@ -125,9 +125,10 @@ def _as_origin(data: bytes, base: bytes) -> bytes:
     return data.replace(b" " + base + b"/", b" /", 1)
 
 
-def _relay(
+def relay(
     client: socket.socket, server: socket.socket, over: Callable[[], bool], change: Callable[[bytes], bytes]
 ) -> None:
+    """Pass on what both sides send until one of them ends, or it is over."""
     while not over():
         for ready in select.select([client, server], [], [], LOOK)[0]:
             data = ready.recv(65536)

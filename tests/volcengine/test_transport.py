@@ -26,8 +26,9 @@ from exporter.volcengine.client import (
     trusted_authorities,
 )
 from exporter.volcengine.rate_limiter import RateLimiter
+from tests.faults.proxy import relay
 from tests.support.credentials import fixed
-from tests.support.loopback import TASK, Answer, LoopbackServer, reply, request_of, reset, swallow
+from tests.support.loopback import TASK, Answer, LoopbackServer, reply, request_of, reset, silence, swallow
 
 TARGET = TargetId("app", "room", "task")
 LIMIT = 60
@@ -251,6 +252,51 @@ def test_a_socks_proxy_of_the_environment_is_used(server: Serve, monkeypatch: py
     assert [b"rtc.example" in each for each in asked] == [True]
 
 
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ([b"\x05\xff"], "the proxy does not accept its user or password"),
+        ([b"\x05\x02", b"\x01\x01"], "the proxy does not accept its user or password"),
+        ([b"\x05\x00", b"\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"], "the proxy refused"),
+    ],
+)
+def test_a_socks_proxy_that_refuses_is_told(server: Serve, answers: list[bytes], sentence: str) -> None:
+    """It wants a password, does not accept it, or may not connect to the host."""
+
+    def serve(connection: socket.socket) -> None:
+        for each in answers:
+            connection.recv(65536)
+            connection.sendall(each)
+
+    url = f"socks5h://user:s3cret@127.0.0.1:{server(serve).port}"
+    assert str(client_of("http://rtc.example", proxy_url=url).read(TARGET).error) == sentence
+
+
+def test_a_proxy_that_speaks_tls(server: Serve, certificates: Certificates) -> None:
+    """Calls go through it, end at their timeout, and closing the client is no error; its certificate is checked."""
+    api, silent = tls_server(server, certificates), tls_server(server, certificates, silence)
+    context = certificates.context(stranger=False)
+
+    def serve(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as client:
+            port = int(request_of(client).split()[1].rpartition(b":")[2])
+            with socket.create_connection(("127.0.0.1", port)) as upstream:
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                relay(client, upstream, lambda: False, lambda data: data)
+
+    proxy = {"proxy_url": f"https://127.0.0.1:{server(serve).port}"}
+    trusted = {**proxy, "ca_file": str(certificates.authority)}
+    client = client_of(f"https://127.0.0.1:{api.port}", LIMIT, **trusted)
+    assert [client.read(TARGET).error for _ in range(3)] == [None] * 3
+    client.close()
+    error = client_of(f"https://127.0.0.1:{silent.port}", timeout=1.0, **trusted).read(TARGET).error
+    assert isinstance(error, TimedOut)
+    error = client_of(f"https://127.0.0.1:{api.port}", LIMIT, **proxy).read(TARGET).error
+    assert str(error).startswith(
+        "the proxy cannot be reached: the certificate is not trusted: self-signed certificate;"
+    )
+
+
 def test_a_socks_proxy_that_hangs_is_a_timeout(server: Serve) -> None:
     """Its greeting is bounded by the call's timeout."""
     url = f"socks5h://127.0.0.1:{server(swallow).port}"
@@ -357,13 +403,13 @@ def test_a_proxy_of_the_environment_that_cannot_be_used(monkeypatch: pytest.Monk
     assert "hunter2" not in str(caught.value)
 
 
-def tls_server(server: Serve, certificates: Certificates) -> LoopbackServer:
+def tls_server(server: Serve, certificates: Certificates, answer: Answer | None = None) -> LoopbackServer:
     context = certificates.context(stranger=False)
 
     def serve(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as wrapped:
             while request_of(wrapped):
-                reply()(wrapped)
+                (answer or reply())(wrapped)
 
     return server(serve)
 
