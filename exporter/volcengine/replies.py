@@ -63,6 +63,7 @@ TOP_LEVEL_FIELDS = {field for field in FIELDS if "." not in field}
 _ERROR_KEYS = ("RequestId", "Error", "Code", "CodeN", "Message")
 _KEYS = {key.lower(): key for key in (*_ERROR_KEYS, *(field.rpartition(".")[2] for field in FIELDS))}
 """Keys below Result and ResponseMetadata as documented: the vendor's pages contradict each other in casing."""
+_KNOWN_KEYS = frozenset(_KEYS.values())
 _MAX_KEY_DEPTH = 4
 """Objects and lists within each other down to a stream of VideoSolutions."""
 
@@ -235,20 +236,23 @@ def _decoded(body: bytes | None) -> tuple[object, ReadError | None]:
     except (ValueError, RecursionError):
         return None, NotJson("the answer is no JSON" if body else "the answer is empty")
     if isinstance(document, dict):
-        document |= {key: _with_known_keys(document[key], _MAX_KEY_DEPTH) for key in RESPONSE_KEYS & document.keys()}
+        for key in RESPONSE_KEYS & document.keys():
+            _rename_keys(document[key], _MAX_KEY_DEPTH)
     return document, None
 
 
-def _with_known_keys(value: object, depth: int) -> object:
-    """The value with keys written as documented, whatever their case; one that is written so already counts."""
+def _rename_keys(value: object, depth: int) -> None:
+    """Write keys as documented, whatever their case; one that is written so already counts."""
+    if isinstance(value, dict):
+        for key in [key for key in value if key not in _KNOWN_KEYS]:
+            name = _KEYS.get(key.lower(), key)
+            if name not in value:
+                value[name] = value.pop(key)
+        value = list(value.values())
     if isinstance(value, list) and depth:
-        return [_with_known_keys(item, depth - 1) for item in value]
-    if not isinstance(value, dict) or not depth:
-        return value
-    named = {key: _KEYS.get(key.lower(), key) for key in value}
-    return {
-        name: _with_known_keys(value[key], depth - 1) for key, name in named.items() if name == key or name not in value
-    }
+        for item in value:
+            if isinstance(item, (dict, list)):
+                _rename_keys(item, depth - 1)
 
 
 def _task_in(document: object) -> JsonMapping:
