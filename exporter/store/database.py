@@ -108,7 +108,7 @@ class SqliteDatabase(Database):
     def check(self) -> None:
         """Raise LeaseLostError when a file, or its folder, was removed or replaced. What was committed is kept.
 
-        Commits to a file that has no name any more would be lost.
+        Commits to a file that has no name any more, such as a write-ahead log, would be lost.
         """
         for file, identity in self._identities.items():
             if file_identity(file) != identity:
@@ -116,6 +116,9 @@ class SqliteDatabase(Database):
                 raise LeaseLostError(
                     f"{self.name}: {file.name} was removed or replaced while in use{kept}; start again"
                 )
+        for log, identity in self._logs.items():
+            if identity is not None and file_identity(log) != identity:  # what it held is written at the close
+                raise LeaseLostError(f"{self.name}: {log.name} was removed or replaced while in use; start again")
 
     def _keep(self, path: Path) -> str:
         """Write the state, which is still open, to its place or, when that is taken, beside it; where it is now."""

@@ -187,7 +187,7 @@ def run_to_row(run: Run, labels: Mapping[str, str] = NO_LABELS) -> dict[str, Any
 def run_from_row(row: sa.Row[Any]) -> Run:
     """The run of one row; ValueError or TypeError when another program wrote it."""
     return Run(
-        target=TargetId(row.app_id, row.room_id, row.task_id),
+        target=TargetId.checked(row.app_id, row.room_id, row.task_id),
         first_seen=row.first_seen,
         start=row.start,
         entered=frozenset(STATUSES[word] for word in row.entered.split() if word in STATUSES),
