@@ -139,7 +139,7 @@ def typed(raw: object) -> object:
         return raw
     try:
         return SafeConstructor().construct_object(yaml.ScalarNode(raw.tag, str(raw)))
-    except (ValueError, KeyError, AttributeError, OverflowError, yaml.YAMLError):
+    except (ValueError, LookupError, AttributeError, OverflowError, yaml.YAMLError):
         return str(raw)
 
 

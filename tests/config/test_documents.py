@@ -85,6 +85,8 @@ def test_anchors_and_merges_are_fine() -> None:
         ("2026-01-15", date(2026, 1, 15)),
         ("2026-13-45", "2026-13-45"),
         ("!!int x", "x"),
+        ("!!int '-'", "-"),
+        ("!!float ''", ""),
         ("'1'", "1"),
         ("=", "="),
         ("<<", "<<"),
@@ -95,7 +97,7 @@ def test_a_value_is_its_text_until_another_is_meant(written: str, value: object)
     """YAML 1.1 has numbers, booleans and dates where people mean text; both can be had."""
     document, _ = parse_yaml(f"a: {written}")
     assert isinstance(document, dict)
-    assert document["a"] == written.removeprefix("!!int ").strip("'")
+    assert document["a"] == written.removeprefix("!!int ").removeprefix("!!float ").strip("'")
     assert typed(document["a"]) == value
     assert parse_yaml("a:\nb: ~\nc: null\nd: ''")[0] == {"a": None, "b": None, "c": None, "d": ""}
     assert parse_yaml("{yes: 1, 2026-01-15: 2, 3: 4, ~: 5}")[0] == {"yes": "1", "2026-01-15": "2", "3": "4", "~": "5"}
