@@ -266,8 +266,8 @@ def _without_effect(config: Config) -> Iterator[Problem]:
 KEY: Final = "[key]"
 """How pydantic marks that a mapping's key is wrong, not its value."""
 LABELS: Final = "labels"
-VALUE_IN_KEY: Final = re.compile("(?<=[:=]).+", re.DOTALL)
-"""What YAML takes for the rest of a key when the space is missing: `{password:x}`. It may be a secret."""
+VALUE_IN_KEY: Final = re.compile(r"""(?<=[:=\s"']).+""", re.DOTALL)
+"""What YAML takes for the rest of a key without colon and space: `{password:x}`, `{password x}`. It may be a secret."""
 NOT_A_MAPPING: Final = "must be a mapping of keys and values"
 NOT_A_LIST: Final = "must be a list"
 
@@ -328,9 +328,9 @@ def _sentence(kind: str, context: Mapping[str, Any], location: tuple[str | int, 
 def _unknown(key: str, known: list[str]) -> str:
     if key in NOT_SUPPORTED:
         return NOT_SUPPORTED[key]
-    name, *value = re.split("[:=]", key, maxsplit=1)
-    if value and name in known:
-        return f"is not a known key; write `{name}: VALUE`, with a space after the colon"
+    name = VALUE_IN_KEY.sub("", key)
+    if name != key and name[:-1] in known:
+        return f"is not a known key; write `{name[:-1]}: VALUE`, with a space after the colon"
     close = get_close_matches(key, known, n=1)
     return f"is not a known key; did you mean {close[0]}?" if close else "is not a known key"
 

@@ -58,6 +58,7 @@ BAD = {
         "accounts[0].'secret_access_key:...': is not a known key; write `secret_access_key: VALUE`, with a space"
     ),
     "accounts: [{secret_access_key=hunter2}]": "accounts[0].'secret_access_key=...': is not a known key; write",
+    "accounts: [{secret_access_key hunter2}]": "accounts[0].'secret_access_key ...': is not a known key; write",
     "accounts: [{'secret_key: hunter2': 1}]": "accounts[0].'secret_key:...': is not a known key",
     HTTP
     % "basic_auth: {username: a, password:hunter2}": "http_sd_configs[0].basic_auth.'password:...': is not a known",

@@ -100,11 +100,12 @@ NO_SUCH_HEADER = (
         ("basic_auth_users: {a: secret}", [f"basic_auth_users.a: {NO_HASH}"]),
         (f"basic_auth_users: {{'a:b': {HASH}}}", [f"basic_auth_users.'a:...': {COLON}"]),
         (
-            "basic_auth_users: {a:secret, b=secret}",
+            "basic_auth_users: {a:secret, b=secret, c secret}",
             [
                 f"basic_auth_users.'a:...': {COLON}",
                 "basic_auth_users.'a:...': must be a string",
                 "basic_auth_users.'b=...': must be a string",
+                "basic_auth_users.'c ...': must be a string",
             ],
         ),
         ("rate_limit: {interval: 1s}", ["rate_limit: needs a burst of at least 1: without one nothing is answered"]),
