@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from exporter.web.auth import CurrentPolicy, TokenBucket, refusal
 from exporter.web.endpoints import (
     CHUNK_BYTES,
     CLOSE,
+    RETRY,
     UNSIGNED_BURST,
     UNSIGNED_PER_SECOND,
     Pools,
@@ -30,6 +32,8 @@ from exporter.web.endpoints import (
 )
 from exporter.web.i18n import N_
 from exporter.web.interfaces import ExporterApi, ReplicaApi, ReportError
+
+log = structlog.stdlib.get_logger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 
@@ -46,6 +50,7 @@ INTERNAL_ERROR = "Internal error; the log says more.\n"
 TWO_LENGTHS = PlainTextResponse(
     "Content-Length and Transfer-Encoding must not be sent together.\n", status_code=400, headers=CLOSE
 )
+NO_THREAD = PlainTextResponse("No thread can be started in this process.\n", status_code=503, headers=RETRY)
 STANDBY = "This replica stands by: another one reads the tasks and has the pages. /metrics shows this one.\n"
 MAX_REPORTED_PATH = 200
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready", "/callback", "/callback/"})
@@ -168,6 +173,7 @@ class RequestGuard:
     - With `auth`, what the policy protects is refused without a good password, or above its rate.
     - Headers of the policy replace ours; a redirect names no host, since that is what the client claimed.
     - A long body is passed on in chunks, so that the server never copies all of it for a slow client.
+    - Without a thread to be had, the answer is 503.
     - An unexpected error is reported to `failed` and answered with a bare 500.
     """
 
@@ -201,10 +207,21 @@ class RequestGuard:
         try:
             await (await self._refusal(scope) or self._app)(scope, receive, send_guarded)
         except Exception as error:
+            if lacks_thread(error) and not begun:
+                await self._without_thread(scope, receive, send_guarded)
+                return
             self._failed(f"{scope['method']} {scope['path'][:MAX_REPORTED_PATH]}", error)
             if begun:
                 raise  # too late for another answer: the connection closes, so that half an answer is not taken for all
             await PlainTextResponse(INTERNAL_ERROR, status_code=500)(scope, receive, send_guarded)
+
+    async def _without_thread(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 503; logged once, until a thread could be started again."""
+        pools: Pools = scope["app"].state.pools
+        if not pools.no_thread:
+            pools.no_thread = True
+            log.error("no thread for requests", path=scope["path"][:MAX_REPORTED_PATH])
+        await NO_THREAD(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> ASGIApp | None:
         """The answer to a request that goes no further."""
@@ -230,6 +247,11 @@ def _path(location: bytes) -> bytes:
     """A redirect's location without its host."""
     _, found, rest = location.partition(b"://")
     return b"/" + rest.partition(b"/")[2].lstrip(b"/") if found else location
+
+
+def lacks_thread(error: Exception) -> bool:
+    """Whether no thread could be started; CPython has no class of its own for it."""
+    return isinstance(error, RuntimeError) and "start new thread" in str(error)
 
 
 async def _favicon(_: Request) -> Response:

@@ -132,7 +132,10 @@ class Pools:
         self.pages = WorkerPool(2, waiting=32)
         self.fleet = WorkerPool(2, waiting=8)
         self.state = WorkerPool(2, waiting=8)
+        self.probes = WorkerPool(1)
         self.turns = Turns()
+        self.no_thread = False
+        """Whether no thread could be started for a request, and for none since."""
 
 
 def api_of(request: Request) -> ReplicaApi:
@@ -283,6 +286,7 @@ async def metrics(request: Request) -> Response:
             return busy()
     else:
         text = await pools.scrapes.share((fmt, per_task), expose)
+    pools.no_thread = False
     headers = {"Content-Type": fmt.value, "Vary": "Accept, Accept-Encoding"}
     if accepts_gzip(request.headers.get("accept-encoding", "")):
         return ChunkedResponse(
@@ -318,7 +322,11 @@ async def callback(request: Request) -> Response:
 
 
 async def healthy(request: Request) -> Response:
-    """`GET /-/healthy`: 200 while the scheduler, or on a standby the election, moves."""
+    """`GET /-/healthy`: 200 while the scheduler, or on a standby the election, moves, and threads can be started."""
+    pools = pools_of(request)
+    if pools.no_thread:
+        await pools.probes.finish(int)
+        pools.no_thread = False
     if api_of(request).alive:
         return PlainTextResponse("webcast-exporter is healthy.\n")
     return PlainTextResponse("The scheduler has not moved lately: no task is read.\n", status_code=503)

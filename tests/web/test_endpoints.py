@@ -36,6 +36,25 @@ def test_healthy_while_the_dispatcher_moves(site: "Site") -> None:
     assert "scheduler" in answer.text
 
 
+def test_without_a_thread_it_says_so_once(
+    site: "Site", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Scrapes and pages are 503, and it is not healthy until a thread can be started again."""
+
+    async def run_sync(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    for _ in range(2):
+        caplog.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr("anyio.to_thread.run_sync", run_sync)
+            paths = ["/metrics", "/tasks", "/-/healthy"]
+            assert [site.get(path).status_code for path in paths] == [503] * 3
+            assert site.get("/-/ready").status_code == 200
+        assert [record.getMessage() for record in caplog.records] == ["no thread for requests path=/metrics"]
+        assert site.get("/-/healthy").status_code == 200
+
+
 def test_ready_once_nothing_is_missing(site: "Site") -> None:
     """503 says what is still missing; health has no part in it."""
     site.exporter.not_ready, site.exporter.alive = "The state is being opened.", False
