@@ -234,7 +234,7 @@ def _off_air_since(state: TaskState, run: Run, task: Task, at: float) -> float |
         return None
     if task.stopped and (ran or _started(task)):
         return (state.off_air_since or at) if task.end is None else task.end
-    if state.off_air_since is not None or (task.status is Status.UNKNOWN and ran):
+    if state.off_air_since is not None or (task.status is Status.UNKNOWN and ran and not _is_dark(state)):
         return state.off_air_since
     if state.dark_before is not None:
         return state.dark_before.since

@@ -338,6 +338,16 @@ def test_a_restart_goes_on_with_a_dark_class_alone(start: float) -> None:
     assert told(state, NOW + 599) == ({"class_dark": (NOW + 300, "")} if same else {})
 
 
+def test_an_unknown_status_does_not_end_a_dark_class() -> None:
+    """The API tells of the running task again that it did not know, and not that it runs."""
+    state = story(CLASS, (NOW + 60, RUNNING), (NOW + 900, GONE), until=NOW + 940)
+    state = replace(state, problems=evaluate(state, NOW + 940, THRESHOLDS)[0])
+    state, _ = apply_read(state, ReadResult(ID, NOW + 940, NOW + 940, 0.1, replace(UNKNOWN, start=RUNNING.start)))
+    assert told(state, NOW + 940)["class_dark"] == (NOW + 900, "status_unknown")
+    state, _ = apply_read(state, ReadResult(ID, NOW + 950, NOW + 950, 0.1, RUNNING))
+    assert told(state, NOW + 950) == {}
+
+
 def test_a_new_run_ends_a_dark_class() -> None:
     """The class is on again."""
     state = story(
