@@ -59,7 +59,7 @@ class CommandGroup(click.Group):
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            _tell("the output cannot be written: no space is left there")
+            _tell("cannot write: no space is left on the device")
             code = FAILED
         finally:
             logs.flush()

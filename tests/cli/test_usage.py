@@ -235,7 +235,7 @@ def test_a_full_disk_behind_the_output() -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "exporter", "metrics"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    sentence = "webcast-exporter: the output cannot be written: no space is left there\n"
+    sentence = "webcast-exporter: cannot write: no space is left on the device\n"
     assert (done.returncode, done.stderr) == (1, sentence)
 
 
