@@ -145,6 +145,11 @@ class TaskRegistry:
         return self._clock.unix()
 
     @property
+    def clock_is_refused(self) -> bool:
+        """Whether the API's latest word on the time of this machine is that it is wrong."""
+        return self._clock.refused
+
+    @property
     def clock_is_proven(self) -> bool:
         """Whether the API accepts the time of this machine: before that nothing is deleted or ended because of it."""
         return self._clock.proven
@@ -467,23 +472,22 @@ class SteadyClock:
     """A wall clock that follows a large step ahead only after CLOCK_HOLD seconds; a step back it follows at once.
 
     Decisions that cannot be taken back (a run is lost, a target is forgotten) go by it, so that a wall clock that is
-    ahead for a moment, or for as long as the API refuses its time, changes nothing. `proven` once the API has accepted
-    its time, and not refused it since.
+    ahead for a moment, or for as long as the API refuses its time, changes nothing. `refused` and `proven` say whether
+    the API's latest word is that its time is wrong, or right.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._offset = clock.unix() - clock.monotonic()
         self._differs_since: float | None = None
-        self._refused = False
-        self.proven = False
+        self.refused = self.proven = False
 
     def add_read(self, result: ReadResult) -> None:
         """Take in what a read says of the clock: a call is answered only if its time is right by 15 minutes."""
         if result.error is not None and result.error.code == CLOCK_CODE:
-            self._refused, self.proven = True, False
+            self.refused, self.proven = True, False
         elif result.error is None or isinstance(result.error, NotFound | AppRefused):
-            self._refused, self.proven = False, True
+            self.refused, self.proven = False, True
 
     def unix(self) -> float:
         """Unix seconds."""
@@ -491,7 +495,7 @@ class SteadyClock:
         if wall - monotonic - self._offset > CLOCK_TOLERANCE:
             if self._differs_since is None:
                 self._differs_since = monotonic
-            if self._refused or monotonic - self._differs_since < CLOCK_HOLD:
+            if self.refused or monotonic - self._differs_since < CLOCK_HOLD:
                 return monotonic + self._offset
         self._offset, self._differs_since = wall - monotonic, None
         return wall

@@ -67,9 +67,12 @@ class CallbackIntake:
     def receive(self, body: bytes) -> CallbackOutcome:
         """Take one body in; once this returns, what it says is in the state.
 
-        Raises StateError or StartError when it is not, and is to be sent again.
+        Raises StateError or StartError when it is not, and is to be sent again: also when it is stale by a clock that
+        the API refuses.
         """
-        result = self._verify(body, self._components.registry.now())
+        result = self._verify(body, self._components.clock.unix())
+        if result.outcome is CallbackOutcome.STALE:  # by a wall clock that may have stepped ahead just now
+            result = self._verify(body, self._components.registry.now())
         outcome = self._apply(result)
         self._log(outcome, result)
         self._components.self_metrics.count_callback(outcome)
@@ -101,6 +104,8 @@ class CallbackIntake:
 
     def _apply(self, result: CallbackResult) -> CallbackOutcome:
         outcome = result.outcome
+        if outcome is CallbackOutcome.STALE and self._components.registry.clock_is_refused:
+            raise StateError("whether it is stale cannot be known by a clock that is wrong")
         if outcome is not CallbackOutcome.ACCEPTED:
             return outcome
         if result.callback is not None:

@@ -19,7 +19,7 @@ import yaml
 from exporter.model.target import TargetId
 from exporter.simulator.lifecycle import RunPlan
 from exporter.simulator.replies import Outcome
-from exporter.simulator.server import Simulation, SimulationOptions
+from exporter.simulator.server import CALLBACK_SECRET, Simulation, SimulationOptions
 from exporter.store.database import open_sqlite
 from tests.real.conftest import config_of, wait_until
 from tests.support import web_client
@@ -162,24 +162,30 @@ def test_a_wall_clock_that_is_wrong_for_a_while(
     So it is after a start with such a clock: nothing is forgotten that would be counted again.
     """
     (tmp_path / CLOCK).write_text("0")
-    process = started(stack, tmp_path, config_with(simulation))
+    (tmp_path / "secret").touch(0o600)
+    (tmp_path / "secret").write_text(CALLBACK_SECRET)
+    config = config_with(simulation, callbacks={"secret_file": "secret"})
+    process = started(stack, tmp_path, config)
     assert push(process, [str(target) for target in tasks()]).status_code == 200
     wait_running(process, TASKS)
     (tmp_path / CLOCK).write_text(str(3600 * hours))
     wait_until(lambda: 'msg="circuit open"' in process.running.written(), "the API refuses")
     assert process.running.get("/-/healthy").status_code == 200
+    assert process.call_back(tasks()[1], 1) == (503 if hours < 0 else 200), "none is stale by such a clock"
     (tmp_path / CLOCK).write_text("0")
     refused = len(simulation.calls.log)
     wait_until(lambda: len(simulation.calls.log) >= refused + 2 * TASKS, "they are read again")
     wait_running(process, TASKS)
     assert (process.total(STOPS), process.total(LISTED, source="push")) == (0, TASKS)
+    assert process.call_back(tasks()[1], 1) == 200
+    assert process.total("webcast_page_refreshes_total") == 1
     assert {call.outcome for call in simulation.calls.log[-TASKS:]} == {Outcome.ANSWERED}
     simulation.fleet.stop(tasks()[0])
     wait_equal(partial(process.total, STOPS), 1)
     assert process.running.end() == 0
 
     (tmp_path / CLOCK).write_text(str(3600 * hours))
-    process = started(stack, tmp_path, config_with(simulation))
+    process = started(stack, tmp_path, config)
     wait_until(lambda: 'msg="circuit open"' in process.running.written(), "the API refuses")
     (tmp_path / CLOCK).write_text("0")
     wait_running(process, TASKS - 1)
