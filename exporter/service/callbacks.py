@@ -35,7 +35,7 @@ UNSIGNED_ADVICE = (
 MAX_REFUSED = 10_000
 """Callbacks that are remembered as answered 503."""
 MAX_LOGGED_NAMES = 100
-"""Event types and apps of ignored callbacks that are logged, each once."""
+"""Event types and apps of ignored and stale callbacks that are logged, each once."""
 ROOM_INDEX_SECONDS = 1.0
 """How long the index of live tasks by room is used before it is made anew; rooms may report hundreds of events."""
 
@@ -52,7 +52,7 @@ class CallbackIntake:
     def __init__(self, components: Components, target_manager: TargetManager) -> None:
         self._components = components
         self._targets = target_manager
-        self._logged_names: set[str] = set()
+        self._logged_names: set[tuple[CallbackOutcome, str]] = set()
         self._logged_unsigned = False
         self._refused: dict[tuple[EventKey, ...], bool] = {}
         self._recent = CallbackLog(components.clock)
@@ -183,7 +183,7 @@ class CallbackIntake:
         return True
 
     def _log(self, outcome: CallbackOutcome, result: CallbackResult) -> None:
-        """Log each malformed callback, and each kind of ignored or unsigned ones once."""
+        """Log each malformed callback, and each kind of ignored, stale or unsigned ones once."""
         if outcome is CallbackOutcome.BAD_SIGNATURE and not self._logged_unsigned:
             log.warning("callback not signed", reason=result.problem, advice=UNSIGNED_ADVICE)
         self._logged_unsigned = outcome is CallbackOutcome.BAD_SIGNATURE or (
@@ -193,17 +193,26 @@ class CallbackIntake:
             log.warning(
                 "callback malformed", event_type=result.shape.event_type, field=result.field, reason=result.problem
             )
+        if outcome is CallbackOutcome.STALE and self._is_first(outcome, result):
+            log.warning(
+                "callback stale", event_type=result.shape.event_type, app_id=result.app_id, reason=result.problem
+            )
         if outcome is not CallbackOutcome.IGNORED or result.room_event is not None:
             return
-        app_id = result.app_id
-        reason = result.problem
+        app_id, reason = result.app_id, result.problem
         if app_id:
             is_read = AccountOf(self._targets.config.accounts)(app_id) is not None
             reason = f"there are {OVER_LIMIT}" if is_read else "no account reads its app"
-        name = app_id or result.shape.event_type
-        if name not in self._logged_names and len(self._logged_names) < MAX_LOGGED_NAMES:
-            self._logged_names.add(name)
+        if self._is_first(outcome, result):
             log.warning("callback ignored", event_type=result.shape.event_type, app_id=app_id, reason=reason)
+
+    def _is_first(self, outcome: CallbackOutcome, result: CallbackResult) -> bool:
+        """Whether none of this app or EventType came out so before."""
+        name = outcome, result.app_id or result.shape.event_type
+        if name in self._logged_names or len(self._logged_names) >= MAX_LOGGED_NAMES:
+            return False
+        self._logged_names.add(name)
+        return True
 
 
 class CallbackLog:

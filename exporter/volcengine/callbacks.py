@@ -13,7 +13,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple, Self
 
-from exporter.config.times import LATEST
+from exporter.config.times import LATEST, format_duration
 from exporter.enums import VENDOR_PAGE_REASONS, CallbackOutcome, PageAction, PageReason
 from exporter.model.target import ID_PATTERN, TargetId
 from exporter.model.task import Callback, PageEvent
@@ -179,7 +179,8 @@ def verify_callback(body: bytes, rules: CallbackRules, now: float) -> CallbackRe
     except _Malformed as error:
         return CallbackResult(CallbackOutcome.MALFORMED, shape, str(error), error.field)
     if is_stale:
-        problem = "its EventTime is further from now than callbacks.max_age"
+        off = f"{format_duration(round(abs(now - at)))} {'behind' if at < now else 'ahead of'}"
+        problem = f"its EventTime is {off} this machine's clock, more than callbacks.max_age; is one of them wrong?"
         return CallbackResult(CallbackOutcome.STALE, shape, problem, EVENT_TIME_FIELD, callback, room_event)
     return CallbackResult(
         CallbackOutcome.ACCEPTED, shape, callback=callback, room_event=room_event, unexpected=unexpected

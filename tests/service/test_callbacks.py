@@ -178,6 +178,18 @@ def test_an_ignored_event_is_told_once_by_its_name(vendor: Vendor, caplog: pytes
     ]
 
 
+def test_a_stale_event_is_told_once_for_each_app(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
+    """A clock that is wrong, or a time zone that is, would lose every event without a word."""
+    task = vendor.world.task("task")
+    for _ in range(2):
+        assert vendor.deliver(vendor.notice(task, RESCHEDULED, "PageCrash", age=-8 * 3600)) == 200
+    logs = [message for message in caplog.messages if message.startswith("callback stale")]
+    assert len(logs) == 1
+    assert logs[0].startswith(f"callback stale event_type=Webcast app_id={APP} reason=its EventTime is ")
+    assert logs[0].endswith("ahead of this machine's clock, more than callbacks.max_age; is one of them wrong?")
+    assert vendor.outcomes() == {"stale": 2}
+
+
 def test_an_app_that_no_account_reads_is_ignored(vendor: Vendor, caplog: pytest.LogCaptureFixture) -> None:
     """Its secret may be good all the same; the log names the app."""
     vendor.world.write(accounts=[vendor.world.account(app_ids=[APP])])
