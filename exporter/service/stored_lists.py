@@ -1,6 +1,7 @@
 """Lists that are stored in the state: pushed and called-back targets, which no source repeats, and drains."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -135,21 +136,21 @@ def read_push(groups: list[TargetGroup], account_of: AccountOf) -> Mapping[Targe
         raise BadTargets([Problem("", f"the body names {number:,} targets; {MAX_PUSHED_TARGETS:,} are the most")])
     listing = read_groups(Source.PUSH, groups)
     problems = [entry.problem for entry in listing.rejected]
-    if len(problems) <= MAX_PROBLEMS:
-        unread = {str(target) for target in listing.targets if account_of(target.app_id) is None}
-        problems += islice(_unread(groups, unread), MAX_PROBLEMS + 1 - len(problems))
+    if problems or any(account_of(target.app_id) is None for target in listing.targets):
+        problems += islice(_unread(groups, account_of), max(0, MAX_PROBLEMS + 1 - len(problems)))
     if problems:
         raise BadTargets(problems)
     return listing.targets
 
 
-def _unread(groups: list[TargetGroup], unread: set[str]) -> Iterator[Problem]:
-    """The places of targets whose app is no account's."""
+def _unread(groups: list[TargetGroup], account_of: AccountOf) -> Iterator[Problem]:
+    """The places of targets whose app is no account's, of groups with bad labels too."""
     sentence = "is read by no account: its app is in no app_ids"
     for index, group in enumerate(groups):
         for place, name in enumerate(group.targets):
-            if isinstance(name, str) and name in unread:
-                yield Problem(f"[{index}].targets[{place}]", f"{name} {sentence}")
+            with suppress(ValueError):  # of which read_groups has told
+                if account_of(TargetId.parse(name).app_id) is None:
+                    yield Problem(f"[{index}].targets[{place}]", f"{name} {sentence}")
 
 
 KEY_OF_SOURCE = {Source.PUSH: PUSH_TOKENS, Source.CALLBACK: CALLBACK_SECRETS}

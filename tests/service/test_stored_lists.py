@@ -137,7 +137,7 @@ def test_all_or_nothing() -> None:
     groups = [
         TargetGroup([str(ONE), "app/room", 7, "other/room/task"]),
         TargetGroup([str(TWO), str(ONE)]),
-        TargetGroup([str(TWO)], {"1": "x"}),
+        TargetGroup([str(TWO), "third/room/task"], {"1": "x"}),
     ]
     with pytest.raises(BadTargets) as caught:
         read_push(groups, mine)
@@ -148,6 +148,7 @@ def test_all_or_nothing() -> None:
         "[1].targets[1]",
         "[2].labels.1",
         "[0].targets[3]",
+        "[2].targets[1]",
     ]
     logs = str(caught.value)
     assert "app/room/one is in this list already" in logs
