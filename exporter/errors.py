@@ -183,3 +183,9 @@ class BadSchema(Unreadable):
 
     failure = ReadFailure.SCHEMA
     unexpected: tuple[str, ...] = ()
+
+
+def lacks_thread(error: BaseException) -> bool:
+    """Whether no thread could be started, or that was so before it; CPython has no class of its own for it."""
+    before = error.__context__
+    return "start new thread" in str(error) or (before is not None and lacks_thread(before))

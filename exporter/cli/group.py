@@ -13,7 +13,7 @@ import click
 
 from exporter import REVISION_VARIABLE, __version__, logs
 from exporter.cli.options import HELP, Command, did_you_mean, example, guide
-from exporter.errors import ConfigError, StartError
+from exporter.errors import ConfigError, StartError, lacks_thread
 
 BAD_USAGE: Final = 2
 FAILED: Final = 1
@@ -55,6 +55,11 @@ class CommandGroup(click.Group):
             _tell(error.format_message() if isinstance(error, click.ClickException) else str(error))
             code = FAILED
         except click.Abort:
+            code = FAILED
+        except RuntimeError as error:
+            if not lacks_thread(error):
+                raise
+            _tell("no thread can be started: look at ulimit -u, and at pids.max of the container or unit")
             code = FAILED
         except OSError as error:
             if error.errno != errno.ENOSPC:

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exporter.errors import lacks_thread
 from exporter.web import pages
 from exporter.web.api import delete_target, explain_task, list_runs, list_targets, list_tasks, push_targets
 from exporter.web.auth import CurrentPolicy, TokenBucket, refusal
@@ -247,11 +248,6 @@ def _path(location: bytes) -> bytes:
     """A redirect's location without its host."""
     _, found, rest = location.partition(b"://")
     return b"/" + rest.partition(b"/")[2].lstrip(b"/") if found else location
-
-
-def lacks_thread(error: Exception) -> bool:
-    """Whether no thread could be started; CPython has no class of its own for it."""
-    return isinstance(error, RuntimeError) and "start new thread" in str(error)
 
 
 async def _favicon(_: Request) -> Response:

@@ -239,6 +239,25 @@ def test_a_full_disk_behind_the_output() -> None:
     assert (done.returncode, done.stderr) == (1, sentence)
 
 
+def test_no_thread_to_be_had(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one line, also when the stop fails for it; another error of its class is one that nobody expects."""
+    file = tmp_path / "webcast-exporter.yml"
+    file.write_text("accounts: [{access_key_id: AK, secret_access_key: SK}]\n")
+    error = RuntimeError("cannot join thread before it is started")
+    error.__context__ = RuntimeError("can't start new thread")
+
+    def fail(_addresses: object) -> None:
+        raise error
+
+    monkeypatch.setattr("exporter.service.serve.bind_all", fail)
+    result = run("serve", "--config.file", str(file))
+    assert (result.exit_code, result.stderr.partition(":")[0]) == (1, "webcast-exporter")
+    assert "no thread can be started: look at ulimit -u" in result.stderr
+    error.__context__ = None
+    with pytest.raises(AssertionError, match="cannot join"):
+        run("serve", "--config.file", str(file))
+
+
 def test_a_reader_that_leaves_early() -> None:
     """`webcast-exporter metrics | head -1` ends without a word of Python."""
     command = [sys.executable, "-m", "exporter", "metrics"]
