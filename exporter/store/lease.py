@@ -169,6 +169,8 @@ class Lease:
         self._answered_at: float | None = None
         self.problem = self.lost = ""
         self._logged: set[str] = set()
+        self._seen_expiry: float | None = None
+        self._seen_at = 0.0
         self._thread = Thread(target=self._run, name="lease", daemon=True)
 
     @property
@@ -290,9 +292,9 @@ class Lease:
         with self._engine.begin() as connection:
             prepare(connection, self.name, lambda: None)  # a server has backups of its own
             # Waits for writes of the holder before that are on their way: they are committed, or they are not.
-            free = sa.select(META.c.term, META.c.expires_at <= NOW).with_for_update()
-            term, is_free = connection.execute(free).one()
-            if is_free is False:
+            row = sa.select(META.c.term, META.c.expires_at, NOW).with_for_update()
+            term, expires_at, now = connection.execute(row).one()
+            if self._is_in_force(expires_at, float(now)):
                 return
             values = {"term": (term or 0) + 1, "holder": self._holder, "expires_at": NOW + LEASE_SECONDS}
             connection.execute(META.update().values(values))
@@ -310,8 +312,15 @@ class Lease:
         """Whether the lease is in force; False too while the tables are not there or older."""
         if not self._has_columns:
             self._has_columns = META.c.expires_at.name in columns_of(connection).get(META.name, ())
-        in_force = sa.select(META.c.term).where(META.c.expires_at > NOW)
-        return self._has_columns and connection.execute(in_force).first() is not None
+        row = connection.execute(sa.select(META.c.expires_at, NOW)).first() if self._has_columns else None
+        return row is not None and self._is_in_force(row[0], float(row[1]))
+
+    def _is_in_force(self, expires_at: float | None, now: float) -> bool:
+        """Whether a lease has not expired, by the server's clock or, if that was set back, by ours."""
+        if expires_at != self._seen_expiry:
+            self._seen_expiry, self._seen_at = expires_at, self._clock()
+        not_renewed = self._clock() - self._seen_at > LEASE_SECONDS
+        return expires_at is not None and expires_at > now and not not_renewed
 
     def _lock_out_old_releases(self, connection: Connection) -> bool:
         """Hold the lock that older releases lead by; False when another session has it."""

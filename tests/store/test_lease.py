@@ -263,6 +263,22 @@ def test_a_lease_that_is_not_renewed_is_taken_over(made: Callable[[], Lease], cl
 
 
 @real
+def test_a_lease_is_over_though_the_server_s_clock_was_set_back(
+    world: "World", made: Callable[[], Lease], clock: list[float]
+) -> None:
+    """A holder that lives renews it; one that was seen unchanged for as long as a lease lasts is dead."""
+    first = made()
+    assert first.wait(LIMIT)
+    first.release()
+    world.change("UPDATE meta SET expires_at = 9e9")
+    second = made()
+    assert not second.wait(1.0)
+    clock[0] += leases.LEASE_SECONDS + 0.1
+    assert second.wait(LIMIT)
+    assert second.confirmed
+
+
+@real
 def test_the_waits_of_a_take_over_are_five_seconds_at_most() -> None:
     """The expiry, the next try, a connection that does not answer, and the wait of a new leader before it reads."""
     assert leases.LEASE_SECONDS + leases.TRY_SECONDS + leases.LEASE_SILENCE + leases.HANDOVER_SECONDS < 5
