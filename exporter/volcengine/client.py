@@ -324,20 +324,21 @@ def trusted_authorities(ca_file: str | None) -> str | bool:
 def _is_in_no_proxy(url: SplitResult, no_proxy: str) -> bool:
     """Whether NO_PROXY names the URL's host, in a form of requests, curl or Go: each of them knows others."""
     host = (url.hostname or "").rstrip(".")
-    for entry in no_proxy.lower().replace(",", " ").split():
-        name, _, digits = entry.rpartition(":")
-        if digits.isdecimal() and (":" not in name or name.endswith("]")):
-            if int(digits) != (url.port or DEFAULT_PORTS.get(url.scheme)):
-                continue
-            entry = name  # noqa: PLW2901
-        entry = entry.replace("[", "").replace("]", "").removeprefix("*").strip(".")  # noqa: PLW2901
-        try:
-            if ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False):
-                return True
-        except ValueError:  # at least one of them is a name
-            if not entry or host == entry or host.endswith(f".{entry}"):
-                return True
-    return False
+    port = url.port or DEFAULT_PORTS.get(url.scheme)
+    return any(_names_host(entry, host, port) for entry in no_proxy.lower().replace(",", " ").split())
+
+
+def _names_host(entry: str, host: str, port: int | None) -> bool:
+    name, colon, digits = entry.rpartition(":")
+    if not colon or not digits.isdecimal() or (":" in name and not name.endswith("]")):
+        name = entry
+    elif int(digits) != port:
+        return False
+    name = name.replace("[", "").replace("]", "").removeprefix("*").strip(".")
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
+    except ValueError:  # at least one of them is a name
+        return not name or host == name or host.endswith(f".{name}")
 
 
 class _Call(threading.local):

@@ -335,6 +335,7 @@ def test_a_proxy_of_an_unknown_kind_says_what_will_do() -> None:
         ("https://rtc.example.", "other rtc.example:443", False),
         ("https://rtc.example", "rtc.example:8443,c.example", True),
         ("https://rtc.example", "other, *", False),
+        ("https://rtc.example", "443, ::1", True),
         ("https://10.1.2.3:8443", "10.1.2.3:8443", False),
         ("https://10.1.2.3", "0.0.0.0/0", False),
         ("https://[2001:db8::7]:8443", "[2001:db8::7]:8443", False),
