@@ -323,16 +323,15 @@ def trusted_authorities(ca_file: str | None) -> str | bool:
 
 def _is_in_no_proxy(url: SplitResult, no_proxy: str) -> bool:
     """Whether NO_PROXY names the URL's host, in a form of requests, curl or Go: each of them knows others."""
+    return any(_names_host(entry, url) for entry in no_proxy.lower().replace(",", " ").split())
+
+
+def _names_host(entry: str, url: SplitResult) -> bool:
     host = (url.hostname or "").rstrip(".")
-    port = url.port or DEFAULT_PORTS.get(url.scheme)
-    return any(_names_host(entry, host, port) for entry in no_proxy.lower().replace(",", " ").split())
-
-
-def _names_host(entry: str, host: str, port: int | None) -> bool:
     name, colon, digits = entry.rpartition(":")
     if not colon or not digits.isdecimal() or (":" in name and not name.endswith("]")):
         name = entry
-    elif int(digits) != port:
+    elif int(digits) != (url.port or DEFAULT_PORTS.get(url.scheme)):
         return False
     name = name.replace("[", "").replace("]", "").removeprefix("*").strip(".")
     try:
