@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exporter.enums import Status
 from exporter.simulator.server import make_certificates
 from tests.faults.cases import CASES, FAILING, Told
 from tests.faults.places import Place, begin, end, open_case, open_place
-from tests.faults.process import EVENTS, Process, Scrape, start_process
+from tests.faults.process import EVENTS, Labels, Process, Scrape, start_process
 from tests.real.conftest import wait_until
 
 DNS_TASKS = 4
@@ -106,6 +107,11 @@ def _not_met(process: Process, scrape: Scrape) -> list[str]:
 
 
 def _well(scrape: Scrape, places: Mapping[str, Place]) -> set[str]:
-    """The accounts whose tasks' latest reads have all succeeded."""
-    good = {(of["app_id"], of["task_id"]) for of, value in scrape.samples("webcast_task_read_success") if value}
+    """The accounts whose tasks' latest reads have all succeeded, none so long ago that it is stale."""
+    succeeded = _tasks_of(scrape.samples("webcast_task_read_success"))
+    good = succeeded & _tasks_of(scrape.samples("webcast_task_status", status=Status.RUNNING))
     return {name for name, place in places.items() if all((task.app_id, task.task_id) in good for task in place.tasks)}
+
+
+def _tasks_of(samples: list[tuple[Labels, float]]) -> set[tuple[str, str]]:
+    return {(of["app_id"], of["task_id"]) for of, value in samples if value}
