@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from exporter.config.credentials import ENVIRONMENT, PAIR, TOKEN, given
+from exporter.config.credentials import ENVIRONMENT, PAIR, SESSION, given
 from exporter.config.schema import Account, Config
 from exporter.config.times import format_duration
 from exporter.discovery.merge import AccountOf
@@ -21,7 +21,7 @@ from exporter.model.target import TargetId
 from exporter.model.task import ReadResult
 
 REGION_MAY_BE_WRONG: Final = ("InvalidCredential", "SignatureDoesNotMatch")
-KEY_OF_CODE: Final = {"SignatureDoesNotMatch": PAIR[1], "InvalidSecretToken": TOKEN}
+KEY_OF_CODE: Final = {"SignatureDoesNotMatch": PAIR[1], "InvalidSecretToken": SESSION}
 """Which of the credentials is at fault; for all other codes it is the access key."""
 NOTICEABLE_SKEW: Final = 2.0
 """Seconds between two clocks; the server's Date has whole ones."""

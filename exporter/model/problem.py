@@ -126,7 +126,7 @@ def _class_dark(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
         before = None  # of another class
     if start is None or (task is None and state.not_found_since is None and before is None):
         return None
-    ran = state.run is not None and Status.RUNNING in state.run.entered
+    ran = state.run is not None and state.run.seen_running
     if task is not None and task.status is Status.UNKNOWN and ran and state.off_air_since is None:
         return None  # the same run, which was on the air
     if task is not None and task.status is Status.UNKNOWN:
@@ -171,11 +171,15 @@ def _failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
     return _stopped(state, thresholds, _after_class(state))
 
 
-def _start_failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+def _stopped_because(
+    reason: StopReason, state: TaskState, thresholds: ProblemThresholds, severity: Severity | None = None
+) -> Span | None:
     task = _latest(state)
-    if task is None or task.stop_reason is not StopReason.START_TASK_FAILED:
-        return None
-    return _stopped(state, thresholds, _after_class(state))
+    return _stopped(state, thresholds, severity) if task is not None and task.stop_reason is reason else None
+
+
+def _start_failed(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
+    return _stopped_because(StopReason.START_TASK_FAILED, state, thresholds, _after_class(state))
 
 
 def _after_class(state: TaskState) -> Severity | None:
@@ -185,9 +189,7 @@ def _after_class(state: TaskState) -> Severity | None:
 
 
 def _cut_by_limit(state: TaskState, thresholds: ProblemThresholds) -> Span | None:
-    task = _latest(state)
-    cut = task is not None and task.stop_reason is StopReason.EXCEED_MAX_RUNNING_TIME
-    return _stopped(state, thresholds) if cut else None
+    return _stopped_because(StopReason.EXCEED_MAX_RUNNING_TIME, state, thresholds)
 
 
 def _ended_early(state: TaskState, thresholds: ProblemThresholds) -> Span | None:

@@ -79,9 +79,14 @@ class Run:
         return self.last is not None and self.last.start is None and self.last.end is not None
 
     @property
+    def seen_running(self) -> bool:
+        """Whether a read has found it running."""
+        return Status.RUNNING in self.entered
+
+    @property
     def started(self) -> bool:
         """Whether it is known to have started."""
-        return self.start is not None or Status.RUNNING in self.entered
+        return self.start is not None or self.seen_running
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +215,7 @@ def _stop_without_start(run: Run, task: Task, answered_at: float, *, unsure: boo
             return Match.SAME
         if end < max((run.end or -math.inf, run.start or -math.inf, *run.earlier_ends)) or end in run.earlier_ends:
             return Match.STALE
-    if reason is StopReason.START_TASK_FAILED and Status.RUNNING in run.entered and run.stopped is not reason:
+    if reason is StopReason.START_TASK_FAILED and run.seen_running and run.stopped is not reason:
         # A run that was running has not failed to start: another has, after the latest answer or before this run.
         is_earlier = run.start is None and end is not None and end < answered_at
         return Match.STALE if is_earlier else Match.NEW

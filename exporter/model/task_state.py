@@ -229,17 +229,15 @@ def _apply_task(state: TaskState, result: ReadResult, task: Task) -> tuple[TaskS
 
 def _off_air_since(state: TaskState, run: Run, task: Task, at: float) -> float | None:
     """What `off_air_since` is with a task that was read at `at` as of this run."""
-    ran = Status.RUNNING in run.entered
     if task.status is Status.RUNNING:
         return None
-    if task.stopped and (ran or _started(task)):
+    if task.stopped and (run.seen_running or _started(task)):
         return (state.off_air_since or at) if task.end is None else task.end
-    if state.off_air_since is not None or (task.status is Status.UNKNOWN and ran and not _is_dark(state)):
+    if state.off_air_since is not None or (task.status is Status.UNKNOWN and run.seen_running and not _is_dark(state)):
         return state.off_air_since
     if state.dark_before is not None:
         return state.dark_before.since
-    ran_before = state.run is not None and Status.RUNNING in state.run.entered
-    return (state.not_found_since or at) if ran_before else None
+    return (state.not_found_since or at) if state.run is not None and state.run.seen_running else None
 
 
 def _started(task: Task) -> bool:
@@ -271,7 +269,7 @@ def accept(target: Target, run: Run | None, at: float) -> TaskState:
 
 def _last_end(run: Run, last: Task) -> float | None:
     """When the latest run that was on the air ended; a start that failed was not."""
-    if Status.RUNNING in run.entered or _started(last):
+    if run.seen_running or _started(last):
         return run.end_seen if last.end is None else last.end
     return max(run.earlier_ends, default=None)
 

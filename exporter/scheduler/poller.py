@@ -338,7 +338,7 @@ class Poller:
             result = self.account.client.read(call.target, call.permit)
             if not self._stopped:
                 self._apply_result(result, call.ticket)
-        except Exception:
+        except Exception:  # the edge of a read: it is counted, and the target read again
             self._reschedule(call.target, Wait(ReadClass.BACKOFF, self._intervals.longest_backoff))
             self._self_metrics.internal_errors.inc()
             log.exception("unexpected error", job=f"read:{self.account.name}", target=str(call.target))

@@ -148,7 +148,7 @@ def _unread(groups: list[TargetGroup], account_of: AccountOf) -> Iterator[Proble
     sentence = "is read by no account: its app is in no app_ids"
     for index, group in enumerate(groups):
         for place, name in enumerate(group.targets):
-            with suppress(ValueError):  # of which read_groups has told
+            with suppress(ValueError):  # read_groups has named it already
                 if account_of(TargetId.parse(name).app_id) is None:
                     yield Problem(f"[{index}].targets[{place}]", f"{name} {sentence}")
 

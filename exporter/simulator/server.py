@@ -249,7 +249,7 @@ class Simulation:
                 writer.write(self._rendered(connection, refused(error.error_status_hint, f"Bad request: {error}.")))
         except (OSError, asyncio.CancelledError):
             pass  # the caller has gone, or the simulation ends
-        except Exception:
+        except Exception:  # the edge of a connection: it is counted, the others go on
             self.errors += 1
             log.exception("unexpected error", job="simulator connection")
         finally:

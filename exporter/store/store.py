@@ -439,7 +439,8 @@ class Store:
                 upsert(connection, COUNTERS, [{**series._asdict(), "value": value} for series, value in values.items()])
                 upsert(connection, RUNS, runs)
                 insert_new(connection, RECEIPTS, receipts)
-                _do(connection, _Work(partial(_write_stored, rows=batch.stored)))
+                if batch.stored:
+                    _do(connection, _Work(partial(_write_stored, rows=batch.stored)))
                 done += [item for item in batch.work if _do(connection, item)]
         except LeaseLostError as error:
             self._lose(str(error))

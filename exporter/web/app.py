@@ -207,7 +207,7 @@ class RequestGuard:
 
         try:
             await (await self._refusal(scope) or self._app)(scope, receive, send_guarded)
-        except Exception as error:
+        except Exception as error:  # the edge of a request: it is reported and answered with 500
             if lacks_thread(error) and not begun:
                 await self._without_thread(scope, receive, send_guarded)
                 return

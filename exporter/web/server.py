@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from exporter.config.fields import parse_listen_address
+from exporter.config.fields import ALL_IPV4, parse_listen_address
 from exporter.errors import StartError
 from exporter.web.auth import CurrentPolicy
 from exporter.web.interfaces import ReportError
@@ -456,7 +456,7 @@ def systemd_sockets(environ: Mapping[str, str]) -> list[socket.socket]:
 
 def _local_address(bound: socket.socket) -> str:
     host, port = bound.getsockname()[:2]
-    if host in ("::", "0.0.0.0"):  # noqa: S104 - compared, not bound
+    if host in ("::", ALL_IPV4):
         host = "127.0.0.1"
     return f"{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -474,7 +474,7 @@ def _bind_host(host: str, port: int) -> socket.socket:
 def _bind_all_interfaces(port: int) -> socket.socket:
     """IPv6 and IPv4 on one socket, as in Prometheus's own servers; IPv4 alone where there is no IPv6."""
     if not socket.has_dualstack_ipv6():
-        return _bind_host("0.0.0.0", port)  # noqa: S104 - what `:PORT` means
+        return _bind_host(ALL_IPV4, port)
     both = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
     both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     return _bind(both, ("::", port))

@@ -5,6 +5,7 @@ import http.client
 import socket
 import ssl
 from email.utils import formatdate
+from tempfile import NamedTemporaryFile
 
 import pytest
 import requests
@@ -303,9 +304,12 @@ def untrusted() -> ssl.SSLCertVerificationError:
 
 def damaged() -> ssl.SSLError:
     """What OpenSSL says of a CA file with half a certificate in it."""
-    error = ssl.SSLError(524297, "[X509] PEM lib")
-    error.library = "X509"
-    return error
+    with NamedTemporaryFile("w") as file:
+        file.write("-----BEGIN CERTIFICATE-----\nMIIB\n")
+        file.flush()
+        with pytest.raises(ssl.SSLError) as raised:
+            ssl.create_default_context(cafile=file.name)
+    return raised.value
 
 
 def broken_tls() -> ssl.SSLError:
